@@ -1,0 +1,1 @@
+"""Reading digits from pictures: the ground floor, which never imports torch."""
