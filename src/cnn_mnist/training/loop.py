@@ -104,12 +104,8 @@ def fit(
         DivergedError: the loss became infinite or NaN; the epoch before is in run.history.
         ValueError: a batch larger than the training set.
     """
+    check_batch(recipe, splits)
     run = run or start(recipe, seed, device, precision)
-    if recipe.batch_size > len(splits.train):
-        raise ValueError(
-            f"batch_size is {recipe.batch_size:,}, but there are only {len(splits.train):,} "
-            "training images; choose a smaller --batch-size"
-        )
     splits = splits.to(run.device)
     for epoch in range(len(run.history) + 1, recipe.epochs + 1):
         began = time.perf_counter()
@@ -127,6 +123,19 @@ def fit(
         if on_epoch:
             on_epoch(run)
     return run
+
+
+def check_batch(recipe: Recipe, splits: Splits) -> None:
+    """Refuse a batch larger than the training set.
+
+    Raises:
+        ValueError: it is.
+    """
+    if recipe.batch_size > len(splits.train):
+        raise ValueError(
+            f"batch_size is {recipe.batch_size:,}, but there are only {len(splits.train):,} "
+            "training images; choose a smaller --batch-size"
+        )
 
 
 def train_epoch(

@@ -13,7 +13,7 @@ from cnn_mnist.training import checkpoint, distributed
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.device import precision
 from cnn_mnist.training.evaluate import evaluate, predict_logits
-from cnn_mnist.training.loop import Run, fit, start
+from cnn_mnist.training.loop import Run, check_batch, fit, start
 from cnn_mnist.training.metrics import measure
 from cnn_mnist.training.recipes import Recipe
 
@@ -25,7 +25,9 @@ def begin(
 
     Raises:
         RunError: the folder exists already, or cannot be made.
+        ValueError: a batch larger than the training set.
     """
+    check_batch(recipe, splits)
     device = torch.device(device)
     run = start(recipe, seed, device, precision(device, recipe.mixed_precision))
     if distributed.rank() == 0:
@@ -37,11 +39,15 @@ def go_on(folder: Path, epochs: int | None = None, device: str | torch.device = 
     """The run of a folder as it was after its last epoch; to train further, give more epochs.
 
     Raises:
-        RunError: the folder is not a run's or is damaged.
+        RunError: the folder is not a run's or is damaged, or has more epochs behind it already.
     """
     config, device = checkpoint.load_config(folder), torch.device(device)
     recipe = config.recipe.changed(epochs=epochs)
     run = checkpoint.load_run(folder, recipe, device, precision(device, recipe.mixed_precision))
+    if len(run.history) > recipe.epochs:
+        raise checkpoint.RunError(
+            f"{folder} has {len(run.history)} epochs behind it already; give more with --epochs"
+        )
     if recipe != config.recipe and distributed.rank() == 0:
         checkpoint.save_config(folder, replace(config, recipe=recipe))
     return run
