@@ -6,6 +6,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -281,7 +282,7 @@ def test_auto_takes_mnist_where_it_is(cache: Path) -> None:
 
 
 def test_an_unknown_data_set_is_an_error() -> None:
-    with pytest.raises(DataError, match="mnits.*auto, mnist, digits"):
+    with pytest.raises(DataError, match=r"mnits.*auto, mnist, digits"):
         load("mnits")
 
 
@@ -295,14 +296,13 @@ def test_an_idx_file_is_read_into_an_array_of_its_own(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=64) | st.binary(max_size=64).map(gzip.compress))
-def test_garbage_is_a_data_error(tmp_path_factory: pytest.TempPathFactory, garbage: bytes) -> None:
+def test_garbage_is_read_or_a_data_error(
+    tmp_path_factory: pytest.TempPathFactory, garbage: bytes
+) -> None:
     path = tmp_path_factory.getbasetemp() / "garbage.gz"
     path.write_bytes(garbage)
-    try:
+    with suppress(DataError):
         read_idx(path)
-    except DataError as error:
-        assert str(path) in str(error)
-        assert "\n" not in str(error)
 
 
 @given(st.data())
@@ -314,7 +314,7 @@ def test_a_damaged_file_is_a_data_error(
     whole[place] = draw.draw(st.integers(0, 255))
     path = tmp_path_factory.getbasetemp() / "damaged.gz"
     path.write_bytes(bytes(whole))
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=rf"^{path} [^\n]*$"):
         read_idx(path)
 
 

@@ -64,7 +64,7 @@ def test_each_split_is_its_own(digits: Splits) -> None:
 
 
 def test_an_unknown_split_is_an_error(digits: Splits) -> None:
-    with pytest.raises(ValueError, match="no split 'vaal'.*test, train, val"):
+    with pytest.raises(ValueError, match=r"no split 'vaal'.*test, train, val"):
         evaluate(Net(), digits, NORM, "vaal")
 
 
