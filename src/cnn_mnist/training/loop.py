@@ -65,7 +65,13 @@ def start(
     device: torch.device | str = "cpu",
     precision: torch.dtype = torch.float32,
 ) -> Run:
-    """A run with fresh weights, which depend on the seed alone, and no epoch behind it."""
+    """A run with fresh weights, which depend on the seed alone, and no epoch behind it.
+
+    Raises:
+        ValueError: the seed is not a whole number in 0..2^63-1.
+    """
+    if not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ValueError(f"seed is {seed!r}; it must be a whole number in 0..2^63-1")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = MODELS[recipe.model]()
@@ -105,11 +111,7 @@ def fit(
         ValueError: a batch larger than the training set.
     """
     run = run or start(recipe, seed, device, precision)
-    if recipe.batch_size > len(splits.train):
-        raise ValueError(
-            f"batch_size is {recipe.batch_size:,}, but there are only {len(splits.train):,} "
-            "training images; choose a smaller --batch-size"
-        )
+    check_batch(recipe, splits)
     splits = splits.to(run.device)
     for epoch in range(len(run.history) + 1, recipe.epochs + 1):
         began = time.perf_counter()
@@ -127,6 +129,15 @@ def fit(
         if on_epoch:
             on_epoch(run)
     return run
+
+
+def check_batch(recipe: Recipe, splits: Splits) -> None:
+    """Raises ValueError for a batch larger than the training set."""
+    if recipe.batch_size > len(splits.train):
+        raise ValueError(
+            f"batch_size is {recipe.batch_size:,}, but there are only {len(splits.train):,} "
+            "training images; choose a smaller --batch-size"
+        )
 
 
 def train_epoch(

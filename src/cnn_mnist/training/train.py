@@ -13,7 +13,7 @@ from cnn_mnist.training import checkpoint, distributed
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.device import precision
 from cnn_mnist.training.evaluate import evaluate, predict_logits
-from cnn_mnist.training.loop import Run, fit, start
+from cnn_mnist.training.loop import Run, check_batch, fit, start
 from cnn_mnist.training.metrics import measure
 from cnn_mnist.training.recipes import Recipe
 
@@ -25,7 +25,9 @@ def begin(
 
     Raises:
         RunError: the folder exists already, or cannot be made.
+        ValueError: the seed is out of range, or the batch larger than the training set.
     """
+    check_batch(recipe, splits)
     device = torch.device(device)
     run = start(recipe, seed, device, precision(device, recipe.mixed_precision))
     if distributed.rank() == 0:
