@@ -81,7 +81,13 @@ def train(
         folder = resume or Path(distributed.from_first(str(chosen)))
         if resume:
             run = go_on(folder, epochs, place)
+            if epochs and run.recipe.schedule == "one_cycle":
+                say.notice(
+                    f"The lr now follows the cycle of {epochs} epochs from where the run stands, "
+                    f"so the result is not that of {epochs} epochs in one go."
+                )
         else:
+            settings = settings if batch_size else settings.sized_for(len(splits.train))
             run = begin(settings, splits, folder, seed or 0, place)
         say.head(run, splits.name, folder)
         with say.progress(f"Go on with: cnn-mnist train --resume {folder}"):
@@ -159,6 +165,7 @@ def study(
     splits = load(dataset or "auto", data_dir)
     say = Terminal(as_json)
     say.notice(notice, splits.notice)
+    settings = settings.sized_for(len(splits.train))
     suffix = "-val" if split == "val" else ""
     folder = out or Path("runs") / f"study-{settings.name}{suffix}"
     splits = splits.hold_out() if split == "val" else splits

@@ -157,6 +157,19 @@ def load_model(folder: Path) -> nn.Module:
     return model.eval()
 
 
+def load_history(folder: Path) -> list[Epoch]:
+    """The rows of all saved epochs; none where none was saved.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    path = folder / "resume.safetensors"
+    if not path.exists():
+        return []
+    with _reading(path), safe_open(path, "pt") as file:
+        return [Epoch(**row) for row in json.loads(file.metadata()["history"])]
+
+
 def load_run(folder: Path, recipe: Recipe, device: torch.device, precision: torch.dtype) -> Run:
     """The run as it was after its last saved epoch; with none saved, as it started.
 
@@ -169,9 +182,7 @@ def load_run(folder: Path, recipe: Recipe, device: torch.device, precision: torc
         return run
     with _reading(path):
         tensors = safetensors.torch.load(path.read_bytes())
-        with safe_open(path, "pt") as file:
-            rows = json.loads(file.metadata()["history"])
-        run.history = [Epoch(**row) for row in rows]
+        run.history = load_history(folder)
         run.net.load_state_dict(_part(tensors, "net."))
         if run.averaged is not None:
             run.averaged.load_state_dict(_part(tensors, "averaged."))

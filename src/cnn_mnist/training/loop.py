@@ -110,8 +110,8 @@ def fit(
         DivergedError: the loss became infinite or NaN; the epoch before is in run.history.
         ValueError: a batch larger than the training set.
     """
-    run = run or start(recipe, seed, device, precision)
     check_batch(recipe, splits)
+    run = run or start(recipe, seed, device, precision)
     splits = splits.to(run.device)
     for epoch in range(len(run.history) + 1, recipe.epochs + 1):
         began = time.perf_counter()
@@ -132,7 +132,11 @@ def fit(
 
 
 def check_batch(recipe: Recipe, splits: Splits) -> None:
-    """Raises ValueError for a batch larger than the training set."""
+    """Refuse a batch larger than the training set.
+
+    Raises:
+        ValueError: it is.
+    """
     if recipe.batch_size > len(splits.train):
         raise ValueError(
             f"batch_size is {recipe.batch_size:,}, but there are only {len(splits.train):,} "

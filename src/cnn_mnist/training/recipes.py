@@ -72,6 +72,10 @@ class Recipe:
         """This recipe with other values for the settings that are not None."""
         return replace(self, **{k: v for k, v in settings.items() if v is not None})
 
+    def sized_for(self, num_images: int) -> "Recipe":
+        """This recipe with batches small enough for at least 40 steps an epoch."""
+        return replace(self, batch_size=max(1, min(self.batch_size, num_images // 40)))
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -39,11 +39,15 @@ def go_on(folder: Path, epochs: int | None = None, device: str | torch.device = 
     """The run of a folder as it was after its last epoch; to train further, give more epochs.
 
     Raises:
-        RunError: the folder is not a run's or is damaged.
+        RunError: the folder is not a run's or is damaged, or has more epochs behind it already.
     """
     config, device = checkpoint.load_config(folder), torch.device(device)
     recipe = config.recipe.changed(epochs=epochs)
     run = checkpoint.load_run(folder, recipe, device, precision(device, recipe.mixed_precision))
+    if len(run.history) > recipe.epochs:
+        raise checkpoint.RunError(
+            f"{folder} has {len(run.history)} epochs behind it already; give more with --epochs"
+        )
     if recipe != config.recipe and distributed.rank() == 0:
         checkpoint.save_config(folder, replace(config, recipe=recipe))
     return run
