@@ -1,0 +1,72 @@
+"""Ruled and squared paper: find the long straight lines of a mask and take them out.
+
+A line's pixels stay where a stroke crosses it, so that digits are not cut.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.uint8]
+
+SEARCH_SIDE = 400  # px; the slope is searched on a small copy
+SLOPES = np.tan(np.radians(np.arange(-12, 12.1, 0.5)))
+LEAST_SIDE = 64  # px; below, a stroke of the digit is as long as a ruled line
+SPAN = 0.7  # of the picture, which a ruled line must cover
+PIECE = 0.12  # of the picture, which it must cover without a break
+MAX_THICKNESS = 0.02  # of the picture's long side
+
+
+def without_lines(mask: Mask) -> Mask:
+    """The mask without lines that run across the picture, up to 12° from level or upright."""
+    if min(mask.shape) < LEAST_SIDE or not mask.any():
+        return mask
+    rest = _without_level_lines(mask)
+    rest = np.ascontiguousarray(_without_level_lines(np.ascontiguousarray(rest.T)).T)
+    return rest if rest.any() else mask
+
+
+def _without_level_lines(mask: Mask) -> Mask:
+    slope = _slope(mask)
+    level = _shear(mask, -slope)
+    lines = _level_lines(level)
+    if not lines.any():
+        return mask
+    rest = level & ~lines
+    thickness = int(np.ceil(lines.sum() / max(1, np.count_nonzero(lines.any(axis=0)))))
+    per_line = max(3, min(thickness, round(MAX_THICKNESS * max(mask.shape))))
+    crossing = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones((2 * per_line + 3, 1), np.uint8))
+    kept = _shear(rest | (crossing & level), slope)
+    return mask & cv2.dilate(kept, np.ones((3, 1), np.uint8)) & ~_shear(lines & ~crossing, slope)
+
+
+def _slope(mask: Mask) -> float:
+    """The slope under which the mask's rows are most uneven, as ruled paper's are."""
+    scale = min(1.0, SEARCH_SIDE / max(mask.shape))
+    size = max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale))
+    small = (cv2.resize(mask * np.uint8(255), size, interpolation=cv2.INTER_AREA) > 40).astype(
+        np.uint8
+    )
+    scores = [float((_shear(small, -s).sum(axis=1, dtype=np.float64) ** 2).sum()) for s in SLOPES]
+    return float(SLOPES[int(np.argmax(scores))])
+
+
+def _shear(mask: Mask, slope: float) -> Mask:
+    """Move each column down by slope times its distance from the middle."""
+    height, width = mask.shape
+    matrix = np.array([[1, 0, 0], [slope, 1, -slope * width / 2]], np.float32)
+    return cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_NEAREST)
+
+
+def _level_lines(mask: Mask) -> Mask:
+    """Thin level structures that cover SPAN of the width."""
+    height, width = mask.shape
+    drift = 1 + round(0.004 * width)  # half a step of SLOPES over half the width
+    thickened = cv2.dilate(mask, np.ones((3, 1), np.uint8))  # a line wobbles by a pixel
+    piece = np.ones((1, max(3, round(PIECE * width))), np.uint8)
+    runs = cv2.morphologyEx(thickened, cv2.MORPH_OPEN, piece)
+    near = cv2.dilate(runs, np.ones((2 * drift + 1, 1), np.uint8))
+    full = (near.sum(axis=1) > SPAN * width).astype(np.uint8)[:, None]
+    thin = 2 * drift + round(MAX_THICKNESS * max(height, width)) + 2
+    thick = cv2.morphologyEx(full, cv2.MORPH_OPEN, np.ones((thin, 1), np.uint8))
+    return runs & mask & cv2.dilate(full - thick, np.ones((2 * drift + 1, 1), np.uint8))
