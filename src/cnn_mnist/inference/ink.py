@@ -14,7 +14,7 @@ Ink = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
 PAPER_SIDE = 192  # px; paper and its light change slowly, so they are estimated on a small copy
-PAPER_WINDOW = 0.6  # median window, of the picture's short side: wider than two marker strokes
+PAPER_WINDOWS = 0.6, 0.2  # of the picture's short side: wider than two strokes of a marker, a pen
 MAX_LIGHT_GAIN = 6.0  # a shadow may take 5/6 of the light
 LIT_PAPER = 80.0  # luma; darker paper is a board or a screen, whose light need not be evened
 LEAST_CONTRAST = 9.0  # in 8-bit Lab units; JPEG and sensor noise stay below
@@ -33,7 +33,7 @@ def find(pixels: NDArray[np.uint8]) -> Ink:
     """
     contrast = _contrast(pixels)
     faint = max(LEAST_CONTRAST, NOISE_FACTOR * float(np.median(contrast)))
-    marked = contrast[contrast > faint]
+    marked = contrast[contrast >= faint]
     if marked.size == 0:
         return np.zeros_like(contrast)
     strong = _otsu(marked)
@@ -42,7 +42,7 @@ def find(pixels: NDArray[np.uint8]) -> Ink:
     mask = _without_edges(_without_specks(mask))
     if not mask.any():
         return np.zeros_like(contrast)
-    full = float(np.percentile(contrast[(mask > 0) & (contrast >= strong)], 60))
+    full = float(np.percentile(contrast[mask > 0], 75))
     soft = cv2.dilate(mask, np.ones((3, 3), np.uint8))
     return np.where(soft > 0, np.clip(contrast / full, 0, 1), 0).astype(np.float32)
 
@@ -63,20 +63,36 @@ def _contrast(pixels: NDArray[np.uint8]) -> Ink:
 
 
 def _paper(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The paper's colour everywhere, on a copy of at most PAPER_SIDE pixels a side."""
+    """The paper's colour everywhere, on a copy of at most PAPER_SIDE pixels a side.
+
+    The median of a wide window sees paper behind the broadest marker but not the light of a
+    small shadow; that of a narrow window sees both as paper. The narrow one is right where the
+    two differ without a sharp edge between them.
+    """
     height, width = pixels.shape[:2]
     scale = min(1.0, PAPER_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    window = max(3, int(PAPER_WINDOW * min(size)) | 1)
-    rough = cv2.medianBlur(small, window)
-    # A second look: the median of the paper alone follows the edge of a shadow more closely.
-    difference = cv2.absdiff(small, rough).max(axis=2)
-    ink = cv2.dilate((difference > 24).astype(np.uint8), np.ones((3, 3), np.uint8))
-    weight = cv2.GaussianBlur((1 - ink).astype(np.float32), (0, 0), window / 12)
-    paper = cv2.GaussianBlur(small * (1.0 - ink[..., None]).astype(np.float32), (0, 0), window / 12)
-    seen = (weight > 0.2)[..., None]
-    return np.where(seen, paper / np.maximum(weight, 1e-3)[..., None], rough).astype(np.uint8)
+    wide, narrow = (
+        cv2.medianBlur(small, max(3, int(window * min(size)) | 1)) for window in PAPER_WINDOWS
+    )
+    marker = _sharp_regions(small, cv2.absdiff(wide, narrow).max(axis=2))
+    return np.where(marker[..., None] > 0, wide, narrow)
+
+
+def _sharp_regions(small: NDArray[np.uint8], difference: NDArray[np.uint8]) -> Mask:
+    """Regions of difference bounded by an edge about as high as the difference itself."""
+    square = np.ones((3, 3), np.uint8)
+    step = (cv2.dilate(small, square) - cv2.erode(small, square)).max(axis=2)
+    count, labels = cv2.connectedComponents((difference > LEAST_CONTRAST).astype(np.uint8))
+    rim = (labels > 0) & (cv2.erode((labels > 0).astype(np.uint8), square) == 0)
+    length = np.bincount(labels[rim], minlength=count)
+    edge = np.bincount(labels[rim], weights=step[rim], minlength=count)
+    height = np.bincount(labels.ravel(), weights=difference.ravel(), minlength=count)
+    mean_height = height / np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
+    sharp = (edge > 0.6 * mean_height * length).astype(np.uint8)
+    sharp[0] = 0
+    return cv2.dilate(sharp[labels], square)
 
 
 def _brighten(pixels: NDArray[np.uint8], gain: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -95,9 +111,9 @@ def _otsu(values: Ink) -> float:
 
 def _hysteresis(contrast: Ink, weak: float, strong: float) -> Mask:
     """Everything above `weak` that hangs together with something above `strong` (Canny 1986)."""
-    count, labels = cv2.connectedComponents((contrast > weak).astype(np.uint8))
+    count, labels = cv2.connectedComponents((contrast >= weak).astype(np.uint8))
     keep = np.zeros(count, np.uint8)
-    keep[labels[contrast > strong]] = 1
+    keep[labels[contrast >= strong]] = 1
     keep[0] = 0
     return keep[labels]
 

@@ -29,9 +29,16 @@ def single(ink: Ink) -> list[Glyph]:
     if not parts:
         return []
     main = max(parts, key=lambda part: _prominence(part, ink.shape))
-    rest = [part for part in parts if part is not main and not _cut_off(part, main, ink.shape)]
+    side = max(main.box[2:])
+    rest = [
+        part
+        for part in parts
+        if part is not main
+        and max(part.box[2:]) >= 0.2 * side
+        and not _cut_off(part, main, ink.shape)
+    ]
     glyph = main
-    while near := [part for part in rest if _gap(part.box, glyph.box) <= 0.25 * max(main.box[2:])]:
+    while near := [part for part in rest if _gap(part.box, glyph.box) <= 0.4 * side]:
         rest = [part for part in rest if all(part is not other for other in near)]
         glyph = _union([glyph, *near])
     return [glyph]
