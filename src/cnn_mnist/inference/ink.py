@@ -14,11 +14,12 @@ Ink = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
 PAPER_SIDE = 192  # px; paper and its light change slowly, so they are estimated on a small copy
-PAPER_WINDOWS = 0.6, 0.2  # of the picture's short side: wider than two strokes of a marker, a pen
+PAPER_WINDOWS = 1.0, 0.2  # of the picture's short side: wider than two strokes of a marker, a pen
 MAX_LIGHT_GAIN = 6.0  # a shadow may take 5/6 of the light
 LIT_PAPER = 80.0  # luma; darker paper is a board or a screen, whose light need not be evened
 LEAST_CONTRAST = 9.0  # in 8-bit Lab units; JPEG and sensor noise stay below
 NOISE_FACTOR = 4.0
+SMALL_PICTURE = 64  # px
 
 
 def find(pixels: NDArray[np.uint8]) -> Ink:
@@ -33,13 +34,14 @@ def find(pixels: NDArray[np.uint8]) -> Ink:
     """
     contrast = _contrast(pixels)
     faint = max(LEAST_CONTRAST, NOISE_FACTOR * float(np.median(contrast)))
+    contrast = _without_surroundings(contrast, max(faint, 25))
     marked = contrast[contrast >= faint]
     if marked.size == 0:
         return np.zeros_like(contrast)
     strong = _otsu(marked)
     mask = _hysteresis(contrast, max(faint, 0.45 * strong), strong)
     mask = ruling.without_lines(mask)
-    mask = _without_edges(_without_specks(mask))
+    mask = _without_specks(mask)
     if not mask.any():
         return np.zeros_like(contrast)
     full = float(np.percentile(contrast[mask > 0], 75))
@@ -59,7 +61,15 @@ def _contrast(pixels: NDArray[np.uint8]) -> Ink:
     paper_lab = _resized(cv2.cvtColor(paper, cv2.COLOR_RGB2LAB), pixels)
     difference = cv2.absdiff(cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB), paper_lab)
     squares = cv2.multiply(difference, difference, dtype=cv2.CV_32F)
-    return cv2.sqrt(cv2.transform(squares, np.ones((1, 3), np.float32)))
+    contrast = cv2.sqrt(cv2.transform(squares, np.ones((1, 3), np.float32)))
+    return contrast * _resized(_trust(luma), pixels)
+
+
+def _trust(luma: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Less than 1 along the page's own edge, where what differs from the paper is no ink."""
+    square = np.ones((3, 3), np.uint8)
+    light, dark = cv2.dilate(luma, square), cv2.erode(luma, square)
+    return np.clip(1.6 - 2 * (light - dark) / np.maximum(light, LIT_PAPER), 0, 1)
 
 
 def _paper(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -73,26 +83,47 @@ def _paper(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     scale = min(1.0, PAPER_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    wide, narrow = (
-        cv2.medianBlur(small, max(3, int(window * min(size)) | 1)) for window in PAPER_WINDOWS
-    )
-    marker = _sharp_regions(small, cv2.absdiff(wide, narrow).max(axis=2))
-    return np.where(marker[..., None] > 0, wide, narrow)
+    wide, narrow = (_median(small, max(3, int(w * min(size)) | 1)) for w in PAPER_WINDOWS)
+    return _choose_by_region(small, wide, narrow)
 
 
-def _sharp_regions(small: NDArray[np.uint8], difference: NDArray[np.uint8]) -> Mask:
-    """Regions of difference bounded by an edge about as high as the difference itself."""
+def _median(pixels: NDArray[np.uint8], window: int) -> NDArray[np.uint8]:
+    """Median over a square; the picture is mirrored outside, so that a stroke which ends at
+    the border is not drawn on and on, as OpenCV's own border would."""
+    margin = window // 2
+    mirrored = cv2.copyMakeBorder(pixels, *[margin] * 4, cv2.BORDER_REFLECT)
+    return cv2.medianBlur(mirrored, window)[margin:-margin, margin:-margin]
+
+
+def _choose_by_region(
+    small: NDArray[np.uint8], wide: NDArray[np.uint8], narrow: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """The narrow median, but for regions with a sharp outline where the wide one looks more
+    like the page as a whole: those are broad strokes."""
+    difference = cv2.absdiff(wide, narrow).max(axis=2)
+    regions = (difference > LEAST_CONTRAST).astype(np.uint8)
+    count, labels = cv2.connectedComponents(regions)
+    size = np.bincount(labels.ravel(), minlength=count)
+    height = np.bincount(labels.ravel(), weights=difference.ravel(), minlength=count) / size
+
     square = np.ones((3, 3), np.uint8)
     step = (cv2.dilate(small, square) - cv2.erode(small, square)).max(axis=2)
-    count, labels = cv2.connectedComponents((difference > LEAST_CONTRAST).astype(np.uint8))
-    rim = (labels > 0) & (cv2.erode((labels > 0).astype(np.uint8), square) == 0)
-    length = np.bincount(labels[rim], minlength=count)
-    edge = np.bincount(labels[rim], weights=step[rim], minlength=count)
-    height = np.bincount(labels.ravel(), weights=difference.ravel(), minlength=count)
-    mean_height = height / np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
-    sharp = (edge > 0.6 * mean_height * length).astype(np.uint8)
-    sharp[0] = 0
-    return cv2.dilate(sharp[labels], square)
+    step = cv2.dilate(step, np.ones((5, 5), np.uint8))  # medians round the corners of regions
+    rim = labels * (cv2.erode(regions, square) == 0)
+    edge = np.bincount(rim.ravel(), minlength=count)
+    steep = np.bincount(rim[step > 0.6 * height[labels]], minlength=count)
+
+    page = np.median(wide.reshape(-1, 3), axis=0)
+    nearer = np.abs(narrow - page).sum(axis=2) - np.abs(wide - page).sum(axis=2)
+    closeness = np.bincount(labels.ravel(), weights=nearer.ravel(), minlength=count)
+    stroke = ((steep > 0.6 * edge) & (closeness > 0)).astype(np.uint8)
+    stroke[0] = 0
+    chosen = cv2.dilate(stroke[labels], np.ones((7, 7), np.uint8))
+    paper = np.where(chosen[..., None] > 0, wide, narrow)
+
+    # A median loses the corners of a page that lies on a dark desk.
+    like_page = (np.abs(small - page).max(axis=2) < 30) & (small.sum(axis=2) > paper.sum(axis=2))
+    return np.where(like_page[..., None], small, paper)
 
 
 def _brighten(pixels: NDArray[np.uint8], gain: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -129,13 +160,17 @@ def _without_specks(mask: Mask) -> Mask:
     return mask * keep[labels]
 
 
-def _without_edges(mask: Mask) -> Mask:
-    """Drop what lies along the picture's border: the desk beside the page, a scanner's rim."""
-    _, labels = cv2.connectedComponents(mask, connectivity=8)
-    keep = np.ones(labels.max() + 1, np.uint8)
+def _without_surroundings(contrast: Ink, level: float) -> Ink:
+    """Blank what lies along the picture's border: the desk beside the page, a scanner's rim."""
+    mask = (contrast >= level).astype(np.uint8)
+    if min(mask.shape) < SMALL_PICTURE:  # a close crop, where strokes lie along the border
+        return contrast
+    count, labels = cv2.connectedComponents(mask)
+    outside = np.zeros(count, np.uint8)
     for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        contact = np.bincount(border, minlength=keep.size)
-        contact[0] = 0
-        keep[contact > 0.35 * border.size] = 0
-    rest = mask * keep[labels]
-    return rest if rest.any() else mask
+        outside |= np.bincount(border, minlength=count) > 0.35 * border.size
+    outside[0] = 0
+    if not outside.any() or not (mask & ~outside[labels]).any():
+        return contrast
+    blank = cv2.dilate(outside[labels], np.ones((5, 5), np.uint8))
+    return np.where(blank > 0, np.float32(0), contrast)

@@ -90,12 +90,19 @@ def _prominence(part: Glyph, shape: tuple[int, ...]) -> float:
 
 def _touches_border(part: Glyph, shape: tuple[int, ...]) -> bool:
     x, y, width, height = part.box
-    return x == 0 or y == 0 or x + width >= shape[1] or y + height >= shape[0]
+    ink = part.ink > INK
+    return bool(
+        (x == 0 and ink[:, 0].any())
+        or (y == 0 and ink[0].any())
+        or (x + width == shape[1] and ink[:, -1].any())
+        or (y + height == shape[0] and ink[-1].any())
+    )
 
 
 def _cut_off(part: Glyph, main: Glyph, shape: tuple[int, ...]) -> bool:
     """A neighbour that the picture's border cuts, beside a digit that lies wholly inside."""
-    return _touches_border(part, shape) and not _touches_border(main, shape)
+    apart = _gap(part.box, main.box) > 0.12 * max(main.box[2:])
+    return apart and _touches_border(part, shape) and not _touches_border(main, shape)
 
 
 def _gap(a: Box, b: Box) -> float:
