@@ -1,4 +1,4 @@
-"""ONNX session: uint8 N×28×28 → calibrated probabilities, and the "not a digit" rule.
+"""ONNX session: uint8 Nx28x28 → calibrated probabilities, and the "not a digit" rule.
 
 The model file is complete: input normalisation and softmax temperature are inside its graph,
 the threshold of the rule in its metadata.
@@ -40,7 +40,7 @@ class Classifier:
         self._check(path)
 
     def probs(self, images: NDArray[np.uint8]) -> Probs:
-        """Calibrated probabilities N×10 of uint8 images N×28×28, light ink on black.
+        """Calibrated probabilities Nx10 of uint8 images Nx28x28, light ink on black.
 
         Raises:
             ValueError: another shape or type.
@@ -48,7 +48,7 @@ class Classifier:
         return self._run("probabilities", images)
 
     def logits(self, images: NDArray[np.uint8]) -> Probs:
-        """Logits N×10, for checks against the trained network."""
+        """Logits Nx10, for checks against the trained network."""
         return self._run("logits", images)
 
     def is_digit(self, probs: Probs) -> NDArray[np.bool_]:

@@ -30,7 +30,7 @@ class ImageError(ValueError):
 
 @dataclass(frozen=True)
 class Page:
-    """An upright picture. `pixels` is uint8 RGB H×W×3; `size` is the original's width, height."""
+    """An upright picture. `pixels` is uint8 RGB HxWx3; `size` is the original's width, height."""
 
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
@@ -48,8 +48,8 @@ def load(source: Source) -> Page:
     """Decode any source into a page of at most WORKING_SIDE pixels a side.
 
     Args:
-        source: a file's path, its bytes, a PIL image, or an array of H×W, H×W×1, H×W×3 (RGB)
-            or H×W×4 (RGBA): bool, integers 0..255, uint16 0..65535, floats 0..1 or 0..255.
+        source: a file's path, its bytes, a PIL image, or an array of HxW, HxWx1, HxWx3 (RGB)
+            or HxWx4 (RGBA): bool, integers 0..255, uint16 0..65535, floats 0..1 or 0..255.
 
     Raises:
         ImageError: missing, too large, damaged, empty, or not a picture.

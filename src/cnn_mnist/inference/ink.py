@@ -4,6 +4,8 @@ Paper is what a large median sees; ink is what differs from it in colour (CIE La
 after the light has been made even. Knows nothing of digits.
 """
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +28,10 @@ def find(pixels: NDArray[np.uint8]) -> Ink:
     """The ink map of an RGB page.
 
     Args:
-        pixels: uint8 H×W×3.
+        pixels: uint8 HxWx3.
 
     Returns:
-        float32 H×W, 0 = paper, 1 = full ink; all zero on a blank page. Ruled lines, page edges
+        float32 HxW, 0 = paper, 1 = full ink; all zero on a blank page. Ruled lines, page edges
         and specks are gone.
     """
     contrast = _contrast(pixels)
@@ -39,9 +41,8 @@ def find(pixels: NDArray[np.uint8]) -> Ink:
     if marked.size == 0:
         return np.zeros_like(contrast)
     strong = _otsu(marked)
-    mask = _hysteresis(contrast, max(faint, 0.45 * strong), strong)
-    mask = ruling.without_lines(mask)
-    mask = _without_specks(mask)
+    mask = _hysteresis(contrast, max(faint, 0.4 * strong), strong)
+    mask = _without_specks(_without_lines(mask, contrast, strong))
     if not mask.any():
         return np.zeros_like(contrast)
     full = float(np.percentile(contrast[mask > 0], 75))
@@ -73,14 +74,14 @@ def _trust(luma: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _paper(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The paper's colour everywhere, on a copy of at most PAPER_SIDE pixels a side.
+    """The paper's colour everywhere, on a copy of PAPER_SIDE² pixels.
 
     The median of a wide window sees paper behind the broadest marker but not the light of a
     small shadow; that of a narrow window sees both as paper. The narrow one is right where the
     two differ without a sharp edge between them.
     """
     height, width = pixels.shape[:2]
-    scale = min(1.0, PAPER_SIDE / max(height, width))
+    scale = min(1.0, PAPER_SIDE / math.sqrt(height * width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     wide, narrow = (_median(small, max(3, int(w * min(size)) | 1)) for w in PAPER_WINDOWS)
@@ -147,6 +148,17 @@ def _hysteresis(contrast: Ink, weak: float, strong: float) -> Mask:
     keep[labels[contrast >= strong]] = 1
     keep[0] = 0
     return keep[labels]
+
+
+def _without_lines(mask: Mask, contrast: Ink, strong: float) -> Mask:
+    """Take out ruled lines: by their paler ink where that is possible, else by their shape."""
+    rest = ruling.without_lines(mask)
+    ruled = contrast[mask > rest]
+    if ruled.size:
+        paler = 1.3 * float(np.percentile(ruled, 80))
+        if paler < strong:
+            return _hysteresis(contrast, paler, strong)
+    return rest
 
 
 def _without_specks(mask: Mask) -> Mask:

@@ -12,7 +12,7 @@ from cnn_mnist.inference import image, ink, segment
 from cnn_mnist.inference.classifier import Classifier
 from cnn_mnist.inference.normalize import SIDE, even_stroke, ready_frame, to_mnist
 
-WIDE = 0.85  # width over height from which a sign may be two digits that touch
+WIDE = 0.75  # width over height from which a sign may be two digits that touch
 NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
 
@@ -20,7 +20,7 @@ NO_DIGIT = "what is drawn does not look like a digit"
 @dataclass(frozen=True)
 class Digit:
     """One digit that was read. `box` is x, y, width, height in the original picture's pixels,
-    `image` what the network saw (uint8 28×28), `probs` its ten probabilities."""
+    `image` what the network saw (uint8 28x28), `probs` its ten probabilities."""
 
     digit: int
     confidence: float
@@ -83,7 +83,7 @@ class Reader:
         return self._reading([g.box for g in glyphs], _stack(frames), page)
 
     def read_many(self, sources: Iterable[image.Source], single: bool = False) -> list[Reading]:
-        """Read pictures in order; a stack N×28×28 of uint8 is read as N pictures."""
+        """Read pictures in order; a stack Nx28x28 of uint8 is read as N pictures."""
         return [self.read(source, single) for source in sources]
 
     def _separate(self, glyphs: list[segment.Glyph]) -> list[segment.Glyph]:
@@ -119,7 +119,7 @@ class Reader:
 
 
 def normalized(glyph: segment.Glyph) -> NDArray[np.uint8]:
-    """The 28×28 image of one sign."""
+    """The 28x28 image of one sign."""
     return to_mnist(even_stroke(glyph.ink))
 
 

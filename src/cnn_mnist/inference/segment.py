@@ -147,20 +147,21 @@ def _join_fragments(whole: list[Glyph], height: float) -> list[Glyph]:
 
 
 def _one_digit(a: Box, b: Box, height: float) -> bool:
+    """Stacked parts, or a stroke inside the other's width (the stem of an open 4)."""
     across = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    down = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     taller = max(a[1] + a[3], b[1] + b[3]) - min(a[1], b[1])
-    return across > 0.5 * min(a[2], b[2]) and taller <= 1.25 * height
+    stacked = down < 0.3 * min(a[3], b[3])
+    return across > (0.5 if stacked else 0.85) * min(a[2], b[2]) and taller <= 1.25 * height
 
 
 def _attach(glyphs: list[Glyph], loose: list[Glyph], height: float) -> list[Glyph]:
-    """Give each small part to the digit that it is near; drop what is near to none and tiny."""
+    """Give each small part to the digit that it is near; drop what is near to none."""
     for part in sorted(loose, key=lambda p: -max(p.box[2:])):
         distance = [_gap(part.box, glyph.box) for glyph in glyphs]
-        nearest = int(np.argmin(distance)) if distance else -1
-        if glyphs and distance[nearest] <= 0.25 * height:
+        nearest = int(np.argmin(distance))
+        if distance[nearest] <= 0.25 * height:
             glyphs[nearest] = _union([glyphs[nearest], part])
-        elif max(part.box[2:]) >= 0.3 * height:
-            glyphs.append(part)
     return glyphs
 
 
