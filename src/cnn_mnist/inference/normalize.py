@@ -38,10 +38,11 @@ def to_mnist(ink: NDArray[np.floating]) -> NDArray[np.uint8]:
     scale = BOX / max(digit.shape)
     height, width = (max(1, round(side * scale)) for side in digit.shape)
     shrinking = scale < 1
-    digit = cv2.resize(
+    resized = cv2.resize(
         digit, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
     )
 
+    digit = resized.astype(np.float32)
     frame = np.zeros((SIDE, SIDE), np.uint8)
     top, left = _offset(digit, axis=0), _offset(digit, axis=1)
     frame[top : top + height, left : left + width] = np.rint(np.clip(digit, 0, 1) * 255)

@@ -1,0 +1,38 @@
+# Every command sets up .venv by itself the first time, and after pyproject.toml or
+# constraints.txt has changed. ARGS="…" goes to the command.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: train test test-slow lint notebook bench clean
+
+train: .venv/.train
+	$(BIN)/cnn-mnist train $(ARGS)
+
+test: .venv/.dev
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/pytest $(ARGS)
+
+test-slow: .venv/.dev
+	$(BIN)/pytest -m slow $(ARGS)
+
+lint: .venv/.dev
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/mypy
+
+notebook: .venv/.notebook
+	$(BIN)/jupyter lab notebooks/CNN_MNIST_PyTorch.ipynb
+
+bench: .venv/.train
+	$(BIN)/python benchmarks/train_speed.py $(ARGS)
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/.%: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with: make PYTHON=…")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	touch $@

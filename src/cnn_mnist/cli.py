@@ -1,0 +1,203 @@
+"""The command line: one function a command. Parse, call, print.
+
+Nothing heavy is imported before a command needs it, so `--help` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cnn_mnist.terminal import Terminal
+
+app = typer.Typer(
+    help="Handwritten digits: learn them from MNIST, and measure what was learned.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # with rich, --help takes twice as long
+    pretty_exceptions_enable=False,
+)
+
+RecipeOption = Annotated[
+    str | None, typer.Option(help="reference, default, fast or best.", show_default="default")
+]
+DatasetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="mnist, digits (bundled), or auto: MNIST where it is to be had.", show_default="auto"
+    ),
+]
+DataDirOption = Annotated[
+    Path | None, typer.Option(help="Folder with the four MNIST .gz files, looked in first.")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training images.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+@app.command()
+def train(
+    recipe: RecipeOption = None,
+    dataset: DatasetOption = None,
+    data_dir: DataDirOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder to make.", show_default="runs/RECIPE-N")
+    ] = None,
+    epochs: EpochsOption = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate, at its highest.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of weights, order and augmentation.", show_default="0")
+    ] = None,
+    device: DeviceOption = "auto",
+    resume: Annotated[
+        Path | None, typer.Option(help="Run folder to go on with, under its own settings.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the network: a row an epoch, then a run folder with weights, figures and plots."""
+    fixed = {"--recipe": recipe, "--dataset": dataset, "--out": out, "--batch-size": batch_size}
+    _keep_settings(resume, fixed | {"--lr": lr, "--seed": seed})
+    with _extra("train"):
+        from cnn_mnist.training import checkpoint, distributed, recipes
+        from cnn_mnist.training.data import load
+        from cnn_mnist.training.device import choose
+        from cnn_mnist.training.train import begin, draw, finish, go_on
+
+    settings = recipes.get(recipe or "default").changed(epochs=epochs, batch_size=batch_size, lr=lr)
+    if resume:
+        dataset = checkpoint.load_config(resume).dataset
+    place, notice = choose(device)
+    with distributed.process_group(place):
+        say = Terminal(as_json, quiet=distributed.rank() > 0)
+        say.notice(notice)
+        splits = load(dataset or "auto", data_dir)
+        say.notice(splits.notice)
+        chosen = out or checkpoint.free_name(Path("runs"), settings.name)
+        folder = resume or Path(distributed.from_first(str(chosen)))
+        if resume:
+            run = go_on(folder, epochs, place)
+            if epochs and run.recipe.schedule == "one_cycle":
+                say.notice(
+                    f"The lr now follows the cycle of {epochs} epochs from where the run stands, "
+                    f"so the result is not that of {epochs} epochs in one go."
+                )
+        else:
+            settings = settings if batch_size else settings.sized_for(len(splits.train))
+            run = begin(settings, splits, folder, seed or 0, place)
+        say.head(run, splits.name, folder)
+        with say.progress(f"Go on with: cnn-mnist train --resume {folder}"):
+            metrics = finish(run, splits, folder, say.row, say.step)
+            if distributed.rank() == 0:
+                draw(run, splits, folder)
+        say.result(metrics)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[
+        Path | None, typer.Argument(help="Run folder; without it, the released weights.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="test, train, or val: 10,000 of train.")] = "test",
+    dataset: DatasetOption = None,
+    data_dir: DataDirOption = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a run, or the released weights, on every image of a split."""
+    with _extra("train"):
+        from cnn_mnist.training import checkpoint
+        from cnn_mnist.training import evaluate as evaluate_model
+        from cnn_mnist.training.data import load
+        from cnn_mnist.training.device import choose
+
+    folder = run or checkpoint.RELEASED
+    config = checkpoint.load_config(folder)
+    place, notice = choose(device)
+    splits = load(dataset or config.dataset, data_dir)
+    say = Terminal(as_json)
+    say.notice(notice, splits.notice)
+    model = checkpoint.load_model(folder).to(place)
+    figures = asdict(evaluate_model(model, splits, config.recipe.test_norm, split))
+    say.figures({"split": split, **figures})
+
+
+@app.command()
+def summary() -> None:
+    """Show the network: each layer with its output shape and its parameters."""
+    with _extra("train"):
+        from cnn_mnist.training.model import Net
+        from cnn_mnist.training.model import summary as table
+    print(table(Net()))
+
+
+@app.command()
+def study(
+    recipe: RecipeOption = None,
+    seeds: Annotated[int, typer.Option(help="Trainings, with seeds 0, 1, 2, …", min=1)] = 5,
+    split: Annotated[
+        str, typer.Option(help="test, or val: 10,000 training images held out, for choosing.")
+    ] = "test",
+    dataset: DatasetOption = None,
+    data_dir: DataDirOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the runs.", show_default="runs/study-RECIPE")
+    ] = None,
+    epochs: EpochsOption = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Train a recipe with many seeds: a row a seed, then mean, spread and interval."""
+    with _extra("train"):
+        from cnn_mnist.training import recipes
+        from cnn_mnist.training.data import load
+        from cnn_mnist.training.device import choose
+        from cnn_mnist.training.study import study as run_study
+
+    settings = recipes.get(recipe or "default").changed(epochs=epochs)
+    if split not in ("test", "val"):
+        raise typer.BadParameter(f"no split {split!r}; choose test or val")
+    place, notice = choose(device)
+    splits = load(dataset or "auto", data_dir)
+    say = Terminal(as_json)
+    say.notice(notice, splits.notice)
+    settings = settings.sized_for(len(splits.train))
+    suffix = "-val" if split == "val" else ""
+    folder = out or Path("runs") / f"study-{settings.name}{suffix}"
+    splits = splits.hold_out() if split == "val" else splits
+    with say.progress(f"The same command goes on in {folder}"):
+        result = run_study(settings, splits, range(seeds), folder, place, say.seed, say.step)
+    say.study({"recipe": settings.name, "dataset": splits.name, "split": split, **asdict(result)})
+
+
+@contextmanager
+def _extra(name: str) -> Iterator[None]:
+    """Says which extra to install where a command's libraries are missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"this command needs {error.name}, which is not installed; install it with: "
+            f"pip install 'cnn-mnist[{name}]'"
+        ) from error
+
+
+def _keep_settings(resume: Path | None, settings: dict[str, Any]) -> None:
+    given = [name for name, value in settings.items() if value is not None]
+    if resume and given:
+        raise typer.BadParameter(f"--resume keeps the run's settings; leave {', '.join(given)} out")
+
+
+def main() -> None:
+    """Run the command line; an error the user can mend ends in one line and exit code 1."""
+    # Threads that spin while they wait make training 20 times slower beside another busy program.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        app()
+    except (ValueError, OSError, MemoryError) as error:
+        print(f"cnn-mnist: {str(error) or type(error).__name__}", file=sys.stderr)
+        sys.exit(2 if type(error).__name__ == "RecipeError" else 1)

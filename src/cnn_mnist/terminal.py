@@ -1,0 +1,135 @@
+"""What the commands print: results on stdout, progress bars and notices on stderr.
+
+With --json, stdout is one JSON object and the rows go to stderr too.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from cnn_mnist.training.loop import Run
+
+
+class Terminal:
+    """Where a command prints; a quiet one prints nothing at all."""
+
+    def __init__(self, as_json: bool, quiet: bool = False) -> None:
+        from tqdm import tqdm
+
+        self._as_json = as_json
+        self._quiet = quiet
+        # disable=None: no bar where stderr is not a terminal
+        self._bar = tqdm(leave=False, disable=quiet or None, file=sys.stderr, unit="step")
+
+    def notice(self, *lines: str) -> None:
+        """What the user would not expect, on stderr; empty lines are left out."""
+        for line in filter(None, lines):
+            self._line(line, sys.stderr)
+
+    @contextmanager
+    def progress(self, how_to_go_on: str) -> Iterator[None]:
+        """Ends the bar whatever happens, and tells who pressed Ctrl-C how to go on."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.notice(f"Stopped. {how_to_go_on}")
+            raise typer.Exit(130) from None
+        finally:
+            self._bar.close()
+
+    def step(self, done: int, total: int) -> None:
+        """Move the bar of the running epoch."""
+        if done == 1:
+            self._bar.reset(total)
+        self._bar.update(1)
+
+    def head(self, run: "Run", dataset: str, folder: object) -> None:
+        """What is about to be trained, and the head of the table."""
+        precision = str(run.precision).removeprefix("torch.")
+        self._row(
+            f"recipe {run.recipe.name}, {dataset}, seed {run.seed}, {run.device} in {precision}, "
+            f"into {folder}\n"
+            "epoch  train loss  train acc  test loss  test acc        lr  seconds"
+        )
+        for epoch in run.history:
+            self._epoch(epoch)
+
+    def row(self, run: "Run") -> None:
+        """The row of the epoch just finished."""
+        self._epoch(run.history[-1])
+
+    def _epoch(self, epoch: Any) -> None:
+        self._row(
+            f"{epoch.epoch:5}  {epoch.train_loss:10.4f}  {epoch.train_accuracy:9.2%}  "
+            f"{epoch.test_loss:9.4f}  {epoch.test_accuracy:8.2%}  {epoch.lr:8.2g}  "
+            f"{epoch.seconds:7.1f}"
+        )
+
+    def result(self, metrics: dict[str, Any]) -> None:
+        """How a training ended."""
+        if self._as_json:
+            names = "run recipe dataset seed epochs num_params test_accuracy test_error_count"
+            shown = f"{names} test_nll seconds_train device".split()
+            self._json({name: metrics[name] for name in shown})
+            return
+        self._row(
+            f"{metrics['dataset']} test: {metrics['test_accuracy']:.2%} right, "
+            f"{metrics['test_error_count']} errors in {metrics['test_num_images']:,}; "
+            f"cross-entropy {metrics['test_nll']:.4f} an image; "
+            f"{metrics['num_params']:,} parameters, trained in {metrics['seconds_train']:.1f} s\n"
+            f"run folder {metrics['run']}: weights, config.json, history.csv, metrics.json and "
+            "the plots curves, confusion, samples, mistakes, augmentations (.png)"
+        )
+
+    def seed(self, metrics: dict[str, Any]) -> None:
+        """The row of one training of a study."""
+        self._row(
+            f"seed {metrics['seed']:3}  {metrics['test_accuracy']:.2%}  "
+            f"{metrics['test_error_count']:4} errors  {metrics['seconds_train']:6.1f} s"
+        )
+
+    def study(self, summary: dict[str, Any]) -> None:
+        """What a study gives."""
+        if self._as_json:
+            self._json(summary)
+            return
+        low, high = summary["interval"]
+        self._row(
+            f"{summary['recipe']} on {summary['dataset']} {summary['split']}, "
+            f"n = {summary['num_seeds']}: mean {summary['mean']:.3%}, standard deviation "
+            f"{summary['std']:.3%}, 95 % interval of the mean {low:.3%} to {high:.3%}"
+        )
+
+    def figures(self, figures: dict[str, Any]) -> None:
+        """All figures of an evaluation."""
+        if self._as_json:
+            self._json(figures)
+            return
+        clean = figures["clean_label_accuracy"]
+        self._row(f"{figures['split']}: {figures['num_images']:,} images")
+        self._row(f"accuracy              {figures['accuracy']:.2%}")
+        self._row(f"errors                {figures['error_count']}")
+        self._row(f"nll                   {figures['nll']:.4f}")
+        self._row(f"ece                   {figures['ece']:.2%}")
+        if clean is not None:
+            self._row(f"clean-label accuracy  {clean:.2%}")
+        self._row("per digit             " + "  ".join(f"{a:.1%}" for a in figures["per_class"]))
+        self._row("confusion (true digit down, answer across)")
+        for digit, counts in enumerate(figures["confusion"]):
+            self._row(f"{digit}: " + " ".join(f"{count:5}" for count in counts))
+
+    def _json(self, values: dict[str, Any]) -> None:
+        self._line(json.dumps(values), sys.stdout)
+
+    def _row(self, text: str) -> None:
+        self._line(text, sys.stderr if self._as_json else sys.stdout)
+
+    def _line(self, text: str, stream: Any) -> None:
+        if not self._quiet:
+            self._bar.write(text, file=stream)
+            stream.flush()

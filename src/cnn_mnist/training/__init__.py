@@ -1,0 +1,10 @@
+"""Learning from MNIST: fit a recipe, evaluate what came of it."""
+
+from cnn_mnist.training import recipes
+from cnn_mnist.training.data import load
+from cnn_mnist.training.evaluate import evaluate
+from cnn_mnist.training.loop import Run, fit
+from cnn_mnist.training.model import Net
+from cnn_mnist.training.recipes import Recipe
+
+__all__ = ["Net", "Recipe", "Run", "evaluate", "fit", "load", "recipes"]

@@ -1,0 +1,227 @@
+"""A run's folder, which rebuilds the run: readable settings and figures, weights, resume state.
+
+    config.json          what the run started from: recipe, data set, seed, device, versions
+    history.csv          a row an epoch
+    metrics.json         the figures of the finished run
+    model.safetensors    the weights that count
+    resume.safetensors   all that training needs to go on exactly, and the history
+
+Every file is written under another name and renamed, so a reader finds it whole or not at all.
+After a kill, resume.safetensors is the truth; the others are written from it.
+"""
+
+import csv
+import io
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+import cnn_mnist
+from cnn_mnist.training.loop import Epoch, Run, start
+from cnn_mnist.training.model import MODELS
+from cnn_mnist.training.recipes import Recipe
+
+FORMAT = 1
+RELEASED = Path(__file__).parent.parent / "weights"
+
+
+class RunError(ValueError):
+    """A run folder cannot be made, read or gone on with; the message says which file and why."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a run started from, as config.json (or the released weights' card.json) holds it."""
+
+    recipe: Recipe
+    dataset: str
+    seed: int
+    device: str
+    precision: str
+    num_params: int
+    versions: dict[str, str]
+    format: int = FORMAT
+
+    @classmethod
+    def of(cls, run: Run, dataset: str) -> "Config":
+        return cls(
+            recipe=run.recipe,
+            dataset=dataset,
+            seed=run.seed,
+            device=str(run.device),
+            precision=str(run.precision).removeprefix("torch."),
+            num_params=sum(p.numel() for p in run.net.parameters()),
+            versions={
+                "cnn_mnist": cnn_mnist.__version__,
+                "torch": str(torch.__version__),
+                "python": platform.python_version(),
+                "machine": platform.machine(),
+            },
+        )
+
+
+def create(folder: Path, config: Config) -> None:
+    """Make the run's folder, with config.json in it.
+
+    Raises:
+        RunError: the folder exists already, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True)
+        save_config(folder, config)
+    except FileExistsError:
+        raise RunError(
+            f"{folder} exists already; choose another --out, or go on with --resume {folder}"
+        ) from None
+    except OSError as error:
+        raise RunError(f"cannot make the run folder {folder}: {error.strerror}") from error
+
+
+def save_config(folder: Path, config: Config) -> None:
+    """Write the run's settings."""
+    write(folder / "config.json", _json(asdict(config)))
+
+
+def free_name(parent: Path, stem: str) -> Path:
+    """The first of stem-1, stem-2, … that is not there yet."""
+    number = 1
+    while (parent / f"{stem}-{number}").exists():
+        number += 1
+    return parent / f"{stem}-{number}"
+
+
+def save(folder: Path, run: Run) -> None:
+    """Write the run's state after an epoch: all of it, or what was there stays.
+
+    Raises:
+        RunError: it could not be written, on a full disk say.
+    """
+    tensors = {f"net.{k}": v for k, v in run.net.state_dict().items()}
+    if run.averaged is not None:
+        tensors |= {f"averaged.{k}": v for k, v in run.averaged.state_dict().items()}
+    for index, state in run.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
+    history = json.dumps([asdict(row) for row in run.history])
+    try:
+        write(folder / "resume.safetensors", _pack(tensors, {"history": history}))
+        write(folder / "model.safetensors", _pack(dict(run.model.state_dict())))
+        write(folder / "history.csv", _csv(run.history))
+    except OSError as error:
+        epoch = len(run.history)
+        raise RunError(
+            f"epoch {epoch} could not be saved in {folder}: {error.strerror}; make room and go on "
+            f"from epoch {epoch} or the one before with --resume {folder}"
+        ) from error
+
+
+def save_metrics(folder: Path, metrics: dict[str, Any]) -> None:
+    """Write the finished run's figures."""
+    write(folder / "metrics.json", _json(metrics))
+
+
+def load_config(folder: Path) -> Config:
+    """Read config.json, or card.json of the released weights.
+
+    Raises:
+        RunError: there is none, or it is damaged or of another format.
+    """
+    path = folder / ("card.json" if folder == RELEASED else "config.json")
+    with _reading(path):
+        values = json.loads(path.read_text())
+        if values["format"] != FORMAT:
+            raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
+        known = {f.name: values[f.name] for f in fields(Config)}
+        return Config(**known | {"recipe": Recipe.from_dict(values["recipe"])})
+
+
+def load_model(folder: Path) -> nn.Module:
+    """The weights that count, in a model of the run's architecture, on the CPU.
+
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    model = MODELS[load_config(folder).recipe.model]()
+    path = folder / "model.safetensors"
+    with _reading(path):
+        model.load_state_dict(safetensors.torch.load(path.read_bytes()))
+    return model.eval()
+
+
+def load_run(folder: Path, recipe: Recipe, device: torch.device, precision: torch.dtype) -> Run:
+    """The run as it was after its last saved epoch; with none saved, as it started.
+
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    run = start(recipe, load_config(folder).seed, device, precision)
+    path = folder / "resume.safetensors"
+    if not path.exists():
+        return run
+    with _reading(path):
+        tensors = safetensors.torch.load(path.read_bytes())
+        with safe_open(path, "pt") as file:
+            rows = json.loads(file.metadata()["history"])
+        run.history = [Epoch(**row) for row in rows]
+        run.net.load_state_dict(_part(tensors, "net."))
+        if run.averaged is not None:
+            run.averaged.load_state_dict(_part(tensors, "averaged."))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _part(tensors, "optimizer.").items():
+            index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = value
+        run.optimizer.load_state_dict(run.optimizer.state_dict() | {"state": state})
+    return run
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file whole, or leave what was there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise RunError(f"{path.parent} is not a run folder: there is no {path.name}") from None
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise RunError(f"{path} cannot be read: {error}".splitlines()[0]) from error
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _pack(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+    plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    return safetensors.torch.save(plain, metadata)
+
+
+def _json(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values, indent=2) + "\n").encode()
+
+
+def _csv(history: list[Epoch]) -> bytes:
+    text = io.StringIO()
+    table = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")
+    table.writeheader()
+    table.writerows(asdict(row) for row in history)
+    return text.getvalue().encode()

@@ -1,0 +1,85 @@
+"""Where to compute: the device, whether it computes rightly, and the precision it is fast in."""
+
+import os
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cnn_mnist.training.model import Net
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+TOLERANCE = 1e-2  # of the gradient's norm; tf32 stays under 1e-3, a wrong kernel far above
+
+
+class DeviceError(ValueError):
+    """The device asked for is not there, or computes something else than the CPU does."""
+
+
+def choose(name: str = "auto") -> tuple[torch.device, str]:
+    """The device to train on, and a notice for the user, empty where all is as expected.
+
+    "auto" takes CUDA, then MPS, then the CPU, and passes over an accelerator whose results on one
+    batch differ from the CPU's.
+
+    Raises:
+        DeviceError: the device was asked for by name and is missing or wrong.
+    """
+    if name not in DEVICES:
+        raise DeviceError(f"no device {name!r}; choose one of {', '.join(DEVICES)}")
+    notice = ""
+    for kind in available() if name == "auto" else [name]:
+        problem = "" if kind == "cpu" else check(kind)
+        if not problem:
+            return _numbered(kind), notice
+        if name != "auto":
+            raise DeviceError(f"--device {name} cannot be used: {problem}; try --device auto")
+        notice += f"{kind} is passed over: {problem}. "
+    raise AssertionError("the CPU is always available")
+
+
+def available() -> list[str]:
+    """The kinds of device that this machine says it has, best first."""
+    has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return [kind for kind, there in has.items() if there]
+
+
+def check(kind: str) -> str:
+    """What is wrong with a device, or nothing: one batch's gradient against the CPU's."""
+    try:
+        expected, got = _gradient("cpu"), _gradient(kind)
+    except (RuntimeError, AssertionError) as error:
+        return f"it does not work here ({str(error).strip().splitlines()[0]})"
+    difference = float((got - expected).norm() / expected.norm())
+    if not difference < TOLERANCE:
+        return f"its gradient differs from the CPU's by {difference:.2g} of its length"
+    return ""
+
+
+def _gradient(device: str) -> Tensor:
+    """The gradient of a fixed net on a fixed batch, flat, on the CPU."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net, images = Net(), torch.randn(64, 1, 28, 28)
+    net = net.to(device)
+    labels = torch.arange(64, device=device) % 10
+    F.cross_entropy(net(images.to(device)), labels).backward()
+    return torch.cat([p.grad.flatten().cpu() for p in net.parameters() if p.grad is not None])
+
+
+def _numbered(kind: str) -> torch.device:
+    """Each of torchrun's processes takes the GPU of its local rank."""
+    if kind == "cuda":
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device(kind)
+
+
+def precision(device: torch.device, mixed: bool) -> torch.dtype:
+    """bfloat16 for convolutions where it is wanted and done in hardware, else float32."""
+    if not mixed:
+        return torch.float32
+    if device.type == "cuda":
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32

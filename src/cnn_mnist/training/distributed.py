@@ -1,0 +1,61 @@
+"""One training by several processes, as torchrun starts them; without torchrun, one process.
+
+torchrun sets RANK, WORLD_SIZE and the address of the first process in the environment
+(https://docs.pytorch.org/docs/stable/elastic/run.html).
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[None]:
+    """Join the processes that torchrun started, for the length of a with-block."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """This process's number; the first one, 0, alone writes and prints."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def wrap(net: nn.Module) -> nn.Module:
+    """The net, averaging its gradients over all processes where there are several."""
+    if world_size() == 1:
+        return net
+    return nn.parallel.DistributedDataParallel(net)
+
+
+def sum_over_ranks(values: Tensor) -> Tensor:
+    """The sum of every process's values, the same in all of them."""
+    if world_size() > 1:
+        dist.all_reduce(values)
+    return values
+
+
+def from_first(text: str | None) -> str:
+    """What the first process has to say, in every process."""
+    told = [text]
+    if world_size() > 1:
+        dist.broadcast_object_list(told)
+    assert told[0] is not None
+    return told[0]

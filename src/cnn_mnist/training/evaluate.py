@@ -1,0 +1,40 @@
+"""A model on a split → logits → metrics. Counts every image, and leaves the model as it was."""
+
+import torch
+from torch import Tensor, nn
+
+from cnn_mnist.training.augment import normalize
+from cnn_mnist.training.data import Split, Splits
+from cnn_mnist.training.metrics import Metrics, measure
+
+BATCH_SIZE = 1000
+SPLITS = ("test", "train", "val")
+
+
+def evaluate(
+    model: nn.Module, splits: Splits, norm: tuple[float, float], split: str = "test"
+) -> Metrics:
+    """All figures of a model on one split.
+
+    Args:
+        norm: mean and std of the model's input, a recipe's test_norm.
+        split: "test", "train" or "val", the training images that `Splits.hold_out` holds out.
+
+    Raises:
+        ValueError: no such split.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"no split {split!r}; choose one of {', '.join(SPLITS)}")
+    held = splits.hold_out().test if split == "val" else getattr(splits, split)
+    images = held.to(next(model.parameters()).device)
+    return measure(predict_logits(model, images, norm), images.labels, images.wrong_labels)
+
+
+@torch.no_grad()
+def predict_logits(model: nn.Module, split: Split, norm: tuple[float, float]) -> Tensor:
+    """Logits N×10 of all images, in float32, on the split's device."""
+    was_training = model.training
+    model.eval()
+    logits = [model(normalize(images, *norm)) for images in split.images.split(BATCH_SIZE)]
+    model.train(was_training)
+    return torch.cat(logits)

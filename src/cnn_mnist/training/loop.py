@@ -1,0 +1,233 @@
+"""Training itself: fit(recipe, splits) → Run. No printing, no paths, no options.
+
+All randomness of an epoch comes from one generator seeded by (seed, epoch), so evaluating never
+changes training, and a resumed training needs no random state to go on exactly.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cnn_mnist.training import distributed
+from cnn_mnist.training.augment import augment, normalize
+from cnn_mnist.training.data import Split, Splits
+from cnn_mnist.training.evaluate import evaluate
+from cnn_mnist.training.model import MODELS
+from cnn_mnist.training.recipes import Recipe
+
+
+class DivergedError(ValueError):
+    """The loss is no longer a finite number."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of the history. Losses are mean cross-entropy per image, accuracies in 0..1."""
+
+    epoch: int  # from 1
+    train_loss: float  # of the augmented images, while the weights change
+    train_accuracy: float
+    test_loss: float
+    test_accuracy: float
+    lr: float  # of the epoch's last step
+    seconds: float  # of training; the test is not counted
+
+
+@dataclass
+class Run:
+    """One training: what it started from, and everything that changes on the way."""
+
+    recipe: Recipe
+    seed: int
+    device: torch.device
+    precision: torch.dtype
+    net: nn.Module  # the weights being trained
+    averaged: nn.Module | None  # their running mean, where the recipe wants one
+    optimizer: torch.optim.Optimizer
+    history: list[Epoch] = field(default_factory=list)
+
+    @property
+    def model(self) -> nn.Module:
+        """The weights that count: the averaged ones where there are any."""
+        return self.net if self.averaged is None else self.averaged
+
+
+def start(
+    recipe: Recipe,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    precision: torch.dtype = torch.float32,
+) -> Run:
+    """A run with fresh weights, which depend on the seed alone, and no epoch behind it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = MODELS[recipe.model]()
+    net = net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(
+        net.parameters(),
+        lr=recipe.lr,
+        betas=(recipe.beta1, recipe.beta2),
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+    averaged = copy.deepcopy(net) if recipe.ema_decay else None
+    return Run(recipe, seed, torch.device(device), precision, net, averaged, optimizer)
+
+
+def fit(
+    recipe: Recipe,
+    splits: Splits,
+    on_epoch: Callable[[Run], None] | None = None,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    precision: torch.dtype = torch.float32,
+    run: Run | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Train to the recipe's last epoch; the result is what that epoch leaves.
+
+    Args:
+        on_epoch: called with the run after every epoch, when its history has the new row.
+        seed, device, precision: for a new run.
+        run: an earlier run to go on with instead, exactly where it stopped.
+        on_step: called with (steps done, steps in the epoch) after every step.
+
+    Raises:
+        DivergedError: the loss became infinite or NaN; the epoch before is in run.history.
+        ValueError: a batch larger than the training set.
+    """
+    check_batch(recipe, splits)
+    run = run or start(recipe, seed, device, precision)
+    splits = splits.to(run.device)
+    for epoch in range(len(run.history) + 1, recipe.epochs + 1):
+        began = time.perf_counter()
+        train_loss, train_accuracy = train_epoch(run, splits.train, epoch, on_step)
+        seconds = time.perf_counter() - began
+        if not math.isfinite(train_loss):
+            raise DivergedError(
+                f"the loss became {train_loss} in epoch {epoch} at lr {recipe.lr:g}; "
+                "train again with a smaller --lr"
+            )
+        test = evaluate(run.model, splits, recipe.test_norm)
+        lr = run.optimizer.param_groups[0]["lr"]
+        row = Epoch(epoch, train_loss, train_accuracy, test.nll, test.accuracy, lr, seconds)
+        run.history.append(row)
+        if on_epoch:
+            on_epoch(run)
+    return run
+
+
+def check_batch(recipe: Recipe, splits: Splits) -> None:
+    """Refuse a batch larger than the training set.
+
+    Raises:
+        ValueError: it is.
+    """
+    if recipe.batch_size > len(splits.train):
+        raise ValueError(
+            f"batch_size is {recipe.batch_size:,}, but there are only {len(splits.train):,} "
+            "training images; choose a smaller --batch-size"
+        )
+
+
+def train_epoch(
+    run: Run, train: Split, epoch: int, on_step: Callable[[int, int], None] | None = None
+) -> tuple[float, float]:
+    """One pass over all images in a new order → mean loss and accuracy while training.
+
+    Where several processes train together, each takes an equal part of every batch.
+    """
+    rank, world_size = distributed.rank(), distributed.world_size()
+    mine = slice(rank, None, world_size)
+    generator = epoch_generator(run, epoch, stream=1 + rank)
+    order = torch.randperm(
+        len(train), generator=epoch_generator(run, epoch, stream=0), device=run.device
+    )
+    num_steps = math.ceil(len(train) / run.recipe.batch_size)
+    totals = torch.zeros(2, device=run.device)
+    net = distributed.wrap(run.net.train())
+
+    for index, rows in enumerate(order.split(run.recipe.batch_size)):
+        step = (epoch - 1) * num_steps + index
+        for group in run.optimizer.param_groups:
+            group["lr"] = learning_rate(run.recipe, step, num_steps)
+        images, labels = train.images[rows[mine]], train.labels[rows[mine]]
+        totals += train_step(run, net, images, labels, generator, world_size / len(rows))
+        if run.averaged is not None:
+            average(run.averaged, run.net, step, run.recipe.ema_decay)
+        if on_step:
+            on_step(index + 1, num_steps)
+
+    mean_loss, accuracy = (distributed.sum_over_ranks(totals) / len(train)).tolist()
+    return mean_loss, accuracy
+
+
+def train_step(
+    run: Run,
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    generator: torch.Generator,
+    weight: float,
+) -> Tensor:
+    """One step on uint8 images N×28×28 → the sum of the losses and the number of right answers.
+
+    Args:
+        weight: of each image's loss. One over the whole batch's size, times the number of
+            processes, since their gradients are averaged.
+    """
+    recipe = run.recipe
+    x = normalize(augment(images, generator, recipe), *recipe.train_norm)
+    x = x.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(run.device.type, run.precision, run.precision != torch.float32):
+        logits = net(x)
+    loss = F.cross_entropy(logits.float(), labels, reduction="sum")
+    run.optimizer.zero_grad()
+    (loss * weight).backward()
+    run.optimizer.step()
+    return torch.stack([loss.detach(), (logits.argmax(dim=1) == labels).sum()])
+
+
+def epoch_generator(run: Run, epoch: int, stream: int) -> torch.Generator:
+    """One stream of an epoch's random numbers, from (seed, epoch, stream) and nothing else."""
+    mixed = np.random.SeedSequence([run.seed, epoch, stream]).generate_state(1, np.uint64)
+    return torch.Generator(run.device).manual_seed(int(mixed[0]))
+
+
+def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """The lr of a step, counted from 0 over the whole training.
+
+    one_cycle: from lr/25 up to lr and down to nearly 0, both along a cosine (Smith 2018, in the
+    form of torch's OneCycleLR). step: lr times gamma every so many epochs (StepLR).
+    """
+    if recipe.schedule == "step":
+        return recipe.lr * recipe.lr_gamma ** (step // steps_per_epoch // recipe.lr_step)
+    last = recipe.epochs * steps_per_epoch - 1
+    peak = max(recipe.warmup * (last + 1) - 1, 1e-9)
+    low, bottom = recipe.lr / 25, recipe.lr / 25e4
+    if step <= peak:
+        return _cosine(low, recipe.lr, step / peak)
+    return _cosine(recipe.lr, bottom, (step - peak) / (last - peak))
+
+
+def _cosine(begin: float, end: float, progress: float) -> float:
+    return end + (begin - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+@torch.no_grad()
+def average(averaged: nn.Module, net: nn.Module, step: int, decay: float) -> None:
+    """Move the averaged weights towards the net's: an exponential mean that forgets its start.
+
+    The decay rises from 0.1, so that the first, random weights leave no trace.
+    """
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    for mean, value in zip(averaged.state_dict().values(), net.state_dict().values(), strict=True):
+        mean.lerp_(value, weight)

@@ -1,0 +1,65 @@
+"""The network. One small CNN, its weights and its shapes; it knows nothing of data or training."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Net(nn.Module):
+    """The reference design: three 3×3 convolutions, two linear layers, 24,488 parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 8, 3)
+        self.conv2 = nn.Conv2d(8, 16, 3)
+        self.conv3 = nn.Conv2d(16, 24, 3)
+        self.fc1 = nn.Linear(384, 50)
+        self.fc2 = nn.Linear(50, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images N×1×28×28 → log-probabilities N×10, which serve as logits.
+
+        Each max-pool stands before its ReLU: the two commute, and ReLU then works on a quarter
+        of the values.
+        """
+        x = F.relu(F.max_pool2d(self.conv1(images), 2))  # N×8×13×13
+        x = F.relu(self.conv2(x))  # N×16×11×11
+        x = F.relu(F.max_pool2d(self.conv3(x), 2))  # N×24×4×4
+        x = F.relu(self.fc1(x.flatten(1)))  # N×50
+        return F.log_softmax(self.fc2(x), dim=1)  # N×10
+
+
+MODELS: dict[str, Callable[[], nn.Module]] = {"net": Net}
+
+
+def count_params(model: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def summary(model: nn.Module) -> str:
+    """The layer table for one 1×28×28 image: name, kind, output shape (batch as -1), parameters."""
+    rows: list[tuple[str, str, int]] = []
+
+    def record(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+            title = f"{name} ({type(layer).__name__})"
+            rows.append((title, str([-1, *output.shape[1:]]), count_params(layer)))
+
+        return hook
+
+    layers = [(n, m) for n, m in model.named_modules() if n and not any(m.children())]
+    hooks = [layer.register_forward_hook(record(name)) for name, layer in layers]
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        model(torch.zeros(1, 1, 28, 28, device=device))
+    for hook in hooks:
+        hook.remove()
+
+    total = count_params(model)
+    lines = [f"{'layer':<16} {'output shape':<18} {'parameters':>10}", "-" * 46]
+    lines += [f"{title:<16} {shape:<18} {params:>10,}" for title, shape, params in rows]
+    lines += ["-" * 46, f"total parameters {total:,}, {total * 4 / 2**20:.2f} MB in float32"]
+    return "\n".join(lines)

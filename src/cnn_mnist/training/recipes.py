@@ -1,0 +1,124 @@
+"""What a training is made of: every setting with its type, default, check and meaning.
+
+The rest of the package is handed a whole Recipe and reads from it what it needs.
+"""
+
+import difflib
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+NORM = (0.1307, 0.3081)  # mean and std of the MNIST training images, of values in 0..1
+
+
+class RecipeError(ValueError):
+    """A setting is out of its range, or there is no such recipe; the message says which."""
+
+
+def setting(
+    default: Any,
+    meaning: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A field of Recipe: a number within low..high, or one of the choices."""
+    check = {"meaning": meaning, "low": low, "high": high, "choices": choices}
+    return field(default=default, metadata=check)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to train. Any change of a setting gives a new Recipe (see `changed`)."""
+
+    name: str
+    model: str = setting("net", "architecture", choices=("net",))
+    epochs: int = setting(10, "passes over the training images", 1, 10_000)
+    batch_size: int = setting(256, "images a step; the last step takes what is left", 1, 60_000)
+
+    lr: float = setting(0.01, "learning rate, at its highest", 1e-8, 10)
+    schedule: str = setting("one_cycle", "course of the lr", choices=("one_cycle", "step"))
+    warmup: float = setting(0.2, "one_cycle: share of the steps that the lr rises", 0, 1)
+    lr_step: int = setting(5, "step: epochs after which the lr falls", 1, 10_000)
+    lr_gamma: float = setting(0.1, "step: factor by which it falls", 0, 1)
+    beta1: float = setting(0.9, "AdamW: decay of the mean gradient", 0, 0.9999)
+    beta2: float = setting(0.999, "AdamW: decay of the mean squared gradient", 0, 0.999999)
+    weight_decay: float = setting(0.0, "AdamW: decoupled decay; at 0 this is Adam", 0, 10)
+    ema_decay: float = setting(0.0, "decay a step of the averaged weights; 0 = off", 0, 0.999999)
+
+    augment: str = setting("affine", "kind", choices=("none", "reference", "affine"))
+    crop_p: float = setting(0.1, "reference: probability of the centre crop", 0, 1)
+    rotation: float = setting(15.0, "uniform in ± this many degrees", 0, 180)
+    scale: float = setting(0.15, "affine: log of the size factor, uniform in ±", 0, 1)
+    shear: float = setting(0.15, "affine: uniform in ±", 0, 1)
+    shift: float = setting(2.0, "affine: pixels, each way uniform in ±", 0, 14)
+
+    train_norm: tuple[float, float] = setting(NORM, "mean and std of the training input")
+    test_norm: tuple[float, float] = setting(NORM, "mean and std of the test input")
+    mixed_precision: bool = setting(True, "bfloat16 where the hardware has it; off = float32")
+
+    def __post_init__(self) -> None:
+        for setting_ in fields(self):
+            if setting_.metadata:
+                _check(setting_.name, getattr(self, setting_.name), **setting_.metadata)
+
+    def changed(self, **settings: Any) -> "Recipe":
+        """This recipe with other values for the settings that are not None."""
+        return replace(self, **{k: v for k, v in settings.items() if v is not None})
+
+    def sized_for(self, num_images: int) -> "Recipe":
+        """This recipe with batches small enough for at least 40 steps an epoch."""
+        return replace(self, batch_size=max(1, min(self.batch_size, num_images // 40)))
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> "Recipe":
+        """The recipe that `to_dict` gave; JSON's lists become tuples again."""
+        known = {f.name for f in fields(cls)}
+        if "name" not in settings or not settings.keys() <= known:
+            unknown = ", ".join(settings.keys() - known) or "no name"
+            raise RecipeError(f"not a recipe of this version: {unknown}")
+        tupled: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()
+        }
+        return cls(**tupled)
+
+
+def _check(
+    name: str, value: Any, meaning: str, low: float, high: float, choices: tuple[str, ...]
+) -> None:
+    if choices:
+        if value not in choices:
+            raise RecipeError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
+    elif isinstance(value, int | float) and not low <= value <= high:
+        # NaN fails every comparison and so ends here too.
+        raise RecipeError(f"{name} is {value}; it must be in {low:g}..{high:g} ({meaning})")
+
+
+REFERENCE = Recipe(
+    name="reference",
+    schedule="step",
+    augment="reference",
+    test_norm=(0.1407, 0.4081),  # the original's slip: not the training pair
+    mixed_precision=False,
+)
+DEFAULT = Recipe(name="default", ema_decay=0.998)
+FAST = DEFAULT.changed(name="fast", epochs=3)
+BEST = DEFAULT.changed(name="best", epochs=40, ema_decay=0.999)
+
+RECIPES = {recipe.name: recipe for recipe in (REFERENCE, DEFAULT, FAST, BEST)}
+
+
+def get(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        RecipeError: there is none; the message names the nearest.
+    """
+    if name in RECIPES:
+        return RECIPES[name]
+    near = difflib.get_close_matches(name, RECIPES, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise RecipeError(f"no recipe {name!r}; {hint}There are {', '.join(RECIPES)}")
