@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 
@@ -21,7 +21,7 @@ MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 80_000_000
 WORKING_SIDE = 2048  # px; a larger picture is reduced by a whole factor before anything else
 # Named one by one: Pillow also knows formats that start other programs (EPS).
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
 
 
 class ImageError(ValueError):
@@ -93,7 +93,7 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError(f"the file is larger than {MAX_BYTES >> 20} MiB; save it smaller")
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         kinds = ", ".join(FORMATS)
         raise ImageError(f"not a picture that can be read; save it as one of {kinds}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -128,7 +128,7 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
     if picture.mode in ("RGB", "RGBA"):
         return picture
     if picture.mode.startswith(("I", "F")):
-        return _from_array(np.asarray(picture))
+        return _from_array(np.asarray(picture)).convert("RGB")
     return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
 
 
@@ -163,7 +163,7 @@ def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return cast(NDArray[np.uint8], array)
     if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
+        return np.asarray(np.where(array, 255, 0), np.uint8)
     if array.dtype.kind not in "iuf":
         raise ImageError(f"an array of {array.dtype} is no picture; give numbers")
     if not np.isfinite(array).all():

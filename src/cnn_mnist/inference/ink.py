@@ -5,6 +5,7 @@ after the light has been made even. Knows nothing of digits.
 """
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from cnn_mnist.inference import ruling
 
 Ink = NDArray[np.float32]
-Mask = NDArray[np.uint8]
+Mask = NDArray[Any]  # uint8, 0 or 1
+Picture = NDArray[Any]  # uint8 H×W×3
 
 PAPER_SIDE = 192  # px; paper and its light change slowly, so they are estimated on a small copy
 PAPER_WINDOWS = 1.0, 0.2  # of the picture's short side: wider than two strokes of a marker, a pen
@@ -24,7 +26,7 @@ NOISE_FACTOR = 4.0
 SMALL_PICTURE = 64  # px
 
 
-def find(pixels: NDArray[np.uint8]) -> Ink:
+def find(pixels: Picture) -> Ink:
     """The ink map of an RGB page.
 
     Args:
@@ -50,30 +52,30 @@ def find(pixels: NDArray[np.uint8]) -> Ink:
     return np.where(soft > 0, np.clip(contrast / full, 0, 1), 0).astype(np.float32)
 
 
-def _contrast(pixels: NDArray[np.uint8]) -> Ink:
+def _contrast(pixels: Picture) -> Ink:
     """Distance of each pixel from the paper around it, under even light, in 8-bit Lab units."""
     paper = _paper(pixels)
     luma = cv2.cvtColor(paper, cv2.COLOR_RGB2GRAY).astype(np.float32)
     light = float(np.percentile(luma, 90))
     if light > LIT_PAPER:
-        gain = np.clip(light / np.maximum(luma, 1), 1, MAX_LIGHT_GAIN)
+        gain = np.clip(light / np.maximum(luma, 1), 1, MAX_LIGHT_GAIN).astype(np.float32)
         paper = _brighten(paper, gain)
         pixels = _brighten(pixels, _resized(gain, pixels))
     paper_lab = _resized(cv2.cvtColor(paper, cv2.COLOR_RGB2LAB), pixels)
     difference = cv2.absdiff(cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB), paper_lab)
     squares = cv2.multiply(difference, difference, dtype=cv2.CV_32F)
     contrast = cv2.sqrt(cv2.transform(squares, np.ones((1, 3), np.float32)))
-    return contrast * _resized(_trust(luma), pixels)
+    return np.asarray(contrast * _resized(_trust(luma), pixels), np.float32)
 
 
-def _trust(luma: NDArray[np.float32]) -> NDArray[np.float32]:
+def _trust(luma: Ink) -> Ink:
     """Less than 1 along the page's own edge, where what differs from the paper is no ink."""
     square = np.ones((3, 3), np.uint8)
     light, dark = cv2.dilate(luma, square), cv2.erode(luma, square)
     return np.clip(1.6 - 2 * (light - dark) / np.maximum(light, LIT_PAPER), 0, 1)
 
 
-def _paper(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _paper(pixels: Picture) -> Picture:
     """The paper's colour everywhere, on a copy of PAPER_SIDE² pixels.
 
     The median of a wide window sees paper behind the broadest marker but not the light of a
@@ -88,17 +90,15 @@ def _paper(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return _choose_by_region(small, wide, narrow)
 
 
-def _median(pixels: NDArray[np.uint8], window: int) -> NDArray[np.uint8]:
+def _median(pixels: Picture, window: int) -> Picture:
     """Median over a square; the picture is mirrored outside, so that a stroke which ends at
     the border is not drawn on and on, as OpenCV's own border would."""
     margin = window // 2
-    mirrored = cv2.copyMakeBorder(pixels, *[margin] * 4, cv2.BORDER_REFLECT)
-    return cv2.medianBlur(mirrored, window)[margin:-margin, margin:-margin]
+    mirrored = cv2.copyMakeBorder(pixels, margin, margin, margin, margin, cv2.BORDER_REFLECT)
+    return np.asarray(cv2.medianBlur(mirrored, window)[margin:-margin, margin:-margin])
 
 
-def _choose_by_region(
-    small: NDArray[np.uint8], wide: NDArray[np.uint8], narrow: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
+def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture:
     """The narrow median, but for regions with a sharp outline where the wide one looks more
     like the page as a whole: those are broad strokes."""
     difference = cv2.absdiff(wide, narrow).max(axis=2)
@@ -127,11 +127,11 @@ def _choose_by_region(
     return np.where(like_page[..., None], small, paper)
 
 
-def _brighten(pixels: NDArray[np.uint8], gain: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _brighten(pixels: Picture, gain: Ink) -> Picture:
     return cv2.multiply(pixels, cv2.merge([gain] * 3), dtype=cv2.CV_8U)
 
 
-def _resized(field: NDArray[np.generic], like: NDArray[np.uint8]) -> NDArray[np.generic]:
+def _resized(field: NDArray[Any], like: Picture) -> NDArray[Any]:
     return cv2.resize(field, (like.shape[1], like.shape[0]), interpolation=cv2.INTER_LINEAR)
 
 
@@ -147,7 +147,7 @@ def _hysteresis(contrast: Ink, weak: float, strong: float) -> Mask:
     keep = np.zeros(count, np.uint8)
     keep[labels[contrast >= strong]] = 1
     keep[0] = 0
-    return keep[labels]
+    return np.asarray(keep[labels])
 
 
 def _without_lines(mask: Mask, contrast: Ink, strong: float) -> Mask:
@@ -169,7 +169,7 @@ def _without_specks(mask: Mask) -> Mask:
     sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) - 2 * reach
     sides[0] = 0
     keep = (sides >= 0.12 * sides.max()).astype(np.uint8)
-    return mask * keep[labels]
+    return np.asarray(mask * keep[labels])
 
 
 def _without_surroundings(contrast: Ink, level: float) -> Ink:

@@ -102,11 +102,10 @@ def even_stroke(ink: NDArray[np.floating]) -> NDArray[np.float32]:
     change = (STROKE * side - BOX * width) / (BOX - STROKE)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (1 + round(abs(change)),) * 2)
     if change < 0:
-        thinner: NDArray[np.float32] = cv2.erode(digit, kernel)
+        thinner = np.asarray(cv2.erode(digit, kernel), np.float32)
         return thinner if thinner.max() > 0.5 else digit
     margin = kernel.shape[0]
-    wider: NDArray[np.float32] = cv2.dilate(np.pad(digit, margin), kernel)
-    return wider
+    return np.asarray(cv2.dilate(np.pad(digit, margin), kernel), np.float32)
 
 
 def stroke_width(ink: NDArray[np.floating]) -> float:

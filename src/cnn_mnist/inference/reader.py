@@ -90,11 +90,13 @@ class Reader:
         """Cut signs that the network takes for several digits better than for one."""
         separated: list[segment.Glyph] = []
         for glyph in glyphs:
-            options = [[glyph]]
-            if glyph.box[2] >= WIDE * glyph.box[3]:
-                options += segment.cuts(glyph)
-            separated += max(options, key=self._plausibility) if len(options) > 1 else [glyph]
+            narrow = glyph.box[2] < WIDE * glyph.box[3]
+            separated += [glyph] if narrow else self._best_cut(glyph)
         return separated
+
+    def _best_cut(self, glyph: segment.Glyph) -> list[segment.Glyph]:
+        options = [[glyph], *segment.cuts(glyph)]
+        return options[int(np.argmax([self._plausibility(option) for option in options]))]
 
     def _plausibility(self, glyphs: list[segment.Glyph]) -> float:
         """The least certain digit's confidence, a little less for each cut."""

@@ -3,11 +3,13 @@
 A line's pixels stay where a stroke crosses it, so that digits are not cut.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Mask = NDArray[np.uint8]
+Mask = NDArray[Any]  # uint8, 0 or 1
 
 SEARCH_SIDE = 400  # px; the slope is searched on a small copy
 SLOPES = np.tan(np.radians(np.arange(-12, 12.1, 0.5)))
@@ -32,12 +34,15 @@ def _without_level_lines(mask: Mask) -> Mask:
     lines = _level_lines(level)
     if not lines.any():
         return mask
-    rest = level & ~lines
+    rest: Mask = level & ~lines
     thickness = int(np.ceil(lines.sum() / max(1, np.count_nonzero(lines.any(axis=0)))))
     per_line = max(3, min(thickness, round(MAX_THICKNESS * max(mask.shape))))
-    crossing = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones((2 * per_line + 3, 1), np.uint8))
+    crossing: Mask = cv2.morphologyEx(
+        rest, cv2.MORPH_CLOSE, np.ones((2 * per_line + 3, 1), np.uint8)
+    )
     kept = _shear(rest | (crossing & level), slope)
-    return mask & cv2.dilate(kept, np.ones((3, 1), np.uint8)) & ~_shear(lines & ~crossing, slope)
+    near_kept: Mask = cv2.dilate(kept, np.ones((3, 1), np.uint8))
+    return np.asarray(mask & near_kept & ~_shear(lines & ~crossing, slope))
 
 
 def _slope(mask: Mask) -> float:
@@ -64,9 +69,10 @@ def _level_lines(mask: Mask) -> Mask:
     drift = 1 + round(0.004 * width)  # half a step of SLOPES over half the width
     thickened = cv2.dilate(mask, np.ones((3, 1), np.uint8))  # a line wobbles by a pixel
     piece = np.ones((1, max(3, round(PIECE * width))), np.uint8)
-    runs = cv2.morphologyEx(thickened, cv2.MORPH_OPEN, piece)
+    runs: Mask = cv2.morphologyEx(thickened, cv2.MORPH_OPEN, piece)
     near = cv2.dilate(runs, np.ones((2 * drift + 1, 1), np.uint8))
     full = (near.sum(axis=1) > SPAN * width).astype(np.uint8)[:, None]
     thin = 2 * drift + round(MAX_THICKNESS * max(height, width)) + 2
     thick = cv2.morphologyEx(full, cv2.MORPH_OPEN, np.ones((thin, 1), np.uint8))
-    return runs & mask & cv2.dilate(full - thick, np.ones((2 * drift + 1, 1), np.uint8))
+    bands: Mask = cv2.dilate(full - thick, np.ones((2 * drift + 1, 1), np.uint8))
+    return np.asarray(runs & mask & bands)
