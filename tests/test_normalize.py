@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn import coverage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -22,6 +21,7 @@ from cnn_mnist.inference.normalize import (
     stroke_width,
     to_mnist,
 )
+from drawn import coverage
 
 
 def mnist(name: str) -> NDArray[np.uint8]:

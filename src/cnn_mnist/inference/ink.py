@@ -23,7 +23,10 @@ MAX_LIGHT_GAIN = 6.0  # a shadow may take 5/6 of the light
 LIT_PAPER = 80.0  # luma; darker paper is a board or a screen, whose light need not be evened
 LEAST_CONTRAST = 9.0  # in 8-bit Lab units; JPEG and sensor noise stay below
 NOISE_FACTOR = 4.0
+SHARP = 0.85  # of a region's outline; a shadow's is soft, a broad stroke's an edge all round
 SMALL_PICTURE = 64  # px
+SPECK = 6  # px; no digit that can be read is smaller
+GRAIN = 4  # px; no piece of a stroke is smaller, but on small pictures
 
 
 def find(pixels: Picture) -> Ink:
@@ -109,7 +112,8 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
 
     square = np.ones((3, 3), np.uint8)
     step = (cv2.dilate(small, square) - cv2.erode(small, square)).max(axis=2)
-    step = cv2.dilate(step, np.ones((5, 5), np.uint8))  # medians round the corners of regions
+    reach = int(PAPER_WINDOWS[1] * min(small.shape[:2])) // 4 + 2  # medians round corners off
+    step = cv2.dilate(step, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     rim = labels * (cv2.erode(regions, square) == 0)
     edge = np.bincount(rim.ravel(), minlength=count)
     steep = np.bincount(rim[step > 0.6 * height[labels]], minlength=count)
@@ -117,7 +121,7 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
     page = np.median(wide.reshape(-1, 3), axis=0)
     nearer = np.abs(narrow - page).sum(axis=2) - np.abs(wide - page).sum(axis=2)
     closeness = np.bincount(labels.ravel(), weights=nearer.ravel(), minlength=count)
-    stroke = ((steep > 0.6 * edge) & (closeness > 0)).astype(np.uint8)
+    stroke = ((steep > SHARP * edge) & (closeness > 0)).astype(np.uint8)
     stroke[0] = 0
     chosen = cv2.dilate(stroke[labels], np.ones((7, 7), np.uint8))
     paper = np.where(chosen[..., None] > 0, wide, narrow)
@@ -162,13 +166,21 @@ def _without_lines(mask: Mask, contrast: Ink, strong: float) -> Mask:
 
 
 def _without_specks(mask: Mask) -> Mask:
-    """Drop groups of marks much smaller than the largest; a broken stroke is one group."""
+    """Drop grains of noise, then groups of marks much smaller than the largest: a broken
+    stroke is one group."""
+    if min(mask.shape) >= SMALL_PICTURE:
+        mask = _without_small(mask, mask, GRAIN)
     reach = max(1, round(max(mask.shape) / 100))
     near = cv2.dilate(mask, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(near)
-    sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) - 2 * reach
+    return _without_small(mask, near, SPECK + 2 * reach, 0.12)
+
+
+def _without_small(mask: Mask, groups: Mask, least: int, share: float = 0.0) -> Mask:
+    """Keep what lies in groups of at least `least` px and `share` of the largest group."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(groups)
+    sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     sides[0] = 0
-    keep = (sides >= 0.12 * sides.max()).astype(np.uint8)
+    keep = (sides >= max(least, share * sides.max())).astype(np.uint8)
     return np.asarray(mask * keep[labels])
 
 
