@@ -9,7 +9,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,7 +161,7 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
 
 def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
-        return cast(NDArray[np.uint8], array)
+        return np.asarray(array, np.uint8)
     if array.dtype == np.bool_:
         return np.asarray(np.where(array, 255, 0), np.uint8)
     if array.dtype.kind not in "iuf":
@@ -172,4 +172,5 @@ def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
     full_scale = 1.0 if array.dtype.kind == "f" and high <= 1 else 255.0 if high <= 255 else 65535.0
     if low < 0 or high > 65535 or (high > 255 and array.dtype.kind == "f"):
         raise ImageError(f"array values {low:g} to {high:g}; give 0..1, 0..255 or 16 bit")
-    return np.rint(array.astype(np.float32) * (255.0 / full_scale)).astype(np.uint8)
+    scaled = np.rint(array.astype(np.float32) * (255.0 / full_scale))
+    return np.asarray(scaled.astype(np.uint8), np.uint8)

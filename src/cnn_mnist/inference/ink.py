@@ -24,6 +24,7 @@ LIT_PAPER = 80.0  # luma; darker paper is a board or a screen, whose light need 
 LEAST_CONTRAST = 9.0  # in 8-bit Lab units; JPEG and sensor noise stay below
 NOISE_FACTOR = 4.0
 SHARP = 0.85  # of a region's outline; a shadow's is soft, a broad stroke's an edge all round
+ALONG = 0.35  # of the picture's border, which surroundings touch and digits do not
 SMALL_PICTURE = 64  # px
 SPECK = 6  # px; no digit that can be read is smaller
 GRAIN = 4  # px; no piece of a stroke is smaller, but on small pictures
@@ -40,7 +41,8 @@ def find(pixels: Picture) -> Ink:
         and specks are gone.
     """
     contrast = _contrast(pixels)
-    faint = max(LEAST_CONTRAST, NOISE_FACTOR * float(np.median(contrast)))
+    stride = 1 + max(contrast.shape) // 500  # the noise of a large page shows in a sample
+    faint = max(LEAST_CONTRAST, NOISE_FACTOR * float(np.median(contrast[::stride, ::stride])))
     contrast = _without_surroundings(contrast, max(faint, 25))
     marked = contrast[contrast >= faint]
     if marked.size == 0:
@@ -63,7 +65,7 @@ def _contrast(pixels: Picture) -> Ink:
     if light > LIT_PAPER:
         gain = np.clip(light / np.maximum(luma, 1), 1, MAX_LIGHT_GAIN).astype(np.float32)
         paper = _brighten(paper, gain)
-        pixels = _brighten(pixels, _resized(gain, pixels))
+        pixels = _brighten(pixels, gain)
     paper_lab = _resized(cv2.cvtColor(paper, cv2.COLOR_RGB2LAB), pixels)
     difference = cv2.absdiff(cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB), paper_lab)
     squares = cv2.multiply(difference, difference, dtype=cv2.CV_32F)
@@ -132,7 +134,7 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
 
 
 def _brighten(pixels: Picture, gain: Ink) -> Picture:
-    return cv2.multiply(pixels, cv2.merge([gain] * 3), dtype=cv2.CV_8U)
+    return cv2.multiply(pixels, _resized(cv2.merge([gain] * 3), pixels), dtype=cv2.CV_8U)
 
 
 def _resized(field: NDArray[Any], like: Picture) -> NDArray[Any]:
@@ -146,10 +148,13 @@ def _otsu(values: Ink) -> float:
 
 
 def _hysteresis(contrast: Ink, weak: float, strong: float) -> Mask:
-    """Everything above `weak` that hangs together with something above `strong` (Canny 1986)."""
-    count, labels = cv2.connectedComponents((contrast >= weak).astype(np.uint8))
-    keep = np.zeros(count, np.uint8)
+    """What is above `weak` and hangs together with something above `strong` (Canny 1986);
+    grains of noise are dropped."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((contrast >= weak).astype(np.uint8))
+    keep = np.zeros(len(stats), np.uint8)
     keep[labels[contrast >= strong]] = 1
+    if min(contrast.shape) >= SMALL_PICTURE:
+        keep[_sides(stats) < GRAIN] = 0
     keep[0] = 0
     return np.asarray(keep[labels])
 
@@ -166,33 +171,31 @@ def _without_lines(mask: Mask, contrast: Ink, strong: float) -> Mask:
 
 
 def _without_specks(mask: Mask) -> Mask:
-    """Drop grains of noise, then groups of marks much smaller than the largest: a broken
-    stroke is one group."""
-    if min(mask.shape) >= SMALL_PICTURE:
-        mask = _without_small(mask, mask, GRAIN)
+    """Drop groups of marks much smaller than the largest; a broken stroke is one group."""
     reach = max(1, round(max(mask.shape) / 100))
     near = cv2.dilate(mask, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    return _without_small(mask, near, SPECK + 2 * reach, 0.12)
-
-
-def _without_small(mask: Mask, groups: Mask, least: int, share: float = 0.0) -> Mask:
-    """Keep what lies in groups of at least `least` px and `share` of the largest group."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(groups)
-    sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(near)
+    sides = _sides(stats) - 2 * reach
     sides[0] = 0
-    keep = (sides >= max(least, share * sides.max())).astype(np.uint8)
+    keep = (sides >= max(SPECK, 0.12 * sides.max())).astype(np.uint8)
     return np.asarray(mask * keep[labels])
+
+
+def _sides(stats: NDArray[Any]) -> NDArray[Any]:
+    """The longer side of each component's box."""
+    return np.asarray(stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1))
 
 
 def _without_surroundings(contrast: Ink, level: float) -> Ink:
     """Blank what lies along the picture's border: the desk beside the page, a scanner's rim."""
     mask = (contrast >= level).astype(np.uint8)
-    if min(mask.shape) < SMALL_PICTURE:  # a close crop, where strokes lie along the border
+    crowded = [b for b in (mask[0], mask[-1], mask[:, 0], mask[:, -1]) if b.mean() > ALONG]
+    if not crowded or min(mask.shape) < SMALL_PICTURE:  # strokes lie along a close crop's border
         return contrast
     count, labels = cv2.connectedComponents(mask)
     outside = np.zeros(count, np.uint8)
     for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        outside |= np.bincount(border, minlength=count) > 0.35 * border.size
+        outside |= np.bincount(border, minlength=count) > ALONG * border.size
     outside[0] = 0
     if not outside.any() or not (mask & ~outside[labels]).any():
         return contrast

@@ -29,7 +29,10 @@ def without_lines(mask: Mask) -> Mask:
 
 
 def _without_level_lines(mask: Mask) -> Mask:
-    slope = _slope(mask)
+    small = _reduced(mask)
+    slope = _slope(small)
+    if not _level_lines(_shear(small, -slope)).any():
+        return mask
     level = _shear(mask, -slope)
     lines = _level_lines(level)
     if not lines.any():
@@ -37,22 +40,23 @@ def _without_level_lines(mask: Mask) -> Mask:
     rest: Mask = level & ~lines
     thickness = int(np.ceil(lines.sum() / max(1, np.count_nonzero(lines.any(axis=0)))))
     per_line = max(3, min(thickness, round(MAX_THICKNESS * max(mask.shape))))
-    crossing: Mask = cv2.morphologyEx(
-        rest, cv2.MORPH_CLOSE, np.ones((2 * per_line + 3, 1), np.uint8)
-    )
+    bridge = np.ones((2 * per_line + 3, 1), np.uint8)
+    crossing: Mask = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, bridge)
     kept = _shear(rest | (crossing & level), slope)
     near_kept: Mask = cv2.dilate(kept, np.ones((3, 1), np.uint8))
     return np.asarray(mask & near_kept & ~_shear(lines & ~crossing, slope))
 
 
-def _slope(mask: Mask) -> float:
-    """The slope under which the mask's rows are most uneven, as ruled paper's are."""
+def _reduced(mask: Mask) -> Mask:
     scale = min(1.0, SEARCH_SIDE / max(mask.shape))
     size = max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale))
-    small = (cv2.resize(mask * np.uint8(255), size, interpolation=cv2.INTER_AREA) > 40).astype(
-        np.uint8
-    )
-    scores = [float((_shear(small, -s).sum(axis=1, dtype=np.float64) ** 2).sum()) for s in SLOPES]
+    share = cv2.resize(mask * np.uint8(255), size, interpolation=cv2.INTER_AREA)
+    return (np.asarray(share) > 40).astype(np.uint8)
+
+
+def _slope(mask: Mask) -> float:
+    """The slope under which the mask's rows are most uneven, as ruled paper's are."""
+    scores = [float((_shear(mask, -s).sum(axis=1, dtype=np.float64) ** 2).sum()) for s in SLOPES]
     return float(SLOPES[int(np.argmax(scores))])
 
 
