@@ -85,6 +85,15 @@ def test_lines_as_dark_as_the_ink_are_taken_out_without_cutting() -> None:
     assert cv2.connectedComponents(rest)[0] == cv2.connectedComponents(mask)[0]
 
 
+@pytest.mark.parametrize("gap", [0, 8])
+def test_the_boxes_of_a_form_are_no_ink(gap: int) -> None:
+    pixels, truth = page("508", 100, 8), coverage("508", 100, 8)
+    for index in range(3):
+        left, right = 35 + 80 * index + gap // 2, 115 + 80 * index - gap // 2
+        cv2.rectangle(pixels, (left, 35), (right, 165), (60, 60, 60), 2)
+    assert overlap(ink.find(pixels), truth) > 0.8
+
+
 def test_a_lone_stroke_is_no_ruled_line() -> None:
     mask = np.zeros((200, 200), np.uint8)
     mask[10:190, 98:104] = 1

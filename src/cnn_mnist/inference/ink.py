@@ -161,12 +161,13 @@ def _hysteresis(contrast: Ink, weak: float, strong: float) -> Mask:
 
 def _without_lines(mask: Mask, contrast: Ink, strong: float) -> Mask:
     """Take out ruled lines: by their paler ink where that is possible, else by their shape."""
+    mask = ruling.without_frames(mask)
     rest = ruling.without_lines(mask)
     ruled = contrast[mask > rest]
     if ruled.size:
         paler = 1.3 * float(np.percentile(ruled, 80))
         if paler < strong:
-            return _hysteresis(contrast, paler, strong)
+            return ruling.without_frames(_hysteresis(contrast, paler, strong))
     return rest
 
 

@@ -1,4 +1,4 @@
-"""Ruled and squared paper: find the long straight lines of a mask and take them out.
+"""Ruled and squared paper, boxes of forms: find a mask's straight lines and take them out.
 
 A line's pixels stay where a stroke crosses it, so that digits are not cut.
 """
@@ -17,6 +17,7 @@ LEAST_SIDE = 64  # px; below, a stroke of the digit is as long as a ruled line
 SPAN = 0.7  # of the picture, which a ruled line must cover
 PIECE = 0.12  # of the picture, which it must cover without a break
 MAX_THICKNESS = 0.02  # of the picture's long side
+FRAME_SIDE = 24  # px; in a smaller sign the corners of a 0 cannot be told
 
 
 def without_lines(mask: Mask) -> Mask:
@@ -26,6 +27,27 @@ def without_lines(mask: Mask) -> Mask:
     rest = _without_level_lines(mask)
     rest = np.ascontiguousarray(_without_level_lines(np.ascontiguousarray(rest.T)).T)
     return rest if rest.any() else mask
+
+
+def without_frames(mask: Mask) -> Mask:
+    """The mask without the boxes and tables of a form, unless there is nothing else."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
+    keep = np.ones(len(stats), np.uint8)
+    for index, (x, y, width, height, area) in enumerate(stats[1:], start=1):
+        if min(width, height) >= FRAME_SIDE and area < 0.3 * width * height:
+            keep[index] = not _is_frame(labels[y : y + height, x : x + width] == index)
+    keep[0] = 0
+    rest: Mask = keep[labels]
+    return rest if rest.any() else mask
+
+
+def _is_frame(part: NDArray[np.bool_]) -> bool:
+    """Ink runs along all four sides, which even a round 0 leaves at the corners."""
+    height, width = part.shape
+    deep, wide = round(0.12 * height), round(0.12 * width)
+    across = min(part[:deep].any(axis=0).mean(), part[-deep:].any(axis=0).mean())
+    down = min(part[:, :wide].any(axis=1).mean(), part[:, -wide:].any(axis=1).mean())
+    return bool(min(across, down) > 0.9)
 
 
 def _without_level_lines(mask: Mask) -> Mask:
