@@ -109,7 +109,7 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
     difference = cv2.absdiff(wide, narrow).max(axis=2)
     regions = (difference > LEAST_CONTRAST).astype(np.uint8)
     count, labels = cv2.connectedComponents(regions)
-    size = np.bincount(labels.ravel(), minlength=count)
+    size = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
     height = np.bincount(labels.ravel(), weights=difference.ravel(), minlength=count) / size
 
     square = np.ones((3, 3), np.uint8)
