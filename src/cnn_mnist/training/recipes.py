@@ -122,7 +122,15 @@ REFERENCE = Recipe(
     test_norm=(0.1407, 0.4081),  # the original's slip: not the training pair
     mixed_precision=False,
 )
-DEFAULT = Recipe(name="default", ema_decay=0.998)
+DEFAULT = Recipe(
+    name="default",
+    batch_size=128,
+    ema_decay=0.998,
+    rotation=10.0,
+    scale=0.1,
+    shear=0.1,
+    shift=1.5,
+)
 FAST = DEFAULT.changed(name="fast", epochs=3)
 BEST = DEFAULT.changed(name="best", epochs=40, ema_decay=0.999)
 
