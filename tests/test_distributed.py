@@ -64,8 +64,8 @@ def test_the_gradient_of_two_processes_is_that_of_one(
 def test_two_processes_leave_one_run_as_good_as_that_of_one(
     environment: dict[str, str], digits: Splits, tmp_path: Path
 ) -> None:
-    recipe = REFERENCE.changed(epochs=4, batch_size=100)
-    arguments = "-m cnn_mnist train --recipe reference --dataset digits --epochs 4 --json"
+    recipe = REFERENCE.changed(epochs=10, batch_size=100)
+    arguments = "-m cnn_mnist train --recipe reference --dataset digits --epochs 10 --json"
     result = torchrun(environment, tmp_path, *arguments.split(), "--batch-size", 100)
     assert result.returncode == 0, result.stderr
     metrics = json.loads(result.stdout)
@@ -75,8 +75,8 @@ def test_two_processes_leave_one_run_as_good_as_that_of_one(
     alone = finish(begin(recipe, digits, tmp_path / "alone"), digits, tmp_path / "alone")
     files = {path.name for path in (tmp_path / "alone").iterdir()}
     assert files <= {path.name for path in (tmp_path / "runs" / "reference-1").iterdir()}
-    # 360 test images: 0.03 is two standard deviations of the difference of two such runs
-    assert metrics["test_accuracy"] == pytest.approx(alone["test_accuracy"], abs=0.03)
+    # Each process draws its own augmentations, so the two are like two seeds.
+    assert metrics["test_accuracy"] == pytest.approx(alone["test_accuracy"], abs=0.02)
 
 
 def test_one_process_needs_no_group() -> None:

@@ -34,12 +34,12 @@ def test_each_seed_is_trained_once_however_often_it_is_asked_for(
 ) -> None:
     steps: list[int] = []
 
+    def count(done: int, _: int) -> None:
+        steps.append(done)
+
     def run(seeds: int) -> list[float]:
         steps.clear()
-        result = study(
-            tiny, few_digits, range(seeds), tmp_path, on_step=lambda n, _: steps.append(n)
-        )
-        return result.accuracies
+        return study(tiny, few_digits, range(seeds), tmp_path, on_step=count).accuracies
 
     first = run(2)
     assert len(steps) == 2 * 6

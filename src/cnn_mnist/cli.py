@@ -74,13 +74,12 @@ def train(
         from cnn_mnist.training.train import begin, draw, finish, go_on
 
     settings = recipes.get(recipe or "default").changed(epochs=epochs, batch_size=batch_size, lr=lr)
-    if resume:
-        dataset = checkpoint.load_config(resume).dataset
+    wanted = checkpoint.load_config(resume).dataset if resume else dataset or "auto"
     place, notice = choose(device)
     with distributed.process_group(place):
         say = Terminal(as_json, quiet=distributed.rank() > 0)
         say.notice(notice)
-        splits = load(dataset or "auto", data_dir)
+        splits = load(wanted, data_dir)
         say.notice(splits.notice)
         chosen = out or checkpoint.free_name(Path("runs"), settings.name)
         folder = resume or Path(distributed.from_first(str(chosen)))
