@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -26,7 +26,7 @@ RecipeOption = Annotated[
     str | None, typer.Option(help="reference, default, fast or best.", show_default="default")
 ]
 DatasetOption = Annotated[
-    str | None,
+    Literal["auto", "mnist", "digits"] | None,
     typer.Option(
         help="mnist, digits (bundled), or auto: MNIST where it is to be had.", show_default="auto"
     ),
@@ -34,7 +34,9 @@ DatasetOption = Annotated[
 DataDirOption = Annotated[
     Path | None, typer.Option(help="Folder with the four MNIST .gz files, looked in first.")
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+DeviceOption = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto, cpu, cuda or mps.")
+]
 EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -51,7 +53,10 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate, at its highest.")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of weights, order and augmentation.", show_default="0")
+        int | None,
+        typer.Option(
+            help="Of weights, order and augmentation.", show_default="0", min=0, max=2**63 - 1
+        ),
     ] = None,
     device: DeviceOption = "auto",
     resume: Annotated[
@@ -69,13 +74,12 @@ def train(
         from cnn_mnist.training.train import begin, draw, finish, go_on
 
     settings = recipes.get(recipe or "default").changed(epochs=epochs, batch_size=batch_size, lr=lr)
-    if resume:
-        dataset = checkpoint.load_config(resume).dataset
+    wanted = checkpoint.load_config(resume).dataset if resume else dataset or "auto"
     place, notice = choose(device)
     with distributed.process_group(place):
         say = Terminal(as_json, quiet=distributed.rank() > 0)
         say.notice(notice)
-        splits = load(dataset or "auto", data_dir)
+        splits = load(wanted, data_dir)
         say.notice(splits.notice)
         chosen = out or checkpoint.free_name(Path("runs"), settings.name)
         folder = resume or Path(distributed.from_first(str(chosen)))
@@ -102,7 +106,9 @@ def evaluate(
     run: Annotated[
         Path | None, typer.Argument(help="Run folder; without it, the released weights.")
     ] = None,
-    split: Annotated[str, typer.Option(help="test, train, or val: 10,000 of train.")] = "test",
+    split: Annotated[
+        Literal["test", "train", "val"], typer.Option(help="test, train, or val: 10,000 of train.")
+    ] = "test",
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     device: DeviceOption = "auto",
@@ -140,7 +146,8 @@ def study(
     recipe: RecipeOption = None,
     seeds: Annotated[int, typer.Option(help="Trainings, with seeds 0, 1, 2, …", min=1)] = 5,
     split: Annotated[
-        str, typer.Option(help="test, or val: 10,000 training images held out, for choosing.")
+        Literal["test", "val"],
+        typer.Option(help="test, or val: 10,000 training images held out, for choosing."),
     ] = "test",
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
@@ -159,8 +166,6 @@ def study(
         from cnn_mnist.training.study import study as run_study
 
     settings = recipes.get(recipe or "default").changed(epochs=epochs)
-    if split not in ("test", "val"):
-        raise typer.BadParameter(f"no split {split!r}; choose test or val")
     place, notice = choose(device)
     splits = load(dataset or "auto", data_dir)
     say = Terminal(as_json)

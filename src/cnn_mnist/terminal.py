@@ -98,12 +98,15 @@ class Terminal:
         if self._as_json:
             self._json(summary)
             return
-        low, high = summary["interval"]
-        self._row(
+        text = (
             f"{summary['recipe']} on {summary['dataset']} {summary['split']}, "
-            f"n = {summary['num_seeds']}: mean {summary['mean']:.3%}, standard deviation "
-            f"{summary['std']:.3%}, 95 % interval of the mean {low:.3%} to {high:.3%}"
+            f"n = {summary['num_seeds']}: mean {summary['mean']:.3%}"
         )
+        if summary["interval"]:
+            low, high = summary["interval"]
+            text += f", standard deviation {summary['std']:.3%}, "
+            text += f"95 % interval of the mean {low:.3%} to {high:.3%}"
+        self._row(text)
 
     def figures(self, figures: dict[str, Any]) -> None:
         """All figures of an evaluation."""
