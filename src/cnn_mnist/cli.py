@@ -16,7 +16,7 @@ import typer
 from cnn_mnist.terminal import Terminal
 
 app = typer.Typer(
-    help="Handwritten digits: learn them from MNIST, and measure what was learned.",
+    help="Handwritten digits: read your own, and learn them from MNIST.",
     no_args_is_help=True,
     rich_markup_mode=None,  # with rich, --help takes twice as long
     pretty_exceptions_enable=False,
@@ -130,6 +130,40 @@ def evaluate(
     model = checkpoint.load_model(folder).to(place)
     figures = asdict(evaluate_model(model, splits, config.recipe.test_norm, split))
     say.figures({"split": split, **figures})
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="Pictures, folders of pictures, or -.")],
+    single: Annotated[bool, typer.Option("--single", help="One digit a picture.")] = False,
+    model: Annotated[
+        Path | None, typer.Option(help="Exported .onnx file.", show_default="the released weights")
+    ] = None,
+    preview: Annotated[
+        Path | None, typer.Option(help="Folder for pictures of what was found and seen.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read the digits in pictures: a line a picture."""
+    from cnn_mnist.inference import image
+    from cnn_mnist.inference import preview as previews
+    from cnn_mnist.inference.reader import Reader
+
+    say, reader, unreadable = Terminal(as_json), Reader(model), 0
+    if preview:
+        preview.mkdir(parents=True, exist_ok=True)
+    for number, path in enumerate(image.pictures(images), start=1):
+        try:
+            source = sys.stdin.buffer.read() if str(path) == "-" else path
+            reading = reader.read(source, single)
+            say.reading(str(path), reading)
+            if preview:
+                previews.write(source, reading, preview / f"{number:04}-{path.stem}.png")
+        except image.ImageError as error:
+            unreadable += 1
+            say.unreadable(str(path), error)
+    if unreadable:
+        raise typer.Exit(1)
 
 
 @app.command()

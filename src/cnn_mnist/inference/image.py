@@ -7,6 +7,7 @@ than in lightness. Nothing downstream meets a file, an alpha channel or an odd n
 import io
 import math
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,6 +22,7 @@ MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 80_000_000
 WORKING_SIDE = 2048  # px; a larger picture is reduced by a whole factor before anything else
 # Named one by one: Pillow also knows formats that start other programs (EPS).
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".ppm", ".pgm", ".webp", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
 
 
@@ -71,6 +73,18 @@ def load(source: Source) -> Page:
         raise
     except Exception as error:  # decoders raise whatever they meet in damaged bytes
         raise ImageError(f"the picture is damaged ({error}); save it again") from error
+
+
+def pictures(paths: Iterable[Path]) -> Iterator[Path]:
+    """The paths in their order; a folder stands for the pictures below it, sorted by name."""
+    for path in paths:
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            if not files:
+                raise ImageError(f"{path}: no pictures in this folder ({', '.join(SUFFIXES)})")
+            yield from files
+        else:
+            yield path
 
 
 def _file_bytes(path: Path) -> bytes:
