@@ -11,6 +11,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from cnn_mnist import threads
+
+threads.bind()
+
 from cnn_mnist.training import load, recipes
 from cnn_mnist.training.study import study
 
