@@ -104,16 +104,20 @@ def _pixel_centres(device: torch.device) -> Tensor:
 
 
 def handwriting(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
-    """Other pens, hands and cameras, as float32; a share plain_p of the images stays as it is."""
-    images = images.float().clone()
-    changed = uniform(images, generator, 0, 1) >= recipe.plain_p
-    varied = stroke_width(images[changed], generator)
-    varied = warp(varied, generator, recipe.rotation, recipe.scale, recipe.shear)
-    varied = reframe(varied, generator, recipe.shift)
+    """Other pens, hands and cameras, as float32; a share plain_p of the images is only moved.
+
+    Left exactly as they are, those would be learnt by heart.
+    """
+    moves = (recipe.rotation, recipe.scale, recipe.shear)
+    plain = uniform(images, generator, 0, 1) < recipe.plain_p
+    varied = stroke_width(images[~plain].float(), generator)
+    varied = reframe(warp(varied, generator, *moves), generator, recipe.shift)
     for step in (blur, contrast, noise):
         varied = step(varied, generator)
-    images[changed] = varied
-    return images
+    result = torch.empty(images.shape, device=images.device)
+    result[~plain] = varied
+    result[plain] = affine(images[plain], generator, *moves, recipe.shift)
+    return result
 
 
 def stroke_width(

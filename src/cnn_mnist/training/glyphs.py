@@ -103,7 +103,7 @@ def five(rng: Random) -> Glyph:
         belly += _curl(5 - width / 2, rng)
     else:
         belly_width = width + between(-0.5, 1)
-        begin, end = between(-135, -95), between(115, 190)
+        begin, end = between(-135, -95), between(115, 170)
         belly = arc(5 - between(0, 1), middle + height, belly_width, height, begin, end)
     neck = [(left + between(0, 0.5), 0.2), (left - between(0, 0.5), middle + between(0, 1))]
     roof_end = (left + between(2, 6.5), between(-0.5, 0.6))
