@@ -8,6 +8,7 @@ import gzip
 import os
 import struct
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pooch
 import requests
 import torch
+import urllib3.exceptions
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -162,21 +164,37 @@ def _find(name: str, folders: Sequence[Path], problems: list[str]) -> Path | Non
     return None
 
 
-class _Deadline:
-    """Ends a download that trickles: pooch reports each chunk to it as to a progress bar."""
+class _Downloader:
+    """Gets one file for pooch, within a time that trickling bytes cannot stretch.
 
-    total = 0
+    pooch's own downloader waits for every 1,024 bytes, however slowly they come.
+    """
 
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+    def __init__(self, timeout: float, deadline: float) -> None:
+        self._timeout = timeout  # seconds without a byte
+        self._deadline = deadline  # seconds in all
 
-    def update(self, _: int) -> None:
-        if time.monotonic() > self._end:
-            raise TimeoutError("the download took too long")
+    def __call__(self, url: str, output_file: str, _: object) -> None:
+        end = time.monotonic() + self._deadline
+        as_it_is = {"Accept-Encoding": "identity"}
+        with (
+            requests.get(url, stream=True, timeout=self._timeout, headers=as_it_is) as response,
+            Path(output_file).open("wb") as file,
+        ):
+            response.raise_for_status()
+            while chunk := self._read(response):
+                file.write(chunk)
+                if time.monotonic() > end:
+                    raise TimeoutError
 
-    def reset(self) -> None: ...
-
-    def close(self) -> None: ...
+    def _read(self, response: requests.Response) -> bytes:
+        """What has arrived, as soon as anything has; nothing at the end."""
+        try:
+            return bytes(response.raw.read1(2**16))
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise TimeoutError from error
+        except urllib3.exceptions.HTTPError as error:
+            raise requests.exceptions.ChunkedEncodingError from error
 
 
 def _fetch(
@@ -196,9 +214,8 @@ def _fetch(
             registry={name: f"sha256:{SHA256[name]}"},
             retry_if_failed=1,
         )
-        downloader = pooch.HTTPDownloader(timeout=timeout, progressbar=_Deadline(deadline))
         try:
-            return Path(source.fetch(name, downloader=downloader))
+            return Path(source.fetch(name, downloader=_Downloader(timeout, deadline)))
         except (requests.RequestException, ValueError, OSError) as error:
             problems.append(f"{mirror}{name}: {_short(error)}")
     raise DataError(
@@ -212,6 +229,8 @@ def _short(error: Exception) -> str:
         return f"HTTP {error.response.status_code}"
     if isinstance(error, requests.Timeout | TimeoutError):
         return "too slow"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the download broke off"
     if isinstance(error, requests.ConnectionError):
         return "no connection"
     if isinstance(error, OSError) and error.strerror:
@@ -230,7 +249,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         zeros, kind, num_dims = struct.unpack(">HBB", raw[:4])
         shape = struct.unpack(f">{num_dims}I", raw[4 : 4 + 4 * num_dims])
         array = np.frombuffer(raw, np.uint8, offset=4 + 4 * num_dims).reshape(shape)
-    except (OSError, EOFError, struct.error, ValueError) as error:
+    except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
         raise DataError(f"{path} is not a whole gzipped IDX file ({error})") from error
     if (zeros, kind) != (0, 8):
         raise DataError(f"{path} does not hold unsigned bytes in IDX format")

@@ -66,7 +66,13 @@ def start(
     device: torch.device | str = "cpu",
     precision: torch.dtype = torch.float32,
 ) -> Run:
-    """A run with fresh weights, which depend on the seed alone, and no epoch behind it."""
+    """A run with fresh weights, which depend on the seed alone, and no epoch behind it.
+
+    Raises:
+        ValueError: the seed is not a whole number in 0..2^63-1.
+    """
+    if not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ValueError(f"seed is {seed!r}; it must be a whole number in 0..2^63-1")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = MODELS[recipe.model]()

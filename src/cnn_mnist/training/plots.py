@@ -117,7 +117,7 @@ def gallery(
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
-    for index, (axes, image) in enumerate(zip(grid.flat, images.cpu(), strict=False)):
+    for index, (axes, image) in enumerate(zip(grid.flat, images.cpu().numpy(), strict=False)):
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
         axes.set_title(titles[index], size=8, color=colors[index] if colors else "black")
     return figure

@@ -5,6 +5,7 @@ The rest of the package is handed a whole Recipe and reads from it what it needs
 
 import difflib
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -65,7 +66,12 @@ class Recipe:
     def __post_init__(self) -> None:
         for setting_ in fields(self):
             if setting_.metadata:
-                _check(setting_.name, getattr(self, setting_.name), **setting_.metadata)
+                problem = _problem(
+                    getattr(self, setting_.name), setting_.default, setting_.metadata
+                )
+                if problem:
+                    value = getattr(self, setting_.name)
+                    raise RecipeError(f"{setting_.name} is {value!r}; {problem}")
 
     def changed(self, **settings: Any) -> "Recipe":
         """This recipe with other values for the settings that are not None."""
@@ -81,25 +87,37 @@ class Recipe:
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> "Recipe":
         """The recipe that `to_dict` gave; JSON's lists become tuples again."""
-        known = {f.name for f in fields(cls)}
-        if "name" not in settings or not settings.keys() <= known:
-            unknown = ", ".join(settings.keys() - known) or "no name"
-            raise RecipeError(f"not a recipe of this version: {unknown}")
+        if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
+            raise RecipeError("not a recipe: it has no name")
+        unknown = settings.keys() - {f.name for f in fields(cls)}
+        if unknown:
+            raise RecipeError(f"not a recipe of this version: {', '.join(sorted(unknown))}")
         tupled: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()
         }
         return cls(**tupled)
 
 
-def _check(
-    name: str, value: Any, meaning: str, low: float, high: float, choices: tuple[str, ...]
-) -> None:
-    if choices:
-        if value not in choices:
-            raise RecipeError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
-    elif isinstance(value, int | float) and not low <= value <= high:
-        # NaN fails every comparison and so ends here too.
-        raise RecipeError(f"{name} is {value}; it must be in {low:g}..{high:g} ({meaning})")
+def _problem(value: Any, default: Any, check: Mapping[str, Any]) -> str:
+    """What a value should be and is not, or nothing."""
+    if check["choices"]:
+        return "" if value in check["choices"] else f"choose one of {', '.join(check['choices'])}"
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "it must be true or false"
+    if isinstance(default, tuple):
+        whole = isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
+        return "" if whole and value[1] > 0 else "it must be a mean and a standard deviation over 0"
+    low, high = check["low"], check["high"]
+    kind = "a whole number" if isinstance(default, int) else "a number"
+    fits = isinstance(value, int) or isinstance(default, float)
+    if _is_number(value) and fits and low <= value <= high:
+        return ""
+    return f"it must be {kind} in {low:g}..{high:g} ({check['meaning']})"
+
+
+def _is_number(value: Any) -> bool:
+    is_bool = isinstance(value, bool)  # a bool counts as an int in Python
+    return isinstance(value, int | float) and not is_bool and math.isfinite(value)
 
 
 REFERENCE = Recipe(
@@ -109,7 +127,15 @@ REFERENCE = Recipe(
     test_norm=(0.1407, 0.4081),  # the original's slip: not the training pair
     mixed_precision=False,
 )
-DEFAULT = Recipe(name="default", ema_decay=0.998)
+DEFAULT = Recipe(
+    name="default",
+    batch_size=128,
+    ema_decay=0.998,
+    rotation=10.0,
+    scale=0.1,
+    shear=0.1,
+    shift=1.5,
+)
 FAST = DEFAULT.changed(name="fast", epochs=3)
 BEST = DEFAULT.changed(name="best", epochs=40, ema_decay=0.999)
 READER = BEST.changed(

@@ -25,7 +25,7 @@ def begin(
 
     Raises:
         RunError: the folder exists already, or cannot be made.
-        ValueError: a batch larger than the training set.
+        ValueError: the seed is out of range, or the batch larger than the training set.
     """
     check_batch(recipe, splits)
     device = torch.device(device)

@@ -1,0 +1,90 @@
+"""What several test files share: data, a recipe that trains in a second, and the environment."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+# Before torch is imported: spinning threads starve each other where tests run side by side.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "passive"
+
+import pytest
+import torch
+
+from cnn_mnist.training.data import Split, Splits, load
+from cnn_mnist.training.recipes import Recipe
+
+torch.set_num_threads(1)  # one thread adds in one order, here and in every subprocess
+
+SOURCE = Path(__file__).parent.parent / "src"
+
+
+@pytest.fixture(scope="session")
+def digits() -> Splits:
+    """The bundled digits, 1,437 to train on and 360 to test with."""
+    return load("digits")
+
+
+@pytest.fixture(scope="session")
+def few_digits(digits: Splits) -> Splits:
+    """300 training and 60 test digits: an epoch of them takes a blink."""
+    return Splits("digits", digits.train[:300], digits.test[:60])
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Splits:
+    """The real thing, for the tests that need it."""
+    folder = os.environ.get("CNN_MNIST_DATA")
+    if not folder:
+        pytest.skip("set CNN_MNIST_DATA to the folder with the four MNIST .gz files")
+    return load("mnist", folder, mirrors=())
+
+
+@pytest.fixture
+def tiny() -> Recipe:
+    """Everything that a training can have switched on, in two short epochs of float32."""
+    return Recipe(
+        name="tiny",
+        epochs=2,
+        batch_size=100,
+        ema_decay=0.9,
+        augment="affine",
+        mixed_precision=False,
+    )
+
+
+@pytest.fixture
+def blank() -> Split:
+    """250 random images without a pattern."""
+    generator = torch.Generator().manual_seed(5)
+    images = torch.randint(0, 256, (250, 28, 28), generator=generator, dtype=torch.uint8)
+    return Split(images, torch.arange(250) % 10)
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """For subprocesses: this source tree, one thread, no MNIST on the way."""
+    path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+    kept = {name: value for name, value in os.environ.items() if name != "CNN_MNIST_DATA"}
+    return kept | {"PYTHONPATH": path}
+
+
+@pytest.fixture
+def cnn_mnist(
+    environment: dict[str, str], tmp_path: Path
+) -> Callable[..., "subprocess.Popen[str]"]:
+    """Starts the command line in a process and an empty folder of its own."""
+
+    def begin(*arguments: object) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "cnn_mnist", *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    return begin
