@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +38,8 @@ def out(run: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def card(run: Path, splits: Splits, out: Path) -> Iterator[dict[str, Any]]:
-    yield release(run, splits, out, num_val=NUM_VAL)
+def card(run: Path, splits: Splits, out: Path) -> dict[str, Any]:
+    return release(run, splits, out, num_val=NUM_VAL)
 
 
 def test_three_files_and_a_card_that_is_true(card: dict[str, Any], out: Path) -> None:

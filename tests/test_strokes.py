@@ -1,5 +1,7 @@
 """Pen strokes: the ink is where plain geometry says it is."""
 
+import itertools
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,11 +13,7 @@ from cnn_mnist.training.strokes import OVERSAMPLING, Glyph, arc, draw, write
 def distance(glyph: Glyph, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """From each place to the nearest point of the glyph, sampled densely."""
     points = np.concatenate(
-        [
-            np.linspace(a, b, 200)
-            for stroke in glyph
-            for a, b in zip(stroke[:-1], stroke[1:], strict=True)
-        ]
+        [np.linspace(a, b, 200) for stroke in glyph for a, b in itertools.pairwise(stroke)]
     )
     near: NDArray[np.float64] = np.hypot(
         x[..., None] - points[:, 0], y[..., None] - points[:, 1]

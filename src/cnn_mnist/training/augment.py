@@ -104,19 +104,19 @@ def _pixel_centres(device: torch.device) -> Tensor:
 
 
 def handwriting(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
-    """Other pens, hands and cameras, as float32; a share plain_p of the images is only moved.
+    """Other pens, hands and cameras, as float32; for a share plain_p of the images only `affine`.
 
     Left exactly as they are, those would be learnt by heart.
     """
-    moves = (recipe.rotation, recipe.scale, recipe.shear)
     plain = uniform(images, generator, 0, 1) < recipe.plain_p
-    varied = stroke_width(images[~plain].float(), generator)
-    varied = reframe(warp(varied, generator, *moves), generator, recipe.shift)
-    for step in (blur, contrast, noise):
+    varied = images[~plain].float()
+    for step in (stroke_width, warp, reframe, blur, contrast, noise):
         varied = step(varied, generator)
     result = torch.empty(images.shape, device=images.device)
     result[~plain] = varied
-    result[plain] = affine(images[plain], generator, *moves, recipe.shift)
+    result[plain] = affine(
+        images[plain], generator, recipe.rotation, recipe.scale, recipe.shear, recipe.shift
+    )
     return result
 
 
@@ -148,9 +148,9 @@ def _sweep(images: Tensor, combine: Callable[[Tensor, Tensor, Tensor], Tensor]) 
 def warp(
     images: Tensor,
     generator: Generator,
-    rotation: float,
-    scale: float,
-    shear: float,
+    rotation: float = 15.0,
+    scale: float = 0.18,
+    shear: float = 0.25,
     elastic: float = 0.54,
 ) -> Tensor:
     """A random affine map about the centre and a smooth distortion, bilinear with fill 0.
@@ -189,7 +189,7 @@ def _look_up(images: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(images.unsqueeze(1), grid, align_corners=False)[:, 0]
 
 
-def reframe(images: Tensor, generator: Generator, shift: float, zoom: float = 0.07) -> Tensor:
+def reframe(images: Tensor, generator: Generator, shift: float = 1.4, zoom: float = 0.07) -> Tensor:
     """MNIST's frame again, but for small errors: a box of 20 px, centre of mass on pixel 14.
 
     Args:

@@ -197,12 +197,11 @@ def train_step(
     x = normalize(augment(images, generator, recipe), *recipe.train_norm)
     x = x.contiguous(memory_format=torch.channels_last)
     with torch.autocast(run.device.type, run.precision, run.precision != torch.float32):
-        logits = net(x)
-    digit_loss = F.cross_entropy(logits.float(), labels, reduction="sum", ignore_index=NOT_A_DIGIT)
+        logits = net(x).float()
+    digit_loss = F.cross_entropy(logits, labels, reduction="sum", ignore_index=NOT_A_DIGIT)
     loss = digit_loss
     if recipe.drawn:
-        outliers = logits[labels == NOT_A_DIGIT].float()
-        loss = loss + recipe.outlier_weight * outlier_loss(outliers)
+        loss = loss + recipe.outlier_weight * outlier_loss(logits[labels == NOT_A_DIGIT])
     run.optimizer.zero_grad()
     (loss * weight).backward()
     run.optimizer.step()
@@ -210,10 +209,7 @@ def train_step(
 
 
 def outlier_loss(logits: Tensor) -> Tensor:
-    """The sum of M non-digits' cross-entropies towards the uniform distribution.
-
-    So the network learns to be unsure of what is no digit (Hendrycks et al., ICLR 2019).
-    """
+    """Sum of M non-digits' cross-entropies towards all ten alike (Hendrycks et al., ICLR 2019)."""
     return -logits.log_softmax(dim=1).mean(dim=1).sum()
 
 

@@ -54,7 +54,7 @@ class Recipe:
     scale: float = setting(0.15, "log of the size factor, uniform in ±", 0, 1)
     shear: float = setting(0.15, "uniform in ±", 0, 1)
     shift: float = setting(2.0, "pixels, each way uniform in ±", 0, 14)
-    plain_p: float = setting(0.0, "handwriting: share of images only moved", 0, 1)
+    plain_p: float = setting(0.0, "handwriting: share of images moved as by affine alone", 0, 1)
 
     drawn: int = setting(0, "drawn digits added to the training images, and non-digits", 0, 10**6)
     outlier_weight: float = setting(0.5, "of a non-digit's loss, towards all ten alike", 0, 10)
@@ -140,11 +140,9 @@ FAST = DEFAULT.changed(name="fast", epochs=3)
 BEST = DEFAULT.changed(name="best", epochs=40, ema_decay=0.999)
 READER = BEST.changed(
     name="reader",
+    epochs=30,
     augment="handwriting",
-    scale=0.18,
-    shear=0.25,
-    shift=1.4,
-    plain_p=0.5,
+    plain_p=0.6,
     drawn=10_000,
     outlier_weight=0.7,
 )
