@@ -11,10 +11,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from cnn_mnist.training import checkpoint
+from cnn_mnist.training import checkpoint, data
 from cnn_mnist.training.data import Splits, load
 from cnn_mnist.training.recipes import READER
-from cnn_mnist.training.release import release, train
+from cnn_mnist.training.release import main, release, train
 
 TINY = READER.changed(epochs=2, batch_size=64, drawn=100, mixed_precision=False)
 NUM_VAL = 200
@@ -97,7 +97,19 @@ def test_a_run_that_has_seen_the_validation_images_is_refused(
 ) -> None:
     with pytest.raises(checkpoint.RunError, match="held out"):
         release(run, splits, tmp_path, num_val=100)
+    with pytest.raises(checkpoint.RunError, match="another recipe or seed"):
+        train(TINY, splits, run, seed=6, num_val=NUM_VAL)
     (tmp_path / "unfinished").mkdir()
     with pytest.raises(checkpoint.RunError, match=r"no metrics\.json"):
         release(tmp_path / "unfinished", splits, tmp_path / "out", num_val=NUM_VAL)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_says_in_one_line_what_is_wrong(
+    splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "load", lambda *_: splits)
+    monkeypatch.setattr("sys.argv", ["release", "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit, match=r"^release: cannot hold 5000 of 1437 training images"):
+        main()
     assert not (tmp_path / "out").exists()

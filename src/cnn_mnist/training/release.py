@@ -45,10 +45,12 @@ def train(
     """Train without the last num_val training images, or go on where the folder's run stopped.
 
     Raises:
-        RunError: the folder is not a run's, or cannot be written.
+        RunError: the folder is of another recipe or seed or no run's, or cannot be written.
     """
     held = splits.hold_out(num_val)
     run = go_on(folder) if folder.exists() else begin(recipe, held, folder, seed)
+    if (run.recipe, run.seed) != (recipe, seed):
+        raise RunError(f"{folder} is of another recipe or seed; choose another --run")
     finish(run, held, folder, on_epoch)
 
 
@@ -131,9 +133,12 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="folder with the four MNIST files")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    splits = data.load("mnist", options.data_dir)
-    train(READER, splits, options.run, options.seed, on_epoch=_tell)
-    print(json.dumps(release(options.run, splits, options.out), indent=2))
+    try:
+        splits = data.load("mnist", options.data_dir)
+        train(READER, splits, options.run, options.seed, on_epoch=_tell)
+        print(json.dumps(release(options.run, splits, options.out), indent=2))
+    except ValueError as error:
+        sys.exit(f"release: {error}")
 
 
 if __name__ == "__main__":
