@@ -56,6 +56,13 @@ def test_certain_answers_fall_into_the_last_bin() -> None:
     assert ece(probs, (torch.arange(10) + 1) % 10) == 1
 
 
+def test_gaps_of_neighbouring_bins_do_not_cancel() -> None:
+    probs = torch.full((2, 10), 0.0)
+    probs[0, :2] = torch.tensor([0.9, 0.1])  # bin 13, right
+    probs[1, :2] = torch.tensor([0.95, 0.05])  # bin 14, wrong
+    assert ece(probs, torch.tensor([0, 1])) == pytest.approx((0.1 + 0.95) / 2)
+
+
 def test_log_probabilities_serve_as_logits(answers: tuple[Tensor, Tensor]) -> None:
     logits, labels = answers
     figures, again = measure(logits, labels), measure(logits.log_softmax(dim=1), labels)

@@ -1,4 +1,19 @@
 """Handwritten digits: learn them (cnn_mnist.training) and read them (cnn_mnist.inference)."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnn_mnist.inference.image import ImageError
+    from cnn_mnist.inference.reader import Digit, Reader, Reading
+
 __version__ = "0.1.0"
-__all__ = ["__version__"]
+__all__ = ["Digit", "ImageError", "Reader", "Reading", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the reading half when one of its names is first used."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from cnn_mnist.inference import image, reader
+
+    return getattr(image if name == "ImageError" else reader, name)

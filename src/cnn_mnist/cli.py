@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from cnn_mnist.terminal import Terminal
 
 app = typer.Typer(
-    help="Handwritten digits: learn them from MNIST, and measure what was learned.",
+    help="Handwritten digits: read your own, and learn them from MNIST.",
     no_args_is_help=True,
     rich_markup_mode=None,  # with rich, --help takes twice as long
     pretty_exceptions_enable=False,
@@ -26,7 +26,7 @@ RecipeOption = Annotated[
     str | None, typer.Option(help="reference, default, fast or best.", show_default="default")
 ]
 DatasetOption = Annotated[
-    str | None,
+    Literal["auto", "mnist", "digits"] | None,
     typer.Option(
         help="mnist, digits (bundled), or auto: MNIST where it is to be had.", show_default="auto"
     ),
@@ -34,7 +34,9 @@ DatasetOption = Annotated[
 DataDirOption = Annotated[
     Path | None, typer.Option(help="Folder with the four MNIST .gz files, looked in first.")
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+DeviceOption = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto, cpu, cuda or mps.")
+]
 EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -51,7 +53,10 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate, at its highest.")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of weights, order and augmentation.", show_default="0")
+        int | None,
+        typer.Option(
+            help="Of weights, order and augmentation.", show_default="0", min=0, max=2**63 - 1
+        ),
     ] = None,
     device: DeviceOption = "auto",
     resume: Annotated[
@@ -69,13 +74,12 @@ def train(
         from cnn_mnist.training.train import begin, draw, finish, go_on
 
     settings = recipes.get(recipe or "default").changed(epochs=epochs, batch_size=batch_size, lr=lr)
-    if resume:
-        dataset = checkpoint.load_config(resume).dataset
+    wanted = checkpoint.load_config(resume).dataset if resume else dataset or "auto"
     place, notice = choose(device)
     with distributed.process_group(place):
         say = Terminal(as_json, quiet=distributed.rank() > 0)
         say.notice(notice)
-        splits = load(dataset or "auto", data_dir)
+        splits = load(wanted, data_dir)
         say.notice(splits.notice)
         chosen = out or checkpoint.free_name(Path("runs"), settings.name)
         folder = resume or Path(distributed.from_first(str(chosen)))
@@ -102,7 +106,9 @@ def evaluate(
     run: Annotated[
         Path | None, typer.Argument(help="Run folder; without it, the released weights.")
     ] = None,
-    split: Annotated[str, typer.Option(help="test, train, or val: 10,000 of train.")] = "test",
+    split: Annotated[
+        Literal["test", "train", "val"], typer.Option(help="test, train, or val: 10,000 of train.")
+    ] = "test",
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     device: DeviceOption = "auto",
@@ -127,6 +133,40 @@ def evaluate(
 
 
 @app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="Pictures, folders of pictures, or -.")],
+    single: Annotated[bool, typer.Option("--single", help="One digit a picture.")] = False,
+    model: Annotated[
+        Path | None, typer.Option(help="Exported .onnx file.", show_default="the released weights")
+    ] = None,
+    preview: Annotated[
+        Path | None, typer.Option(help="Folder for pictures of what was found and seen.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read the digits in pictures: a line a picture."""
+    from cnn_mnist.inference import image
+    from cnn_mnist.inference import preview as previews
+    from cnn_mnist.inference.reader import Reader
+
+    say, reader, unreadable = Terminal(as_json), Reader(model), 0
+    if preview:
+        preview.mkdir(parents=True, exist_ok=True)
+    for number, path in enumerate(image.pictures(images), start=1):
+        try:
+            source = sys.stdin.buffer.read() if str(path) == "-" else path
+            reading = reader.read(source, single)
+            say.reading(str(path), reading)
+            if preview:
+                previews.write(source, reading, preview / f"{number:04}-{path.stem}.png")
+        except image.ImageError as error:
+            unreadable += 1
+            say.unreadable(str(path), error)
+    if unreadable:
+        raise typer.Exit(1)
+
+
+@app.command()
 def summary() -> None:
     """Show the network: each layer with its output shape and its parameters."""
     with _extra("train"):
@@ -140,7 +180,8 @@ def study(
     recipe: RecipeOption = None,
     seeds: Annotated[int, typer.Option(help="Trainings, with seeds 0, 1, 2, …", min=1)] = 5,
     split: Annotated[
-        str, typer.Option(help="test, or val: 10,000 training images held out, for choosing.")
+        Literal["test", "val"],
+        typer.Option(help="test, or val: 10,000 training images held out, for choosing."),
     ] = "test",
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
@@ -159,8 +200,6 @@ def study(
         from cnn_mnist.training.study import study as run_study
 
     settings = recipes.get(recipe or "default").changed(epochs=epochs)
-    if split not in ("test", "val"):
-        raise typer.BadParameter(f"no split {split!r}; choose test or val")
     place, notice = choose(device)
     splits = load(dataset or "auto", data_dir)
     say = Terminal(as_json)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from cnn_mnist.inference.reader import Reading
     from cnn_mnist.training.loop import Run
 
 
@@ -19,12 +20,9 @@ class Terminal:
     """Where a command prints; a quiet one prints nothing at all."""
 
     def __init__(self, as_json: bool, quiet: bool = False) -> None:
-        from tqdm import tqdm
-
         self._as_json = as_json
         self._quiet = quiet
-        # disable=None: no bar where stderr is not a terminal
-        self._bar = tqdm(leave=False, disable=quiet or None, file=sys.stderr, unit="step")
+        self._bar: Any = None
 
     def notice(self, *lines: str) -> None:
         """What the user would not expect, on stderr; empty lines are left out."""
@@ -33,7 +31,11 @@ class Terminal:
 
     @contextmanager
     def progress(self, how_to_go_on: str) -> Iterator[None]:
-        """Ends the bar whatever happens, and tells who pressed Ctrl-C how to go on."""
+        """A bar that ends whatever happens; who presses Ctrl-C is told how to go on."""
+        from tqdm import tqdm
+
+        # disable=None: no bar where stderr is not a terminal
+        self._bar = tqdm(leave=False, disable=self._quiet or None, file=sys.stderr, unit="step")
         try:
             yield
         except KeyboardInterrupt:
@@ -98,12 +100,15 @@ class Terminal:
         if self._as_json:
             self._json(summary)
             return
-        low, high = summary["interval"]
-        self._row(
+        text = (
             f"{summary['recipe']} on {summary['dataset']} {summary['split']}, "
-            f"n = {summary['num_seeds']}: mean {summary['mean']:.3%}, standard deviation "
-            f"{summary['std']:.3%}, 95 % interval of the mean {low:.3%} to {high:.3%}"
+            f"n = {summary['num_seeds']}: mean {summary['mean']:.3%}"
         )
+        if summary["interval"]:
+            low, high = summary["interval"]
+            text += f", standard deviation {summary['std']:.3%}, "
+            text += f"95 % interval of the mean {low:.3%} to {high:.3%}"
+        self._row(text)
 
     def figures(self, figures: dict[str, Any]) -> None:
         """All figures of an evaluation."""
@@ -123,6 +128,24 @@ class Terminal:
         for digit, counts in enumerate(figures["confusion"]):
             self._row(f"{digit}: " + " ".join(f"{count:5}" for count in counts))
 
+    def reading(self, path: str, reading: "Reading") -> None:
+        """What one picture says."""
+        if self._as_json:
+            self._json({"path": path, **reading.to_dict()})
+            return
+        digits = " ".join(f"{digit.confidence:.0%}" for digit in reading.digits)
+        self._row(
+            f"{path}: {reading.text} ({digits})" if reading.ok else f"{path}: {reading.reason}"
+        )
+
+    def unreadable(self, path: str, error: Exception) -> None:
+        """A picture that could not be read at all."""
+        if self._as_json:
+            failed = {"text": "", "digits": [], "ok": False, "reason": str(error)}
+            self._json({"path": path, **failed})
+        else:
+            self.notice(f"{path}: {error}")
+
     def _json(self, values: dict[str, Any]) -> None:
         self._line(json.dumps(values), sys.stdout)
 
@@ -130,6 +153,8 @@ class Terminal:
         self._line(text, sys.stderr if self._as_json else sys.stdout)
 
     def _line(self, text: str, stream: Any) -> None:
-        if not self._quiet:
-            self._bar.write(text, file=stream)
-            stream.flush()
+        if self._quiet:
+            return
+        if self._bar is not None:
+            self._bar.clear()
+        print(text, file=stream, flush=True)

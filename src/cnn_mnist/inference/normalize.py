@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 SIDE = 28
 BOX = 20
 CENTRE = 14.0
+STROKE = 2.7  # of BOX, MNIST's mean
+THIN, THICK = 2.0, 3.6  # of BOX; between them a stroke is left alone
+MEASURABLE = 40  # px; in a smaller digit a stroke is too few pixels wide to be measured
 
 
 def to_mnist(ink: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -51,3 +54,65 @@ def _offset(digit: NDArray[np.float32], axis: int) -> int:
     mass = digit.sum(axis=1 - axis)
     centre = float((mass * np.arange(mass.size)).sum() / mass.sum())
     return int(np.clip(round(CENTRE - centre), 0, SIDE - mass.size))
+
+
+def ready_frame(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """The picture itself, light on black, if it already is an MNIST image; else None.
+
+    Such a picture is grey, 28×28, has a plain black or white ground, a box of 20 px and its
+    centre of mass in the middle. To normalise it again would blur it.
+    """
+    if pixels.shape != (SIDE, SIDE, 3) or (pixels != pixels[..., :1]).any():
+        return None
+    frame = pixels[..., 0]
+    if np.median(frame) > 127:
+        frame = 255 - frame
+    if np.median(frame) > 0 or not frame.any():
+        return None
+    rows, cols = np.flatnonzero(frame.any(axis=1)), np.flatnonzero(frame.any(axis=0))
+    box = max(rows[-1] - rows[0], cols[-1] - cols[0]) + 1
+    mass = frame.astype(np.float64)
+    indices = np.arange(SIDE)
+    centres = (mass.sum(axis=0) @ indices / mass.sum(), mass.sum(axis=1) @ indices / mass.sum())
+    framed = abs(box - BOX) <= 1 and all(abs(c - CENTRE) < 1 for c in centres)
+    return frame if framed else None
+
+
+def even_stroke(ink: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Bring the stroke of one digit into MNIST's range of widths.
+
+    MNIST's strokes are 2.7 of the digit's 20 px wide (5-95 %: 1.5 to 4.2). Hairlines vanish and
+    markers clog in a 20-px box, so both are widened or thinned at their own resolution. What
+    already lies in the range, or is too small to be measured, comes back unchanged.
+
+    Args:
+        ink: H×W, 0 = paper, 1 = full ink, cropped to the digit.
+
+    Returns:
+        float32, with a margin where the stroke grew.
+    """
+    digit = ink.astype(np.float32)
+    side = max(digit.shape)
+    if side < MEASURABLE:
+        return digit
+    width = stroke_width(digit)
+    if THIN <= width * BOX / side <= THICK:
+        return digit
+    # A wider pen also makes the box larger: solve width' / (side + width' - width) for STROKE.
+    change = (STROKE * side - BOX * width) / (BOX - STROKE)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (1 + round(abs(change)),) * 2)
+    if change < 0:
+        thinner = np.asarray(cv2.erode(digit, kernel), np.float32)
+        return thinner if thinner.max() > 0.5 else digit
+    margin = kernel.shape[0]
+    return np.asarray(cv2.dilate(np.pad(digit, margin), kernel), np.float32)
+
+
+def stroke_width(ink: NDArray[np.floating]) -> float:
+    """The typical width of the strokes in px: twice the distance to paper along their middle."""
+    mask = np.pad((ink > 0.5).astype(np.uint8), 1)
+    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
+    ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8))) & (mask > 0)
+    if not ridge.any():
+        return 1.0
+    return float(2 * np.median(distance[ridge]) - 1)

@@ -27,7 +27,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 import cnn_mnist
-from cnn_mnist.training.loop import Epoch, Run, start
+from cnn_mnist.training.loop import Epoch, Run, check_seed, start
 from cnn_mnist.training.model import MODELS
 from cnn_mnist.training.recipes import Recipe
 
@@ -141,7 +141,21 @@ def load_config(folder: Path) -> Config:
         if values["format"] != FORMAT:
             raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
         known = {f.name: values[f.name] for f in fields(Config)}
+        check_seed(known["seed"])
         return Config(**known | {"recipe": Recipe.from_dict(values["recipe"])})
+
+
+def load_metrics(folder: Path) -> dict[str, Any]:
+    """The figures of a finished run.
+
+    Raises:
+        RunError: there are none, or the file is damaged.
+    """
+    path = folder / "metrics.json"
+    with _reading(path):
+        metrics = dict(json.loads(path.read_text()))
+        float(metrics["test_accuracy"])
+        return metrics
 
 
 def load_model(folder: Path) -> nn.Module:

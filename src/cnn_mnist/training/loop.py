@@ -71,8 +71,7 @@ def start(
     Raises:
         ValueError: the seed is not a whole number in 0..2^63-1.
     """
-    if not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise ValueError(f"seed is {seed!r}; it must be a whole number in 0..2^63-1")
+    check_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = MODELS[recipe.model]()
@@ -86,6 +85,16 @@ def start(
     )
     averaged = copy.deepcopy(net) if recipe.ema_decay else None
     return Run(recipe, seed, torch.device(device), precision, net, averaged, optimizer)
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what torch and numpy do not both take.
+
+    Raises:
+        ValueError: the seed is not a whole number in 0..2^63-1.
+    """
+    if not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ValueError(f"seed is {seed!r}; it must be a whole number in 0..2^63-1")
 
 
 def fit(

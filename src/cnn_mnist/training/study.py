@@ -1,6 +1,5 @@
 """Many trainings of one recipe that differ in the seed alone: mean, spread, interval."""
 
-import json
 import math
 import statistics
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ class Summary:
     num_seeds: int
     mean: float
     std: float  # of the single trainings; 0 for one seed
-    interval: tuple[float, float]  # 95 %, of the mean (Student's t)
+    interval: tuple[float, float] | None  # 95 %, of the mean (Student's t); none for one seed
     accuracies: list[float]
 
 
@@ -69,7 +68,7 @@ def _one(
             f"{folder} is of another recipe or data set; choose another --out"
         )
     if (folder / "metrics.json").exists():
-        return dict(json.loads((folder / "metrics.json").read_text()))
+        return checkpoint.load_metrics(folder)
     return finish(go_on(folder, device=device), splits, folder, on_step=on_step)
 
 
@@ -78,6 +77,8 @@ def summarize(accuracies: Sequence[float]) -> Summary:
     from scipy.stats import t
 
     count, mean = len(accuracies), statistics.fmean(accuracies)
-    std = statistics.stdev(accuracies) if count > 1 else 0.0
-    half = float(t.ppf(0.975, count - 1)) * std / math.sqrt(count) if count > 1 else math.inf
+    if count == 1:
+        return Summary(1, mean, 0.0, None, list(accuracies))
+    std = statistics.stdev(accuracies)
+    half = float(t.ppf(0.975, count - 1)) * std / math.sqrt(count)
     return Summary(count, mean, std, (mean - half, mean + half), list(accuracies))

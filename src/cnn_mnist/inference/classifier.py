@@ -1,0 +1,90 @@
+"""ONNX session: uint8 Nx28x28 → calibrated probabilities, and the "not a digit" rule.
+
+The model file is complete: input normalisation and softmax temperature are inside its graph,
+the threshold of the rule in its metadata.
+"""
+
+import os
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+Probs = NDArray[np.float32]
+
+CHUNK = 512  # images; larger batches leave the processor's cache
+
+
+class Classifier:
+    """The network behind `Reader`, usable alone on images that are MNIST's already."""
+
+    def __init__(self, model: str | os.PathLike[str] | None = None) -> None:
+        """Load a model exported by this package; None means the released one.
+
+        Raises:
+            ValueError: the file is missing, damaged, or another kind of model.
+        """
+        path = Path(model) if model is not None else released_model()
+        try:
+            data = path.read_bytes()
+            self._session = onnxruntime.InferenceSession(
+                data, _options(), providers=["CPUExecutionProvider"]
+            )
+            self.threshold = float(self._metadata()["threshold"])
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror}; give an exported .onnx file") from error
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise ValueError(f"{path} is no model exported by cnn-mnist, or damaged") from error
+        self._check(path)
+
+    def probs(self, images: NDArray[np.uint8]) -> Probs:
+        """Calibrated probabilities Nx10 of uint8 images Nx28x28, light ink on black.
+
+        Raises:
+            ValueError: another shape or type.
+        """
+        return self._run("probabilities", images)
+
+    def logits(self, images: NDArray[np.uint8]) -> Probs:
+        """Logits Nx10, for checks against the trained network."""
+        return self._run("logits", images)
+
+    def is_digit(self, probs: Probs) -> NDArray[np.bool_]:
+        """Whether each image is a digit at all.
+
+        The network was taught to answer letters and scribbles with equal probabilities, so a
+        low highest probability means "none of the ten" (Hendrycks et al., ICLR 2019).
+        """
+        return np.asarray(probs.max(axis=1) >= self.threshold)
+
+    def _run(self, output: str, images: NDArray[np.uint8]) -> Probs:
+        if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
+            raise ValueError(f"images must be uint8 Nx28x28, not {images.dtype} {images.shape}")
+        if len(images) == 0:
+            return np.zeros((0, 10), np.float32)
+        name = self._session.get_inputs()[0].name
+        parts = [images[i : i + CHUNK] for i in range(0, len(images), CHUNK)]
+        return np.concatenate([self._session.run([output], {name: part})[0] for part in parts])
+
+    def _metadata(self) -> dict[str, str]:
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def _check(self, path: Path) -> None:
+        inputs = [(i.type, i.shape[1:]) for i in self._session.get_inputs()]
+        outputs = {o.name for o in self._session.get_outputs()}
+        if inputs != [("tensor(uint8)", [28, 28])] or not {"logits", "probabilities"} <= outputs:
+            raise ValueError(f"{path} is no model exported by cnn-mnist: its inputs are {inputs}")
+
+
+def released_model() -> Path:
+    """The model inside the package."""
+    return Path(str(resources.files("cnn_mnist") / "weights" / "model.onnx"))
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # a damaged model is reported by our own line
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options

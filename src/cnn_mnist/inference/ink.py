@@ -1,0 +1,204 @@
+"""A page → its ink map: how much of each pixel is covered by the pen, whatever the colours.
+
+Paper is what a large median sees; ink is what differs from it in colour (CIE Lab distance),
+after the light has been made even. Knows nothing of digits.
+"""
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference import ruling
+
+Ink = NDArray[np.float32]
+Mask = NDArray[Any]  # uint8, 0 or 1
+Picture = NDArray[Any]  # uint8 H×W×3
+
+PAPER_SIDE = 192  # px; paper and its light change slowly, so they are estimated on a small copy
+PAPER_WINDOWS = 1.0, 0.2  # of the picture's short side: wider than two strokes of a marker, a pen
+MAX_LIGHT_GAIN = 6.0  # a shadow may take 5/6 of the light
+LIT_PAPER = 80.0  # luma; darker paper is a board or a screen, whose light need not be evened
+LEAST_CONTRAST = 9.0  # in 8-bit Lab units; JPEG and sensor noise stay below
+NOISE_FACTOR = 4.0
+SHARP = 0.85  # of a region's outline; a shadow's is soft, a broad stroke's an edge all round
+ALONG = 0.35  # of the picture's border, which surroundings touch and digits do not
+SMALL_PICTURE = 64  # px
+SPECK = 6  # px; no digit that can be read is smaller
+GRAIN = 4  # px; no piece of a stroke is smaller, but on small pictures
+
+
+def find(pixels: Picture) -> Ink:
+    """The ink map of an RGB page.
+
+    Args:
+        pixels: uint8 HxWx3.
+
+    Returns:
+        float32 HxW, 0 = paper, 1 = full ink; all zero on a blank page. Ruled lines, page edges
+        and specks are gone.
+    """
+    contrast = _contrast(pixels)
+    stride = 1 + max(contrast.shape) // 500  # the noise of a large page shows in a sample
+    faint = max(LEAST_CONTRAST, NOISE_FACTOR * float(np.median(contrast[::stride, ::stride])))
+    contrast = _without_surroundings(contrast, max(faint, 25))
+    marked = contrast[contrast >= faint]
+    if marked.size == 0:
+        return np.zeros_like(contrast)
+    strong = _otsu(marked)
+    mask = _hysteresis(contrast, max(faint, 0.4 * strong), strong)
+    mask = _without_specks(_without_lines(mask, contrast, strong))
+    if not mask.any():
+        return np.zeros_like(contrast)
+    full = float(np.percentile(contrast[mask > 0], 75))
+    soft = cv2.dilate(mask, np.ones((3, 3), np.uint8))
+    return np.where(soft > 0, np.clip(contrast / full, 0, 1), 0).astype(np.float32)
+
+
+def _contrast(pixels: Picture) -> Ink:
+    """Distance of each pixel from the paper around it, under even light, in 8-bit Lab units."""
+    paper = _paper(pixels)
+    luma = cv2.cvtColor(paper, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    light = float(np.percentile(luma, 90))
+    if light > LIT_PAPER:
+        gain = np.clip(light / np.maximum(luma, 1), 1, MAX_LIGHT_GAIN).astype(np.float32)
+        paper = _brighten(paper, gain)
+        pixels = _brighten(pixels, gain)
+    paper_lab = _resized(cv2.cvtColor(paper, cv2.COLOR_RGB2LAB), pixels)
+    difference = cv2.absdiff(cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB), paper_lab)
+    squares = cv2.multiply(difference, difference, dtype=cv2.CV_32F)
+    contrast = cv2.sqrt(cv2.transform(squares, np.ones((1, 3), np.float32)))
+    return np.asarray(contrast * _resized(_trust(luma), pixels), np.float32)
+
+
+def _trust(luma: Ink) -> Ink:
+    """Less than 1 along the page's own edge, where what differs from the paper is no ink."""
+    square = np.ones((3, 3), np.uint8)
+    light, dark = cv2.dilate(luma, square), cv2.erode(luma, square)
+    return np.clip(1.6 - 2 * (light - dark) / np.maximum(light, LIT_PAPER), 0, 1)
+
+
+def _paper(pixels: Picture) -> Picture:
+    """The paper's colour everywhere, on a copy of PAPER_SIDE² pixels.
+
+    The median of a wide window sees paper behind the broadest marker but not the light of a
+    small shadow; that of a narrow window sees both as paper. The narrow one is right where the
+    two differ without a sharp edge between them.
+    """
+    height, width = pixels.shape[:2]
+    scale = min(1.0, PAPER_SIDE / math.sqrt(height * width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    wide, narrow = (_median(small, max(3, int(w * min(size)) | 1)) for w in PAPER_WINDOWS)
+    return _choose_by_region(small, wide, narrow)
+
+
+def _median(pixels: Picture, window: int) -> Picture:
+    """Median over a square; the picture is mirrored outside, so that a stroke which ends at
+    the border is not drawn on and on, as OpenCV's own border would."""
+    margin = window // 2
+    mirrored = cv2.copyMakeBorder(pixels, margin, margin, margin, margin, cv2.BORDER_REFLECT)
+    return np.asarray(cv2.medianBlur(mirrored, window)[margin:-margin, margin:-margin])
+
+
+def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture:
+    """The narrow median, but for regions with a sharp outline where the wide one looks more
+    like the page as a whole: those are broad strokes."""
+    difference = cv2.absdiff(wide, narrow).max(axis=2)
+    regions = (difference > LEAST_CONTRAST).astype(np.uint8)
+    count, labels = cv2.connectedComponents(regions)
+    size = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
+    height = np.bincount(labels.ravel(), weights=difference.ravel(), minlength=count) / size
+
+    square = np.ones((3, 3), np.uint8)
+    step = (cv2.dilate(small, square) - cv2.erode(small, square)).max(axis=2)
+    reach = int(PAPER_WINDOWS[1] * min(small.shape[:2])) // 4 + 2  # medians round corners off
+    step = cv2.dilate(step, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    rim = labels * (cv2.erode(regions, square) == 0)
+    edge = np.bincount(rim.ravel(), minlength=count)
+    steep = np.bincount(rim[step > 0.6 * height[labels]], minlength=count)
+
+    page = np.median(wide.reshape(-1, 3), axis=0)
+    nearer = np.abs(narrow - page).sum(axis=2) - np.abs(wide - page).sum(axis=2)
+    closeness = np.bincount(labels.ravel(), weights=nearer.ravel(), minlength=count)
+    stroke = ((steep > SHARP * edge) & (closeness > 0)).astype(np.uint8)
+    stroke[0] = 0
+    chosen = cv2.dilate(stroke[labels], np.ones((7, 7), np.uint8))
+    paper = np.where(chosen[..., None] > 0, wide, narrow)
+
+    # A median loses the corners of a page that lies on a dark desk.
+    like_page = (np.abs(small - page).max(axis=2) < 30) & (small.sum(axis=2) > paper.sum(axis=2))
+    return np.where(like_page[..., None], small, paper)
+
+
+def _brighten(pixels: Picture, gain: Ink) -> Picture:
+    return cv2.multiply(pixels, _resized(cv2.merge([gain] * 3), pixels), dtype=cv2.CV_8U)
+
+
+def _resized(field: NDArray[Any], like: Picture) -> NDArray[Any]:
+    return cv2.resize(field, (like.shape[1], like.shape[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def _otsu(values: Ink) -> float:
+    """Otsu's threshold (1979) between faint and strong marks."""
+    bytes_ = np.clip(values, 0, 255).astype(np.uint8).reshape(1, -1)
+    return max(float(cv2.threshold(bytes_, 0, 255, cv2.THRESH_OTSU)[0]), float(values.min()))
+
+
+def _hysteresis(contrast: Ink, weak: float, strong: float) -> Mask:
+    """What is above `weak` and hangs together with something above `strong` (Canny 1986);
+    grains of noise are dropped."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((contrast >= weak).astype(np.uint8))
+    keep = np.zeros(len(stats), np.uint8)
+    keep[labels[contrast >= strong]] = 1
+    if min(contrast.shape) >= SMALL_PICTURE:
+        keep[_sides(stats) < GRAIN] = 0
+    keep[0] = 0
+    return np.asarray(keep[labels])
+
+
+def _without_lines(mask: Mask, contrast: Ink, strong: float) -> Mask:
+    """Take out ruled lines: by their paler ink where that is possible, else by their shape."""
+    mask = ruling.without_frames(mask)
+    rest = ruling.without_lines(mask)
+    ruled = contrast[mask > rest]
+    if ruled.size:
+        paler = 1.3 * float(np.percentile(ruled, 80))
+        if paler < strong:
+            return ruling.without_frames(_hysteresis(contrast, paler, strong))
+    return rest
+
+
+def _without_specks(mask: Mask) -> Mask:
+    """Drop groups of marks much smaller than the largest; a broken stroke is one group."""
+    reach = max(1, round(max(mask.shape) / 100))
+    near = cv2.dilate(mask, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(near)
+    sides = _sides(stats) - 2 * reach
+    sides[0] = 0
+    keep = (sides >= max(SPECK, 0.12 * sides.max())).astype(np.uint8)
+    return np.asarray(mask * keep[labels])
+
+
+def _sides(stats: NDArray[Any]) -> NDArray[Any]:
+    """The longer side of each component's box."""
+    return np.asarray(stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1))
+
+
+def _without_surroundings(contrast: Ink, level: float) -> Ink:
+    """Blank what lies along the picture's border: the desk beside the page, a scanner's rim."""
+    mask = (contrast >= level).astype(np.uint8)
+    crowded = [b for b in (mask[0], mask[-1], mask[:, 0], mask[:, -1]) if b.mean() > ALONG]
+    if not crowded or min(mask.shape) < SMALL_PICTURE:  # strokes lie along a close crop's border
+        return contrast
+    count, labels = cv2.connectedComponents(mask)
+    outside = np.zeros(count, np.uint8)
+    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        outside |= np.bincount(border, minlength=count) > ALONG * border.size
+    outside[0] = 0
+    if not outside.any() or not (mask & ~outside[labels]).any():
+        return contrast
+    blank = cv2.dilate(outside[labels], np.ones((5, 5), np.uint8))
+    return np.where(blank > 0, np.float32(0), contrast)

@@ -1,0 +1,104 @@
+"""The released model behind ONNX Runtime: batches, calibration, refusal of other files."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from cnn_mnist.inference.classifier import Classifier, released_model
+from cnn_mnist.inference.normalize import to_mnist
+from drawn import coverage
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return Classifier()
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.stack([to_mnist(coverage(text, 100, 14)) for text in "0123456789"])
+
+
+def test_it_reads_drawn_digits(classifier: Classifier, images: np.ndarray) -> None:
+    probs = classifier.probs(images)
+    assert probs.argmax(axis=1).tolist() == list(range(10))
+    assert classifier.is_digit(probs).all()
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 7, 511, 1025])
+def test_any_batch_size(classifier: Classifier, images: np.ndarray, size: int) -> None:
+    batch = np.resize(images, (size, 28, 28))
+    assert classifier.probs(batch).shape == (size, 10)
+    one_by_one = [classifier.probs(image[None])[0] for image in batch[:10]]
+    assert np.allclose(
+        classifier.probs(batch)[:10], np.array(one_by_one).reshape(-1, 10), atol=1e-5
+    )
+
+
+def test_probabilities_are_the_softmax_of_tempered_logits(
+    classifier: Classifier, images: np.ndarray
+) -> None:
+    properties = onnx.load(released_model()).metadata_props
+    temperature = float({p.key: p.value for p in properties}["temperature"])
+    scaled = np.exp(classifier.logits(images).astype(np.float64) / temperature)
+    assert np.allclose(classifier.probs(images), scaled / scaled.sum(axis=1, keepdims=True))
+
+
+def test_a_blank_and_noise_are_no_digits(classifier: Classifier) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (50, 28, 28), np.uint8)
+    assert classifier.is_digit(classifier.probs(noise)).mean() <= 0.1
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [np.zeros((2, 28, 28)), np.zeros((28, 28), np.uint8), np.zeros((1, 28, 27), np.uint8)],
+)
+def test_other_arrays_are_refused(classifier: Classifier, batch: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="uint8 Nx28x28"):
+        classifier.probs(batch)
+
+
+def other_model(path: Path) -> None:
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    x, y = (onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1]) for n in "xy")
+    graph = onnx.helper.make_graph([node], "other", [x], [y])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
+    model.ir_version = 9
+    onnx.helper.set_model_props(model, {"threshold": "0.5"})
+    onnx.save(model, path)
+
+
+def test_missing_damaged_and_other_models_are_one_clear_line(tmp_path: Path) -> None:
+    whole = released_model().read_bytes()
+    (tmp_path / "cut.onnx").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.onnx").write_text("no model")
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    other_model(tmp_path / "other.onnx")
+    for name in ("none.onnx", "cut.onnx", "text.onnx", "empty.onnx", "other.onnx"):
+        with pytest.raises(ValueError, match=name) as error:
+            Classifier(tmp_path / name)
+        assert "\n" not in str(error.value)
+
+
+def test_reading_imports_neither_torch_nor_scikit_learn() -> None:
+    code = (
+        "import sys, numpy; from cnn_mnist.inference.reader import Reader;"
+        "Reader().read(numpy.zeros((40, 40), numpy.uint8));"
+        "print(sorted({'torch', 'sklearn', 'scipy', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_fifty_thousand_images_a_second(classifier: Classifier) -> None:
+    batch = np.random.default_rng(0).integers(0, 256, (20_000, 28, 28), np.uint8)
+    classifier.probs(batch[:1000])
+    start = time.perf_counter()
+    classifier.probs(batch)
+    assert len(batch) / (time.perf_counter() - start) >= 50_000

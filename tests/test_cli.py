@@ -1,0 +1,291 @@
+"""The command line: what goes where, how it ends, and what it says when something is wrong."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from cnn_mnist import cli
+
+TRAIN_FIELDS = {
+    "run", "recipe", "dataset", "seed", "epochs", "num_params", "test_accuracy",
+    "test_error_count", "test_nll", "seconds_train", "device",
+}  # fmt: skip
+EVALUATE_FIELDS = {
+    "split", "num_images", "accuracy", "error_count", "nll", "ece", "clean_label_accuracy",
+    "per_class", "confusion",
+}  # fmt: skip
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+class Shell:
+    """Runs the command line in this process, in a folder of its own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, line: str, *more: object) -> Outcome:
+        self._monkeypatch.setattr(sys, "argv", ["cnn-mnist", *line.split(), *map(str, more)])
+        self._capsys.readouterr()
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = self._capsys.readouterr()
+        assert isinstance(code, int)
+        return Outcome(code, out, err)
+
+
+@pytest.fixture
+def shell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CNN_MNIST_DATA", raising=False)
+    return Shell(monkeypatch, capsys)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, made as everybody makes one."""
+    folder = tmp_path_factory.mktemp("cli")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", f"cnn-mnist train {SHORT} --out {folder / 'run'}".split())
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    assert not end.value.code
+    return folder / "run"
+
+
+SHORT = "--recipe reference --dataset digits --epochs 1 --batch-size 100 --device cpu"
+
+
+def strict_json(text: str) -> dict:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+# --- results ---
+
+
+def test_training_prints_rows_and_leaves_a_run(shell: Shell) -> None:
+    outcome = shell(f"train {SHORT}")
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[0].startswith("recipe reference, digits, seed 0, cpu")
+    assert outcome.out.splitlines()[1].split()[:2] == ["epoch", "train"]
+    assert outcome.out.splitlines()[2].split()[0] == "1"
+    assert "24,488 parameters" in outcome.out
+    assert "run folder runs/reference-1" in outcome.out
+    assert outcome.err == ""
+    assert Path("runs/reference-1/metrics.json").exists()
+
+
+def test_training_with_json_prints_one_object_and_the_rows_elsewhere(shell: Shell) -> None:
+    outcome = shell(f"train {SHORT} --json --seed 7 --out here")
+    figures = strict_json(outcome.out)
+    assert outcome.code == 0
+    assert set(figures) == TRAIN_FIELDS
+    assert figures["run"] == "here"
+    assert (figures["recipe"], figures["dataset"]) == ("reference", "digits")
+    assert (figures["seed"], figures["epochs"], figures["num_params"]) == (7, 1, 24_488)
+    assert 0 <= figures["test_accuracy"] <= 1
+    assert "epoch  train loss" in outcome.err
+
+
+def test_evaluating_gives_the_figures_of_the_training(shell: Shell, trained: Path) -> None:
+    outcome = shell("evaluate --device cpu --json", trained)
+    figures, metrics = strict_json(outcome.out), json.loads((trained / "metrics.json").read_text())
+    assert (outcome.code, outcome.err) == (0, "")
+    assert set(figures) == EVALUATE_FIELDS
+    assert (figures["split"], figures["num_images"]) == ("test", 360)
+    assert figures["error_count"] == metrics["test_error_count"]
+    assert figures["nll"] == pytest.approx(metrics["test_nll"], rel=1e-5)
+    assert len(figures["per_class"]) == len(figures["confusion"]) == 10
+
+
+def test_evaluating_another_split_measures_it(shell: Shell, trained: Path) -> None:
+    outcome = shell("evaluate --split train --device cpu", trained)
+    assert outcome.code == 0
+    assert outcome.out.startswith("train: 1,437 images")
+
+
+def test_the_summary_is_a_table(shell: Shell) -> None:
+    outcome = shell("summary")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "24,488" in outcome.out
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_study_prints_one_object(seeds: int, shell: Shell) -> None:
+    line = "study --recipe reference --dataset digits --epochs 1 --device cpu --json --seeds"
+    outcome = shell(line, seeds)
+    figures = strict_json(outcome.out)
+    assert outcome.code == 0
+    assert figures["num_seeds"] == len(figures["accuracies"]) == seeds
+    assert figures["mean"] == pytest.approx(math.fsum(figures["accuracies"]) / seeds)
+    assert outcome.err.count("errors") == seeds
+
+
+def test_a_study_of_one_prints_no_interval(shell: Shell) -> None:
+    line = "study --recipe reference --dataset digits --epochs 1 --device cpu --seeds 1"
+    outcome = shell(line)
+    assert outcome.code == 0
+    assert "inf" not in outcome.out
+
+
+# --- wrong usage: exit code 2, with the near match ---
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("trian", "train"),
+        ("train --epoch 3", "--epochs"),
+        ("train --recipe refrence", "did you mean 'reference'"),
+        ("train --dataset mnits", "mnist"),
+        ("train --device gpu", "cuda"),
+        ("evaluate --split tests", "test"),
+        ("study --split train", "val"),
+        ("study --seeds 0", "--seeds"),
+        ("train --epochs 0", "epochs is 0"),
+        ("train --epochs -3", "epochs is -3"),
+        ("train --epochs 99999999999999999999", "epochs is 9999"),
+        ("train --epochs ten", "--epochs"),
+        ("train --batch-size 0", "batch_size is 0"),
+        ("train --batch-size 70000", "batch_size is 70000"),
+        ("train --lr 0", "lr is 0"),
+        ("train --lr -0.1", "lr is -0.1"),
+        ("train --lr 1e9", "lr is 1"),
+        ("train --lr nan", "lr is nan"),
+        ("train --lr inf", "lr is inf"),
+        ("train --seed -1", "--seed"),
+        ("train --seed 99999999999999999999999", "--seed"),
+        ("train --resume x --lr 0.1 --seed 3", "leave --lr, --seed out"),
+        ("nothing", "nothing"),
+    ],
+)
+def test_wrong_usage_is_told_with_what_would_be_right(line: str, hint: str, shell: Shell) -> None:
+    outcome = shell(line)
+    assert outcome.code == 2
+    assert hint in outcome.err
+    assert outcome.out == ""
+    assert "Traceback" not in outcome.err
+    assert not Path("runs").exists()
+
+
+def test_no_command_shows_the_help(shell: Shell) -> None:
+    outcome = shell("")
+    assert outcome.code == 2
+    assert "train" in outcome.out + outcome.err
+
+
+# --- what fails: exit code 1, in one line ---
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("evaluate nowhere", "nowhere is not a run folder: there is no config.json"),
+        ("train --resume nowhere", "nowhere is not a run folder: there is no config.json"),
+        ("train --dataset digits --batch-size 1438", "only 1,437 training images"),
+        ("train --dataset digits --out taken", "taken exists already"),
+        ("train --dataset digits --out taken/file/run", "Not a directory"),
+        ("study --split val --dataset digits", "cannot hold 10000 of 1437"),
+    ],
+)
+def test_a_failure_is_one_line_and_leaves_nothing(line: str, reason: str, shell: Shell) -> None:
+    Path("taken").mkdir()
+    Path("taken/file").touch()
+    outcome = shell(line)
+    assert outcome.code == 1
+    assert outcome.err.startswith("cnn-mnist: ")
+    assert reason in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert outcome.out == ""
+    assert not Path("runs").exists()
+
+
+def test_a_damaged_run_is_one_line(shell: Shell, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    for path in trained.glob("*.*"):
+        (tmp_path / "run" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "run" / "model.safetensors").write_bytes(b"damaged")
+    outcome = shell("evaluate run")
+    assert outcome.code == 1
+    assert outcome.err.startswith("cnn-mnist: run/model.safetensors cannot be read")
+    assert outcome.err.count("\n") == 1
+
+
+# --- the process itself ---
+
+
+def run(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_help_answers_in_a_blink_and_loads_nothing_heavy(environment: dict[str, str]) -> None:
+    program = (
+        "import sys; from cnn_mnist.cli import main; sys.argv = ['cnn-mnist', '--help']\n"
+        "try: main()\n"
+        "finally: print([m for m in ('torch', 'numpy', 'cv2', 'sklearn') if m in sys.modules])"
+    )
+    began = time.perf_counter()
+    result = run(environment, "-c", program)
+    assert time.perf_counter() - began < 2  # 0.13 s on a quiet machine
+    assert result.returncode == 0
+    assert "Commands:" in result.stdout
+    assert result.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "summary", "study"])
+def test_every_command_explains_its_options(command: str, shell: Shell) -> None:
+    outcome = shell(f"{command} --help")
+    assert outcome.code == 0
+    assert f"cnn-mnist {command}" in outcome.out.replace("\n", " ")
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate x", "summary", "study"])
+def test_a_base_install_says_which_extra_is_missing(
+    command: str, environment: dict[str, str]
+) -> None:
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        f"from cnn_mnist.cli import main; sys.argv = 'cnn-mnist {command}'.split(); main()"
+    )
+    result = run(environment, "-c", program)
+    assert result.returncode == 1
+    assert "needs torch, which is not installed" in result.stderr
+    assert "pip install 'cnn-mnist[train]'" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_reader_who_leaves_early_gets_no_traceback(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    command = f"{sys.executable} -m cnn_mnist summary | head -1"
+    result = subprocess.run(
+        command, shell=True, env=environment, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert result.stdout.startswith("layer")
+    assert "Traceback" not in result.stderr
+
+
+def test_waiting_threads_are_told_to_sleep(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    shell("summary")
+    assert os.environ["OMP_WAIT_POLICY"] == "passive"

@@ -1,0 +1,80 @@
+"""Choosing where to compute, without believing what a device says of itself."""
+
+import pytest
+import torch
+
+from cnn_mnist.training import device
+from cnn_mnist.training.device import DeviceError, choose, precision
+
+CPU = torch.device("cpu")
+needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a working GPU here")
+
+
+@pytest.fixture
+def claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU that says it is there and is not."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+def test_the_cpu_is_taken_by_name_without_a_notice() -> None:
+    assert choose("cpu") == (CPU, "")
+
+
+def test_auto_takes_the_first_device_that_works() -> None:
+    kind, notice = choose("auto")
+    assert kind.type in device.available()
+    assert notice == "" or kind.type != device.available()[0]
+
+
+@needs_no_cuda
+def test_a_claimed_device_that_does_not_work_is_passed_over_with_a_notice(claimed: None) -> None:
+    chosen, notice = choose("auto")
+    assert chosen == CPU
+    assert notice.startswith("cuda is passed over: it does not work here (")
+    assert "\n" not in notice
+
+
+@needs_no_cuda
+def test_a_claimed_device_asked_for_by_name_is_an_error(claimed: None) -> None:
+    with pytest.raises(DeviceError, match=r"^--device cuda cannot be used: .*--device auto$"):
+        choose("cuda")
+
+
+def test_a_device_that_computes_wrongly_is_passed_over(
+    claimed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = device._gradient("cpu")
+    for factor, is_wrong in ((1.0001, False), (1.05, True), (float("nan"), True)):
+        answers = {"cpu": right, "cuda": right * factor}
+        monkeypatch.setattr(device, "_gradient", answers.__getitem__)
+        chosen, notice = choose("auto")
+        assert (chosen.type == "cpu") is is_wrong
+        assert ("gradient differs" in notice) is is_wrong
+
+
+def test_an_unknown_device_is_an_error() -> None:
+    with pytest.raises(DeviceError, match=r"no device 'tpu'.*auto, cpu, cuda, mps"):
+        choose("tpu")
+
+
+def test_the_check_leaves_the_random_numbers_alone() -> None:
+    state = torch.get_rng_state()
+    assert device.check("cpu") == ""
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_each_process_takes_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert device._numbered("cuda") == torch.device("cuda", 3)
+    assert device._numbered("cpu") == CPU
+
+
+def test_the_precision_is_float32_where_bfloat16_is_not_wanted_or_not_fast(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert precision(CPU, mixed=False) == torch.float32
+    for fast, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda fast=fast: fast)
+        assert precision(CPU, mixed=True) == expected
+    assert precision(torch.device("mps"), mixed=True) == torch.float32
