@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: train test test-slow lint notebook bench clean
+.PHONY: train test test-slow lint notebook bench release clean
 
 train: .venv/.train
 	$(BIN)/cnn-mnist train $(ARGS)
@@ -27,6 +27,10 @@ notebook: .venv/.notebook
 
 bench: .venv/.train
 	$(BIN)/python benchmarks/train_speed.py $(ARGS)
+
+# Trains and replaces the released weights. MNIST is found as in `cnn-mnist train`.
+release: .venv/.train
+	$(BIN)/python -m cnn_mnist.training.release --out src/cnn_mnist/weights $(ARGS)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

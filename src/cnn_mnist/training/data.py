@@ -50,6 +50,7 @@ WRONG_TEST_LABELS = (
     947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729,
 )  # fmt: skip
 NUM_VAL = 10_000  # training images held out when something is chosen
+NOT_A_DIGIT = -1  # label of an image that shows none of the ten
 
 
 class DataError(ValueError):

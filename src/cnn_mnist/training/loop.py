@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from cnn_mnist.training import distributed
 from cnn_mnist.training.augment import augment, normalize
-from cnn_mnist.training.data import Split, Splits
+from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
+from cnn_mnist.training.drawn import extend
 from cnn_mnist.training.evaluate import evaluate
 from cnn_mnist.training.model import MODELS
 from cnn_mnist.training.recipes import Recipe
@@ -122,9 +123,10 @@ def fit(
     check_batch(recipe, splits)
     run = run or start(recipe, seed, device, precision)
     splits = splits.to(run.device)
+    train = extend(splits.train, recipe.drawn, run.seed) if recipe.drawn else splits.train
     for epoch in range(len(run.history) + 1, recipe.epochs + 1):
         began = time.perf_counter()
-        train_loss, train_accuracy = train_epoch(run, splits.train, epoch, on_step)
+        train_loss, train_accuracy = train_epoch(run, train, epoch, on_step)
         seconds = time.perf_counter() - began
         if not math.isfinite(train_loss):
             raise DivergedError(
@@ -156,7 +158,7 @@ def check_batch(recipe: Recipe, splits: Splits) -> None:
 def train_epoch(
     run: Run, train: Split, epoch: int, on_step: Callable[[int, int], None] | None = None
 ) -> tuple[float, float]:
-    """One pass over all images in a new order → mean loss and accuracy while training.
+    """One pass over all images in a new order → mean loss and accuracy of the digits among them.
 
     Where several processes train together, each takes an equal part of every batch.
     """
@@ -181,7 +183,8 @@ def train_epoch(
         if on_step:
             on_step(index + 1, num_steps)
 
-    mean_loss, accuracy = (distributed.sum_over_ranks(totals) / len(train)).tolist()
+    num_digits = int((train.labels != NOT_A_DIGIT).sum())
+    mean_loss, accuracy = (distributed.sum_over_ranks(totals) / num_digits).tolist()
     return mean_loss, accuracy
 
 
@@ -193,7 +196,7 @@ def train_step(
     generator: torch.Generator,
     weight: float,
 ) -> Tensor:
-    """One step on uint8 images N×28×28 → the sum of the losses and the number of right answers.
+    """One step on uint8 images N×28×28 → the sum of the digits' losses and how many are right.
 
     Args:
         weight: of each image's loss. One over the whole batch's size, times the number of
@@ -203,12 +206,20 @@ def train_step(
     x = normalize(augment(images, generator, recipe), *recipe.train_norm)
     x = x.contiguous(memory_format=torch.channels_last)
     with torch.autocast(run.device.type, run.precision, run.precision != torch.float32):
-        logits = net(x)
-    loss = F.cross_entropy(logits.float(), labels, reduction="sum")
+        logits = net(x).float()
+    digit_loss = F.cross_entropy(logits, labels, reduction="sum", ignore_index=NOT_A_DIGIT)
+    loss = digit_loss
+    if recipe.drawn:
+        loss = loss + recipe.outlier_weight * outlier_loss(logits[labels == NOT_A_DIGIT])
     run.optimizer.zero_grad()
     (loss * weight).backward()
     run.optimizer.step()
-    return torch.stack([loss.detach(), (logits.argmax(dim=1) == labels).sum()])
+    return torch.stack([digit_loss.detach(), (logits.argmax(dim=1) == labels).sum()])
+
+
+def outlier_loss(logits: Tensor) -> Tensor:
+    """Sum of M non-digits' cross-entropies towards all ten alike (Hendrycks et al., ICLR 2019)."""
+    return -logits.log_softmax(dim=1).mean(dim=1).sum()
 
 
 def epoch_generator(run: Run, epoch: int, stream: int) -> torch.Generator:

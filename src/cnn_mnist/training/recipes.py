@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+AUGMENT = ("none", "reference", "affine", "handwriting")
 NORM = (0.1307, 0.3081)  # mean and std of the MNIST training images, of values in 0..1
 
 
@@ -47,12 +48,16 @@ class Recipe:
     weight_decay: float = setting(0.0, "AdamW: decoupled decay; at 0 this is Adam", 0, 10)
     ema_decay: float = setting(0.0, "decay a step of the averaged weights; 0 = off", 0, 0.999999)
 
-    augment: str = setting("affine", "kind", choices=("none", "reference", "affine"))
+    augment: str = setting("affine", "kind", choices=AUGMENT)
     crop_p: float = setting(0.1, "reference: probability of the centre crop", 0, 1)
     rotation: float = setting(15.0, "uniform in ± this many degrees", 0, 180)
-    scale: float = setting(0.15, "affine: log of the size factor, uniform in ±", 0, 1)
-    shear: float = setting(0.15, "affine: uniform in ±", 0, 1)
-    shift: float = setting(2.0, "affine: pixels, each way uniform in ±", 0, 14)
+    scale: float = setting(0.15, "log of the size factor, uniform in ±", 0, 1)
+    shear: float = setting(0.15, "uniform in ±", 0, 1)
+    shift: float = setting(2.0, "pixels, each way uniform in ±", 0, 14)
+    plain_p: float = setting(0.0, "handwriting: share of images moved as by affine alone", 0, 1)
+
+    drawn: int = setting(0, "drawn digits added to the training images, and non-digits", 0, 10**6)
+    outlier_weight: float = setting(0.5, "of a non-digit's loss, towards all ten alike", 0, 10)
 
     train_norm: tuple[float, float] = setting(NORM, "mean and std of the training input")
     test_norm: tuple[float, float] = setting(NORM, "mean and std of the test input")
@@ -133,8 +138,16 @@ DEFAULT = Recipe(
 )
 FAST = DEFAULT.changed(name="fast", epochs=3)
 BEST = DEFAULT.changed(name="best", epochs=40, ema_decay=0.999)
+READER = BEST.changed(
+    name="reader",
+    epochs=30,
+    augment="handwriting",
+    plain_p=0.6,
+    drawn=10_000,
+    outlier_weight=0.7,
+)
 
-RECIPES = {recipe.name: recipe for recipe in (REFERENCE, DEFAULT, FAST, BEST)}
+RECIPES = {recipe.name: recipe for recipe in (REFERENCE, DEFAULT, FAST, BEST, READER)}
 
 
 def get(name: str) -> Recipe:

@@ -1,0 +1,41 @@
+"""Confidence that means something, chosen on validation images: temperature and threshold."""
+
+import math
+
+import torch.nn.functional as F
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature in 0.1..10 that gives softmax(logits / temperature) the least NLL.
+
+    Temperature scaling (Guo et al., ICML 2017).
+
+    Args:
+        logits: N×10, of images that the model has not been trained on.
+        labels: N, 0..9.
+    """
+    logits = logits.double()
+
+    def nll(log_temperature: float) -> float:
+        return float(F.cross_entropy(logits / math.exp(log_temperature), labels))
+
+    bounds = (math.log(0.1), math.log(10))
+    return math.exp(minimize_scalar(nll, bounds=bounds, method="bounded").x)
+
+
+def fit_threshold(probs: Tensor, false_rejection: float) -> float:
+    """The highest threshold on the top probability that rejects at most that share of digits.
+
+    Args:
+        probs: N×10, calibrated, of digits that the model has not been trained on.
+        false_rejection: in 0..1.
+    """
+    confidence = probs.max(dim=1).values.sort().values
+    return float(confidence[min(int(false_rejection * len(confidence)), len(confidence) - 1)])
+
+
+def rejection_rate(probs: Tensor, threshold: float) -> float:
+    """The share of N×10 probabilities that the threshold takes for no digit."""
+    return float((probs.max(dim=1).values < threshold).double().mean())
