@@ -12,9 +12,9 @@ import json
 import statistics
 from pathlib import Path
 
-from cnn_mnist import threads
+from cnn_mnist import process
 
-threads.bind()
+process.tune()
 
 from cnn_mnist.training import checkpoint, evaluate, load, recipes
 from cnn_mnist.training.plots import PUBLISHED

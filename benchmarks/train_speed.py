@@ -14,9 +14,9 @@ import random
 import statistics
 import time
 
-from cnn_mnist import threads
+from cnn_mnist import process
 
-threads.bind()  # before torch loads, as the command line does
+process.tune()  # before torch loads, as the command line does
 
 import numpy as np
 import torch

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from cnn_mnist import threads
+from cnn_mnist import process
 from cnn_mnist.terminal import Terminal
 
 app = typer.Typer(
@@ -233,7 +233,7 @@ def _keep_settings(resume: Path | None, settings: dict[str, Any]) -> None:
 
 def main() -> None:
     """Run the command line; an error the user can mend ends in one line and exit code 1."""
-    threads.bind()
+    process.tune()
     try:
         app()
     except (ValueError, OSError, MemoryError) as error:

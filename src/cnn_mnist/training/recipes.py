@@ -129,14 +129,13 @@ REFERENCE = Recipe(
 )
 DEFAULT = Recipe(
     name="default",
-    batch_size=128,
     ema_decay=0.998,
     rotation=10.0,
     scale=0.1,
     shear=0.1,
     shift=1.5,
 )
-FAST = DEFAULT.changed(name="fast", epochs=3, batch_size=256, shift=1.0)
+FAST = DEFAULT.changed(name="fast", epochs=3, shift=1.0)
 BEST = DEFAULT.changed(
     name="best",
     epochs=40,
