@@ -140,11 +140,11 @@ FAST = DEFAULT.changed(name="fast", epochs=3)
 BEST = DEFAULT.changed(name="best", epochs=40, ema_decay=0.999)
 READER = BEST.changed(
     name="reader",
-    epochs=30,
+    epochs=24,
     augment="handwriting",
-    plain_p=0.6,
-    drawn=10_000,
-    outlier_weight=0.7,
+    plain_p=0.75,
+    drawn=6_000,
+    outlier_weight=0.4,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (REFERENCE, DEFAULT, FAST, BEST, READER)}
