@@ -11,19 +11,24 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from cnn_mnist import process
+
+process.tune()
+
 from cnn_mnist.training import load, recipes
 from cnn_mnist.training.study import study
 
 VARIANTS = {
     "chosen": {},
-    "batch 256": {"batch_size": 256},
+    "batch 128": {"batch_size": 128},
     "lr 0.006": {"lr": 0.006},
+    "lr 0.015": {"lr": 0.015},
     "weaker affine": {"rotation": 8.0, "scale": 0.07, "shear": 0.07, "shift": 1.0},
     "stronger affine": {"rotation": 15.0, "scale": 0.15, "shear": 0.15, "shift": 2.0},
     "no shift": {"shift": 0.0},
     "no averaging": {"ema_decay": 0.0},
     "betas 0.8, 0.95": {"beta1": 0.8, "beta2": 0.95},
-    "betas 0.8, 0.95, lr 0.02": {"beta1": 0.8, "beta2": 0.95, "lr": 0.02},
+    "warmup 0.1": {"warmup": 0.1},
     "weight decay 0.02": {"weight_decay": 0.02},
     "no augmentation": {"augment": "none"},
     "the reference's augmentation": {"augment": "reference", "rotation": 15.0},

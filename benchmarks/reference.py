@@ -12,6 +12,10 @@ import json
 import statistics
 from pathlib import Path
 
+from cnn_mnist import process
+
+process.tune()
+
 from cnn_mnist.training import checkpoint, evaluate, load, recipes
 from cnn_mnist.training.plots import PUBLISHED
 from cnn_mnist.training.study import study, summarize

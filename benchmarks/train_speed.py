@@ -9,13 +9,14 @@ same 60,000 images in one process, turn by turn; the last line of stdout is one 
 
 import argparse
 import json
-import os
 import platform
 import random
 import statistics
 import time
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does
+from cnn_mnist import process
+
+process.tune()  # before torch loads, as the command line does
 
 import numpy as np
 import torch

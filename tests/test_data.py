@@ -166,7 +166,8 @@ def test_a_bad_mirror_is_named_with_its_reason_and_leaves_nothing(
     with pytest.raises(DataError) as failure:
         data._fetch(TRAIN_IMAGES, cache, [f"{mirror}/{behaviour}/"], [], timeout=0.3, deadline=0.6)
     message = str(failure.value)
-    assert f"{mirror}/{behaviour}/{TRAIN_IMAGES}: " in message
+    host = mirror.removeprefix("http://")
+    assert message.startswith(f"no intact {TRAIN_IMAGES} ({host}: ")
     assert reason in message
     assert "\n" not in message
     assert "--data-dir" in message
@@ -177,7 +178,7 @@ def test_a_bad_mirror_is_named_with_its_reason_and_leaves_nothing(
 def test_a_refused_connection_is_no_connection(server: Server, cache: Path) -> None:
     with Server(("127.0.0.1", 0), Mirror) as closed:
         port = closed.server_port
-    with pytest.raises(DataError, match=f"{port}/{TRAIN_IMAGES}: no connection"):
+    with pytest.raises(DataError, match=rf"{TRAIN_IMAGES} .*{port}: no connection"):
         data._fetch(TRAIN_IMAGES, cache, [f"http://127.0.0.1:{port}/"], [])
 
 
@@ -218,6 +219,7 @@ def test_the_given_folder_comes_before_the_environment_and_the_cache(
 ) -> None:
     given, named = tmp_path / "given", tmp_path / "named"
     monkeypatch.setenv("CNN_MNIST_DATA", str(named))
+    given.mkdir()
     for folder in (cache, named, given):
         fill(folder)
         assert data._find(TRAIN_IMAGES, [given, named, cache], []) == folder / TRAIN_IMAGES
@@ -362,3 +364,9 @@ def test_real_mnist_is_whole(mnist: Splits) -> None:
     ]  # fmt: skip
     mean = mnist.train.images.double().mean() / 255
     assert float(mean) == pytest.approx(0.1307, abs=5e-5)
+
+
+def test_a_data_dir_that_is_not_there_is_named_and_not_passed_over(tmp_path: Path) -> None:
+    for dataset in ("mnist", "auto"):
+        with pytest.raises(DataError, match=r"--data-dir .*nowhere: no such folder"):
+            load(dataset, tmp_path / "nowhere")

@@ -3,7 +3,6 @@
 Nothing heavy is imported before a command needs it, so `--help` answers at once.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from cnn_mnist import process
 from cnn_mnist.terminal import Terminal
 
 app = typer.Typer(
@@ -233,8 +233,7 @@ def _keep_settings(resume: Path | None, settings: dict[str, Any]) -> None:
 
 def main() -> None:
     """Run the command line; an error the user can mend ends in one line and exit code 1."""
-    # Threads that spin while they wait make training 20 times slower beside another busy program.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    process.tune()
     try:
         app()
     except (ValueError, OSError, MemoryError) as error:

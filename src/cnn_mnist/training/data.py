@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pooch
@@ -110,12 +111,14 @@ def load(
             $CNN_MNIST_DATA, the user's cache, and the mirrors.
 
     Raises:
-        DataError: no such data set, or MNIST was asked for and cannot be had.
+        DataError: no such data set or folder, or MNIST was asked for and cannot be had.
     """
     if dataset not in DATASETS:
         raise DataError(f"no data set {dataset!r}; choose one of {', '.join(DATASETS)}")
     if dataset == "digits":
         return _digits()
+    if data_dir and not Path(data_dir).is_dir():
+        raise DataError(f"--data-dir {data_dir}: no such folder")
     try:
         return _mnist(data_dir, mirrors)
     except DataError as error:
@@ -217,9 +220,9 @@ def _fetch(
         try:
             return Path(source.fetch(name, downloader=_Downloader(timeout, deadline)))
         except (requests.RequestException, ValueError, OSError) as error:
-            problems.append(f"{mirror}{name}: {_short(error)}")
+            problems.append(f"{urlsplit(mirror).netloc}: {_short(error)}")
     raise DataError(
-        f"no intact {name}: {'; '.join(problems)}. Put the four MNIST .gz files into a folder "
+        f"no intact {name} ({'; '.join(problems)}). Put the four MNIST .gz files into a folder "
         "and name it with --data-dir or CNN_MNIST_DATA, or use --dataset digits"
     )
 

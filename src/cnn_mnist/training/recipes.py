@@ -129,15 +129,22 @@ REFERENCE = Recipe(
 )
 DEFAULT = Recipe(
     name="default",
-    batch_size=128,
     ema_decay=0.998,
     rotation=10.0,
     scale=0.1,
     shear=0.1,
     shift=1.5,
 )
-FAST = DEFAULT.changed(name="fast", epochs=3)
-BEST = DEFAULT.changed(name="best", epochs=40, ema_decay=0.999)
+FAST = DEFAULT.changed(name="fast", epochs=3, shift=1.0)
+BEST = DEFAULT.changed(
+    name="best",
+    epochs=40,
+    ema_decay=0.999,
+    rotation=15.0,
+    scale=0.15,
+    shear=0.15,
+    shift=2.0,
+)
 READER = BEST.changed(
     name="reader",
     epochs=24,

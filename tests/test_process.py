@@ -1,0 +1,62 @@
+"""Threads are bound to cores before torch loads, and freed memory is kept."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+ONE_A_CORE = """
+from cnn_mnist import process
+process.tune()
+import os, sys
+assert "torch" not in sys.modules
+print(os.environ.get("OMP_PROC_BIND"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "true"),
+        ({"OMP_NUM_THREADS": "1"}, "None"),
+        ({"OMP_PROC_BIND": "false"}, "false"),
+    ],
+)
+def test_threads_are_bound_unless_the_environment_says_otherwise(given, expected):
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("OMP_")}
+    shown = subprocess.run(
+        [sys.executable, "-c", ONE_A_CORE],
+        env=plain | given,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.strip() == expected
+
+
+FAULTS = """
+import resource
+from cnn_mnist import process
+if {tuned}:
+    process.tune()
+import torch
+torch.set_num_threads(1)
+def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def step(): return sum(float(t[0]) for t in [torch.ones(2**20) for _ in range(20)])
+for _ in range(5):
+    step()
+before = faults()
+for _ in range(5):
+    step()
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_freed_memory_is_kept():
+    plain, tuned = (
+        int(subprocess.check_output([sys.executable, "-c", FAULTS.format(tuned=tuned)]))
+        for tuned in (False, True)
+    )
+    assert tuned < 1000 < plain
