@@ -145,9 +145,11 @@ BEST = DEFAULT.changed(
     shear=0.15,
     shift=2.0,
 )
-READER = BEST.changed(
+READER = DEFAULT.changed(
     name="reader",
     epochs=24,
+    batch_size=128,
+    ema_decay=0.999,
     augment="handwriting",
     plain_p=0.75,
     drawn=6_000,
