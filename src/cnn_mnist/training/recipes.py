@@ -145,13 +145,15 @@ BEST = DEFAULT.changed(
     shear=0.15,
     shift=2.0,
 )
-READER = BEST.changed(
+READER = DEFAULT.changed(
     name="reader",
-    epochs=30,
+    epochs=24,
+    batch_size=128,
+    ema_decay=0.999,
     augment="handwriting",
-    plain_p=0.6,
-    drawn=10_000,
-    outlier_weight=0.7,
+    plain_p=0.75,
+    drawn=6_000,
+    outlier_weight=0.4,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (REFERENCE, DEFAULT, FAST, BEST, READER)}
