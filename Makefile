@@ -30,7 +30,7 @@ bench: .venv/.train
 
 # Trains and replaces the released weights. MNIST is found as in `cnn-mnist train`.
 release: .venv/.train
-	$(BIN)/python -m cnn_mnist.training.release --out src/cnn_mnist/weights $(ARGS)
+	OMP_PROC_BIND=true $(BIN)/python -m cnn_mnist.training.release --out src/cnn_mnist/weights $(ARGS)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -22,8 +22,9 @@ ALLOWED = {
     "inference": {"inference"},
     "training": {"training", "inference.normalize", "inference.classifier"},
     "serving": {"serving", "inference"},
+    "process": set(),
     "terminal": set(),
-    "cli": {"terminal", "training", "inference", "serving"},
+    "cli": {"process", "terminal", "training", "inference", "serving"},
     "__main__": {"cli"},
     "__init__": {"inference"},
 }

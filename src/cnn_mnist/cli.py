@@ -23,7 +23,8 @@ app = typer.Typer(
 )
 
 RecipeOption = Annotated[
-    str | None, typer.Option(help="reference, default, fast, best or reader.", show_default="default")
+    str | None,
+    typer.Option(help="reference, default, fast, best or reader.", show_default="default"),
 ]
 DatasetOption = Annotated[
     Literal["auto", "mnist", "digits"] | None,
