@@ -147,7 +147,7 @@ BEST = DEFAULT.changed(
 )
 READER = DEFAULT.changed(
     name="reader",
-    epochs=24,
+    epochs=60,
     batch_size=128,
     ema_decay=0.999,
     augment="handwriting",
