@@ -32,7 +32,7 @@ ALLOWED = {
 # Within training, a module imports only from the lines above its own.
 FLOORS = [
     {"model", "recipes", "metrics", "distributed", "strokes", "calibrate"},
-    {"data", "augment", "device", "glyphs", "nondigits"},
+    {"data", "augment", "schedule", "device", "glyphs", "nondigits"},
     {"evaluate", "drawn"},
     {"loop"},
     {"checkpoint", "plots"},

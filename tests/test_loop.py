@@ -16,13 +16,13 @@ from cnn_mnist.training.loop import (
     average,
     epoch_generator,
     fit,
-    learning_rate,
     start,
     train_epoch,
     train_step,
 )
 from cnn_mnist.training.model import Net
 from cnn_mnist.training.recipes import DEFAULT, REFERENCE, Recipe
+from cnn_mnist.training.schedule import learning_rate
 
 
 def same(one: nn.Module, other: nn.Module) -> bool:

@@ -17,11 +17,11 @@ from cnn_mnist.training.loop import (
     average,
     epoch_generator,
     fit,
-    learning_rate,
     outlier_loss,
     start,
 )
 from cnn_mnist.training.recipes import DEFAULT, READER, REFERENCE, Recipe
+from cnn_mnist.training.schedule import learning_rate
 from cnn_mnist.training.train import begin, finish, go_on
 
 TINY = READER.changed(epochs=2, batch_size=64, drawn=60, mixed_precision=False)

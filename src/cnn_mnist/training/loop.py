@@ -22,6 +22,7 @@ from cnn_mnist.training.drawn import extend
 from cnn_mnist.training.evaluate import evaluate
 from cnn_mnist.training.model import MODELS
 from cnn_mnist.training.recipes import Recipe
+from cnn_mnist.training.schedule import learning_rate
 
 
 class DivergedError(ValueError):
@@ -226,26 +227,6 @@ def epoch_generator(run: Run, epoch: int, stream: int) -> torch.Generator:
     """One stream of an epoch's random numbers, from (seed, epoch, stream) and nothing else."""
     mixed = np.random.SeedSequence([run.seed, epoch, stream]).generate_state(1, np.uint64)
     return torch.Generator(run.device).manual_seed(int(mixed[0]))
-
-
-def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
-    """The lr of a step, counted from 0 over the whole training.
-
-    one_cycle: from lr/25 up to lr and down to nearly 0, both along a cosine (Smith 2018, in the
-    form of torch's OneCycleLR). step: lr times gamma every so many epochs (StepLR).
-    """
-    if recipe.schedule == "step":
-        return recipe.lr * recipe.lr_gamma ** (step // steps_per_epoch // recipe.lr_step)
-    last = recipe.epochs * steps_per_epoch - 1
-    peak = max(recipe.warmup * (last + 1) - 1, 1e-9)
-    low, bottom = recipe.lr / 25, recipe.lr / 25e4
-    if step <= peak:
-        return _cosine(low, recipe.lr, step / peak)
-    return _cosine(recipe.lr, bottom, (step - peak) / (last - peak))
-
-
-def _cosine(begin: float, end: float, progress: float) -> float:
-    return end + (begin - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
 @torch.no_grad()
