@@ -30,7 +30,7 @@ from cnn_mnist.training.recipes import READER, Recipe
 from cnn_mnist.training.train import begin, finish, go_on
 
 NUM_VAL = 5_000  # training images held out of the release
-FALSE_REJECTION = 0.01  # the share of validation digits that may be taken for none
+FALSE_REJECTION = 0.003  # the share of validation digits that may be taken for none
 IN_MODEL = ("recipe", "dataset", "seed", "versions", "temperature", "threshold", "val", "test")
 
 
