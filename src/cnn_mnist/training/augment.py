@@ -104,10 +104,7 @@ def _pixel_centres(device: torch.device) -> Tensor:
 
 
 def handwriting(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
-    """Other pens, hands and cameras, as float32; for a share plain_p of the images only `affine`.
-
-    Left exactly as they are, those would be learnt by heart.
-    """
+    """Other pens, hands and cameras, as float32; a share plain_p of images gets only `affine`."""
     plain = uniform(images, generator, 0, 1) < recipe.plain_p
     varied = images[~plain].float()
     for step in (stroke_width, warp, reframe, blur, contrast, noise):
