@@ -285,7 +285,9 @@ def test_a_reader_who_leaves_early_gets_no_traceback(
     assert "Traceback" not in result.stderr
 
 
-def test_waiting_threads_are_told_to_sleep(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_WAIT_POLICY")
+def test_the_process_is_tuned(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_PROC_BIND", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "to be put back")
+        monkeypatch.delenv(name)
     shell("summary")
-    assert os.environ["OMP_WAIT_POLICY"] == "passive"
+    assert os.environ["OMP_PROC_BIND"] == "true"
