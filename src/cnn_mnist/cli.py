@@ -147,7 +147,6 @@ def predict(
 ) -> None:
     """Read the digits in pictures: a line a picture."""
     from cnn_mnist.inference import image
-    from cnn_mnist.inference import preview as previews
     from cnn_mnist.inference.reader import Reader
 
     say, reader, unreadable = Terminal(as_json), Reader(model), 0
@@ -159,7 +158,9 @@ def predict(
             reading = reader.read(source, single)
             say.reading(str(path), reading)
             if preview:
-                previews.write(source, reading, preview / f"{number:04}-{path.stem}.png")
+                from cnn_mnist.inference.preview import write
+
+                write(source, reading, preview / f"{number:04}-{path.stem}.png")
         except image.ImageError as error:
             unreadable += 1
             say.unreadable(str(path), error)

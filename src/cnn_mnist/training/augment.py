@@ -91,9 +91,7 @@ def affine(
     cos, sin = angle.cos() / zoom, angle.sin() / zoom
     rows = torch.stack([cos, slant * cos - sin, dx, sin, slant * sin + cos, dy], dim=1)
     grid = (rows.view(-1, 3) @ _pixel_centres(images.device)).view(-1, 2, SIDE, SIDE)
-    grid = grid.permute(0, 2, 3, 1)  # N×28×28×2
-    moved = F.grid_sample(images.unsqueeze(1).float(), grid, align_corners=False)
-    return moved[:, 0]
+    return _look_up(images.float(), grid.permute(0, 2, 3, 1))
 
 
 def _pixel_centres(device: torch.device) -> Tensor:

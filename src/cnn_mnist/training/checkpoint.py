@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 import cnn_mnist
 from cnn_mnist.training.loop import Epoch, Run, check_seed, start
-from cnn_mnist.training.model import MODELS
+from cnn_mnist.training.model import MODELS, count_params
 from cnn_mnist.training.recipes import Recipe
 
 FORMAT = 1
@@ -60,7 +60,7 @@ class Config:
             seed=run.seed,
             device=str(run.device),
             precision=str(run.precision).removeprefix("torch."),
-            num_params=sum(p.numel() for p in run.net.parameters()),
+            num_params=count_params(run.net),
             versions={
                 "cnn_mnist": cnn_mnist.__version__,
                 "torch": str(torch.__version__),

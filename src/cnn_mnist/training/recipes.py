@@ -65,13 +65,12 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for setting_ in fields(self):
-            if setting_.metadata:
-                problem = _problem(
-                    getattr(self, setting_.name), setting_.default, setting_.metadata
-                )
-                if problem:
-                    value = getattr(self, setting_.name)
-                    raise RecipeError(f"{setting_.name} is {value!r}; {problem}")
+            if not setting_.metadata:
+                continue
+            value = getattr(self, setting_.name)
+            problem = _problem(value, setting_.default, setting_.metadata)
+            if problem:
+                raise RecipeError(f"{setting_.name} is {value!r}; {problem}")
 
     def changed(self, **settings: Any) -> "Recipe":
         """This recipe with other values for the settings that are not None."""

@@ -15,6 +15,7 @@ from cnn_mnist.training.device import precision
 from cnn_mnist.training.evaluate import evaluate, predict_logits
 from cnn_mnist.training.loop import Run, check_batch, fit, start
 from cnn_mnist.training.metrics import measure
+from cnn_mnist.training.model import count_params
 from cnn_mnist.training.recipes import Recipe
 
 
@@ -84,7 +85,7 @@ def finish(
         "dataset": splits.name,
         "seed": run.seed,
         "epochs": run.recipe.epochs,
-        "num_params": sum(p.numel() for p in run.net.parameters()),
+        "num_params": count_params(run.net),
         "test_accuracy": test.pop("accuracy"),
         "test_error_count": test.pop("error_count"),
         "test_nll": test.pop("nll"),
