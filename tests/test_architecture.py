@@ -34,6 +34,7 @@ FLOORS = [
     {"model", "recipes", "metrics", "distributed", "strokes", "calibrate"},
     {"data", "augment", "schedule", "device", "glyphs", "nondigits"},
     {"evaluate", "drawn"},
+    {"distil"},
     {"loop"},
     {"checkpoint", "plots"},
     {"train", "export"},

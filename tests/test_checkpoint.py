@@ -28,8 +28,8 @@ def run(tiny: Recipe, few_digits: Splits) -> Run:
 
 
 @pytest.fixture
-def folder(run: Run, tmp_path: Path) -> Path:
-    checkpoint.create(tmp_path / "run", Config.of(run, "digits"))
+def folder(run: Run, tmp_path: Path, few_digits: Splits) -> Path:
+    checkpoint.create(tmp_path / "run", Config.of(run, few_digits))
     checkpoint.save(tmp_path / "run", run)
     return tmp_path / "run"
 
@@ -65,8 +65,8 @@ def test_the_model_comes_back_ready_to_use(run: Run, folder: Path) -> None:
     assert not model.training
 
 
-def test_the_settings_come_back(run: Run, folder: Path) -> None:
-    assert checkpoint.load_config(folder) == Config.of(run, "digits")
+def test_the_settings_come_back(run: Run, folder: Path, few_digits: Splits) -> None:
+    assert checkpoint.load_config(folder) == Config.of(run, few_digits)
 
 
 def test_the_history_can_be_read_without_us(run: Run, folder: Path) -> None:
@@ -75,8 +75,10 @@ def test_the_history_can_be_read_without_us(run: Run, folder: Path) -> None:
     assert rows == expected
 
 
-def test_a_run_stopped_before_its_first_epoch_starts_again(run: Run, tmp_path: Path) -> None:
-    checkpoint.create(tmp_path / "new", Config.of(run, "digits"))
+def test_a_run_stopped_before_its_first_epoch_starts_again(
+    run: Run, tmp_path: Path, few_digits: Splits
+) -> None:
+    checkpoint.create(tmp_path / "new", Config.of(run, few_digits))
     again, fresh = reload(tmp_path / "new", run.recipe), start(run.recipe, seed=4)
     assert again.history == []
     assert equal(again.net.state_dict(), fresh.net.state_dict())
@@ -92,18 +94,22 @@ def test_the_first_free_name_is_found(tmp_path: Path) -> None:
 # --- writing ---
 
 
-def test_an_existing_folder_is_never_written_to(run: Run, tmp_path: Path) -> None:
+def test_an_existing_folder_is_never_written_to(
+    run: Run, tmp_path: Path, few_digits: Splits
+) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     with pytest.raises(RunError, match=r"exists already; choose another --out, or .*--resume"):
-        checkpoint.create(tmp_path / "mine", Config.of(run, "digits"))
+        checkpoint.create(tmp_path / "mine", Config.of(run, few_digits))
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
 
 
-def test_a_folder_that_cannot_be_made_is_named(run: Run, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_named(
+    run: Run, tmp_path: Path, few_digits: Splits
+) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"^cannot make the run folder .*file/run: Not a directory$"):
-        checkpoint.create(tmp_path / "file" / "run", Config.of(run, "digits"))
+        checkpoint.create(tmp_path / "file" / "run", Config.of(run, few_digits))
 
 
 def test_writing_replaces_a_file_whole(tmp_path: Path) -> None:

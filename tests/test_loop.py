@@ -169,10 +169,9 @@ def test_evaluating_never_changes_training(
 
 def test_a_step_on_a_batch_lowers_its_loss(digits: Splits) -> None:
     run = start(REFERENCE.changed(augment="none", lr=1e-3))
-    images, labels = digits.train.images[:256], digits.train.labels[:256]
+    batch = digits.train[:256]
     losses = [
-        float(train_step(run, run.net, images, labels, torch.Generator(), 1 / 256)[0])
-        for _ in range(5)
+        float(train_step(run, run.net, batch, torch.Generator(), 1 / 256)[0]) for _ in range(5)
     ]
     assert losses == sorted(losses, reverse=True)
 
@@ -180,7 +179,7 @@ def test_a_step_on_a_batch_lowers_its_loss(digits: Splits) -> None:
 def test_a_step_reports_sums_over_its_images(blank: Split) -> None:
     run = start(REFERENCE.changed(augment="none"))
     before = copy.deepcopy(run.net)
-    total = train_step(run, run.net, blank.images, blank.labels, torch.Generator(), 1 / 250)
+    total = train_step(run, run.net, blank, torch.Generator(), 1 / 250)
     logits = before(loop.normalize(blank.images, *REFERENCE.train_norm))
     loss = nn.functional.cross_entropy(logits, blank.labels).detach() * 250
     right = (logits.argmax(dim=1) == blank.labels).sum()

@@ -41,7 +41,7 @@ def test_only_the_reference_keeps_the_slip_in_the_test_normalisation() -> None:
 
 
 def test_the_documented_recipes_exist_under_their_names() -> None:
-    assert list(RECIPES) == ["reference", "default", "fast", "best", "reader"]
+    assert list(RECIPES) == ["reference", "default", "fast", "best", "reader", "teacher"]
     assert all(recipes.get(name).name == name for name in RECIPES)
     assert DEFAULT.epochs == 10
 

@@ -82,7 +82,9 @@ def test_another_recipe_or_data_set_is_refused(
     study(tiny, few_digits, [0], tmp_path)
     mnist = Splits("mnist", few_digits.train, few_digits.test)
     for recipe, splits in ((tiny.changed(lr=0.02), few_digits), (tiny, mnist)):
-        with pytest.raises(RunError, match=r"another recipe or data set; choose another --out"):
+        with pytest.raises(
+            RunError, match=r"another recipe, data set or teacher; choose another --out"
+        ):
             study(recipe, splits, [0], tmp_path)
 
 

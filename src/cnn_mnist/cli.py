@@ -24,7 +24,7 @@ app = typer.Typer(
 
 RecipeOption = Annotated[
     str | None,
-    typer.Option(help="reference, default, fast, best or reader.", show_default="default"),
+    typer.Option(help="reference, default, fast, best, reader or teacher.", show_default="default"),
 ]
 DatasetOption = Annotated[
     Literal["auto", "mnist", "digits"] | None,
@@ -37,6 +37,12 @@ DataDirOption = Annotated[
 ]
 DeviceOption = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto, cpu, cuda or mps.")
+]
+SPLIT = typer.Option(
+    help="test, or val: 10,000 training images held out, for choosing.", show_default="test"
+)
+TeacherOption = Annotated[
+    Path | None, typer.Option(help="Run folder of the model that the recipe learns from.")
 ]
 EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -59,6 +65,8 @@ def train(
             help="Of weights, order and augmentation.", show_default="0", min=0, max=2**63 - 1
         ),
     ] = None,
+    split: Annotated[Literal["test", "val"] | None, SPLIT] = None,
+    teacher: TeacherOption = None,
     device: DeviceOption = "auto",
     resume: Annotated[
         Path | None, typer.Option(help="Run folder to go on with, under its own settings.")
@@ -66,22 +74,32 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train the network: a row an epoch, then a run folder with weights, figures and plots."""
-    fixed = {"--recipe": recipe, "--dataset": dataset, "--out": out, "--batch-size": batch_size}
-    _keep_settings(resume, fixed | {"--lr": lr, "--seed": seed})
+    fixed: dict[str, Any] = {
+        "--recipe": recipe,
+        "--dataset": dataset,
+        "--out": out,
+        "--batch-size": batch_size,
+    }
+    fixed |= {"--lr": lr, "--seed": seed, "--split": split, "--teacher": teacher}
+    _keep_settings(resume, fixed)
     with _extra("train"):
         from cnn_mnist.training import checkpoint, distributed, recipes
-        from cnn_mnist.training.data import load
+        from cnn_mnist.training.data import NUM_VAL, load
         from cnn_mnist.training.device import choose
         from cnn_mnist.training.train import begin, draw, finish, go_on
 
     settings = recipes.get(recipe or "default").changed(epochs=epochs, batch_size=batch_size, lr=lr)
-    wanted = checkpoint.load_config(resume).dataset if resume else dataset or "auto"
+    begun = checkpoint.load_config(resume) if resume else None
     place, notice = choose(device)
     with distributed.process_group(place):
         say = Terminal(as_json, quiet=distributed.rank() > 0)
         say.notice(notice)
-        splits = load(wanted, data_dir)
+        splits = load(begun.dataset if begun else dataset or "auto", data_dir)
         say.notice(splits.notice)
+        held_out = len(splits.train) - begun.num_train if begun else NUM_VAL * (split == "val")
+        if held_out:
+            splits = splits.hold_out(held_out)
+            say.notice(f"Measured on {held_out:,} training images that are held out.")
         chosen = out or checkpoint.free_name(Path("runs"), settings.name)
         folder = resume or Path(distributed.from_first(str(chosen)))
         if resume:
@@ -93,7 +111,7 @@ def train(
                 )
         else:
             settings = settings if batch_size else settings.sized_for(len(splits.train))
-            run = begin(settings, splits, folder, seed or 0, place)
+            run = begin(settings, splits, folder, seed or 0, place, teacher)
         say.head(run, splits.name, folder)
         with say.progress(f"Go on with: cnn-mnist train --resume {folder}"):
             metrics = finish(run, splits, folder, say.row, say.step)
@@ -181,10 +199,8 @@ def summary() -> None:
 def study(
     recipe: RecipeOption = None,
     seeds: Annotated[int, typer.Option(help="Trainings, with seeds 0, 1, 2, …", min=1)] = 5,
-    split: Annotated[
-        Literal["test", "val"],
-        typer.Option(help="test, or val: 10,000 training images held out, for choosing."),
-    ] = "test",
+    split: Annotated[Literal["test", "val"], SPLIT] = "test",
+    teacher: TeacherOption = None,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     out: Annotated[
@@ -211,7 +227,9 @@ def study(
     folder = out or Path("runs") / f"study-{settings.name}{suffix}"
     splits = splits.hold_out() if split == "val" else splits
     with say.progress(f"The same command goes on in {folder}"):
-        result = run_study(settings, splits, range(seeds), folder, place, say.seed, say.step)
+        result = run_study(
+            settings, splits, range(seeds), folder, place, say.seed, say.step, teacher
+        )
     say.study({"recipe": settings.name, "dataset": splits.name, "split": split, **asdict(result)})
 
 

@@ -7,6 +7,7 @@ numbers, from the generator that is passed in and from nothing else.
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
@@ -229,6 +230,12 @@ def noise(images: Tensor, generator: Generator, most: float = 13.0) -> Tensor:
     level = uniform(images, generator, -5 / 3 * most, most).clamp(min=0).view(-1, 1, 1)
     grain = torch.randn(images.shape, generator=generator, device=images.device)
     return (images + level * grain).clamp(0, 255)
+
+
+def seeded(device: torch.device, *numbers: int) -> Generator:
+    """A stream of random numbers that depends on these whole numbers and nothing else."""
+    mixed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+    return Generator(device).manual_seed(int(mixed[0]))
 
 
 def uniform(images: Tensor, generator: Generator, low: float, high: float) -> Tensor:

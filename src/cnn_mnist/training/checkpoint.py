@@ -11,6 +11,7 @@ After a kill, resume.safetensors is the truth; the others are written from it.
 """
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -27,6 +28,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 import cnn_mnist
+from cnn_mnist.training.data import Splits
 from cnn_mnist.training.loop import Epoch, Run, check_seed, start
 from cnn_mnist.training.model import MODELS, count_params
 from cnn_mnist.training.recipes import Recipe
@@ -49,14 +51,20 @@ class Config:
     device: str
     precision: str
     num_params: int
+    num_train: int  # training images, without drawn ones
     versions: dict[str, str]
+    teacher: str = ""  # the run folder of the model that this one learns from
+    teacher_sha256: str = ""  # of its weights
     format: int = FORMAT
 
     @classmethod
-    def of(cls, run: Run, dataset: str) -> "Config":
+    def of(cls, run: Run, splits: Splits, teacher: Path | None = None) -> "Config":
         return cls(
             recipe=run.recipe,
-            dataset=dataset,
+            dataset=splits.name,
+            num_train=len(splits.train),
+            teacher=str(teacher) if teacher else "",
+            teacher_sha256=weights_sha256(teacher) if teacher else "",
             seed=run.seed,
             device=str(run.device),
             precision=str(run.precision).removeprefix("torch."),
@@ -140,7 +148,7 @@ def load_config(folder: Path) -> Config:
         values = json.loads(path.read_text())
         if values["format"] != FORMAT:
             raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
-        known = {f.name: values[f.name] for f in fields(Config)}
+        known = {f.name: values[f.name] for f in fields(Config) if f.name in values}
         check_seed(known["seed"])
         return Config(**known | {"recipe": Recipe.from_dict(values["recipe"])})
 
@@ -169,6 +177,17 @@ def load_model(folder: Path) -> nn.Module:
     with _reading(path):
         model.load_state_dict(safetensors.torch.load(path.read_bytes()))
     return model.eval()
+
+
+def weights_sha256(folder: Path) -> str:
+    """The checksum of the weights that count.
+
+    Raises:
+        RunError: there are none.
+    """
+    path = folder / "model.safetensors"
+    with _reading(path):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load_history(folder: Path) -> list[Epoch]:

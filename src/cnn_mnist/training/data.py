@@ -64,12 +64,14 @@ class Split:
     images: Tensor
     labels: Tensor
     wrong_labels: tuple[int, ...] = ()  # rows whose label is known to be wrong
+    targets: Tensor | None = None  # a teacher's logits N×10, where there is one
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, rows: slice) -> "Split":
-        return Split(self.images[rows], self.labels[rows])
+    def __getitem__(self, rows: slice | Tensor) -> "Split":
+        targets = None if self.targets is None else self.targets[rows]
+        return Split(self.images[rows], self.labels[rows], targets=targets)
 
     def to(self, device: torch.device | str) -> "Split":
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))

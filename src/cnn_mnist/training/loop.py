@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_mnist.training import distributed
-from cnn_mnist.training.augment import augment, normalize
+from cnn_mnist.training.augment import augment, normalize, seeded
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
+from cnn_mnist.training.distil import Teacher
 from cnn_mnist.training.drawn import extend
 from cnn_mnist.training.evaluate import evaluate
 from cnn_mnist.training.model import MODELS
@@ -107,6 +107,7 @@ def fit(
     device: torch.device | str = "cpu",
     precision: torch.dtype = torch.float32,
     run: Run | None = None,
+    teacher: Teacher | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Run:
     """Train to the recipe's last epoch; the result is what that epoch leaves.
@@ -115,19 +116,23 @@ def fit(
         on_epoch: called with the run after every epoch, when its history has the new row.
         seed, device, precision: for a new run.
         run: an earlier run to go on with instead, exactly where it stopped.
+        teacher: whom a recipe with `distil` learns from.
         on_step: called with (steps done, steps in the epoch) after every step.
 
     Raises:
         DivergedError: the loss became infinite or NaN; the epoch before is in run.history.
-        ValueError: a batch larger than the training set.
+        ValueError: a batch larger than the training set, or no teacher where the recipe has one.
     """
     check_batch(recipe, splits)
+    if recipe.distil and teacher is None:
+        raise ValueError(f"the recipe {recipe.name} learns from a teacher, and there is none")
     run = run or start(recipe, seed, device, precision)
     splits = splits.to(run.device)
-    train = extend(splits.train, recipe.drawn, run.seed) if recipe.drawn else splits.train
+    train = extend(splits.train, recipe.drawn) if recipe.drawn else splits.train
     for epoch in range(len(run.history) + 1, recipe.epochs + 1):
         began = time.perf_counter()
-        train_loss, train_accuracy = train_epoch(run, train, epoch, on_step)
+        shown = teacher.view(epoch) if teacher and recipe.distil else train
+        train_loss, train_accuracy = train_epoch(run, shown, epoch, on_step)
         seconds = time.perf_counter() - began
         if not math.isfinite(train_loss):
             raise DivergedError(
@@ -177,8 +182,8 @@ def train_epoch(
         step = (epoch - 1) * num_steps + index
         for group in run.optimizer.param_groups:
             group["lr"] = learning_rate(run.recipe, step, num_steps)
-        images, labels = train.images[rows[mine]], train.labels[rows[mine]]
-        totals += train_step(run, net, images, labels, generator, world_size / len(rows))
+        batch = train[rows[mine]]
+        totals += train_step(run, net, batch, generator, world_size / len(rows))
         if run.averaged is not None:
             average(run.averaged, run.net, step, run.recipe.ema_decay)
         if on_step:
@@ -192,19 +197,21 @@ def train_epoch(
 def train_step(
     run: Run,
     net: nn.Module,
-    images: Tensor,
-    labels: Tensor,
+    batch: Split,
     generator: torch.Generator,
     weight: float,
 ) -> Tensor:
-    """One step on uint8 images N×28×28 → the sum of the digits' losses and how many are right.
+    """One step on a batch → the sum of the digits' losses and how many are right.
 
     Args:
+        batch: images as they come from the data set, or as a teacher has seen them.
         weight: of each image's loss. One over the whole batch's size, times the number of
             processes, since their gradients are averaged.
     """
     recipe = run.recipe
-    x = normalize(augment(images, generator, recipe), *recipe.train_norm)
+    labels, targets = batch.labels, batch.targets
+    images = augment(batch.images, generator, recipe) if targets is None else batch.images
+    x = normalize(images, *recipe.train_norm)
     x = x.contiguous(memory_format=torch.channels_last)
     with torch.autocast(run.device.type, run.precision, run.precision != torch.float32):
         logits = net(x).float()
@@ -212,6 +219,9 @@ def train_step(
     loss = digit_loss
     if recipe.drawn:
         loss = loss + recipe.outlier_weight * outlier_loss(logits[labels == NOT_A_DIGIT])
+    if targets is not None:
+        taught = distillation_loss(logits, targets, recipe.distil_temperature)
+        loss = loss.lerp(taught, recipe.distil)
     run.optimizer.zero_grad()
     (loss * weight).backward()
     run.optimizer.step()
@@ -223,10 +233,19 @@ def outlier_loss(logits: Tensor) -> Tensor:
     return -logits.log_softmax(dim=1).mean(dim=1).sum()
 
 
+def distillation_loss(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    """Sum of the divergences from a teacher's softened answers, both N×10 logits.
+
+    Times temperature², so that its gradient stays as large as the labels' (Hinton et al. 2015).
+    """
+    answers, wanted = (x.div(temperature).log_softmax(dim=1) for x in (logits, targets))
+    divergence = F.kl_div(answers, wanted, reduction="sum", log_target=True)
+    return divergence * temperature**2
+
+
 def epoch_generator(run: Run, epoch: int, stream: int) -> torch.Generator:
     """One stream of an epoch's random numbers, from (seed, epoch, stream) and nothing else."""
-    mixed = np.random.SeedSequence([run.seed, epoch, stream]).generate_state(1, np.uint64)
-    return torch.Generator(run.device).manual_seed(int(mixed[0]))
+    return seeded(run.device, run.seed, epoch, stream)
 
 
 @torch.no_grad()
@@ -237,4 +256,7 @@ def average(averaged: nn.Module, net: nn.Module, step: int, decay: float) -> Non
     """
     weight = 1 - min(decay, (1 + step) / (10 + step))
     for mean, value in zip(averaged.state_dict().values(), net.state_dict().values(), strict=True):
-        mean.lerp_(value, weight)
+        if mean.is_floating_point():
+            mean.lerp_(value, weight)
+        else:  # batch norm's count of batches
+            mean.copy_(value)

@@ -1,6 +1,7 @@
-"""The network. One small CNN, its weights and its shapes; it knows nothing of data or training."""
+"""The networks: their weights and their shapes. They know nothing of data or training."""
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +32,34 @@ class Net(nn.Module):
         return F.log_softmax(self.fc2(x), dim=1)  # N×10
 
 
-MODELS: dict[str, Callable[[], nn.Module]] = {"net": Net}
+class BatchNormNet(nn.Module):
+    """Four 3×3 convolutions without padding, each with batch norm, and one linear layer."""
+
+    def __init__(self, channels: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        inputs = (1, *channels[:-1])
+        self.convs = nn.ModuleList(
+            nn.Conv2d(i, o, 3, bias=False) for i, o in zip(inputs, channels, strict=True)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(o) for o in channels)
+        self.fc = nn.Linear(16 * channels[-1], 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images N×1×28×28 → logits N×10. Every second convolution is pooled."""
+        x = images
+        for index, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            x = conv(x)  # sides 26, 24, 10, 8
+            if index % 2:
+                x = F.max_pool2d(x, 2)  # sides 12, 4
+            x = F.relu(norm(x))
+        return cast(Tensor, self.fc(x.flatten(1)))
+
+
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "net": Net,
+    "bn": lambda: BatchNormNet((12, 20, 32, 36)),  # 24,366 parameters
+    "bn-wide": lambda: BatchNormNet((32, 48, 64, 96)),  # 112,906 parameters, to teach the others
+}
 
 
 def count_params(model: nn.Module) -> int:

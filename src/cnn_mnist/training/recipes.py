@@ -34,7 +34,7 @@ class Recipe:
     """One way to train. Any change of a setting gives a new Recipe (see `changed`)."""
 
     name: str
-    model: str = setting("net", "architecture", choices=("net",))
+    model: str = setting("net", "architecture", choices=("net", "bn", "bn-wide"))
     epochs: int = setting(10, "passes over the training images", 1, 10_000)
     batch_size: int = setting(256, "images a step; the last step takes what is left", 1, 60_000)
 
@@ -58,6 +58,10 @@ class Recipe:
 
     drawn: int = setting(0, "drawn digits added to the training images, and non-digits", 0, 10**6)
     outlier_weight: float = setting(0.5, "of a non-digit's loss, towards all ten alike", 0, 10)
+
+    distil: float = setting(0.0, "share of the loss that follows a teacher; 0 = no teacher", 0, 1)
+    distil_temperature: float = setting(4.0, "softens the answers that are compared", 0.1, 100)
+    num_views: int = setting(10, "of the training images that a teacher answers", 1, 10_000)
 
     train_norm: tuple[float, float] = setting(NORM, "mean and std of the training input")
     test_norm: tuple[float, float] = setting(NORM, "mean and std of the test input")
@@ -154,8 +158,15 @@ READER = DEFAULT.changed(
     drawn=6_000,
     outlier_weight=0.4,
 )
+TEACHER = READER.changed(
+    name="teacher",
+    model="bn-wide",
+    epochs=24,
+    lr=0.005,
+    weight_decay=0.02,
+)
 
-RECIPES = {recipe.name: recipe for recipe in (REFERENCE, DEFAULT, FAST, BEST, READER)}
+RECIPES = {recipe.name: recipe for recipe in (REFERENCE, DEFAULT, FAST, BEST, READER, TEACHER)}
 
 
 def get(name: str) -> Recipe:

@@ -41,6 +41,7 @@ def train(
     seed: int = 0,
     num_val: int = NUM_VAL,
     on_epoch: Callable[[Run], None] | None = None,
+    teacher: Path | None = None,
 ) -> None:
     """Train without the last num_val training images, or go on where the folder's run stopped.
 
@@ -48,7 +49,7 @@ def train(
         RunError: the folder is of another recipe or seed or no run's, or cannot be written.
     """
     held = splits.hold_out(num_val)
-    run = go_on(folder) if folder.exists() else begin(recipe, held, folder, seed)
+    run = go_on(folder) if folder.exists() else begin(recipe, held, folder, seed, teacher=teacher)
     if (run.recipe, run.seed) != (recipe, seed):
         raise RunError(f"{folder} is of another recipe or seed; choose another --run")
     finish(run, held, folder, on_epoch)
@@ -72,7 +73,6 @@ def release(folder: Path, splits: Splits, out: Path, num_val: int = NUM_VAL) -> 
     threshold = fit_threshold((logits / temperature).softmax(dim=1), FALSE_REJECTION)
 
     card = asdict(config) | {
-        "num_train": len(splits.train) - num_val,
         "temperature": temperature,
         "threshold": threshold,
         "val": _figures(logits / temperature, val, threshold),
@@ -131,11 +131,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the released files")
     parser.add_argument("--run", type=Path, default=Path("runs/release"), help="run folder")
     parser.add_argument("--data-dir", type=Path, help="folder with the four MNIST files")
+    parser.add_argument("--teacher", type=Path, help="run folder of the model to learn from")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     try:
         splits = data.load("mnist", options.data_dir)
-        train(READER, splits, options.run, options.seed, on_epoch=_tell)
+        train(READER, splits, options.run, options.seed, on_epoch=_tell, teacher=options.teacher)
         print(json.dumps(release(options.run, splits, options.out), indent=2))
     except ValueError as error:
         sys.exit(f"release: {error}")

@@ -11,8 +11,9 @@ import torch
 
 from cnn_mnist.training import checkpoint
 from cnn_mnist.training.data import Splits
+from cnn_mnist.training.loop import Run
 from cnn_mnist.training.recipes import Recipe
-from cnn_mnist.training.train import begin, finish, go_on
+from cnn_mnist.training.train import begin, check_teacher, finish, go_on, load_teacher
 
 
 @dataclass(frozen=True)
@@ -34,42 +35,52 @@ def study(
     device: str | torch.device = "cpu",
     on_seed: Callable[[dict[str, Any]], None] | None = None,
     on_step: Callable[[int, int], None] | None = None,
+    teacher: Path | None = None,
 ) -> Summary:
     """Train the recipe once a seed, each in a folder of its own, and sum the figures up.
 
     Called again after an interruption it reads the finished seeds, goes on with the one that was
     stopped, and trains the rest.
 
+    Args:
+        teacher: the finished run that a recipe with `distil` learns from.
+
     Raises:
-        RunError: the folder holds a study of another recipe or data set.
+        RunError: the folder holds a study of another recipe, data set or teacher.
     """
+    check_teacher(recipe, splits, teacher)
+    answers = load_teacher(teacher, recipe, splits, device) if teacher else None
     rows = []
     for seed in seeds:
-        rows.append(_one(recipe, splits, seed, folder / f"seed-{seed}", device, on_step))
+        place = folder / f"seed-{seed}"
+        run = _begin_or_go_on(recipe, splits, seed, place, device, teacher)
+        if run is None:
+            rows.append(checkpoint.load_metrics(place))
+        else:
+            rows.append(finish(run, splits, place, on_step=on_step, teacher=answers))
         if on_seed:
             on_seed(rows[-1])
     return summarize([row["test_accuracy"] for row in rows])
 
 
-def _one(
+def _begin_or_go_on(
     recipe: Recipe,
     splits: Splits,
     seed: int,
     folder: Path,
     device: str | torch.device,
-    on_step: Callable[[int, int], None] | None,
-) -> dict[str, Any]:
+    teacher: Path | None,
+) -> Run | None:
+    """The run of one seed; none where it is finished."""
     if not folder.exists():
-        run = begin(recipe, splits, folder, seed, device)
-        return finish(run, splits, folder, on_step=on_step)
+        return begin(recipe, splits, folder, seed, device, teacher)
     config = checkpoint.load_config(folder)
-    if (config.recipe, config.dataset) != (recipe, splits.name):
+    taught_by = checkpoint.weights_sha256(teacher) if teacher else ""
+    if (config.recipe, config.dataset, config.teacher_sha256) != (recipe, splits.name, taught_by):
         raise checkpoint.RunError(
-            f"{folder} is of another recipe or data set; choose another --out"
+            f"{folder} is of another recipe, data set or teacher; choose another --out"
         )
-    if (folder / "metrics.json").exists():
-        return checkpoint.load_metrics(folder)
-    return finish(go_on(folder, device=device), splits, folder, on_step=on_step)
+    return None if (folder / "metrics.json").exists() else go_on(folder, device=device)
 
 
 def summarize(accuracies: Sequence[float]) -> Summary:

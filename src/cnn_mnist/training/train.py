@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 from cnn_mnist.training import checkpoint, distributed
+from cnn_mnist.training.checkpoint import RunError
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.device import precision
+from cnn_mnist.training.distil import Teacher
 from cnn_mnist.training.evaluate import evaluate, predict_logits
 from cnn_mnist.training.loop import Run, check_batch, fit, start
 from cnn_mnist.training.metrics import measure
@@ -20,19 +22,28 @@ from cnn_mnist.training.recipes import Recipe
 
 
 def begin(
-    recipe: Recipe, splits: Splits, folder: Path, seed: int = 0, device: str | torch.device = "cpu"
+    recipe: Recipe,
+    splits: Splits,
+    folder: Path,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    teacher: Path | None = None,
 ) -> Run:
     """A new run, with its folder made.
+
+    Args:
+        teacher: the finished run that a recipe with `distil` learns from.
 
     Raises:
         RunError: the folder exists already, or cannot be made.
         ValueError: the seed is out of range, or the batch larger than the training set.
     """
     check_batch(recipe, splits)
+    check_teacher(recipe, splits, teacher)
     device = torch.device(device)
     run = start(recipe, seed, device, precision(device, recipe.mixed_precision))
     if distributed.rank() == 0:
-        checkpoint.create(folder, checkpoint.Config.of(run, splits.name))
+        checkpoint.create(folder, checkpoint.Config.of(run, splits, teacher))
     return run
 
 
@@ -46,12 +57,62 @@ def go_on(folder: Path, epochs: int | None = None, device: str | torch.device = 
     recipe = config.recipe.changed(epochs=epochs)
     run = checkpoint.load_run(folder, recipe, device, precision(device, recipe.mixed_precision))
     if len(run.history) > recipe.epochs:
-        raise checkpoint.RunError(
+        raise RunError(
             f"{folder} has {len(run.history)} epochs behind it already; give more with --epochs"
         )
     if recipe != config.recipe and distributed.rank() == 0:
         checkpoint.save_config(folder, replace(config, recipe=recipe))
     return run
+
+
+def check_teacher(recipe: Recipe, splits: Splits, teacher: Path | None) -> None:
+    """Whether a run folder is what the recipe learns from.
+
+    Raises:
+        RunError: the recipe wants a teacher and none is named, or the other way round; or the
+            teacher has seen images that are held out here.
+    """
+    if recipe.distil and teacher is None:
+        raise RunError(
+            f"the recipe {recipe.name} learns from a teacher; train one with: "
+            "cnn-mnist train --recipe teacher --out runs/teacher, and name it with --teacher"
+        )
+    if teacher is None:
+        return
+    if not recipe.distil:
+        raise RunError(f"the recipe {recipe.name} learns without a teacher; leave --teacher out")
+    config = checkpoint.load_config(teacher)
+    if config.dataset != splits.name or config.num_train > len(splits.train):
+        raise RunError(
+            f"the teacher {teacher} learned from {config.num_train:,} images of {config.dataset}, "
+            f"and here are {len(splits.train):,} of {splits.name}; what is held out must be new to "
+            "the teacher too: train it with --split val"
+        )
+
+
+def load_teacher(
+    folder: Path, recipe: Recipe, splits: Splits, device: str | torch.device = "cpu"
+) -> Teacher:
+    """The model of a run folder as the teacher of a recipe.
+
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    device, norm = torch.device(device), checkpoint.load_config(folder).recipe.test_norm
+    model = checkpoint.load_model(folder).to(device)
+    bits = precision(device, recipe.mixed_precision)
+    return Teacher(model, norm, splits.train.to(device), recipe, bits)
+
+
+def _teacher_of(run: Run, splits: Splits, folder: Path) -> Teacher | None:
+    """The teacher that a run began with, as long as it still is the same."""
+    config = checkpoint.load_config(folder)
+    if not config.teacher:
+        return None
+    teacher = Path(config.teacher)
+    if checkpoint.weights_sha256(teacher) != config.teacher_sha256:
+        raise RunError(f"the teacher {teacher} is another one than {folder} began with")
+    return load_teacher(teacher, run.recipe, splits, run.device)
 
 
 def finish(
@@ -60,8 +121,12 @@ def finish(
     folder: Path,
     on_epoch: Callable[[Run], None] | None = None,
     on_step: Callable[[int, int], None] | None = None,
+    teacher: Teacher | None = None,
 ) -> dict[str, Any]:
     """Train a run to its last epoch, saving every one, and measure it.
+
+    Args:
+        teacher: the run's own, where it is at hand already; its answers serve several runs.
 
     Returns:
         What metrics.json holds: the run's facts and its figures on the test split.
@@ -77,7 +142,8 @@ def finish(
         if on_epoch:
             on_epoch(run)
 
-    fit(run.recipe, splits, save_then_tell, run=run, on_step=on_step)
+    teacher = teacher or _teacher_of(run, splits, folder)
+    fit(run.recipe, splits, save_then_tell, run=run, teacher=teacher, on_step=on_step)
     test = asdict(evaluate(run.model, splits, run.recipe.test_norm))
     metrics = {
         "run": str(folder),
