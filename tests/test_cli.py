@@ -140,6 +140,18 @@ def test_a_study_prints_one_object(seeds: int, shell: Shell) -> None:
     assert outcome.err.count("errors") == seeds
 
 
+def test_a_study_is_compared_with_another(shell: Shell, tmp_path: Path) -> None:
+    line = "study --recipe reference --dataset digits --epochs 1 --device cpu --seeds 2 --out"
+    assert shell(line, tmp_path / "one").code == 0
+    outcome = shell(line, tmp_path / "two", "--against", tmp_path / "one")
+    assert outcome.code == 0
+    assert "+0.000 points, 95 % interval" in outcome.out
+    assert "may be chance" in outcome.out
+    missing = shell(line, tmp_path / "three", "--against", tmp_path)
+    assert (missing.code, missing.out) == (1, "")
+    assert "is no study" in missing.err
+
+
 def test_a_study_of_one_prints_no_interval(shell: Shell) -> None:
     line = "study --recipe reference --dataset digits --epochs 1 --device cpu --seeds 1"
     outcome = shell(line)

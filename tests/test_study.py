@@ -11,7 +11,7 @@ from scipy import stats
 from cnn_mnist.training.checkpoint import RunError
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.recipes import Recipe
-from cnn_mnist.training.study import study, summarize
+from cnn_mnist.training.study import compare, finished, study, summarize
 
 
 def test_mean_spread_and_interval_are_scipys() -> None:
@@ -27,6 +27,32 @@ def test_mean_spread_and_interval_are_scipys() -> None:
 def test_one_seed_has_no_interval() -> None:
     got = summarize([0.99])
     assert (got.mean, got.std, got.interval) == (0.99, 0, None)
+
+
+def test_the_difference_and_its_interval_are_scipys_welch() -> None:
+    ours, theirs = [0.9951, 0.9947, 0.9956, 0.9949], [0.9940, 0.9931, 0.9938]
+    expected = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
+    got = compare(ours, theirs)
+    assert got.mean == pytest.approx(np.mean(ours) - np.mean(theirs))
+    assert got.interval == pytest.approx((expected.low, expected.high))
+    assert got.is_real
+
+
+def test_what_may_be_chance_is_called_so() -> None:
+    assert not compare([0.991, 0.995], [0.990, 0.994]).is_real
+    assert not compare([0.99, 0.99], [0.99, 0.99]).is_real
+    assert compare([0.99, 0.99], [0.98, 0.98]).is_real
+    assert (compare([0.99], [0.98]).interval, compare([0.99], [0.98]).is_real) == (None, False)
+
+
+def test_a_finished_study_is_read_from_its_folder(
+    tiny: Recipe, few_digits: Splits, tmp_path: Path
+) -> None:
+    result = study(tiny, few_digits, [0, 1], tmp_path)
+    (tmp_path / "seed-2").mkdir()  # begun only
+    assert finished(tmp_path) == result.accuracies
+    with pytest.raises(RunError, match="is no study"):
+        finished(tmp_path / "seed-0")
 
 
 def test_each_seed_is_trained_once_however_often_it_is_asked_for(

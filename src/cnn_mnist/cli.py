@@ -206,6 +206,9 @@ def study(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the runs.", show_default="runs/study-RECIPE")
     ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Folder of another study, to compare with.")
+    ] = None,
     epochs: EpochsOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -215,8 +218,10 @@ def study(
         from cnn_mnist.training import recipes
         from cnn_mnist.training.data import load
         from cnn_mnist.training.device import choose
+        from cnn_mnist.training.study import compare, finished
         from cnn_mnist.training.study import study as run_study
 
+    theirs = finished(against) if against else []
     settings = recipes.get(recipe or "default").changed(epochs=epochs)
     place, notice = choose(device)
     splits = load(dataset or "auto", data_dir)
@@ -230,7 +235,12 @@ def study(
         result = run_study(
             settings, splits, range(seeds), folder, place, say.seed, say.step, teacher
         )
-    say.study({"recipe": settings.name, "dataset": splits.name, "split": split, **asdict(result)})
+    about: dict[str, Any] = {"recipe": settings.name, "dataset": splits.name, "split": split}
+    about |= {"num_images": len(splits.test), **asdict(result)}
+    if against:
+        difference = compare(result.accuracies, theirs)
+        about["difference"] = {"against": str(against), **asdict(difference)}
+    say.study(about)
 
 
 @contextmanager

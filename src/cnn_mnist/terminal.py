@@ -5,6 +5,7 @@ With --json, stdout is one JSON object and the rows go to stderr too.
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,18 @@ class Terminal:
             text += f", standard deviation {summary['std']:.3%}, "
             text += f"95 % interval of the mean {low:.3%} to {high:.3%}"
         self._row(text)
+        counts = Counter(round((1 - a) * summary["num_images"]) for a in summary["accuracies"])
+        for errors in sorted(counts):
+            self._row(f"{errors:5} errors  {'#' * counts[errors]}")
+        if "difference" in summary:
+            self._difference(summary["difference"])
+
+    def _difference(self, difference: dict[str, Any]) -> None:
+        text = f"against {difference['against']}: {100 * difference['mean']:+.3f} points"
+        if difference["interval"]:
+            low, high = (f"{100 * end:+.3f}" for end in difference["interval"])
+            text += f", 95 % interval {low} to {high}"
+        self._row(f"{text}: {'real' if difference['is_real'] else 'may be chance'}")
 
     def figures(self, figures: dict[str, Any]) -> None:
         """All figures of an evaluation."""

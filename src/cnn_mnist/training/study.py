@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from cnn_mnist.training import checkpoint
+from cnn_mnist.training.checkpoint import RunError
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.loop import Run
 from cnn_mnist.training.recipes import Recipe
@@ -63,6 +64,43 @@ def study(
     return summarize([row["test_accuracy"] for row in rows])
 
 
+def finished(folder: Path) -> list[float]:
+    """The accuracies of a study's finished trainings, by seed.
+
+    Raises:
+        RunError: there are none, or a file is damaged.
+    """
+    folders = sorted(folder.glob("seed-*"), key=lambda path: (len(path.name), path.name))
+    done = [path for path in folders if (path / "metrics.json").exists()]
+    if not done:
+        raise RunError(f"{folder} is no study: there is no seed-N/metrics.json in it")
+    return [float(checkpoint.load_metrics(path)["test_accuracy"]) for path in done]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much higher the mean of one study is than another's, in accuracy."""
+
+    mean: float
+    interval: tuple[float, float] | None  # 95 %, Welch's; none where a side has one training
+    is_real: bool  # the interval does not contain 0
+
+
+def compare(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
+    """Welch's interval for the difference of two studies' means: spreads and sizes may differ."""
+    mean = statistics.fmean(ours) - statistics.fmean(theirs)
+    if min(len(ours), len(theirs)) < 2:
+        return Difference(mean, None, is_real=False)
+    parts = [statistics.variance(side) / len(side) for side in (ours, theirs)]
+    if not any(parts):
+        return Difference(mean, (mean, mean), mean != 0)
+    freedom = sum(parts) ** 2 / sum(
+        part**2 / (len(side) - 1) for part, side in zip(parts, (ours, theirs), strict=True)
+    )
+    half = _quantile(freedom) * math.sqrt(sum(parts))
+    return Difference(mean, (mean - half, mean + half), abs(mean) > half)
+
+
 def _begin_or_go_on(
     recipe: Recipe,
     splits: Splits,
@@ -77,19 +115,22 @@ def _begin_or_go_on(
     config = checkpoint.load_config(folder)
     taught_by = checkpoint.weights_sha256(teacher) if teacher else ""
     if (config.recipe, config.dataset, config.teacher_sha256) != (recipe, splits.name, taught_by):
-        raise checkpoint.RunError(
-            f"{folder} is of another recipe, data set or teacher; choose another --out"
-        )
+        raise RunError(f"{folder} is of another recipe, data set or teacher; choose another --out")
     return None if (folder / "metrics.json").exists() else go_on(folder, device=device)
 
 
 def summarize(accuracies: Sequence[float]) -> Summary:
     """Mean, standard deviation and the mean's 95 % interval of at least one accuracy."""
-    from scipy.stats import t
-
     count, mean = len(accuracies), statistics.fmean(accuracies)
     if count == 1:
         return Summary(1, mean, 0.0, None, list(accuracies))
     std = statistics.stdev(accuracies)
-    half = float(t.ppf(0.975, count - 1)) * std / math.sqrt(count)
+    half = _quantile(count - 1) * std / math.sqrt(count)
     return Summary(count, mean, std, (mean - half, mean + half), list(accuracies))
+
+
+def _quantile(freedom: float) -> float:
+    """Student's t that 95 % of values lie within, on both sides."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, freedom))
