@@ -29,13 +29,15 @@ bench: .venv/.train
 	$(BIN)/python benchmarks/train_speed.py $(ARGS)
 
 # Trains and replaces the released weights. MNIST is found as in `cnn-mnist train`. Stopped, it goes on.
-release: .venv/.train runs/teacher/metrics.json
-	OMP_PROC_BIND=true $(BIN)/python -m cnn_mnist.training.release --teacher runs/teacher \
-		--out src/cnn_mnist/weights $(ARGS)
+release: runs/reader/metrics.json
+	$(BIN)/python -m cnn_mnist.training.release runs/reader --out src/cnn_mnist/weights
 
-runs/teacher/metrics.json: | .venv/.train
-	$(BIN)/cnn-mnist train \
-		$(if $(wildcard runs/teacher),--resume runs/teacher,--recipe teacher --split val --out runs/teacher)
+runs/reader/metrics.json: TRAIN = --recipe reader --teacher runs/teacher
+runs/reader/metrics.json: runs/teacher/metrics.json
+runs/teacher/metrics.json: TRAIN = --recipe teacher
+
+runs/%/metrics.json: | .venv/.train
+	$(BIN)/cnn-mnist train $(if $(wildcard runs/$*),--resume runs/$*,$(TRAIN) --split val --out runs/$*)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

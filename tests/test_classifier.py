@@ -78,8 +78,14 @@ def test_missing_damaged_and_other_models_are_one_clear_line(tmp_path: Path) -> 
     (tmp_path / "cut.onnx").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.onnx").write_text("no model")
     (tmp_path / "empty.onnx").write_bytes(b"")
+    (tmp_path / "noise.onnx").write_bytes(np.random.default_rng(0).bytes(len(whole)))
+    (tmp_path / "folder.onnx").mkdir()
+    model = onnx.load_from_string(whole)
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "nameless.onnx")
     other_model(tmp_path / "other.onnx")
-    for name in ("none.onnx", "cut.onnx", "text.onnx", "empty.onnx", "other.onnx"):
+    names = "none cut text empty noise folder nameless other"
+    for name in (f"{stem}.onnx" for stem in names.split()):
         with pytest.raises(ValueError, match=name) as error:
             Classifier(tmp_path / name)
         assert "\n" not in str(error.value)

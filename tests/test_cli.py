@@ -9,9 +9,14 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import onnx
 import pytest
+from PIL import Image
 
 from cnn_mnist import cli
+from cnn_mnist.inference.classifier import released_model
+from cnn_mnist.training import data
+from drawn import page
 
 TRAIN_FIELDS = {
     "run", "recipe", "dataset", "seed", "epochs", "num_params", "test_accuracy",
@@ -20,6 +25,11 @@ TRAIN_FIELDS = {
 EVALUATE_FIELDS = {
     "split", "num_images", "accuracy", "error_count", "nll", "ece", "clean_label_accuracy",
     "per_class", "confusion",
+}  # fmt: skip
+
+
+EXPORT_FIELDS = {
+    "path", "format", "size", "difference", "moved", "error_count", "torch_error_count",
 }  # fmt: skip
 
 
@@ -55,6 +65,16 @@ def shell(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CNN_MNIST_DATA", raising=False)
     return Shell(monkeypatch, capsys)
+
+
+@pytest.fixture
+def no_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without MNIST and without network."""
+
+    def missing(*_: object) -> None:
+        raise data.DataError("not to be had")
+
+    monkeypatch.setattr(data, "_mnist", missing)
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +143,38 @@ def test_evaluating_another_split_measures_it(shell: Shell, trained: Path) -> No
     assert outcome.out.startswith("train: 1,437 images")
 
 
+@pytest.mark.parametrize("form", ["onnx", "onnx-int8"])
+def test_an_exported_run_reads_pictures(form: str, shell: Shell, trained: Path) -> None:
+    outcome = shell(f"export --format {form} --out small.onnx --json", trained)
+    figures = strict_json(outcome.out)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert set(figures) == EXPORT_FIELDS
+    assert figures["size"] == Path("small.onnx").stat().st_size
+    assert (figures["path"], figures["format"]) == ("small.onnx", form)
+    Image.fromarray(page("7")).save("seven.png")
+    outcome = shell("predict --model small.onnx --json seven.png")
+    assert outcome.code == 0
+    assert set(strict_json(outcome.out)) == {"path", "text", "digits", "ok", "reason"}
+
+
+def test_an_export_lands_in_the_run_and_says_how_far_it_is_from_torch(
+    shell: Shell, trained: Path
+) -> None:
+    outcome = shell("export", trained)
+    assert outcome.out.startswith(f"{trained / 'model.onnx'}: onnx, 1")
+    assert "largest difference from torch" in outcome.out
+    assert (trained / "model.onnx").exists()
+
+
+def test_the_released_weights_are_exported_too(shell: Shell, no_mnist: None) -> None:
+    outcome = shell("export --out again.onnx")
+    assert outcome.code == 0
+    assert "accuracy was not compared" in outcome.err
+    made, shipped = (onnx.load(path) for path in ("again.onnx", released_model()))
+    values = [{p.key: p.value for p in model.metadata_props} for model in (made, shipped)]
+    assert values[0]["threshold"] == values[1]["threshold"]
+
+
 def test_the_summary_is_a_table(shell: Shell) -> None:
     outcome = shell("summary")
     assert (outcome.code, outcome.err) == (0, "")
@@ -172,6 +224,7 @@ def test_a_study_of_one_prints_no_interval(shell: Shell) -> None:
         ("train --device gpu", "cuda"),
         ("evaluate --split tests", "test"),
         ("study --split train", "val"),
+        ("export --format onx", "onnx-int8"),
         ("study --seeds 0", "--seeds"),
         ("train --epochs 0", "epochs is 0"),
         ("train --epochs -3", "epochs is -3"),
@@ -211,6 +264,8 @@ def test_no_command_shows_the_help(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
+        ("export nowhere", "nowhere is not a run folder: there is no config.json"),
+        ("predict --model none.onnx taken", "none.onnx: No such file"),
         ("evaluate nowhere", "nowhere is not a run folder: there is no config.json"),
         ("train --resume nowhere", "nowhere is not a run folder: there is no config.json"),
         ("train --dataset digits --batch-size 1438", "only 1,437 training images"),
@@ -219,7 +274,9 @@ def test_no_command_shows_the_help(shell: Shell) -> None:
         ("study --split val --dataset digits", "cannot hold 10000 of 1437"),
     ],
 )
-def test_a_failure_is_one_line_and_leaves_nothing(line: str, reason: str, shell: Shell) -> None:
+def test_a_failure_is_one_line_and_leaves_nothing(
+    line: str, reason: str, shell: Shell, no_mnist: None
+) -> None:
     Path("taken").mkdir()
     Path("taken/file").touch()
     outcome = shell(line)
@@ -264,14 +321,14 @@ def test_help_answers_in_a_blink_and_loads_nothing_heavy(environment: dict[str, 
     assert result.stdout.endswith("[]\n")
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "summary", "study"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "export", "summary", "study"])
 def test_every_command_explains_its_options(command: str, shell: Shell) -> None:
     outcome = shell(f"{command} --help")
     assert outcome.code == 0
     assert f"cnn-mnist {command}" in outcome.out.replace("\n", " ")
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate x", "summary", "study"])
+@pytest.mark.parametrize("command", ["train", "evaluate x", "export", "summary", "study"])
 def test_a_base_install_says_which_extra_is_missing(
     command: str, environment: dict[str, str]
 ) -> None:

@@ -12,8 +12,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cnn_mnist.training import checkpoint
 from cnn_mnist.training import export as export_module
-from cnn_mnist.training.export import ExportError, export
+from cnn_mnist.training.augment import normalize
+from cnn_mnist.training.data import Split, Splits
+from cnn_mnist.training.export import FORMATS, ExportError, export
 from cnn_mnist.training.model import Net
 
 NORM = (0.1307, 0.3081)
@@ -35,7 +38,7 @@ def net() -> Net:
 @pytest.fixture(scope="module")
 def exported(net: Net, images: Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("export") / "model.onnx"
-    assert export(net, path, NORM, images, METADATA, temperature=1.5) <= 1e-4
+    assert export(net, path, NORM, images, METADATA, temperature=1.5).difference <= 1e-4
     return path
 
 
@@ -99,6 +102,57 @@ def test_nan_is_a_difference(images: Tensor, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="nan"):
         export(net, tmp_path / "model.onnx", NORM, images, METADATA)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_int8_is_a_third_of_the_size_and_as_accurate(mnist: Splits, tmp_path: Path) -> None:
+    model, images = checkpoint.load_model(checkpoint.RELEASED), mnist.train.images[-1000:]
+    path = tmp_path / "small.onnx"
+    proof = export(model, path, NORM, images, METADATA, 1.2, "onnx-int8", mnist.test)
+    assert proof.size == path.stat().st_size < 40_000
+    assert proof.moved < 0.005
+    assert proof.torch_error_count is not None
+    assert proof.error_count is not None
+    assert abs(proof.error_count - proof.torch_error_count) <= 15
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert METADATA.items() <= session.get_modelmeta().custom_metadata_map.items()
+    assert len(session.run(None, {"images": images[:7].numpy()})[0]) == 7
+
+
+def test_int8_that_moves_the_probabilities_is_not_written(images: Tensor, tmp_path: Path) -> None:
+    net = Net()
+    with torch.no_grad():
+        net.conv2.weight[:, :4] *= 1e4  # no 8 bits hold these and the others
+        net.fc2.weight *= 100
+    with pytest.raises(ExportError, match=r"differs from torch by .* was not written"):
+        export(net, tmp_path / "model.onnx", NORM, images, METADATA, form="onnx-int8")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_another_accuracy_is_an_error(
+    form: str, net: Net, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file whose largest values stand a place further on, on the test images only."""
+    pictures = torch.randint(0, 256, (500, 28, 28), dtype=torch.uint8)
+    with torch.no_grad():
+        answers = net(normalize(pictures, *NORM)).argmax(dim=1)
+    test = Split(pictures, answers)
+    honest = export_module._run
+
+    def shifted(session: object, batch: Tensor) -> export_module.Outputs:
+        logits, probs = honest(session, batch)
+        return (logits, probs) if len(batch) != 500 else (np.roll(logits, 1, axis=1), probs)
+
+    monkeypatch.setattr(export_module, "_run", shifted)
+    with pytest.raises(ExportError, match=r"errors in 500 test images"):
+        export(net, tmp_path / "model.onnx", NORM, images, METADATA, 1.0, form, test)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["none/model.onnx", "."])
+def test_a_place_that_is_none_is_told(net: Net, images: Tensor, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ExportError, match="cannot be written"):
+        export(net, tmp_path / name, NORM, images, METADATA)
 
 
 def test_the_batches_compared_are_of_many_sizes() -> None:

@@ -14,9 +14,10 @@ import torch
 from cnn_mnist.training import checkpoint, data
 from cnn_mnist.training.data import Splits, load
 from cnn_mnist.training.recipes import READER
-from cnn_mnist.training.release import main, release, train
+from cnn_mnist.training.release import main, release
+from cnn_mnist.training.train import begin, finish
 
-TINY = READER.changed(epochs=2, batch_size=64, drawn=100, mixed_precision=False)
+TINY = READER.changed(epochs=2, batch_size=64, drawn=100, distil=0.0, mixed_precision=False)
 NUM_VAL = 200
 
 
@@ -28,7 +29,8 @@ def splits() -> Splits:
 @pytest.fixture(scope="module")
 def run(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("release") / "run"
-    train(TINY, splits, folder, seed=5, num_val=NUM_VAL)
+    held = splits.hold_out(NUM_VAL)
+    finish(begin(TINY, held, folder, seed=5), held, folder)
     return folder
 
 
@@ -39,7 +41,7 @@ def out(run: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def card(run: Path, splits: Splits, out: Path) -> dict[str, Any]:
-    return release(run, splits, out, num_val=NUM_VAL)
+    return release(run, splits, out)
 
 
 def test_three_files_and_a_card_that_is_true(card: dict[str, Any], out: Path) -> None:
@@ -82,26 +84,20 @@ def test_the_figures_are_those_of_the_exported_model(
     assert rejected == pytest.approx(card["test"]["rejected"], abs=1 / 360)
 
 
-def test_a_second_call_trains_nothing_and_gives_the_same(
+def test_a_second_release_is_the_same(
     card: dict[str, Any], run: Path, splits: Splits, out: Path, tmp_path: Path
 ) -> None:
-    before = (run / "resume.safetensors").stat().st_mtime_ns
-    train(TINY, splits, run, seed=5, num_val=NUM_VAL)
-    assert (run / "resume.safetensors").stat().st_mtime_ns == before
-    release(run, splits, tmp_path, num_val=NUM_VAL)
+    release(run, splits, tmp_path)
     assert (tmp_path / "card.json").read_bytes() == (out / "card.json").read_bytes()
 
 
-def test_a_run_that_has_seen_the_validation_images_is_refused(
-    run: Path, splits: Splits, tmp_path: Path
+def test_a_run_that_left_nothing_to_calibrate_with_is_refused(
+    few_digits: Splits, tmp_path: Path
 ) -> None:
-    with pytest.raises(checkpoint.RunError, match="held out"):
-        release(run, splits, tmp_path, num_val=100)
-    with pytest.raises(checkpoint.RunError, match="another recipe or seed"):
-        train(TINY, splits, run, seed=6, num_val=NUM_VAL)
-    (tmp_path / "unfinished").mkdir()
-    with pytest.raises(checkpoint.RunError, match=r"no metrics\.json"):
-        release(tmp_path / "unfinished", splits, tmp_path / "out", num_val=NUM_VAL)
+    folder = tmp_path / "run"
+    finish(begin(TINY.changed(drawn=0), few_digits, folder), few_digits, folder)
+    with pytest.raises(checkpoint.RunError, match=r"none are left .* train it with --split val$"):
+        release(folder, few_digits, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -109,7 +105,7 @@ def test_the_command_says_in_one_line_what_is_wrong(
     splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data, "load", lambda *_: splits)
-    monkeypatch.setattr("sys.argv", ["release", "--out", str(tmp_path / "out")])
-    with pytest.raises(SystemExit, match=r"^release: cannot hold 5000 of 1437 training images"):
+    monkeypatch.setattr("sys.argv", ["release", str(tmp_path), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit, match=r"^release: .*no metrics\.json$"):
         main()
     assert not (tmp_path / "out").exists()

@@ -152,6 +152,48 @@ def evaluate(
 
 
 @app.command()
+def export(
+    run: Annotated[
+        Path | None, typer.Argument(help="Run folder; without it, the released weights.")
+    ] = None,
+    form: Annotated[
+        Literal["onnx", "onnx-int8"],
+        typer.Option("--format", help="onnx, or onnx-int8: a third of the size."),
+    ] = "onnx",
+    out: Annotated[
+        Path | None, typer.Option(help="File to write.", show_default="RUN/model.onnx")
+    ] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a trained run as one model file, once it has proved to agree with torch."""
+    with _extra("train"):
+        from cnn_mnist.training import card, checkpoint
+        from cnn_mnist.training.data import load
+        from cnn_mnist.training.export import export as export_model
+
+    say, folder = Terminal(as_json), run or checkpoint.RELEASED
+    config = checkpoint.load_config(folder)
+    splits = load(config.dataset if run else "auto", data_dir)
+    about = card.of_run(folder, splits) if run else card.released()
+    same = splits.name == config.dataset
+    say.notice("" if same else f"The accuracy was not compared. {splits.notice}")
+    name = "model-int8.onnx" if form == "onnx-int8" else "model.onnx"
+    path = out or (run or Path()) / name
+    proof = export_model(
+        checkpoint.load_model(folder),
+        path,
+        config.recipe.test_norm,
+        splits.train.images[-card.NUM_VAL :],
+        card.metadata(about),
+        about["temperature"],
+        form,
+        splits.test if same else None,
+    )
+    say.exported(str(path), form, asdict(proof))
+
+
+@app.command()
 def predict(
     images: Annotated[list[Path], typer.Argument(help="Pictures, folders of pictures, or -.")],
     single: Annotated[bool, typer.Option("--single", help="One digit a picture.")] = False,

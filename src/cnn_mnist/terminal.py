@@ -141,6 +141,20 @@ class Terminal:
         for digit, counts in enumerate(figures["confusion"]):
             self._row(f"{digit}: " + " ".join(f"{count:5}" for count in counts))
 
+    def exported(self, path: str, form: str, proof: dict[str, Any]) -> None:
+        """A model file that was written, and how far it is from the trained model."""
+        if self._as_json:
+            self._json({"path": path, "format": form, **proof})
+            return
+        self._row(
+            f"{path}: {form}, {proof['size']:,} bytes; largest difference from torch "
+            f"{proof['difference']:.2g}, {proof['moved']:.2%} of the probability moved"
+        )
+        if proof["error_count"] is not None:
+            self._row(
+                f"test images: {proof['error_count']} errors, torch {proof['torch_error_count']}"
+            )
+
     def reading(self, path: str, reading: "Reading") -> None:
         """What one picture says."""
         if self._as_json:
