@@ -143,7 +143,8 @@ def load_config(folder: Path) -> Config:
     Raises:
         RunError: there is none, or it is damaged or of another format.
     """
-    path = folder / ("card.json" if folder == RELEASED else "config.json")
+    is_released = folder.resolve() == RELEASED.resolve()
+    path = folder / ("card.json" if is_released else "config.json")
     with _reading(path):
         values = json.loads(path.read_text())
         if values["format"] != FORMAT:

@@ -151,18 +151,21 @@ BEST = DEFAULT.changed(
 READER = DEFAULT.changed(
     name="reader",
     epochs=60,
-    batch_size=128,
     ema_decay=0.999,
     augment="handwriting",
     plain_p=0.75,
     drawn=6_000,
     outlier_weight=0.4,
+    distil=0.9,
+    distil_temperature=2.0,
 )
 TEACHER = READER.changed(
     name="teacher",
     model="bn-wide",
     epochs=24,
+    batch_size=128,
     lr=0.005,
+    distil=0.0,
     weight_decay=0.02,
 )
 
