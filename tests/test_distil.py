@@ -11,7 +11,7 @@ from cnn_mnist.training.checkpoint import RunError
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
 from cnn_mnist.training.distil import Teacher
 from cnn_mnist.training.evaluate import predict_logits
-from cnn_mnist.training.loop import Run, distillation_loss, fit
+from cnn_mnist.training.loop import Run, distillation_loss, fit, start, train_step
 from cnn_mnist.training.model import Net
 from cnn_mnist.training.recipes import Recipe
 from cnn_mnist.training.study import study
@@ -102,6 +102,23 @@ def test_a_student_learns_the_teachers_answers_where_the_labels_are_nonsense(
     run = fit(recipe, misled, seed=2, teacher=lessons)
     assert run.history[-1].test_accuracy > 0.9
     assert run.history[-1].train_accuracy < 0.2  # of the nonsense
+
+
+def test_what_is_no_digit_is_known_better_than_by_the_teacher(
+    few_digits: Splits, student: Recipe
+) -> None:
+    labels = few_digits.train.labels[:60].clone()
+    labels[40:] = NOT_A_DIGIT
+    targets = torch.randn(60, 10, generator=torch.Generator().manual_seed(3))
+    other = targets.clone()
+    other[40:] = 9 * torch.eye(10)[0]
+    nets = []
+    for answers in (targets, other):
+        run = start(student.changed(drawn=1))
+        batch = Split(few_digits.train.images[:60], labels, targets=answers)
+        train_step(run, run.net, batch, torch.Generator(), 1 / 60)
+        nets.append(run.net)
+    assert same(*nets)
 
 
 def test_a_recipe_with_a_teacher_is_not_trained_without(

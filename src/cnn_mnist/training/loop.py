@@ -217,11 +217,12 @@ def train_step(
         logits = net(x).float()
     digit_loss = F.cross_entropy(logits, labels, reduction="sum", ignore_index=NOT_A_DIGIT)
     loss = digit_loss
+    if targets is not None:
+        digits = labels != NOT_A_DIGIT
+        taught = distillation_loss(logits[digits], targets[digits], recipe.distil_temperature)
+        loss = loss.lerp(taught, recipe.distil)
     if recipe.drawn:
         loss = loss + recipe.outlier_weight * outlier_loss(logits[labels == NOT_A_DIGIT])
-    if targets is not None:
-        taught = distillation_loss(logits, targets, recipe.distil_temperature)
-        loss = loss.lerp(taught, recipe.distil)
     run.optimizer.zero_grad()
     (loss * weight).backward()
     run.optimizer.step()

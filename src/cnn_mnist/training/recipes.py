@@ -155,7 +155,7 @@ READER = DEFAULT.changed(
     augment="handwriting",
     plain_p=0.75,
     drawn=6_000,
-    outlier_weight=0.4,
+    outlier_weight=0.5,
     distil=0.9,
     distil_temperature=2.0,
 )
@@ -165,6 +165,7 @@ TEACHER = READER.changed(
     epochs=24,
     batch_size=128,
     lr=0.005,
+    outlier_weight=0.4,
     distil=0.0,
     weight_decay=0.02,
 )
