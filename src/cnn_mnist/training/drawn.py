@@ -62,7 +62,7 @@ def _nondigits(images: Image, count: int, rng: Random) -> list[Image]:
     made = []
     for make, share in NONDIGITS.items():
         for _ in range(round(share * count)):
-            aspect, tremor = rng.uniform(0.6, 1.35), rng.uniform(0, 0.05)
+            aspect, tremor = rng.uniform(0.5, 1.35), rng.uniform(0, 0.09)
             made.append(write(make(rng), rng.uniform(*PEN), aspect, tremor, rng))
     lefts, rights = rng.integers(len(images), size=(2, count - len(made)))
     pairs = [pair(images[a], images[b], rng) for a, b in zip(lefts, rights, strict=True)]
