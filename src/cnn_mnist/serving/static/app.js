@@ -6,6 +6,7 @@ const canvas = $("canvas");
 const pen = canvas.getContext("2d");
 const PAUSE = 120; // ms without a new stroke before the drawing is sent
 const LONGEST = 1280; // px; larger pictures are sent smaller
+const SMOOTH = 16; // px; farther points are joined straight, or corners would be cut
 const STEP = 8; // px of an arrow key
 
 let marks = []; // strokes ({width, points}) and pictures ({picture}), in their order
@@ -43,8 +44,11 @@ function drawStroke(context, { width, points }) {
   if (!rest.length) context.lineTo(first.x + 0.01, first.y);
   rest.forEach((point, index) => {
     const next = rest[index + 1];
-    if (!next) context.lineTo(point.x, point.y);
-    else context.quadraticCurveTo(point.x, point.y, (point.x + next.x) / 2, (point.y + next.y) / 2);
+    if (next && Math.hypot(next.x - point.x, next.y - point.y) < SMOOTH) {
+      context.quadraticCurveTo(point.x, point.y, (point.x + next.x) / 2, (point.y + next.y) / 2);
+    } else {
+      context.lineTo(point.x, point.y);
+    }
   });
   context.stroke();
 }
@@ -263,10 +267,10 @@ $("key").addEventListener("submit", (event) => {
 
 let spoken = "";
 
-function tell(text, kind = "") {
+function tell(text, kind = "", aloud = text) {
   $("reason").textContent = text;
   $("reason").className = `reason ${kind}`;
-  if (text !== spoken) $("status").textContent = spoken = text;
+  if (aloud !== spoken) $("status").textContent = spoken = aloud;
 }
 
 function forget() {
@@ -287,7 +291,8 @@ function render(answer) {
     tell(signs.length ? "Not a digit" : "Nothing to read yet", "none");
   } else {
     const least = Math.min(...answer.digits.map((digit) => digit.confidence));
-    tell(`${least < 0.8 ? "Perhaps" : "It reads"} ${[...answer.text].join(" ")}`);
+    const digits = [...answer.text].join(" ");
+    tell(`${percent(least)} sure`, "", `${least < 0.8 ? "Perhaps" : "It reads"} ${digits}`);
   }
   $("signs").replaceChildren(...(signs.length > 1 ? signs.map(button) : []));
   detail();
@@ -324,7 +329,7 @@ function detail() {
   });
 }
 
-const percent = (prob) => (prob > 0.999 ? "> 99.9 %" : `${(100 * prob).toFixed(1)} %`);
+const percent = (prob) => (prob > 0.999 ? "> 99.9\u00a0%" : `${(100 * prob).toFixed(1)}\u00a0%`);
 
 for (let digit = 0; digit < 10; digit++) {
   const row = $("bars").insertRow();
