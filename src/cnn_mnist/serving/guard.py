@@ -12,6 +12,7 @@ from cnn_mnist.serving.limits import HEADERS, Limits, Refusal, answer
 
 API = "/v1/"
 ROUTES = ("/", "/v1/predict", "/healthz", "/readyz", "/metrics", "/openapi.json")
+SHORT = 64 * 1024  # bytes of a body that a refused client may still send
 GONE = 499  # a client that left before its answer, as nginx logs it
 log = logging.getLogger("cnn_mnist.serving")
 
@@ -31,8 +32,7 @@ class Guard:
         try:
             await self._admit(scope, receive, exchange)
         except Refusal as refusal:
-            unread = scope["method"] == "POST" and refusal.status in (401, 408, 413, 503)
-            await exchange.refuse(refusal, close=unread)
+            await exchange.refuse(refusal, close=_hang_up(scope, refusal))
         except Exception as error:
             log.error("failed", exc_info=error)
             await exchange.refuse(
@@ -87,6 +87,13 @@ class Guard:
         except TimeoutError:
             seconds = f"{self._limits.patience:g} seconds"
             raise Refusal(408, f"the body did not arrive within {seconds}") from None
+
+
+def _hang_up(scope: Scope, refusal: Refusal) -> bool:
+    """Whether the rest of the body may be more than is worth waiting for."""
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    short = length.isdigit() and int(length[:20]) <= SHORT
+    return refusal.status in (408, 413) or not short
 
 
 class _Exchange:
