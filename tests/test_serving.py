@@ -429,13 +429,3 @@ def test_a_taken_port_and_a_wrong_model_are_one_line(server: Served, tmp_path: P
     for outcome in (taken, wrong, nowhere):
         assert outcome.returncode == 1
         assert outcome.stderr.count("\n") == 1
-
-
-def test_serving_needs_no_torch() -> None:
-    program = (
-        "import sys; sys.modules['torch'] = None\n"
-        "from cnn_mnist.serving import app, server\n"
-        "print([m for m in ('sklearn', 'cnn_mnist.training') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]"
