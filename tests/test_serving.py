@@ -281,9 +281,11 @@ def test_one_other_site_may_call_and_no_third(strict: Served) -> None:
         headers = {"origin": origin, "access-control-request-method": "POST"}
         ask = httpx.options(strict.url + "v1/predict", headers=headers)
         assert ("access-control-allow-origin" in ask.headers) == allowed
-        headers = {"origin": origin, **AUTHORIZED}
-        answer = httpx.post(strict.url + "v1/predict", content=SEVEN, headers=headers)
-        assert ("access-control-allow-origin" in answer.headers) == allowed
+        for token, status in ((AUTHORIZED, 200), ({}, 401)):
+            headers = {"origin": origin, **token}
+            answer = httpx.post(strict.url + "v1/predict", content=SEVEN, headers=headers)
+            assert answer.status_code == status
+            assert ("access-control-allow-origin" in answer.headers) == allowed
 
 
 def test_slow_clients_are_sent_away_and_meanwhile_others_are_told_to_wait(strict: Served) -> None:
@@ -391,14 +393,14 @@ def test_the_log_is_json_and_holds_no_picture(pair: Served) -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_was_accepted_is_finished_before_the_end(tmp_path: Path, count: int) -> None:
     with serve(tmp_path, "--workers", count) as served:
-        files = [("f", ("a.png", png("42", height=900, pen=60)))] * 8
+        files = [("f", ("a.png", png("42", height=600, pen=50)))] * 6
         with concurrent.futures.ThreadPoolExecutor() as pool:
             post = pool.submit(httpx.post, served.url + "v1/predict", files=files, timeout=60)
             while not total(served.url, "cnn_mnist_in_flight"):
                 time.sleep(0.02)
             served.process.send_signal(signal.SIGTERM)
             answers = post.result().json()
-        assert [answer["text"] for answer in answers] == ["42"] * 8
+        assert [answer["text"] for answer in answers] == ["42"] * 6
         assert served.process.wait(timeout=30) == 0
         assert list(tmp_path.glob("cnn-mnist-metrics*")) == []
         with pytest.raises(httpx.ConnectError):
@@ -416,6 +418,17 @@ def run(*options: object, **environment: str) -> "subprocess.CompletedProcess[st
         text=True,
         timeout=60,
     )
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_ctrl_c_ends_it_without_a_word(tmp_path: Path, count: int) -> None:
+    with serve(tmp_path, "--workers", count) as served:
+        while httpx.get(served.url + "readyz").status_code != 200:
+            time.sleep(0.1)
+        served.process.send_signal(signal.SIGINT)
+        assert served.process.wait(timeout=30) in (0, 130)
+        assert "Traceback" not in served.log.read_text()
+        assert all(line.startswith("{") for line in served.log.read_text().splitlines())
 
 
 def test_a_taken_port_and_a_wrong_model_are_one_line(server: Served, tmp_path: Path) -> None:

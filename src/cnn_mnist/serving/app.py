@@ -78,14 +78,16 @@ def create(
     _add_routes(app)
     _add_page(app)
     _add_errors(app)
-    if origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(origins),
-            allow_methods=["POST"],
-            allow_headers=["authorization", "content-type"],
-        )
-    return Guard(app, limits, token)
+    guarded = Guard(app, limits, token)
+    if not origins:
+        return guarded
+    return CORSMiddleware(
+        guarded,
+        allow_origins=list(origins),
+        allow_methods=["POST"],
+        allow_headers=["authorization", "content-type"],
+        expose_headers=["retry-after"],
+    )
 
 
 def _add_routes(app: FastAPI) -> None:

@@ -42,7 +42,7 @@ class Guard:
             exchange.finish()
 
     async def _admit(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
-        if not scope["path"].startswith(API) or scope["method"] == "OPTIONS":
+        if not scope["path"].startswith(API):
             await self._app(scope, receive, exchange.send)
             return
         headers = dict(scope["headers"])
