@@ -65,7 +65,7 @@ class Desk:
         playwright.expect(self.page.locator("#reason")).to_contain_text(text, timeout=15_000)
 
     def keep(self, name: str) -> None:
-        self.page.wait_for_function("!document.body.classList.contains('waiting')")
+        playwright.expect(self.page.locator("body.waiting")).to_have_count(0, timeout=15_000)
         if PICTURES:
             self.page.wait_for_timeout(700)
             self.page.screenshot(path=Path(PICTURES) / f"{name}.png")
