@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: train test test-slow lint notebook bench release clean
+.PHONY: train test test-slow lint serve notebook bench release clean
 
 train: .venv/.train
 	$(BIN)/cnn-mnist train $(ARGS)
@@ -21,6 +21,9 @@ lint: .venv/.dev
 	$(BIN)/ruff check --fix src tests benchmarks
 	$(BIN)/ruff format src tests benchmarks
 	$(BIN)/mypy
+
+serve: .venv/.serve
+	$(BIN)/cnn-mnist serve $(ARGS)
 
 notebook: .venv/.notebook
 	$(BIN)/jupyter lab notebooks/CNN_MNIST_PyTorch.ipynb

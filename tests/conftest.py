@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Before torch is imported: spinning threads starve each other where tests run side by side.
@@ -15,6 +15,7 @@ import torch
 
 from cnn_mnist.training.data import Split, Splits, load
 from cnn_mnist.training.recipes import Recipe
+from served import Served, serve
 
 torch.set_num_threads(1)  # one thread adds in one order, here and in every subprocess
 
@@ -88,3 +89,10 @@ def cnn_mnist(
         )
 
     return begin
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One server for all tests that do not change how it runs."""
+    with serve(tmp_path_factory.mktemp("server")) as served:
+        yield served

@@ -126,6 +126,12 @@ def test_reading_digits_never_imports_torch(environment: dict[str, str]) -> None
 FORBIDDEN = ("torch", "sklearn", "matplotlib", "cnn_mnist.training", "cnn_mnist.cli")
 
 
+def test_serving_never_imports_torch(environment: dict[str, str]) -> None:
+    parts = [n.removesuffix(".__init__") for n in MODULES if n.startswith("cnn_mnist.serving")]
+    program = f"import sys, {', '.join(parts)}; print([m for m in sys.modules if m in {FORBIDDEN}])"
+    assert output(program, environment) == "[]"
+
+
 def test_importing_the_package_is_free(environment: dict[str, str]) -> None:
     heavy = (*FORBIDDEN, "numpy", "cv2", "onnxruntime")
     program = f"import sys, cnn_mnist; print([m for m in sys.modules if m in {heavy}])"

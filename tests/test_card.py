@@ -55,3 +55,9 @@ def test_an_unfinished_run_is_refused(run: Path, digits: Splits) -> None:
 
 def test_the_released_card_is_read() -> None:
     assert card.released()["test"]["num_images"] == 10_000
+
+
+def test_the_figures_beside_the_released_weights_are_the_cards() -> None:
+    text = (checkpoint.RELEASED / "README.md").read_text()
+    assert text == card.readme(card.released())
+    assert f"| {card.released()['test']['accuracy']:.2%} |" in text

@@ -1,5 +1,6 @@
 """The released model behind ONNX Runtime: batches, calibration, refusal of other files."""
 
+import os
 import subprocess
 import sys
 import time
@@ -99,6 +100,17 @@ def test_reading_imports_neither_torch_nor_scikit_learn() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_reading_leaves_no_trace_and_reports_to_nobody(tmp_path: Path) -> None:
+    """ONNX Runtime keeps what it will report in the user's cache, unless it is told not to."""
+    code = "import cnn_mnist, numpy; cnn_mnist.Reader().read(numpy.zeros((40, 40), numpy.uint8))"
+    unset = {"ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"}
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    subprocess.run(
+        [sys.executable, "-c", code], env=environment | {"HOME": str(tmp_path)}, check=True
+    )
+    assert list(tmp_path.rglob("*")) == []
 
 
 @pytest.mark.slow

@@ -225,6 +225,8 @@ def test_a_study_of_one_prints_no_interval(shell: Shell) -> None:
         ("evaluate --split tests", "test"),
         ("study --split train", "val"),
         ("export --format onx", "onnx-int8"),
+        ("serve --workers 0", "--workers"),
+        ("serve --port 70000", "--port"),
         ("study --seeds 0", "--seeds"),
         ("train --epochs 0", "epochs is 0"),
         ("train --epochs -3", "epochs is -3"),
@@ -321,7 +323,7 @@ def test_help_answers_in_a_blink_and_loads_nothing_heavy(environment: dict[str, 
     assert result.stdout.endswith("[]\n")
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "export", "summary", "study"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "export", "serve", "summary", "study"])
 def test_every_command_explains_its_options(command: str, shell: Shell) -> None:
     outcome = shell(f"{command} --help")
     assert outcome.code == 0

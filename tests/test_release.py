@@ -44,8 +44,9 @@ def card(run: Path, splits: Splits, out: Path) -> dict[str, Any]:
     return release(run, splits, out)
 
 
-def test_three_files_and_a_card_that_is_true(card: dict[str, Any], out: Path) -> None:
-    assert sorted(p.name for p in out.iterdir()) == ["card.json", "model.onnx", "model.safetensors"]
+def test_four_files_and_a_card_that_is_true(card: dict[str, Any], out: Path) -> None:
+    names = ["README.md", "card.json", "model.onnx", "model.safetensors"]
+    assert sorted(p.name for p in out.iterdir()) == names
     assert json.loads((out / "card.json").read_text()) == json.loads(json.dumps(card))
     for name, digest in card["sha256"].items():
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest

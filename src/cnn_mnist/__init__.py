@@ -1,10 +1,14 @@
 """Handwritten digits: learn them (cnn_mnist.training) and read them (cnn_mnist.inference)."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnn_mnist.inference.image import ImageError
     from cnn_mnist.inference.reader import Digit, Reader, Reading
+
+# ONNX Runtime reports its use to its maker unless told not to before it loads.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = ["Digit", "ImageError", "Reader", "Reading", "__version__"]

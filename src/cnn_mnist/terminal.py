@@ -173,6 +173,10 @@ class Terminal:
         else:
             self.notice(f"{path}: {error}")
 
+    def serving(self, url: str) -> None:
+        """Where the server listens."""
+        self._row(f"Serving {url} (Ctrl-C ends it)")
+
     def _json(self, values: dict[str, Any]) -> None:
         self._line(json.dumps(values), sys.stdout)
 

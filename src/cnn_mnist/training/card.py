@@ -75,6 +75,44 @@ def metadata(card: Card) -> dict[str, str]:
     return {name: json.dumps(card[name]) for name in IN_MODEL if name in card}
 
 
+def readme(card: Card) -> str:
+    """The model card's figures in Markdown, to lie beside the weights."""
+    val, test = card["val"], card["test"]
+    shares = [
+        ("accuracy", "accuracy"),
+        ("accuracy without labels known to be wrong", "clean_label_accuracy"),
+        ("calibration error", "ece"),
+        ("taken for no digit", "rejected"),
+    ]
+    rows = [f"| errors | {val['error_count']} | {test['error_count']} |"]
+    rows += [
+        f"| {title} | {_percent(val[name])} | {_percent(test[name])} |" for title, name in shares
+    ]
+    rows += [f"| cross-entropy of an image | {val['nll']:.4f} | {test['nll']:.4f} |"]
+    return "\n".join(
+        [
+            "# The released weights",
+            "",
+            f"Recipe `{card['recipe']['name']}`, {card['dataset']}, seed {card['seed']}: "
+            f"{card['num_params']:,} parameters, {card['recipe']['epochs']} epochs over "
+            f"{card['num_train']:,} training images. Temperature {card['temperature']:.3f}, "
+            f'"not a digit" below {card["threshold"]:.3f}. One training. MIT licence.',
+            "",
+            f"| | held out ({val['num_images']:,}) | test ({test['num_images']:,}) |",
+            "|---|---|---|",
+            *rows,
+            "",
+            "Written from card.json by `make release`. What the model is for, its data and its "
+            "limits: docs/model_card.md.",
+            "",
+        ]
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.2%}"
+
+
 def _figures(logits: Tensor, split: Split, threshold: float) -> dict[str, Any]:
     """What the card says of calibrated logits N×10."""
     metrics = measure(logits, split.labels, split.wrong_labels).to_dict()

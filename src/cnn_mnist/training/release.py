@@ -20,7 +20,7 @@ from cnn_mnist.training.export import export
 
 
 def release(folder: Path, splits: Splits, out: Path) -> Card:
-    """Write model.onnx, model.safetensors and card.json of a finished run.
+    """Write model.onnx, model.safetensors, card.json and README.md of a finished run.
 
     Returns:
         What card.json holds: the run's settings and the figures on val and test, calibrated.
@@ -49,6 +49,7 @@ def release(folder: Path, splits: Splits, out: Path) -> Card:
     checkpoint.write(out / "model.safetensors", (folder / "model.safetensors").read_bytes())
     about["sha256"] = {name: _sha256(out / name) for name in ("model.onnx", "model.safetensors")}
     checkpoint.write(out / "card.json", (json.dumps(about, indent=2) + "\n").encode())
+    checkpoint.write(out / "README.md", card.readme(about).encode())
     return about
 
 

@@ -1,0 +1,159 @@
+"""What /openapi.json says of the routes: bodies, answers, errors and an example of each."""
+
+from typing import Any
+
+DESCRIPTION = 'Reads handwritten digits in pictures. Errors are one line: `{"error": …}`.'
+
+_DIGIT = {
+    "type": "object",
+    "required": ["digit", "confidence", "box"],
+    "properties": {
+        "digit": {"type": "integer", "minimum": 0, "maximum": 9},
+        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+        "box": {
+            "description": "x, y, width, height in the picture's pixels",
+            "type": "array",
+            "items": {"type": "integer"},
+            "minItems": 4,
+            "maxItems": 4,
+        },
+        "probs": {
+            "description": "of 0 to 9; with detail only",
+            "type": "array",
+            "items": {"type": "number"},
+            "minItems": 10,
+            "maxItems": 10,
+        },
+        "image": {
+            "description": "what the network saw, 28×28 bytes in base64; with detail only",
+            "type": "string",
+        },
+    },
+}
+_DIGITS = {"type": "array", "items": _DIGIT}
+_READING = {
+    "type": "object",
+    "required": ["path", "text", "digits", "ok", "reason"],
+    "properties": {
+        "path": {"description": "the file's name in a form", "type": ["string", "null"]},
+        "text": {"description": "the number; empty where there is no digit", "type": "string"},
+        "digits": _DIGITS,
+        "rejected": {"description": "signs that are no digits; with detail only", **_DIGITS},
+        "ok": {"type": "boolean"},
+        "reason": {"description": "why there is no digit", "type": ["string", "null"]},
+    },
+}
+_EXAMPLE = {
+    "path": None,
+    "text": "42",
+    "digits": [
+        {"digit": 4, "confidence": 0.9981, "box": [60, 41, 80, 118]},
+        {"digit": 2, "confidence": 0.9973, "box": [170, 44, 77, 113]},
+    ],
+    "ok": True,
+    "reason": None,
+}
+_PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAsCgVzwAAAABJRU5ErkJggg=="
+)
+_BINARY = {"type": "string", "format": "binary"}
+
+
+def _error(meaning: str, example: str, retry: bool = False) -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "required": ["error"],
+        "properties": {"error": {"type": "string"}},
+    }
+    content = {"application/json": {"schema": schema, "example": {"error": example}}}
+    if not retry:
+        return {"description": meaning, "content": content}
+    header = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+    return {"description": meaning, "content": content, "headers": header}
+
+
+PREDICT: dict[str, Any] = {
+    "description": (
+        "One picture is answered with an object; several files of a form and `images` in JSON with "
+        "a list in their order, where one that cannot be read has its `reason` and does not stop "
+        "the others. `single`: the picture holds one digit, its parts are never read as several. "
+        "`detail`: the ten probabilities of each sign and the 28×28 image that the network saw."
+    ),
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "image/png": {"schema": _BINARY},
+                "image/jpeg": {"schema": _BINARY},
+                "application/octet-stream": {"schema": _BINARY},
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["file"],
+                        "properties": {"file": {"type": "array", "items": _BINARY}},
+                    }
+                },
+                "application/json": {
+                    "schema": {
+                        "oneOf": [
+                            {
+                                "type": "object",
+                                "required": ["image"],
+                                "properties": {"image": {"type": "string", "format": "byte"}},
+                            },
+                            {
+                                "type": "object",
+                                "required": ["images"],
+                                "properties": {
+                                    "images": {
+                                        "type": "array",
+                                        "items": {"type": "string", "format": "byte"},
+                                    }
+                                },
+                            },
+                        ]
+                    },
+                    "examples": {
+                        "one": {"value": {"image": _PIXEL}},
+                        "several": {"value": {"images": [_PIXEL, _PIXEL]}},
+                    },
+                },
+            },
+        }
+    },
+    "responses": {
+        200: {
+            "description": "What the pictures say",
+            "content": {
+                "application/json": {
+                    "schema": {"anyOf": [_READING, {"type": "array", "items": _READING}]},
+                    "examples": {
+                        "one": {"value": _EXAMPLE},
+                        "no digit": {
+                            "value": _EXAMPLE
+                            | {
+                                "text": "",
+                                "digits": [],
+                                "ok": False,
+                                "reason": "what is drawn does not look like a digit",
+                            }
+                        },
+                    },
+                }
+            },
+        },
+        400: _error("The form or JSON is malformed", "the body is no JSON"),
+        401: _error("The token is missing or wrong", "this needs the header Authorization"),
+        408: _error("The body came too slowly", "the body did not arrive within 10 seconds"),
+        413: _error("The body is too large", "the body is larger than 16,777,216 bytes"),
+        415: _error("Not a picture", "not a picture that can be read"),
+        422: _error("The picture is damaged or too large", "the picture is damaged"),
+        503: _error("Too many requests at once", "too many requests at once", retry=True),
+    },
+}
+STATE: dict[str, Any] = {
+    "responses": {
+        200: {"description": "Yes", "content": {"application/json": {"example": {"status": "…"}}}},
+        503: _error("Not yet", "the model is not loaded yet", retry=True),
+    }
+}

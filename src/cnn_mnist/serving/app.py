@@ -1,0 +1,159 @@
+"""The HTTP application: routes, and nothing that a route calls."""
+
+import asyncio
+import contextlib
+import warnings
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse
+from PIL import Image
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+import cnn_mnist
+from cnn_mnist.inference.reader import Reader
+from cnn_mnist.serving import api, metrics
+from cnn_mnist.serving.answers import combine, read
+from cnn_mnist.serving.guard import Guard
+from cnn_mnist.serving.limits import Limits, Refusal
+from cnn_mnist.serving.pictures import parse
+
+TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+}
+DEFAULT = Limits()
+FAILED = "the server failed; this has been logged"
+Answer = dict[str, Any]
+
+
+def create(
+    model: Path | None = None,
+    limits: Limits = DEFAULT,
+    token: str | None = None,
+    origins: tuple[str, ...] = (),
+    threads: int = 1,
+) -> ASGIApp:
+    """The application of one worker.
+
+    Args:
+        model: an exported model file; without it, the released one.
+        token: what the API asks for as a bearer token; None asks for nothing.
+        origins: other sites whose pages may call the API.
+        threads: pictures read at a time.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        cv2.setNumThreads(1)  # workers and threads share the cores already
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limits are ours
+        reader = Reader(model)
+        reader.read(np.pad(np.zeros((90, 12), np.uint8), 40, constant_values=255))
+        with ThreadPoolExecutor(threads, "reader") as pool:
+            app.state.reader, app.state.pool, app.state.ready = reader, pool, True
+            yield
+            app.state.ready = False
+
+    app = FastAPI(
+        title="cnn-mnist",
+        version=cnn_mnist.__version__,
+        description=api.DESCRIPTION,
+        docs_url=None,  # their scripts come from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.ready, app.state.limits = False, limits
+    _add_routes(app)
+    _add_page(app)
+    _add_errors(app)
+    guarded = Guard(app, limits, token)
+    if not origins:
+        return guarded
+    return CORSMiddleware(
+        guarded,
+        allow_origins=list(origins),
+        allow_methods=["POST"],
+        allow_headers=["authorization", "content-type"],
+        expose_headers=["retry-after"],
+    )
+
+
+def _add_routes(app: FastAPI) -> None:
+    @app.post("/v1/predict", summary="Read the digits in pictures", **api.PREDICT)
+    async def predict(request: Request, single: bool = False, detail: bool = False) -> Response:
+        state, limits = app.state, app.state.limits
+        pictures = await parse(request.headers, request.scope["body"], limits)
+        loop, answers = asyncio.get_running_loop(), []
+        for content in pictures.contents:
+            # one by one, so that many pictures of one client don't stand before another's
+            job = partial(read, state.reader, content, single, detail)
+            answers.append(await loop.run_in_executor(state.pool, job))
+        return JSONResponse(combine(pictures, answers))
+
+    @app.get("/healthz", summary="The process lives", **api.STATE)
+    async def healthz() -> Answer:
+        return {"status": "alive"}
+
+    @app.get("/readyz", summary="The model is loaded", **api.STATE)
+    async def readyz() -> Answer:
+        if not app.state.ready:
+            raise Refusal(503, "the model is not loaded yet")
+        return {"status": "ready"}
+
+    @app.get("/metrics", summary="Counters for Prometheus", response_class=Response)
+    def prometheus() -> Response:
+        return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)
+
+
+def _add_page(app: FastAPI) -> None:
+    """The page and its files, held in memory: no path of a request reaches the disk."""
+    folder = resources.files("cnn_mnist.serving") / "static"
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    def respond(name: str) -> Response:
+        if name not in files:
+            raise HTTPException(404, "Not Found")
+        kind = TYPES[Path(name).suffix]
+        return Response(files[name], media_type=kind, headers={"cache-control": "no-cache"})
+
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    async def index() -> Response:
+        return respond("index.html")
+
+    @app.api_route("/static/{name}", methods=["GET", "HEAD"], include_in_schema=False)
+    async def static(name: str) -> Response:
+        return respond(name)
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every error is one line of JSON."""
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, raised: HTTPException) -> Response:
+        return JSONResponse({"error": str(raised.detail)}, raised.status_code, raised.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, raised: RequestValidationError) -> Response:
+        first = raised.errors()[0]
+        return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"}, 422)
+
+    @app.exception_handler(Refusal)
+    async def refused(_: Request, raised: Refusal) -> Response:
+        headers = {"retry-after": "1"} if raised.status == 503 else None
+        return JSONResponse({"error": raised.message}, raised.status, headers)
+
+    @app.exception_handler(Exception)
+    async def failed(_: Request, raised: Exception) -> Response:
+        return JSONResponse({"error": FAILED}, 500)

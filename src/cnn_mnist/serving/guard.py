@@ -1,0 +1,134 @@
+"""Around the application: what is not allowed is refused here, before it costs anything."""
+
+import asyncio
+import hmac
+import logging
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cnn_mnist.serving import metrics
+from cnn_mnist.serving.limits import HEADERS, Limits, Refusal, answer
+
+API = "/v1/"
+ROUTES = ("/", "/v1/predict", "/healthz", "/readyz", "/metrics", "/openapi.json")
+SHORT = 64 * 1024  # bytes of a body that a refused client may still send
+GONE = 499  # a client that left before its answer, as nginx logs it
+log = logging.getLogger("cnn_mnist.serving")
+
+
+class Guard:
+    """Limits, token, security headers, metrics and log of every request; no traceback leaves it."""
+
+    def __init__(self, app: ASGIApp, limits: Limits, token: str | None = None) -> None:
+        self._app, self._limits, self._token = app, limits, token
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, send)
+        try:
+            await self._admit(scope, receive, exchange)
+        except Refusal as refusal:
+            await exchange.refuse(refusal, close=_hang_up(scope, refusal))
+        except Exception as error:
+            log.error("failed", exc_info=error)
+            await exchange.refuse(
+                Refusal(500, "the server failed; this has been logged"), close=True
+            )
+        finally:
+            exchange.finish()
+
+    async def _admit(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
+        if not scope["path"].startswith(API):
+            await self._app(scope, receive, exchange.send)
+            return
+        headers = dict(scope["headers"])
+        self._authorize(headers.get(b"authorization", b""))
+        if self._in_flight >= self._limits.in_flight:
+            raise Refusal(503, "too many requests at once; try again in a second")
+        self._in_flight += 1
+        metrics.IN_FLIGHT.inc()
+        try:
+            scope["body"] = await self._body(headers, receive)
+            exchange.num_bytes = len(scope["body"])
+            await self._app(scope, receive, exchange.send)
+        finally:
+            self._in_flight -= 1
+            metrics.IN_FLIGHT.dec()
+
+    def _authorize(self, header: bytes) -> None:
+        if self._token is None:
+            return
+        kind, _, token = header.partition(b" ")
+        if kind.lower() != b"bearer" or not hmac.compare_digest(token, self._token.encode()):
+            raise Refusal(401, "this needs the header Authorization: Bearer TOKEN")
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        too_large = Refusal(413, f"the body is larger than {self._limits.body:,} bytes")
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length[:20]) > self._limits.body:
+            raise too_large
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self._limits.patience):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Refusal(GONE, "the client went away")
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > self._limits.body:
+                        raise too_large
+                    if not message.get("more_body"):
+                        return b"".join(parts)
+        except TimeoutError:
+            seconds = f"{self._limits.patience:g} seconds"
+            raise Refusal(408, f"the body did not arrive within {seconds}") from None
+
+
+def _hang_up(scope: Scope, refusal: Refusal) -> bool:
+    """Whether the rest of the body may be more than is worth waiting for."""
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    short = length.isdigit() and int(length[:20]) <= SHORT
+    return refusal.status in (408, 413) or not short
+
+
+class _Exchange:
+    """One request and its response, for the log and the metrics."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope, self._send = scope, send
+        self._began = time.perf_counter()
+        self._status = 0
+        self.num_bytes = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            message["headers"] = [*message["headers"], *HEADERS]
+        await self._send(message)
+
+    async def refuse(self, refusal: Refusal, close: bool) -> None:
+        if not self._status:
+            for message in answer(refusal.status, {"error": refusal.message}, close):
+                await self.send(message)
+
+    def finish(self) -> None:
+        seconds = time.perf_counter() - self._began
+        path = self._scope["path"]
+        route = path if path in ROUTES else "static" if path.startswith("/static/") else "other"
+        metrics.observe(route, self._status, seconds)
+        log.info(
+            "request",
+            extra={
+                "method": self._scope["method"],
+                "route": route,
+                "status": self._status,
+                "ms": round(1000 * seconds, 1),
+                "bytes": self.num_bytes,
+                "client": (self._scope.get("client") or ("",))[0],
+            },
+        )

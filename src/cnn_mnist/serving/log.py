@@ -1,0 +1,35 @@
+"""The log: one JSON object a line. What a picture holds, or is called, is never in it."""
+
+import json
+import logging
+import time
+from typing import Any
+
+FIELDS = ("method", "route", "status", "ms", "bytes", "client")  # of a request
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        values = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03}Z",
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            "pid": record.process,
+        }
+        values |= {k: v for k, v in vars(record).items() if k in FIELDS}
+        if record.exc_info:
+            values["error"] = self.formatException(record.exc_info)
+        return json.dumps(values)
+
+
+CONFIG: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": JsonFormatter}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {"uvicorn": {"level": "INFO"}},
+}

@@ -1,0 +1,110 @@
+"""A request's body → its pictures: raw bytes, multipart files, or JSON with base64."""
+
+import base64
+import binascii
+import io
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from cnn_mnist.inference.image import FORMATS
+from cnn_mnist.serving.limits import Limits, Refusal
+
+JSON_FORM = 'give {"image": BASE64} or {"images": [BASE64, …]}'
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Encoded pictures with their names. `many`: the answer is a list, even of one."""
+
+    names: list[str | None]
+    contents: list[bytes]
+    many: bool
+
+
+async def parse(headers: Headers, body: bytes, limits: Limits) -> Pictures:
+    """Take the pictures out of a body, by its content type; what is no form or JSON is raw.
+
+    Raises:
+        Refusal: malformed, empty, or more than the limits allow.
+    """
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        pictures = await _from_form(headers, body, limits)
+    elif kind == "application/json":
+        pictures = _from_json(body)
+    else:
+        pictures = Pictures([None], [body], many=False)
+    _check(pictures, limits)
+    return pictures
+
+
+async def _from_form(headers: Headers, body: bytes, limits: Limits) -> Pictures:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    parser = MultiPartParser(
+        headers, stream(), max_files=limits.pictures, max_fields=limits.pictures
+    )
+    parser.spool_max_size = len(body) + 1  # in memory; no file is made
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise Refusal(400, f"the form cannot be read: {error.message}") from error
+    except (ValueError, LookupError) as error:
+        raise Refusal(400, "the form cannot be read") from error
+    files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+    names = [(file.filename or "")[:255] or None for file in files]
+    return Pictures(names, [await file.read() for file in files], many=len(files) > 1)
+
+
+def _from_json(body: bytes) -> Pictures:
+    try:
+        values = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, f"the body is no JSON; {JSON_FORM}") from error
+    match values:
+        case {"images": list(texts)}:
+            many = True
+        case {"image": text}:
+            texts, many = [text], False
+        case _:
+            raise Refusal(422, JSON_FORM)
+    return Pictures([None] * len(texts), [_decoded(text) for text in texts], many)
+
+
+def _decoded(text: Any) -> bytes:
+    if not isinstance(text, str):
+        raise Refusal(422, JSON_FORM)
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Refusal(422, "a picture is not in base64") from error
+
+
+def _check(pictures: Pictures, limits: Limits) -> None:
+    if not pictures.contents:
+        raise Refusal(422, "there is no picture in the request")
+    if len(pictures.contents) > limits.pictures:
+        raise Refusal(422, f"more than {limits.pictures} pictures; send them in several requests")
+    if sum(map(_num_pixels, pictures.contents)) > limits.pixels:
+        millions = limits.pixels / 1e6
+        raise Refusal(422, f"more than {millions:g} million pixels; send the pictures smaller")
+
+
+def _num_pixels(content: bytes) -> int:
+    """As the header says; what has none that can be read is refused later, with its reason."""
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+            return picture.width * picture.height
+    except Image.DecompressionBombError:
+        return 2**62
+    except Exception:
+        return 0

@@ -1,0 +1,65 @@
+"""HTTP as uvicorn speaks it, but with an end to patience."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from cnn_mnist.serving.limits import HEADERS, answer
+
+MAX_HEAD = 64 * 1024  # bytes of a request line and headers
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """A request's head must be short, and arrive within `patience` seconds."""
+
+    def __init__(self, *args: Any, patience: float, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._patience = patience
+        self._deadline: asyncio.TimerHandle | None = None
+        self._head = 0  # bytes that have arrived of it
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect_head()
+        self._head += len(data)
+        super().data_received(data)
+        if self._deadline is not None and self._head > MAX_HEAD:
+            self._refuse(431, f"the headers are larger than {MAX_HEAD:,} bytes")
+
+    def on_headers_complete(self) -> None:
+        self._forget_head()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_head()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "this is no HTTP request")
+
+    def _expect_head(self) -> None:
+        if self._deadline is None:
+            self._head = 0
+            self._deadline = self.loop.call_later(self._patience, self.transport.close)
+
+    def _forget_head(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer what never became a request, and hang up."""
+        if self.transport.is_closing():
+            return
+        start, body = answer(status, {"error": message}, close=True)
+        headers = b"".join(b"%s: %s\r\n" % pair for pair in [*start["headers"], *HEADERS])
+        phrase = HTTPStatus(status).phrase.encode()
+        head = b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, phrase, headers)
+        self.transport.write(head + body["body"])
+        self.transport.close()

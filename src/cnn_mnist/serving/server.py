@@ -1,0 +1,94 @@
+"""Processes and the socket around the application."""
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from cnn_mnist.inference.classifier import Classifier
+from cnn_mnist.serving.limits import Limits
+from cnn_mnist.serving.log import CONFIG
+from cnn_mnist.serving.protocol import PatientProtocol
+
+GRACE = 30  # seconds that accepted requests have to finish after SIGTERM
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def serve(
+    host: str,
+    port: int,
+    workers: int,
+    model: Path | None,
+    limits: Limits,
+    token: str | None,
+    origins: tuple[str, ...],
+    on_listening: Callable[[str], None],
+) -> None:
+    """Serve until SIGTERM or Ctrl-C, then finish what was accepted.
+
+    Raises:
+        ValueError: the model file is none, or the address cannot be bound.
+    """
+    Classifier(model)  # a wrong file is told here, once, and not by every worker
+    listener = _listen(host, port)
+    folder = tempfile.mkdtemp(prefix="cnn-mnist-metrics-")
+    os.environ[METRICS_FOLDER] = folder
+    # Loaded now, since prometheus_client asks for its folder when it loads.
+    from cnn_mnist.serving.app import create
+
+    threads = max(1, _num_cores() // workers)
+    config = uvicorn.Config(
+        partial(create, model, limits, token, origins, threads),
+        factory=True,
+        workers=workers,
+        http=partial(PatientProtocol, patience=limits.patience),  # type: ignore[arg-type]
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        log_config=CONFIG,
+        timeout_graceful_shutdown=GRACE,
+    )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end
+    on_listening(_url(listener.getsockname()))
+    try:
+        if workers == 1:
+            uvicorn.Server(config).run([listener])
+        else:
+            Multiprocess(config, [listener]).run()
+    finally:
+        listener.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(
+            f"cannot listen on {host} port {port}: {reason}; choose another"
+        ) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def _url(address: tuple[Any, ...]) -> str:
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    return f"http://{host}:{address[1]}/"
+
+
+def _num_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

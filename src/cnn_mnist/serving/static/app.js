@@ -1,0 +1,348 @@
+// The drawing page: strokes on a canvas, sent as a PNG while they grow, and the answer shown.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const canvas = $("canvas");
+const pen = canvas.getContext("2d");
+const PAUSE = 120; // ms without a new stroke before the drawing is sent
+const LONGEST = 1280; // px; larger pictures are sent smaller
+const SMOOTH = 16; // px; farther points are joined straight, or corners would be cut
+const STEP = 8; // px of an arrow key
+
+let marks = []; // strokes ({width, points}) and pictures ({picture}), in their order
+let stroke = null; // the one being drawn
+let cursor = null; // the keyboard's pen: {x, y, down}
+let chosen = 0; // the sign whose probabilities are shown
+let signs = [];
+
+// --- drawing ---
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function paint(context, ink, paper) {
+  context.fillStyle = paper;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.strokeStyle = context.fillStyle = ink;
+  context.lineCap = context.lineJoin = "round";
+  for (const mark of marks) {
+    if (mark.picture) drawPicture(context, mark.picture);
+    else drawStroke(context, mark);
+  }
+}
+
+function drawPicture(context, picture) {
+  const scale = Math.min(canvas.width / picture.width, canvas.height / picture.height);
+  const [width, height] = [picture.width * scale, picture.height * scale];
+  context.drawImage(picture, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
+}
+
+function drawStroke(context, { width, points }) {
+  context.lineWidth = width;
+  context.beginPath();
+  const [first, ...rest] = points;
+  context.moveTo(first.x, first.y);
+  if (!rest.length) context.lineTo(first.x + 0.01, first.y);
+  rest.forEach((point, index) => {
+    const next = rest[index + 1];
+    if (next && Math.hypot(next.x - point.x, next.y - point.y) < SMOOTH) {
+      context.quadraticCurveTo(point.x, point.y, (point.x + next.x) / 2, (point.y + next.y) / 2);
+    } else {
+      context.lineTo(point.x, point.y);
+    }
+  });
+  context.stroke();
+}
+
+function show() {
+  paint(pen, colour("--ink"), colour("--sheet"));
+  if (cursor) {
+    pen.beginPath();
+    pen.fillStyle = colour("--accent");
+    pen.arc(cursor.x, cursor.y, cursor.down ? 6 : 9, 0, 7);
+    if (cursor.down) pen.fill();
+    else {
+      pen.strokeStyle = pen.fillStyle;
+      pen.lineWidth = 3;
+      pen.stroke();
+    }
+  }
+  $("sheet").classList.toggle("drawn", marks.length > 0 || cursor !== null);
+  $("undo").disabled = $("clear").disabled = !marks.length;
+}
+
+function changed() {
+  show();
+  if (marks.length) send();
+  else forget();
+}
+
+function place(event) {
+  const box = canvas.getBoundingClientRect();
+  return {
+    x: ((event.clientX - box.left) * canvas.width) / box.width,
+    y: ((event.clientY - box.top) * canvas.height) / box.height,
+  };
+}
+
+const penWidth = () => Number($("width").value);
+
+function begin(point) {
+  stroke = { width: penWidth(), points: [point] };
+  marks.push(stroke);
+  changed();
+}
+
+canvas.addEventListener("pointerdown", (event) => {
+  if (event.button || stroke) return;
+  canvas.setPointerCapture(event.pointerId);
+  cursor = null;
+  begin(place(event));
+});
+canvas.addEventListener("pointermove", (event) => {
+  if (!stroke || !canvas.hasPointerCapture(event.pointerId)) return;
+  const all = event.getCoalescedEvents?.() ?? [];
+  stroke.points.push(...(all.length ? all : [event]).map(place));
+  changed();
+});
+for (const kind of ["pointerup", "pointercancel"]) {
+  canvas.addEventListener(kind, () => { stroke = null; });
+}
+
+function undo() {
+  marks.pop();
+  stroke = null;
+  if (cursor) cursor.down = false;
+  changed();
+}
+
+function clear() {
+  marks = [];
+  stroke = cursor = null;
+  changed();
+}
+
+$("undo").addEventListener("click", undo);
+$("clear").addEventListener("click", () => { clear(); canvas.focus(); });
+
+$("width").addEventListener("input", () => {
+  $("width").setAttribute("aria-valuetext", `${penWidth()} pixels`);
+  const size = (penWidth() * canvas.clientWidth) / canvas.width;
+  $("nib").style.width = $("nib").style.height = `${size}px`;
+});
+
+// --- keyboard ---
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+canvas.addEventListener("keydown", (event) => {
+  const arrow = ARROWS[event.key];
+  if (!arrow && event.key !== " ") return;
+  event.preventDefault();
+  cursor ??= { x: canvas.width / 2, y: canvas.height / 4, down: false };
+  if (arrow) {
+    const step = STEP * (event.shiftKey ? 4 : 1);
+    cursor.x = Math.max(0, Math.min(canvas.width, cursor.x + step * arrow[0]));
+    cursor.y = Math.max(0, Math.min(canvas.height, cursor.y + step * arrow[1]));
+    if (cursor.down) stroke.points.push({ x: cursor.x, y: cursor.y });
+    if (cursor.down) changed();
+    else show();
+    return;
+  }
+  cursor.down = !cursor.down;
+  if (cursor.down) begin({ x: cursor.x, y: cursor.y });
+  else {
+    stroke = null;
+    show();
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input[type=password]");
+  if (typing) return;
+  if (event.key === "Escape") clear();
+  if (event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    undo();
+  }
+});
+
+// --- pictures: dropped, pasted, photographed ---
+
+async function take(file) {
+  if (!file) return;
+  try {
+    const picture = await createImageBitmap(file, { imageOrientation: "from-image" });
+    marks = [{ picture }];
+    cursor = stroke = null;
+    changed();
+  } catch {
+    forget();
+    tell("This file is no picture that can be read", "none");
+  }
+}
+
+document.addEventListener("paste", (event) => {
+  take([...event.clipboardData.files].find((file) => file.type.startsWith("image/")));
+});
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  $("sheet").classList.add("over");
+});
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) $("sheet").classList.remove("over");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  $("sheet").classList.remove("over");
+  take(event.dataTransfer.files[0]);
+});
+$("file").addEventListener("change", () => {
+  take($("file").files[0]);
+  $("file").value = "";
+});
+
+// --- asking ---
+
+let timer = 0;
+let asking = false; // one request at a time; what is drawn meanwhile is asked for next
+let again = false;
+
+function send(pause = PAUSE) {
+  document.body.classList.add("waiting");
+  clearTimeout(timer);
+  timer = setTimeout(ask, pause);
+}
+
+// A picture alone is sent as it is, not squeezed into the canvas; strokes as black on white.
+function snapshot() {
+  const alone = marks.length === 1 && marks[0].picture;
+  const copy = document.createElement("canvas");
+  const context = copy.getContext("2d");
+  if (alone) {
+    const scale = Math.min(1, LONGEST / Math.max(alone.width, alone.height));
+    copy.width = Math.max(1, Math.round(alone.width * scale));
+    copy.height = Math.max(1, Math.round(alone.height * scale));
+    context.drawImage(alone, 0, 0, copy.width, copy.height);
+  } else {
+    [copy.width, copy.height] = [canvas.width, canvas.height];
+    paint(context, "#000", "#fff");
+  }
+  return new Promise((done) => copy.toBlob(done, "image/png"));
+}
+
+async function ask() {
+  if (asking) { again = true; return; }
+  if (!marks.length) return;
+  asking = true;
+  let pause = PAUSE;
+  try {
+    const headers = { "content-type": "image/png" };
+    const token = sessionStorage.getItem("token");
+    if (token) headers.authorization = `Bearer ${token}`;
+    const body = await snapshot();
+    const response = await fetch("v1/predict?detail=true", { method: "POST", headers, body });
+    const answer = await response.json();
+    $("key").hidden = response.status !== 401;
+    if (response.status === 503) {
+      again = true;
+      pause = 1000 * Number(response.headers.get("retry-after"));
+    } else if (marks.length && response.ok) render(answer);
+    else if (marks.length) { forget(); tell(answer.error, "none"); }
+  } catch {
+    tell("The server does not answer", "none");
+  } finally {
+    asking = false;
+    if (again) { again = false; send(pause); }
+    else document.body.classList.remove("waiting");
+  }
+}
+
+$("key").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("token", $("token").value);
+  ask();
+});
+
+// --- the answer ---
+
+let spoken = "";
+
+function tell(text, kind = "", aloud = text) {
+  $("reason").textContent = text;
+  $("reason").className = `reason ${kind}`;
+  if (aloud !== spoken) $("status").textContent = spoken = aloud;
+}
+
+function forget() {
+  signs = [];
+  $("answer").textContent = "";
+  $("answer").classList.remove("long");
+  $("signs").replaceChildren();
+  $("seen").hidden = true;
+  tell("");
+}
+
+function render(answer) {
+  $("answer").textContent = answer.text;
+  $("answer").classList.toggle("long", answer.text.length > 5);
+  signs = answer.digits.concat(answer.rejected.map((sign) => ({ ...sign, rejected: true })));
+  chosen = Math.max(0, Math.min(chosen, signs.length - 1));
+  if (!answer.ok) {
+    tell(signs.length ? "Not a digit" : "Nothing to read yet", "none");
+  } else {
+    const least = Math.min(...answer.digits.map((digit) => digit.confidence));
+    const digits = [...answer.text].join(" ");
+    tell(`${percent(least)} sure`, "", `${least < 0.8 ? "Perhaps" : "It reads"} ${digits}`);
+  }
+  $("signs").replaceChildren(...(signs.length > 1 ? signs.map(button) : []));
+  detail();
+}
+
+function button(sign, index) {
+  const element = document.createElement("button");
+  element.type = "button";
+  element.textContent = sign.rejected ? "✕" : sign.digit;
+  element.setAttribute("aria-label", sign.rejected ? `Sign ${index + 1}, not a digit` : `Digit ${index + 1}: ${sign.digit}`);
+  element.setAttribute("aria-pressed", String(index === chosen));
+  element.addEventListener("click", () => {
+    chosen = index;
+    [...$("signs").children].forEach((other, i) => other.setAttribute("aria-pressed", String(i === chosen)));
+    detail();
+  });
+  return element;
+}
+
+function detail() {
+  const sign = signs[chosen];
+  $("seen").hidden = !sign;
+  if (!sign) return;
+  const pixels = Uint8Array.from(atob(sign.image), (char) => char.charCodeAt(0));
+  const image = new ImageData(28, 28);
+  pixels.forEach((value, i) => image.data.set([value, value, value, 255], 4 * i));
+  $("network").getContext("2d").putImageData(image, 0, 0);
+  $("bars-title").textContent = sign.rejected ? "Not a digit; nearest would be" : "How sure it is";
+  const rows = $("bars").children;
+  sign.probs.forEach((prob, digit) => {
+    rows[digit].className = digit === sign.digit && !sign.rejected ? "best" : "";
+    rows[digit].querySelector("progress").value = prob;
+    rows[digit].lastChild.textContent = percent(prob);
+  });
+}
+
+const percent = (prob) => (prob > 0.999 ? "> 99.9\u00a0%" : `${(100 * prob).toFixed(1)}\u00a0%`);
+
+for (let digit = 0; digit < 10; digit++) {
+  const row = $("bars").insertRow();
+  const head = row.appendChild(document.createElement("th"));
+  head.scope = "row";
+  head.textContent = digit;
+  const bar = row.insertCell().appendChild(document.createElement("progress"));
+  bar.max = 1;
+  bar.value = 0;
+  bar.setAttribute("aria-label", `Probability of ${digit}`);
+  row.insertCell();
+}
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
+$("width").dispatchEvent(new Event("input"));
+show();

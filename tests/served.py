@@ -1,0 +1,42 @@
+"""The server as people start it: a process of its own on a free port."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+SOURCE = Path(__file__).parent.parent / "src"
+
+
+class Served(NamedTuple):
+    url: str  # with the last slash
+    process: "subprocess.Popen[str]"
+    log: Path
+
+
+@contextlib.contextmanager
+def serve(folder: Path, *options: object, **environment: str) -> Iterator[Served]:
+    """Start `cnn-mnist serve` and end it gracefully; its log is a file in `folder`."""
+    paths = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "cnn_mnist", "serve", "--port", "0", *map(str, options)]
+    log = folder / "server.log"
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            command,
+            env=os.environ | {"PYTHONPATH": paths, "TMPDIR": str(folder)} | environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("Serving http://"), log.read_text()
+        yield Served(line.split()[1], process, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=40)

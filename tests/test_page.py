@@ -1,0 +1,241 @@
+"""The drawing page in a real browser: drawn, pasted, typed; the answer is what was drawn."""
+
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from drawn import STROKES, arc
+from drawn import page as paper
+from served import Served
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+PICTURES = os.environ.get("CNN_MNIST_SCREENSHOTS")  # a folder to keep screenshots in
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["playwright.Browser"]:
+    if not CHROMIUM:
+        pytest.skip("there is no chromium on this machine (or in $CHROMIUM) to draw with")
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Desk:
+    """One page, with what it said on the console and what it asked for."""
+
+    def __init__(self, browser: "playwright.Browser", url: str, **settings: object) -> None:
+        self.context = browser.new_context(viewport={"width": 1200, "height": 850}, **settings)
+        self.page = self.context.new_page()
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(url)
+
+    def draw(self, digit: str, x: float = 220, y: float = 60, height: float = 240) -> None:
+        """Draw a digit in CSS pixels of the canvas."""
+        unit = height / 20
+        for stroke in STROKES[digit]:
+            points = np.array(stroke) if isinstance(stroke, list) else arc(*stroke)
+            self.line([(x + unit * a, y + unit * b) for a, b in points])
+
+    def line(self, points: list[tuple[float, float]]) -> None:
+        box = self.page.locator("#canvas").bounding_box()
+        mouse = self.page.mouse
+        mouse.move(box["x"] + points[0][0], box["y"] + points[0][1])
+        mouse.down()
+        for x, y in points[1:]:
+            mouse.move(box["x"] + x, box["y"] + y)
+        mouse.up()
+
+    def expect(self, text: str) -> None:
+        playwright.expect(self.page.locator("#answer")).to_have_text(text, timeout=15_000)
+
+    def expect_reason(self, text: str) -> None:
+        playwright.expect(self.page.locator("#reason")).to_contain_text(text, timeout=15_000)
+
+    def keep(self, name: str) -> None:
+        playwright.expect(self.page.locator("body.waiting")).to_have_count(0, timeout=15_000)
+        if PICTURES:
+            self.page.wait_for_timeout(700)
+            self.page.screenshot(path=Path(PICTURES) / f"{name}.png")
+
+
+@pytest.fixture
+def desk(browser: "playwright.Browser", server: Served) -> Iterator[Desk]:
+    desk = Desk(browser, server.url)
+    yield desk
+    desk.context.close()
+    assert desk.said == []
+    assert [url for url in desk.asked if not url.startswith((server.url, "blob:"))] == []
+
+
+def test_the_ten_digits_drawn_by_strokes(desk: Desk) -> None:
+    for digit in "0123456789":
+        desk.draw(digit)
+        desk.expect(digit)
+        assert desk.page.locator("#bars tr.best th").text_content() == digit
+        desk.page.locator("#clear").click()
+        desk.expect("")
+
+
+def test_two_digits_are_a_number_and_each_has_its_bars(desk: Desk) -> None:
+    desk.draw("4", x=130)
+    desk.draw("2", x=370)
+    desk.expect("42")
+    signs = desk.page.locator("#signs button")
+    assert signs.all_text_contents() == ["4", "2"]
+    signs.nth(1).click()
+    assert desk.page.locator("#bars tr.best th").text_content() == "2"
+    assert desk.page.locator("#status").text_content() == "It reads 4 2"
+    seen = "document.getElementById('network').getContext('2d').getImageData(0, 0, 28, 28).data"
+    assert desk.page.evaluate(f"Math.max(...{seen}.filter((_, i) => i % 4 === 0))") > 200
+    desk.keep("page-desktop")
+
+
+def test_undo_takes_the_last_stroke_and_clear_all(desk: Desk) -> None:
+    desk.draw("1", x=130)
+    desk.expect("1")
+    desk.draw("7", x=370)
+    desk.expect("17")
+    desk.page.keyboard.press("Control+z")
+    desk.expect("1")
+    desk.page.locator("#undo").click()
+    desk.expect("")
+    assert desk.page.locator("#undo").is_disabled()
+    desk.draw("3")
+    desk.expect("3")
+    desk.page.keyboard.press("Escape")
+    desk.expect("")
+    assert desk.page.locator("#seen").is_hidden()
+
+
+def test_a_scribble_is_not_a_digit(desk: Desk) -> None:
+    steps = np.random.default_rng(3).uniform([180, 60], [420, 300], (40, 2))
+    desk.line([(float(x), float(y)) for x, y in steps])
+    desk.expect_reason("Not a digit")
+    desk.expect("")
+    desk.keep("page-scribble")
+
+
+def clipboard(text: str) -> list[int]:
+    content = io.BytesIO()
+    Image.fromarray(paper(text, height=150, pen=12)).save(content, "PNG")
+    return list(content.getvalue())
+
+
+PASTE = """([bytes, kind]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(bytes)], "digits.png", { type: kind }));
+  document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data }));
+}"""
+DROP = """([bytes, kind]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(bytes)], "digits.png", { type: kind }));
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
+}"""
+
+
+@pytest.mark.parametrize("way", [PASTE, DROP], ids=["paste", "drop"])
+def test_a_picture_is_read(way: str, desk: Desk) -> None:
+    desk.page.evaluate(way, [clipboard("506"), "image/png"])
+    desk.expect("506")
+
+
+def test_a_file_is_opened_and_no_picture_is_told(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "digits.png").write_bytes(bytes(clipboard("83")))
+    desk.page.locator("#file").set_input_files(tmp_path / "digits.png")
+    desk.expect("83")
+    (tmp_path / "none.png").write_text("no picture")
+    desk.page.locator("#file").set_input_files(tmp_path / "none.png")
+    desk.expect_reason("no picture that can be read")
+
+
+def test_the_keyboard_draws(desk: Desk) -> None:
+    desk.page.locator("#canvas").focus()
+    press = desk.page.keyboard.press
+    press("Space")
+    for _ in range(5):
+        press("Shift+ArrowRight")
+    for _ in range(8):
+        press("Shift+ArrowDown")
+        press("ArrowLeft")
+    press("Space")
+    desk.expect("7")
+
+
+def test_what_is_drawn_while_an_answer_is_awaited_is_asked_for_next(desk: Desk) -> None:
+    running = 0
+    most = 0
+
+    def begins(request: object) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+
+    def ends(request: object) -> None:
+        nonlocal running
+        running -= 1
+
+    desk.page.on("request", begins)
+    desk.page.on("requestfinished", ends)
+    desk.draw("6", x=130)
+    desk.page.wait_for_timeout(150)
+    desk.draw("1", x=400)
+    desk.expect("61")
+    assert most == 1
+
+
+def test_every_control_has_a_name_and_a_place_in_the_order(desk: Desk) -> None:
+    desk.draw("4", x=130)
+    desk.draw("2", x=370)
+    desk.expect("42")
+    order = []
+    for _ in range(10):
+        desk.page.keyboard.press("Tab")
+        order.append(
+            desk.page.evaluate("document.activeElement.id || document.activeElement.tagName")
+        )
+    assert {"canvas", "undo", "clear", "width", "file", "SUMMARY"} <= set(order)
+    nameless = """[...document.querySelectorAll('button, input, canvas, progress, a')].filter(
+      (e) => !(e.textContent.trim() || e.ariaLabel || e.labels?.length)).map((e) => e.outerHTML)"""
+    assert desk.page.evaluate(nameless) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_has_room_for_it(
+    browser: "playwright.Browser", server: Served, scheme: str
+) -> None:
+    phone = Desk(browser, server.url, color_scheme=scheme, has_touch=True, device_scale_factor=2)
+    phone.page.set_viewport_size({"width": 390, "height": 844})
+    phone.draw("2", x=55, y=50, height=140)
+    phone.draw("9", x=210, y=50, height=140)
+    phone.expect("29")
+    wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert not phone.page.evaluate(wide)
+    small = """[...document.querySelectorAll('button, .button')].filter((e) => e.offsetHeight)
+      .filter((e) => e.getBoundingClientRect().height < 40).length"""
+    assert phone.page.evaluate(small) == 0
+    phone.keep(f"page-phone-{scheme}")
+    assert phone.said == []
+    phone.context.close()
+
+
+def test_dark_is_dark(browser: "playwright.Browser", server: Served) -> None:
+    night = Desk(browser, server.url, color_scheme="dark")
+    night.draw("5", x=220)
+    night.expect("5")
+    shade = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)"
+    assert max(night.page.evaluate(shade)) < 60
+    night.keep("page-dark")
+    night.context.close()

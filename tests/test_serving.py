@@ -1,0 +1,444 @@
+"""The HTTP API of a running server: its answers, its limits, its end."""
+
+import base64
+import concurrent.futures
+import contextlib
+import io
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from cnn_mnist.inference.reader import Reader
+from drawn import page
+from served import SOURCE, Served, serve
+
+FIELDS = {"path", "text", "digits", "ok", "reason"}
+
+
+def png(text: str, **look: int) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(page(text, **look)).save(content, "PNG")
+    return content.getvalue()
+
+
+SEVEN, FORTY_TWO = png("7"), png("42")
+BLANK = io.BytesIO()
+Image.new("RGB", (80, 80), "white").save(BLANK, "PNG")
+
+
+@pytest.fixture
+def client(server: Served) -> httpx.Client:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        yield client
+
+
+def predict(client: httpx.Client, content: bytes, **query: object) -> httpx.Response:
+    return client.post("v1/predict", content=content, params=query)
+
+
+# --- what it answers ---
+
+
+@pytest.mark.parametrize("content", [SEVEN, FORTY_TWO, BLANK.getvalue()])
+def test_raw_bytes_are_answered_as_by_the_command_line(
+    client: httpx.Client, content: bytes
+) -> None:
+    response = predict(client, content)
+    assert response.status_code == 200
+    assert response.json() == {"path": None, **Reader().read(content).to_dict()}
+    assert set(response.json()) == FIELDS
+
+
+def test_a_form_of_one_file_and_of_many(client: httpx.Client) -> None:
+    one = client.post("v1/predict", files={"any": ("seven.png", SEVEN)}).json()
+    assert (one["path"], one["text"]) == ("seven.png", "7")
+    files = [("f", ("a.png", SEVEN)), ("f", ("b.txt", b"text")), ("f", ("c.png", FORTY_TWO))]
+    many = client.post("v1/predict", files=files).json()
+    assert [(m["path"], m["text"], m["ok"]) for m in many] == [
+        ("a.png", "7", True),
+        ("b.txt", "", False),
+        ("c.png", "42", True),
+    ]
+    assert "not a picture" in many[1]["reason"]
+    assert all(set(answer) == FIELDS for answer in many)
+
+
+def test_json_with_base64_and_data_urls(client: httpx.Client) -> None:
+    text = base64.b64encode(SEVEN).decode()
+    assert client.post("v1/predict", json={"image": text}).json()["text"] == "7"
+    images = [f"data:image/png;base64,{text}", base64.b64encode(FORTY_TWO).decode()]
+    many = client.post("v1/predict", json={"images": images}).json()
+    assert [answer["text"] for answer in many] == ["7", "42"]
+    assert len(client.post("v1/predict", json={"images": [text]}).json()) == 1
+
+
+def test_single_and_detail(client: httpx.Client) -> None:
+    assert len(predict(client, FORTY_TWO, single=True).json()["digits"]) <= 1
+    answer = predict(client, FORTY_TWO, detail=True).json()
+    assert set(answer) == FIELDS | {"rejected"}
+    for value, digit in zip(answer["digits"], Reader().read(FORTY_TWO).digits, strict=True):
+        assert value["probs"] == pytest.approx(digit.probs.tolist(), abs=1e-3)
+        seen = np.frombuffer(base64.b64decode(value["image"]), np.uint8).reshape(28, 28)
+        assert np.array_equal(seen, digit.image)
+    sheet, points = Image.new("L", (300, 300), 255), np.random.default_rng(3).uniform(60, 240, 80)
+    ImageDraw.Draw(sheet).line(points.tolist(), fill=0, width=12)
+    content = io.BytesIO()
+    sheet.save(content, "PNG")
+    answer = predict(client, content.getvalue(), detail=True).json()
+    assert not answer["ok"]
+    assert set(answer["rejected"][0]) == {"digit", "confidence", "box", "probs", "image"}
+
+
+def test_the_schema_has_an_example_of_every_answer(client: httpx.Client) -> None:
+    schema = client.get("openapi.json").json()
+    post = schema["paths"]["/v1/predict"]["post"]
+    assert set(post["requestBody"]["content"]) >= {"multipart/form-data", "application/json"}
+    assert set(post["responses"]) == {"200", "400", "401", "408", "413", "415", "422", "503"}
+    for response in post["responses"].values():
+        content = response["content"]["application/json"]
+        assert "example" in content or "examples" in content
+    body = post["requestBody"]["content"]["application/json"]["examples"]["one"]["value"]
+    assert client.post("v1/predict", json=body).status_code == 200
+
+
+def test_health_readiness_and_the_page(client: httpx.Client) -> None:
+    assert client.get("healthz").json() == {"status": "alive"}
+    assert client.get("readyz").json() == {"status": "ready"}
+    assert client.get("").headers["content-type"].startswith("text/html")
+    assert client.head("").status_code == 200
+    for name in ("app.js", "style.css", "icon.svg"):
+        assert client.get(f"static/{name}").status_code == 200
+
+
+def test_the_page_names_nothing_from_elsewhere(client: httpx.Client) -> None:
+    for name in ("", "static/app.js", "static/style.css"):
+        assert not re.search(r"https?://|//\w+\.\w+/|<style| style=|onclick", client.get(name).text)
+
+
+@pytest.mark.parametrize("path", ["", "healthz", "v1/predict", "nowhere", "static/app.js"])
+def test_every_answer_has_the_security_headers(client: httpx.Client, path: str) -> None:
+    headers = client.get(path).headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "access-control-allow-origin" not in headers
+    assert "server" not in headers
+
+
+# --- what it refuses ---
+
+
+def one_line(response: httpx.Response, status: int) -> str:
+    assert response.status_code == status
+    assert list(response.json()) == ["error"]
+    assert "\n" not in response.text
+    assert "Traceback" not in response.text
+    return str(response.json()["error"])
+
+
+def bomb(side: int) -> bytes:
+    """A PNG of a few kilobytes that claims side² pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        crc = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
+
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    data = zlib.compress(bytes(1 << 20))
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "reason"),
+    [
+        (b"", "image/png", 422, "empty"),
+        (b"hello", "image/png", 415, "not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "image/png", 415, "not a picture"),
+        (FORTY_TWO[:300], "image/png", 422, "damaged"),
+        (bomb(30_000), "image/png", 422, "million pixels"),
+        (bomb(8_000), "image/png", 422, "million pixels"),
+        (b"{", "application/json", 400, "no JSON"),
+        (b"[" * 100_000, "application/json", 400, "no JSON"),
+        (b"[]", "application/json", 422, "BASE64"),
+        (b'{"images": []}', "application/json", 422, "no picture"),
+        (b'{"image": 3}', "application/json", 422, "BASE64"),
+        (b'{"image": "***"}', "application/json", 422, "base64"),
+        (b'{"images": ["%s"]}' % b'", "'.join([b"AA=="] * 65), "application/json", 422, "64"),
+        (b"x", "multipart/form-data", 400, "boundary"),
+        (b"x", "multipart/form-data; boundary=b", 400, "form"),
+        (b"--b\r\n\r\n", "multipart/form-data; boundary=b", 400, "form"),
+        (b"--b--\r\n", "multipart/form-data; boundary=b", 422, "no picture"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(
+    client: httpx.Client, content: bytes, kind: str, status: int, reason: str
+) -> None:
+    response = client.post("v1/predict", content=content, headers={"content-type": kind})
+    assert reason in one_line(response, status)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "v1/predict", 405),
+        ("DELETE", "v1/predict", 405),
+        ("GET", "nowhere", 404),
+        ("GET", "docs", 404),
+        ("GET", "static/..%2fapp.py", 404),
+        ("GET", "static/%2e%2e/%2e%2e/cli.py", 404),
+        ("GET", "static/%00", 404),
+        ("POST", "v1/predict?single=perhaps", 422),
+    ],
+)
+def test_other_paths_and_methods(client: httpx.Client, method: str, path: str, status: int) -> None:
+    one_line(client.request(method, path), status)
+
+
+def test_a_large_body_is_refused_before_and_while_it_comes(client: httpx.Client) -> None:
+    too_much = bytes(17 * 2**20)
+    assert "larger than" in one_line(client.post("v1/predict", content=too_much), 413)
+    endless = client.post("v1/predict", content=(bytes(2**20) for _ in range(17)))
+    assert "larger than" in one_line(endless, 413)
+    with connect(str(client.base_url)) as raw:
+        raw.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n")
+        assert raw.recv(4096).startswith(b"HTTP/1.1 413")
+
+
+def connect(url: str) -> socket.socket:
+    parts = urlsplit(url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=20)
+
+
+def everything(raw: socket.socket) -> bytes:
+    """All that comes until the other side hangs up."""
+    received = b""
+    while chunk := raw.recv(4096):
+        received += chunk
+    return received
+
+
+def test_no_http_and_endless_headers_are_refused(server: Served) -> None:
+    with connect(server.url) as raw:
+        raw.sendall(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
+        assert b'{"error": "this is no HTTP request"}' in everything(raw)
+    with connect(server.url) as raw:
+        raw.sendall(b"GET / HTTP/1.1\r\n" + b"x: %s\r\n" % bytes(b"a" * 70_000))
+        assert everything(raw).startswith(b"HTTP/1.1 431")
+
+
+# --- servers that run otherwise ---
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """Little patience, one at a time, a token, another site allowed."""
+    folder = tmp_path_factory.mktemp("strict")
+    options = [
+        "--timeout",
+        "1",
+        "--max-in-flight",
+        "1",
+        "--max-body",
+        "1",
+        "--cors-origin",
+        "https://a.example",
+    ]
+    with serve(folder, *options, CNN_MNIST_TOKEN="secret") as served:
+        yield served
+
+
+AUTHORIZED = {"authorization": "Bearer secret"}
+
+
+def test_the_api_asks_for_the_token_and_the_rest_does_not(strict: Served) -> None:
+    with httpx.Client(base_url=strict.url) as client:
+        for wrong in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic secret"}):
+            response = client.post("v1/predict", content=SEVEN, headers=wrong)
+            assert "Bearer" in one_line(response, 401)
+            assert response.headers["www-authenticate"] == "Bearer"
+        assert client.post("v1/predict", content=SEVEN, headers=AUTHORIZED).json()["text"] == "7"
+        assert client.get("").status_code == client.get("healthz").status_code == 200
+    assert "secret" not in strict.log.read_text()
+
+
+def test_one_other_site_may_call_and_no_third(strict: Served) -> None:
+    for origin, allowed in (("https://a.example", True), ("https://b.example", False)):
+        headers = {"origin": origin, "access-control-request-method": "POST"}
+        ask = httpx.options(strict.url + "v1/predict", headers=headers)
+        assert ("access-control-allow-origin" in ask.headers) == allowed
+        for token, status in ((AUTHORIZED, 200), ({}, 401)):
+            headers = {"origin": origin, **token}
+            answer = httpx.post(strict.url + "v1/predict", content=SEVEN, headers=headers)
+            assert answer.status_code == status
+            assert ("access-control-allow-origin" in answer.headers) == allowed
+
+
+def test_slow_clients_are_sent_away_and_meanwhile_others_are_told_to_wait(strict: Served) -> None:
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret\r\n"
+    with connect(strict.url) as slow:
+        slow.sendall(head + b"Content-Length: 100\r\n\r\nabc")
+        time.sleep(0.3)
+        busy = httpx.post(strict.url + "v1/predict", content=SEVEN, headers=AUTHORIZED)
+        assert "too many" in one_line(busy, 503)
+        assert busy.headers["retry-after"] == "1"
+        assert everything(slow).startswith(b"HTTP/1.1 408")
+    after = httpx.post(strict.url + "v1/predict", content=SEVEN, headers=AUTHORIZED)
+    assert after.json()["text"] == "7"
+
+
+@pytest.mark.parametrize("start", [b"", b"POST /v1/pre", b"GET / HTTP/1.1\r\nHost: a\r\n"])
+def test_a_head_that_does_not_come_is_not_waited_for(strict: Served, start: bytes) -> None:
+    with connect(strict.url) as slow:
+        began = time.monotonic()
+        slow.sendall(start)
+        everything(slow)
+        assert 0.5 < time.monotonic() - began < 8
+
+
+def test_a_kept_connection_is_not_held_by_trickling(strict: Served) -> None:
+    with connect(strict.url) as slow:
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert slow.recv(4096).startswith(b"HTTP/1.1 200")
+        assert seconds_of_trickling(slow) < 8
+
+
+def seconds_of_trickling(raw: socket.socket) -> float:
+    began = time.monotonic()
+    with contextlib.suppress(OSError):  # reset or broken pipe
+        while time.monotonic() - began < 20:
+            raw.sendall(b"\r\n")
+            time.sleep(0.2)
+    return time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Served:
+    with serve(tmp_path_factory.mktemp("pair"), "--workers", 2) as served:
+        yield served
+
+
+def total(url: str, name: str) -> float:
+    lines = httpx.get(url + "metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+def workers(served: Served) -> list[int]:
+    """The processes that said they started and still live."""
+    started = re.findall(r"Started server process \[(\d+)\]", served.log.read_text())
+    return [int(pid) for pid in started if Path(f"/proc/{pid}/stat").exists()]
+
+
+def test_the_metrics_of_the_workers_add_up(pair: Served) -> None:
+    before = [total(pair.url, name) for name in COUNTED]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        posts = [pool.submit(httpx.post, pair.url + "v1/predict", content=SEVEN) for _ in range(12)]
+        answers = [post.result() for post in posts]
+    assert [answer.json()["text"] for answer in answers] == ["7"] * 12
+    httpx.post(pair.url + "v1/predict", content=b"none")
+    after = [total(pair.url, name) for name in COUNTED]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [12, 12, 1, 13, 0]
+
+
+COUNTED = (
+    'cnn_mnist_digits_total{digit="7"}',
+    'cnn_mnist_pictures_total{outcome="read"}',
+    'cnn_mnist_rejections_total{reason="not_a_picture"}',
+    'cnn_mnist_request_seconds_count{route="/v1/predict"}',
+    "cnn_mnist_in_flight",
+)
+
+
+def test_a_killed_worker_comes_back_and_the_other_goes_on(pair: Served) -> None:
+    while len(workers(pair)) < 2:
+        time.sleep(0.1)
+    first, other = workers(pair)
+    os.kill(first, signal.SIGKILL)
+    broken, deadline = 0, time.monotonic() + 30
+    while first in workers(pair) or len(workers(pair)) < 2:
+        assert time.monotonic() < deadline
+        try:
+            assert httpx.post(pair.url + "v1/predict", content=SEVEN).json()["text"] == "7"
+        except httpx.TransportError:
+            broken += 1  # what the killed one had accepted
+    assert broken <= 1
+    assert other in workers(pair)
+    assert total(pair.url, "cnn_mnist_in_flight") == 0
+
+
+def test_the_log_is_json_and_holds_no_picture(pair: Served) -> None:
+    httpx.post(pair.url + "v1/predict", files={"f": ("name.png", SEVEN)})
+    lines = [json.loads(line) for line in pair.log.read_text().splitlines()]
+    requests = [line for line in lines if line["event"] == "request"]
+    assert set(requests[-1]) == {
+        "time", "level", "event", "pid", "method", "route", "status", "ms", "bytes", "client",
+    }  # fmt: skip
+    assert "name.png" not in pair.log.read_text()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_was_accepted_is_finished_before_the_end(tmp_path: Path, count: int) -> None:
+    with serve(tmp_path, "--workers", count) as served:
+        files = [("f", ("a.png", png("42", height=600, pen=50)))] * 6
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            post = pool.submit(httpx.post, served.url + "v1/predict", files=files, timeout=60)
+            while not total(served.url, "cnn_mnist_in_flight"):
+                time.sleep(0.02)
+            served.process.send_signal(signal.SIGTERM)
+            answers = post.result().json()
+        assert [answer["text"] for answer in answers] == ["42"] * 6
+        assert served.process.wait(timeout=30) == 0
+        assert list(tmp_path.glob("cnn-mnist-metrics*")) == []
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(served.url)
+
+
+# --- the command ---
+
+
+def run(*options: object, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "cnn_mnist", "serve", *map(str, options)],
+        env=os.environ | {"PYTHONPATH": str(SOURCE)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_ctrl_c_ends_it_without_a_word(tmp_path: Path, count: int) -> None:
+    with serve(tmp_path, "--workers", count) as served:
+        while httpx.get(served.url + "readyz").status_code != 200:
+            time.sleep(0.1)
+        served.process.send_signal(signal.SIGINT)
+        assert served.process.wait(timeout=30) in (0, 130)
+        assert "Traceback" not in served.log.read_text()
+        assert all(line.startswith("{") for line in served.log.read_text().splitlines())
+
+
+def test_a_taken_port_and_a_wrong_model_are_one_line(server: Served, tmp_path: Path) -> None:
+    taken = run("--port", urlsplit(server.url).port)
+    assert "cannot listen on 127.0.0.1 port" in taken.stderr
+    (tmp_path / "model.onnx").write_text("none")
+    wrong = run("--model", tmp_path / "model.onnx")
+    assert "is no model exported by cnn-mnist" in wrong.stderr
+    nowhere = run("--host", "no.such.host.invalid")
+    assert "cannot listen on no.such.host.invalid" in nowhere.stderr
+    for outcome in (taken, wrong, nowhere):
+        assert outcome.returncode == 1
+        assert outcome.stderr.count("\n") == 1
