@@ -11,12 +11,14 @@ const THICK = 3.6; // a broader stroke is thinned; the pad's pen never writes a 
 const MEASURABLE = 40; // px; in a smaller drawing no stroke can be measured
 
 /** How much each of the 256 coverages of a pixel counts as ink: its distance from white in
-    lightness (CIE L*), in the steps of eight bits that the reader computes with. */
+    lightness, CIE L* in eight bits, with the roundings of OpenCV that the reader computes with. */
 const INK = Float32Array.from({ length: 256 }, (_, alpha) => {
   const grey = (255 - alpha) / 255;
-  const light = grey <= 0.04045 ? grey / 12.92 : ((grey + 0.055) / 1.055) ** 2.4;
-  const lightness = light > 216 / 24389 ? 116 * Math.cbrt(light) - 16 : (light * 24389) / 27;
-  return (255 - Math.round(lightness * 2.55)) / 255;
+  const linear = grey <= 0.04045 ? grey / 12.92 : ((grey + 0.055) / 1.055) ** 2.4;
+  const light = Math.round(2040 * linear) / 2040;
+  const root = light < 0.008856 ? 7.787 * light + 0.13793103 : Math.cbrt(light);
+  const lightness = (296 * Math.round(32768 * root) - 1336934 + 16384) >> 15;
+  return (255 - lightness) / 255;
 });
 
 /**
@@ -45,23 +47,24 @@ function cropToInk(coverage, width, height) {
   [bottom, right] = [Math.min(height - 1, bottom + 1), Math.min(width - 1, right + 1)];
 
   const crop = picture(right - left + 1, bottom - top + 1);
-  const ink = (x, y) =>
-    x < 0 || y < 0 || x >= width || y >= height ? 0 : INK[coverage[y * width + x]];
-  const nearStroke = (x, y) => {
-    for (let dy = -1; dy <= 1; dy++) {
-      for (let dx = -1; dx <= 1; dx++) if (ink(x + dx, y + dy) > RIM) return true;
-    }
-    return false;
-  };
   for (let y = top; y <= bottom; y++) {
     for (let x = left; x <= right; x++) {
-      const value = ink(x, y);
-      if (value > 0 && (value > RIM || nearStroke(x, y))) {
+      const value = INK[coverage[y * width + x]];
+      if (value > RIM || (value > 0 && nearStroke(coverage, width, height, x, y))) {
         crop.pixels[(y - top) * crop.width + x - left] = value;
       }
     }
   }
   return crop;
+}
+
+function nearStroke(coverage, width, height, x, y) {
+  for (let row = Math.max(0, y - 1); row <= Math.min(height - 1, y + 1); row++) {
+    for (let column = Math.max(0, x - 1); column <= Math.min(width - 1, x + 1); column++) {
+      if (INK[coverage[row * width + column]] > RIM) return true;
+    }
+  }
+  return false;
 }
 
 /** Thin the strokes to MNIST's width where they are broader than MNIST's ever are. */
@@ -100,25 +103,19 @@ function strokeWidth(digit) {
 }
 
 /** The distance of every inked pixel from paper by steps of 5×5 (Borgefors 1986), in two passes;
-    a margin of two pixels of paper lies around. In whole 65,536ths of a pixel, so that ties are. */
+    a margin of two pixels of paper lies around. In float32, so that ties are OpenCV's ties. */
 function distanceToPaper(digit) {
   const margin = 2;
   const width = digit.width + 2 * margin;
-  const distance = {
-    width, height: digit.height + 2 * margin,
-    pixels: new Int32Array(width * (digit.height + 2 * margin)),
-  };
+  const distance = picture(width, digit.height + 2 * margin);
   const { pixels } = distance;
-  const STRAIGHT = 65536, DIAGONAL = 91750, KNIGHT = 143976; // 1, 1.4, 2.1969
-  const steps = [
-    [-1, STRAIGHT], [-width, STRAIGHT],
-    [-width - 1, DIAGONAL], [-width + 1, DIAGONAL],
-    [-2 * width - 1, KNIGHT], [-2 * width + 1, KNIGHT], [-width - 2, KNIGHT], [-width + 2, KNIGHT],
-  ];
+  const STRAIGHT = 1, DIAGONAL = Math.fround(1.4), KNIGHT = Math.fround(2.1969);
+  const steps = [1, width, width + 1, width - 1, 2 * width + 1, 2 * width - 1, width + 2, width - 2];
+  const lengths = [STRAIGHT, STRAIGHT, DIAGONAL, DIAGONAL, KNIGHT, KNIGHT, KNIGHT, KNIGHT];
   const nearest = (at, direction, found) => {
-    for (const [step, length] of steps) {
-      const length_ = pixels[at + direction * step] + length;
-      if (length_ < found) found = length_;
+    for (let k = 0; k < steps.length; k++) {
+      const length = pixels[at + direction * steps[k]] + lengths[k];
+      if (length < found) found = length;
     }
     return found;
   };
@@ -126,13 +123,13 @@ function distanceToPaper(digit) {
     for (let x = 0; x < digit.width; x++) {
       if (digit.pixels[y * digit.width + x] <= 0.5) continue;
       const at = (y + margin) * width + x + margin;
-      pixels[at] = nearest(at, 1, 1 << 30);
+      pixels[at] = nearest(at, -1, Infinity);
     }
   }
   for (let at = pixels.length - 1; at >= 0; at--) {
-    if (pixels[at]) pixels[at] = nearest(at, -1, pixels[at]);
+    if (pixels[at]) pixels[at] = nearest(at, 1, pixels[at]);
   }
-  return { ...distance, pixels: Float32Array.from(pixels, (value) => value / 65536) };
+  return distance;
 }
 
 /** The least ink under an ellipse of that many pixels; outside the picture nothing is asked. */
@@ -148,8 +145,8 @@ function erode(digit, size) {
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       let least = pixels[y * width + x];
-      for (const [dy, from, to] of rows) {
-        if (least === 0) break;
+      for (let row = 0; row < rows.length && least > 0; row++) {
+        const [dy, from, to] = rows[row];
         if (y + dy < 0 || y + dy >= height) continue;
         const end = (y + dy) * width + Math.min(width - 1, x + to);
         for (let at = (y + dy) * width + Math.max(0, x + from); at <= end; at++) {
@@ -162,12 +159,13 @@ function erode(digit, size) {
   return thinner;
 }
 
-/** Scale the digit's box to 20×20 by averaging areas, then shift it by whole pixels until its
+/** Scale the digit's box to 20×20, by averaging areas where it is larger, then shift it by whole pixels until its
     centre of mass lies on pixel 14. */
 function toMnist(digit) {
   const { width, height, pixels, left, top } = inkBox(digit);
   const scale = BOX / Math.max(width, height);
   const [newWidth, newHeight] = [width, height].map((s) => Math.max(1, roundHalfEven(s * scale)));
+  const shares = scale < 1 ? areaShares : linearShares;
   const [across, down] = [shares(width, newWidth), shares(height, newHeight)];
   const small = picture(newWidth, newHeight);
   down.forEach((rows, y) => {
@@ -209,7 +207,7 @@ function inkBox({ width, height, pixels }) {
 
 /** For each of the new pixels the old ones under it, with their shares of its area. A share of
     less than a thousandth of an old pixel is left out, as OpenCV does. */
-function shares(oldSize, newSize) {
+function areaShares(oldSize, newSize) {
   const scale = oldSize / newSize;
   return Array.from({ length: newSize }, (_, index) => {
     const from = index * scale;
@@ -224,6 +222,15 @@ function shares(oldSize, newSize) {
       covered.push([last, Math.min(Math.min(to - last, 1), area) / area]);
     }
     return covered;
+  });
+}
+
+/** The same for enlarging: the two old pixels on either side, by nearness. */
+function linearShares(oldSize, newSize) {
+  return Array.from({ length: newSize }, (_, index) => {
+    const at = Math.min(Math.max(((index + 0.5) * oldSize) / newSize - 0.5, 0), oldSize - 1);
+    const from = Math.floor(at);
+    return at === from ? [[from, 1]] : [[from, from + 1 - at], [from + 1, at - from]];
   });
 }
 
