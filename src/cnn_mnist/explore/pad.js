@@ -139,7 +139,7 @@ class Pad {
       context.lineCap = "round";
       context.beginPath();
       context.moveTo(from[0] * size, from[1] * size);
-      context.lineTo(to[0] * size, to[1] * size);
+      context.lineTo(to[0] * size + (from === to ? 0.01 : 0), to[1] * size); // a dot has length, too
       context.stroke();
     }
   }

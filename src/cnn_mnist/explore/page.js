@@ -9,6 +9,9 @@ const STAGES = {
 const NARROW = 480; // CSS px of a stage's width
 const element = (id) => document.getElementById(id);
 const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
+/** A probability that is never quite 0 or 1. */
+const chance = (share) =>
+  share > 0.999 ? "over 99.9 %" : share < 0.001 ? "under 0.1 %" : percent(share, 1);
 const number = (value) => value.toFixed(2).replace("-", "−");
 const BLANK = new Uint8Array(SIDE * SIDE);
 
@@ -136,6 +139,7 @@ function render() {
     if (name === "input") grids.input.paint(state.image, 255);
     else grids[name].paint(state.run.values[name]);
   }
+  element("hint").hidden = !isBlank() && state.truth === null;
   renderAnswer();
   renderWhy();
   renderMistake();
@@ -163,14 +167,14 @@ const isBlank = () => state.image === BLANK;
 function renderAnswer() {
   const [first, second] = ranking();
   element("answer").textContent = isBlank() ? "" : first.digit;
-  element("sure").textContent = isBlank() ? "Draw a digit." : `${percent(first.probability, 1)} sure`;
+  element("sure").textContent = isBlank() ? "Draw a digit." : `${chance(first.probability)} sure`;
   element("next-best").textContent =
-    isBlank() ? "" : `Runner-up: ${second.digit}, ${percent(second.probability, 1)}.`;
+    isBlank() ? "" : `Runner-up: ${second.digit}, ${chance(second.probability)}.`;
   element("truth").textContent = state.truth === null ? "" : `A test image, labelled ${state.truth}.`;
   [...element("bars").children].forEach((column, digit) => {
     const share = isBlank() ? 0 : Math.exp(state.run.logits[digit]);
     column.querySelector("i").style.height = `${100 * share}%`;
-    column.title = `${digit}: ${percent(share, 1)}`;
+    column.title = `${digit}: ${chance(share)}`;
     column.setAttribute("aria-label", column.title);
     column.className = digit === first.digit && !isBlank() ? "first" : "";
   });
@@ -181,21 +185,28 @@ function announce() {
   const [first, second] = ranking();
   element("status").textContent = isBlank()
     ? "The pad is empty."
-    : `Read as ${first.digit}, ${percent(first.probability)} sure. Next is ${second.digit}.`;
+    : `Read as ${first.digit}, ${chance(first.probability)} sure. Next is ${second.digit}.`;
 }
 
 function renderWhy() {
   const [first, second] = ranking().map(({ digit }) => digit);
   const mix = new Float32Array(10);
   mix[first] = 1;
-  const spoke = state.network.attribution(state.run, state.image, mix);
+  const spoke = smooth(state.network.attribution(state.run, state.image, mix));
   mix[second] = -1;
-  const decided = state.network.attribution(state.run, state.image, mix);
+  const decided = smooth(state.network.attribution(state.run, state.image, mix));
   const limit = Math.max(reach(spoke), reach(decided));
   grids.for.paint(spoke, limit);
   grids.against.paint(decided, limit);
   element("for-text").textContent = isBlank() ? "" : `For ${first}.`;
   element("against-text").textContent = isBlank() ? "" : `For ${first} rather than ${second}, the runner-up.`;
+}
+
+/** Every pixel with its neighbours, weighted 1-2-1 both ways: single pixels say little. */
+function smooth(pixels) {
+  const along = (values, step) =>
+    values.map((value, at) => (2 * value + (values[at - step] ?? 0) + (values[at + step] ?? 0)) / 4);
+  return along(along(pixels, 1), SIDE);
 }
 
 // --- pointing at a cell ---
@@ -353,7 +364,7 @@ function renderMistake() {
     ? `With these weights it reads ${first.digit}, rightly`
     : `The label says ${state.truth}, the network reads ${first.digit}`;
   element("mistake-text").textContent =
-    `${state.mistake + 1} of ${count}. ${answer}, ${percent(first.probability, 1)} sure.`;
+    `${state.mistake + 1} of ${count}. ${answer}, ${chance(first.probability)} sure.`;
 }
 
 function describeRun() {

@@ -37,10 +37,10 @@ const panel = {
       terms.length > 1
         ? `Map ${term.channel + 1} of ${LAYERS[state.cell.name].from} says most: ${number(term.sum)}`
         : "";
-    const parts = [numberGrid(term.patch, term.size, "what it looks at")];
+    const parts = [numberGrid(term.patch, term.size, "cells")];
     if (term.filter) {
       const products = term.filter.map((weight, at) => weight * term.patch[at]);
-      parts.push(sign("×"), numberGrid(term.filter, term.size, "its filter"));
+      parts.push(sign("×"), numberGrid(term.filter, term.size, "filter"));
       parts.push(sign("="), numberGrid(products, term.size, "products"));
     }
     element("number-grids").replaceChildren(...parts);

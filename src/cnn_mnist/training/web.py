@@ -88,8 +88,8 @@ def _model(folder: Path, splits: Splits) -> dict[str, Any]:
     differences = np.diff(codes[:-1], axis=0, prepend=np.int8(0))  # modulo 256
     data = [_weights(final).astype("<f4").tobytes(), differences.tobytes(), pictures.tobytes()]
     return {
-        "run": {"recipe": config.recipe.name, "seed": config.seed, "dataset": splits.name}
-        | {"num_test": len(test), "num_train": len(splits.train)},
+        "run": {"recipe": config.recipe.name, "seed": config.seed, "dataset": config.dataset}
+        | {"num_train": config.num_train, "num_test": len(test)},
         "norm": norm,
         "tensors": [
             {"name": name, "size": tensor.numel(), "step": step}
