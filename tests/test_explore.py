@@ -124,7 +124,7 @@ class Visit:
 
 @pytest.fixture
 def visit(browser: "playwright.Browser", small: Path) -> Iterator[Visit]:
-    yield from opened(browser, small)
+    yield from opened(browser, small, viewport={"width": 1360, "height": 4400})  # all is in view
 
 
 @pytest.fixture
@@ -316,6 +316,16 @@ def test_every_part_of_the_page_follows_the_pen(visit: Visit) -> None:
     assert [name for name in parts if visit.picture(name) == before[name]] == []
 
 
+def test_what_is_out_of_view_follows_when_it_is_scrolled_to(reading: Visit) -> None:
+    reading.draw(written("6"))
+    reading.expect("#answer", "6")
+    reading.page.locator("#fc2").scroll_into_view_if_needed()
+    reading.page.wait_for_function(
+        """() => grids.fc2.inView && grids.fc2.words.every((word, digit) =>
+            word === scale.colour(state.run.values.fc2[digit] / reach(state.run.values.fc2)))"""
+    )
+
+
 def test_undo_and_clear(reading: Visit) -> None:
     reading.draw(written("4"))
     reading.expect("#answer", "4")
@@ -354,6 +364,7 @@ def test_a_finger_draws_on_a_phone(browser: "playwright.Browser", released: Path
         assert not visit.page.locator(".panel").is_visible()
         visit.point_at("conv2", 5, 4, 4, click=True)
         assert visit.page.locator(".panel").is_visible()
+        visit.page.wait_for_function("grids.conv2.marks.length && panel.where.canvas.width > 200")
         visit.expect("#cell-title", "conv2, map 6, row 5, column 5")
         visit.page.click("#close")
         assert not visit.page.locator(".panel").is_visible()

@@ -51,9 +51,17 @@ function reach(values) {
 /** `count` maps of side × side cells on a canvas, in rows of `columns`, over its whole width. */
 class Grid {
   constructor(canvas, count, side, columns) {
-    Object.assign(this, { canvas, count, side, columns });
+    this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.marks = [];
+    this.shown = null; // the values and the limit of the last paint
+    this.inView = true;
+    this.shape(count, side, columns);
+    new IntersectionObserver(([entry]) => this.enter(entry.isIntersecting)).observe(canvas);
+  }
+
+  shape(count, side, columns) {
+    Object.assign(this, { count, side, columns });
     this.bitmap = new OffscreenCanvas(side, side * count); // one map below the other
     this.pixels = this.bitmap.getContext("2d").createImageData(side, side * count);
     this.words = new Uint32Array(this.pixels.data.buffer);
@@ -72,13 +80,27 @@ class Grid {
     this.context.imageSmoothingEnabled = false;
   }
 
+  /** What is out of view is not painted until it comes into view. */
+  enter(inView) {
+    this.inView = inView;
+    if (!inView || !this.shown) return;
+    this.fit();
+    this.paint(...this.shown);
+  }
+
   /** Show values, count maps of side × side; the colour scale ends at ±limit. */
   paint(values, limit = reach(values)) {
+    this.shown = [values, limit];
+    if (!this.inView) return;
+    this.fill(values, limit);
+    this.draw();
+  }
+
+  fill(values, limit) {
     for (let at = 0; at < this.words.length; at++) {
       this.words[at] = scale.colour(values[at] / limit);
     }
     this.bitmap.getContext("2d").putImageData(this.pixels, 0, 0);
-    this.draw();
   }
 
   /** Draw what was painted, and the marks upon it. */

@@ -64,6 +64,7 @@ async function open() {
 
 /** Paint what only an epoch or the window changes, and all the rest. */
 function paintAll() {
+  grids.input.fill(state.image, 255);
   renderEpoch();
   grids.mistakes.paint(model.mistakes.flatMap(({ image }) => [...image]), 255);
   render();
@@ -106,6 +107,7 @@ function show({ image, label }, mistake = -1) {
   state.truth = label;
   chooseMistake(mistake);
   render();
+  grids.input.fill(image, 255);
   pad.show(grids.input.bitmap);
   announce();
 }

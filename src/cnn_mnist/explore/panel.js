@@ -4,11 +4,11 @@
 const LARGEST_NUMBERED = 9; // cells of a patch that are shown as numbers
 
 const panel = {
-  sheets: [],
-
   open() {
     this.where = new Grid(element("where"), 1, SIDE, 1);
     this.where.fit();
+    const sheet = (id) => [id, new Grid(element(id), 1, 1, 1)];
+    this.sheets = Object.fromEntries(["patches", "filters", "products"].map(sheet));
   },
 
   /** Show the cell of `state.cell` as the present run computed it. */
@@ -59,7 +59,8 @@ const panel = {
       products: terms.map((term) => [...term.filter].map((w, at) => w * term.patch[at])),
     };
     for (const [id, maps] of Object.entries(rows)) {
-      const grid = new Grid(element(id), terms.length, size, columns);
+      const grid = this.sheets[id];
+      grid.shape(terms.length, size, columns);
       grid.fit();
       grid.paint(maps.flat());
     }
