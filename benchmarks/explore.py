@@ -2,9 +2,9 @@
 
     python benchmarks/explore.py [page folder]
 
-Needs playwright and a chromium. `script_ms` is all that the page computes and paints for a frame: the
-28×28 image, the network, two gradients and some two hundred small maps; `frame_ms` the time from one
-frame to the next while it does so, where 16.7 is as fast as the screen asks. The last line is JSON.
+Needs playwright and a chromium. `script_ms` is all that the page computes and paints for a frame:
+the 28×28 image, the network, two gradients, the maps in view; `frame_ms` the time from one frame
+to the next while it does so, where 16.7 is as fast as the screen asks. The last line is JSON.
 """
 
 import json

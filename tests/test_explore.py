@@ -25,6 +25,7 @@ from cnn_mnist.training.model import Net
 from cnn_mnist.training.recipes import NORM, Recipe
 from cnn_mnist.training.train import begin, finish
 from drawn import STROKES, arc
+from served import Served
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -485,6 +486,24 @@ def test_everything_to_use_has_a_name(visit: Visit) -> None:
             .map((node) => node.id)"""
     )
     assert nameless == []
+
+
+def test_the_server_has_the_page_too(browser: "playwright.Browser", server: Served) -> None:
+    context = browser.new_context(viewport={"width": 1360, "height": 900})
+    page, said = context.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(server.url)
+    page.click("text=See how a network does it")
+    page.wait_for_selector("body[data-ready]")
+    page.keyboard.press("4")
+    playwright.expect(page.locator("#answer")).to_have_text("4")
+    assert page.url == f"{server.url}explore/"
+    page.goto(f"{server.url}explore")
+    page.wait_for_selector("body[data-ready]")
+    assert page.goto(f"{server.url}explore/none.js").status == 404
+    assert [line for line in said if "404" not in line] == []
+    context.close()
 
 
 def test_the_page_in_the_package_opens_and_is_small(browser: "playwright.Browser") -> None:
