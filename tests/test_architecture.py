@@ -37,7 +37,7 @@ FLOORS = [
     {"distil"},
     {"loop"},
     {"checkpoint", "plots"},
-    {"train", "export", "card"},
+    {"train", "export", "card", "web"},
     {"study", "release"},
     {"__init__"},
 ]

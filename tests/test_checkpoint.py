@@ -65,6 +65,42 @@ def test_the_model_comes_back_ready_to_use(run: Run, folder: Path) -> None:
     assert not model.training
 
 
+def test_the_weights_of_every_epoch_come_back(
+    tiny: Recipe, few_digits: Splits, tmp_path: Path
+) -> None:
+    folder, weights = tmp_path / "run", {}
+
+    def save(run: Run) -> None:
+        checkpoint.save(folder, run)
+        weights[len(run.history)] = {k: v.clone() for k, v in run.model.state_dict().items()}
+
+    run = start(tiny, seed=4)
+    checkpoint.create(folder, Config.of(run, few_digits))
+    fit(tiny, few_digits, save, run=run)
+    epochs = checkpoint.load_epochs(folder)
+    assert list(epochs) == [1, 2]
+    assert all(equal(model.state_dict(), weights[n]) for n, model in epochs.items())
+    assert not equal(weights[1], weights[2])
+
+
+def test_a_folder_without_epochs_has_none(folder: Path) -> None:
+    (folder / "epochs" / "02.safetensors").unlink()
+    assert checkpoint.load_epochs(folder) == {}
+
+
+def test_an_epoch_that_the_state_does_not_know_is_not_read(folder: Path) -> None:
+    """A kill between the two files leaves the weights of an epoch that will be trained again."""
+    later = folder / "epochs" / "03.safetensors"
+    later.write_bytes((folder / "epochs" / "02.safetensors").read_bytes())
+    assert list(checkpoint.load_epochs(folder)) == [2]
+
+
+def test_a_damaged_epoch_is_named(folder: Path) -> None:
+    (folder / "epochs" / "02.safetensors").write_bytes(b"half")
+    with pytest.raises(RunError, match=r"02\.safetensors cannot be read"):
+        checkpoint.load_epochs(folder)
+
+
 def test_the_settings_come_back(run: Run, folder: Path, few_digits: Splits) -> None:
     assert checkpoint.load_config(folder) == Config.of(run, few_digits)
 
@@ -140,13 +176,17 @@ except checkpoint.RunError as error:
 def test_a_full_disk_keeps_the_epoch_before(
     run: Run, folder: Path, environment: dict[str, str]
 ) -> None:
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = contents(folder)
     command = [sys.executable, "-c", ON_A_FULL_DISK, folder]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert result.stdout.startswith(f"epoch 3 could not be saved in {folder}: File too large")
     assert f"--resume {folder}" in result.stdout
     assert result.stdout.count("\n") == 1
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert contents(folder) == before
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 # --- damage ---

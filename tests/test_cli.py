@@ -166,6 +166,18 @@ def test_an_export_lands_in_the_run_and_says_how_far_it_is_from_torch(
     assert (trained / "model.onnx").exists()
 
 
+def test_a_run_is_exported_as_a_page(shell: Shell, trained: Path) -> None:
+    outcome = shell("export --format web", trained)
+    assert outcome.out.startswith(f"{trained / 'explore'}/index.html: ")
+    assert (trained / "explore" / "index.html").exists()
+    again = shell("export --format web", trained)
+    assert again.code == 1
+    assert "explore exists already; choose another --out" in again.err
+    figures = strict_json(shell("export --format web --out page --json", trained).out)
+    assert set(figures) == {"path", "format", "size", "accuracies", "num_mistakes"}
+    assert (figures["path"], figures["format"]) == ("page", "web")
+
+
 def test_the_released_weights_are_exported_too(shell: Shell, no_mnist: None) -> None:
     outcome = shell("export --out again.onnx")
     assert outcome.code == 0

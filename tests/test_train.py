@@ -16,7 +16,8 @@ from cnn_mnist.training.loop import Run
 from cnn_mnist.training.recipes import DEFAULT, REFERENCE, Recipe
 from cnn_mnist.training.train import begin, draw, finish, go_on
 
-FILES = {"config.json", "history.csv", "metrics.json", "model.safetensors", "resume.safetensors"}
+WEIGHTS = {"model.safetensors", "resume.safetensors", "epochs"}
+FILES = {"config.json", "history.csv", "metrics.json"} | WEIGHTS
 PLOTS = {f"{name}.png" for name in ["curves", "confusion", "samples", "mistakes", "augmentations"]}
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -103,6 +104,7 @@ def test_a_finished_run_leaves_exactly_these_files(
     assert names(folder) == {"config.json"}
     metrics = finish(run, few_digits, folder)
     assert names(folder) == FILES
+    assert names(folder / "epochs") == {"01.safetensors", "02.safetensors"}
     draw(run, few_digits, folder)
     assert names(folder) == FILES | PLOTS
     assert json.loads((folder / "metrics.json").read_text()) == metrics

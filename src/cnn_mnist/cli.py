@@ -160,24 +160,29 @@ def export(
         Path | None, typer.Argument(help="Run folder; without it, the released weights.")
     ] = None,
     form: Annotated[
-        Literal["onnx", "onnx-int8"],
-        typer.Option("--format", help="onnx, or onnx-int8: a third of the size."),
+        Literal["onnx", "onnx-int8", "web"],
+        typer.Option("--format", help="onnx; onnx-int8, a third of the size; web, a page."),
     ] = "onnx",
     out: Annotated[
-        Path | None, typer.Option(help="File to write.", show_default="RUN/model.onnx")
+        Path | None, typer.Option(help="File or folder to write.", show_default="RUN/model.onnx")
     ] = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a trained run as one model file, once it has proved to agree with torch."""
+    """Write a trained run as one model file, or as a page that shows it at work."""
     with _extra("train"):
-        from cnn_mnist.training import card, checkpoint
+        from cnn_mnist.training import card, checkpoint, web
         from cnn_mnist.training.data import load
         from cnn_mnist.training.export import export as export_model
 
     say, folder = Terminal(as_json), run or checkpoint.RELEASED
     config = checkpoint.load_config(folder)
     splits = load(config.dataset if run else "auto", data_dir)
+    if form == "web":
+        say.notice(splits.notice)
+        path = out or (run or Path()) / "explore"
+        say.page(str(path), asdict(web.export(folder, splits, path)))
+        return
     about = card.of_run(folder, splits) if run else card.released()
     same = splits.name == config.dataset
     say.notice("" if same else f"The accuracy was not compared. {splits.notice}")

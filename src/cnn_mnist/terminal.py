@@ -155,6 +155,15 @@ class Terminal:
                 f"test images: {proof['error_count']} errors, torch {proof['torch_error_count']}"
             )
 
+    def page(self, path: str, facts: dict[str, Any]) -> None:
+        """A page that was written, and what is on it."""
+        if self._as_json:
+            self._json({"path": path, "format": "web", **facts})
+            return
+        epochs = ", ".join(f"{n}: {accuracy:.2%}" for n, accuracy in facts["accuracies"].items())
+        self._row(f"{path}/index.html: {facts['size']:,} bytes; open it in a browser")
+        self._row(f"{facts['num_mistakes']} mistakes; test accuracy by epoch: {epochs}")
+
     def reading(self, path: str, reading: "Reading") -> None:
         """What one picture says."""
         if self._as_json:

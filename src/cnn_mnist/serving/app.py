@@ -76,7 +76,7 @@ def create(
     )
     app.state.ready, app.state.limits = False, limits
     _add_routes(app)
-    _add_page(app)
+    _add_pages(app)
     _add_errors(app)
     guarded = Guard(app, limits, token)
     if not origins:
@@ -117,24 +117,43 @@ def _add_routes(app: FastAPI) -> None:
         return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)
 
 
-def _add_page(app: FastAPI) -> None:
-    """The page and its files, held in memory: no path of a request reaches the disk."""
-    folder = resources.files("cnn_mnist.serving") / "static"
-    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+def _add_pages(app: FastAPI) -> None:
+    """The pages and their files, held in memory: no path of a request reaches the disk."""
+    package = resources.files("cnn_mnist")
+    folders = {"static": package / "serving" / "static", "explore": package / "explore"}
+    files = {
+        (folder, file.name): file.read_bytes()
+        for folder, path in folders.items()
+        for file in path.iterdir()
+    }
+    route = partial(app.api_route, methods=["GET", "HEAD"], include_in_schema=False)
 
-    def respond(name: str) -> Response:
-        if name not in files:
+    def respond(folder: str, name: str) -> Response:
+        if (folder, name) not in files:
             raise HTTPException(404, "Not Found")
         kind = TYPES[Path(name).suffix]
-        return Response(files[name], media_type=kind, headers={"cache-control": "no-cache"})
+        headers = {"cache-control": "no-cache"}
+        return Response(files[folder, name], media_type=kind, headers=headers)
 
-    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    @route("/")
     async def index() -> Response:
-        return respond("index.html")
+        return respond("static", "index.html")
 
-    @app.api_route("/static/{name}", methods=["GET", "HEAD"], include_in_schema=False)
+    @route("/static/{name}")
     async def static(name: str) -> Response:
-        return respond(name)
+        return respond("static", name)
+
+    @route("/explore")
+    async def to_explore() -> Response:
+        return Response(status_code=308, headers={"location": "explore/"})
+
+    @route("/explore/")
+    async def explore() -> Response:
+        return respond("explore", "index.html")
+
+    @route("/explore/{name}")
+    async def explore_file(name: str) -> Response:
+        return respond("explore", name)
 
 
 def _add_errors(app: FastAPI) -> None:

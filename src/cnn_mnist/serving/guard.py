@@ -11,7 +11,7 @@ from cnn_mnist.serving import metrics
 from cnn_mnist.serving.limits import HEADERS, Limits, Refusal, answer
 
 API = "/v1/"
-ROUTES = ("/", "/v1/predict", "/healthz", "/readyz", "/metrics", "/openapi.json")
+ROUTES = ("/", "/explore/", "/v1/predict", "/healthz", "/readyz", "/metrics", "/openapi.json")
 SHORT = 64 * 1024  # bytes of a body that a refused client may still send
 GONE = 499  # a client that left before its answer, as nginx logs it
 log = logging.getLogger("cnn_mnist.serving")
@@ -119,7 +119,8 @@ class _Exchange:
     def finish(self) -> None:
         seconds = time.perf_counter() - self._began
         path = self._scope["path"]
-        route = path if path in ROUTES else "static" if path.startswith("/static/") else "other"
+        is_file = path.startswith(("/static/", "/explore/"))
+        route = path if path in ROUTES else "static" if is_file else "other"
         metrics.observe(route, self._status, seconds)
         log.info(
             "request",

@@ -5,6 +5,7 @@
     metrics.json         the figures of the finished run
     model.safetensors    the weights that count
     resume.safetensors   all that training needs to go on exactly, and the history
+    epochs/              the weights that counted after each epoch, 100 KB each
 
 Every file is written under another name and renamed, so a reader finds it whole or not at all.
 After a kill, resume.safetensors is the truth; the others are written from it.
@@ -120,9 +121,12 @@ def save(folder: Path, run: Run) -> None:
     for index, state in run.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
     history = json.dumps([asdict(row) for row in run.history])
+    model = _pack(dict(run.model.state_dict()))
     try:
+        (folder / "epochs").mkdir(exist_ok=True)
+        write(_epoch_path(folder, len(run.history)), model)  # first: the state vouches for it
         write(folder / "resume.safetensors", _pack(tensors, {"history": history}))
-        write(folder / "model.safetensors", _pack(dict(run.model.state_dict())))
+        write(folder / "model.safetensors", model)
         write(folder / "history.csv", _csv(run.history))
     except OSError as error:
         epoch = len(run.history)
@@ -173,11 +177,20 @@ def load_model(folder: Path) -> nn.Module:
     Raises:
         RunError: a file is missing or damaged.
     """
-    model = MODELS[load_config(folder).recipe.model]()
-    path = folder / "model.safetensors"
-    with _reading(path):
-        model.load_state_dict(safetensors.torch.load(path.read_bytes()))
-    return model.eval()
+    return _load_weights(folder, folder / "model.safetensors")
+
+
+def load_epochs(folder: Path) -> dict[int, nn.Module]:
+    """As `load_model`, for each saved epoch whose weights the folder holds, in order.
+
+    Folders of earlier versions, and the released weights, hold none.
+
+    Raises:
+        RunError: a file is damaged.
+    """
+    numbers = range(1, len(load_history(folder)) + 1)
+    paths = {number: _epoch_path(folder, number) for number in numbers}
+    return {n: _load_weights(folder, path) for n, path in paths.items() if path.exists()}
 
 
 def weights_sha256(folder: Path) -> str:
@@ -239,6 +252,17 @@ def write(path: Path, content: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _epoch_path(folder: Path, number: int) -> Path:
+    return folder / "epochs" / f"{number:02}.safetensors"
+
+
+def _load_weights(folder: Path, path: Path) -> nn.Module:
+    model = MODELS[load_config(folder).recipe.model]()
+    with _reading(path):
+        model.load_state_dict(safetensors.torch.load(path.read_bytes()))
+    return model.eval()
 
 
 @contextmanager
