@@ -52,6 +52,12 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     return values
 
 
+def wait() -> None:
+    """Until every process has come here."""
+    if world_size() > 1:
+        dist.barrier()
+
+
 def from_first(text: str | None) -> str:
     """What the first process has to say, in every process."""
     told = [text]

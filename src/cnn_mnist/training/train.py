@@ -44,6 +44,7 @@ def begin(
     run = start(recipe, seed, device, precision(device, recipe.mixed_precision))
     if distributed.rank() == 0:
         checkpoint.create(folder, checkpoint.Config.of(run, splits, teacher))
+    distributed.wait()  # the others read there whom they learn from
     return run
 
 
