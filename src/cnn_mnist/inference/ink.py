@@ -162,7 +162,7 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
 
     square = np.ones((3, 3), np.uint8)
     window = int(PAPER_WINDOWS[1] * min(small.shape[:2]))
-    broad = cv2.medianBlur(small, window // 5 | 1)  # without ruled lines
+    broad = cv2.medianBlur(small, window // 3 | 1)  # without ruled lines
     step = (cv2.dilate(broad, square) - cv2.erode(broad, square)).max(axis=2)
     reach = window // 4 + 2  # medians round corners off
     step = cv2.dilate(step, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
@@ -220,14 +220,12 @@ def _hysteresis(contrast: Contrast, weak: int, strong: float) -> Mask:
 
 def _without_lines(mask: Mask, contrast: Contrast, strong: int) -> Mask:
     """Take out ruled lines: by their paler ink where that is possible, else by their shape."""
-    mask = ruling.without_frames(mask)
-    rest = ruling.without_lines(mask)
-    ruled = contrast[mask > rest]
+    ruled = contrast[mask > ruling.without_lines(mask)]
     if ruled.size:
-        paler = 1.3 * float(np.percentile(ruled, 80))
+        paler = math.ceil(1.3 * float(np.percentile(ruled, 80)))
         if paler < strong:
-            return ruling.without_frames(_hysteresis(contrast, math.ceil(paler), strong))
-    return rest
+            return ruling.without_frames(_hysteresis(contrast, paler, strong))
+    return ruling.without_lines(ruling.without_frames(mask))
 
 
 def _without_specks(mask: Mask) -> Mask:
