@@ -250,12 +250,14 @@ def _without_surroundings(contrast: Contrast, level: int) -> Contrast:
     crowded = [b for b in (mask[0], mask[-1], mask[:, 0], mask[:, -1]) if b.mean() > ALONG]
     if not crowded or min(mask.shape) < SMALL_PICTURE:  # strokes lie along a close crop's border
         return contrast
-    count, labels = cv2.connectedComponents(mask)
+    reach = 2 + round(ruling.MAX_THICKNESS * max(mask.shape))
+    broad: Mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((reach, reach), np.uint8))
+    count, labels = cv2.connectedComponents(broad)
     outside = np.zeros(count, np.uint8)
     for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         outside |= np.bincount(border, minlength=count) > ALONG * border.size
     outside[0] = 0
     if not outside.any() or not (mask & ~outside[labels]).any():
         return contrast
-    blank = cv2.dilate(outside[labels], np.ones((5, 5), np.uint8))
+    blank = cv2.dilate(outside[labels], np.ones((reach + 5, reach + 5), np.uint8))
     return np.asarray(np.where(blank > 0, 0, contrast), np.uint8)
