@@ -139,7 +139,8 @@ def _sharpened(small: Picture, paper: Picture) -> Picture:
         marks = difference[np.abs(difference) > LEAST_CONTRAST]
         lighter = marks.size and marks.mean() > 0
         operation = cv2.MORPH_OPEN if lighter else cv2.MORPH_CLOSE
-        channels.append(cv2.medianBlur(cv2.morphologyEx(seen, operation, square), 5))
+        calm = cv2.medianBlur(seen, 5)
+        channels.append(cv2.medianBlur(cv2.morphologyEx(calm, operation, square), 5))
     return cv2.merge(channels)
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference import image, ink, segment
+from cnn_mnist.inference import image, ink, segment, touching
 from cnn_mnist.inference.classifier import Classifier
 from cnn_mnist.inference.normalize import SIDE, even_stroke, ready_frame, to_mnist
 
-WIDE = 0.75  # width over height from which a sign may be two digits that touch
+# A sign may be digits that touch if its width over height is larger and its certainty lower.
+DOUBTS = ((1.0, 1.1), (0.75, 0.999), (0.4, 0.95))
 NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
 
@@ -87,21 +88,19 @@ class Reader:
         return [self.read(source, single) for source in sources]
 
     def _separate(self, glyphs: list[segment.Glyph]) -> list[segment.Glyph]:
-        """Cut signs that the network takes for several digits better than for one."""
+        """Cut signs that the network takes for several digits rather than for one."""
+        usual = float(np.median([glyph.box[3] for glyph in glyphs])) if glyphs else 0.0
         separated: list[segment.Glyph] = []
-        for glyph in glyphs:
-            narrow = glyph.box[2] < WIDE * glyph.box[3]
-            separated += [glyph] if narrow else self._best_cut(glyph)
+        for glyph, certainty in zip(glyphs, self._certainty(glyphs), strict=True):
+            height = max(glyph.box[3], round(usual))
+            share = glyph.box[2] / height
+            doubtful = any(share > wide and certainty < sure for wide, sure in DOUBTS)
+            separated += touching.separate(glyph, height, self._certainty) if doubtful else [glyph]
         return separated
 
-    def _best_cut(self, glyph: segment.Glyph) -> list[segment.Glyph]:
-        options = [[glyph], *segment.cuts(glyph)]
-        return options[int(np.argmax([self._plausibility(option) for option in options]))]
-
-    def _plausibility(self, glyphs: list[segment.Glyph]) -> float:
-        """The least certain digit's confidence, a little less for each cut."""
-        probs = self.classifier.probs(_stack([normalized(glyph) for glyph in glyphs]))
-        return float(probs.max(axis=1).min()) * 0.9 ** len(glyphs)
+    def _certainty(self, glyphs: list[segment.Glyph]) -> NDArray[np.float32]:
+        frames = _stack([normalized(glyph) for glyph in glyphs])
+        return np.asarray(self.classifier.probs(frames).max(axis=1, initial=0), np.float32)
 
     def _reading(
         self, boxes: list[segment.Box], frames: NDArray[np.uint8], page: image.Page
