@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference import ruling, sheet
+from cnn_mnist.inference.components import components
 
 Ink = NDArray[np.float32]
 Contrast = NDArray[Any]  # uint8
@@ -210,7 +211,7 @@ def _otsu(contrast: Contrast, faint: int) -> int:
 def _hysteresis(contrast: Contrast, weak: int, strong: float) -> Mask:
     """What is above `weak` and hangs together with something above `strong` (Canny 1986);
     grains of noise are dropped."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((contrast >= weak).astype(np.uint8))
+    labels, stats = components((contrast >= weak).astype(np.uint8))
     keep = np.zeros(len(stats), np.uint8)
     keep[labels[contrast >= strong]] = 1
     if min(contrast.shape) >= SMALL_PICTURE:
@@ -233,7 +234,7 @@ def _without_specks(mask: Mask) -> Mask:
     """Drop groups of marks much smaller than the largest; a broken stroke is one group."""
     reach = max(1, round(max(mask.shape) / 100))
     near = cv2.dilate(mask, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(near)
+    labels, stats = components(near)
     sides = _sides(stats) - 2 * reach
     sides[0] = 0
     keep = (sides >= max(SPECK, 0.12 * sides.max())).astype(np.uint8)

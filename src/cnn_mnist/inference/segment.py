@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.components import components
+
 Ink = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 
@@ -59,9 +61,9 @@ def split(ink: Ink) -> list[Glyph]:
 def _parts(ink: Ink) -> list[Glyph]:
     """Connected components, each with the soft ink of its rim."""
     mask = (ink > INK).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
+    labels, stats = components(mask)
     found = []
-    for index in range(1, count):
+    for index in range(1, len(stats)):
         x, y, width, height, _ = (int(v) for v in stats[index])
         left, top = max(0, x - 1), max(0, y - 1)
         region = np.s_[top : y + height + 1, left : x + width + 1]

@@ -17,7 +17,7 @@ from cnn_mnist.inference.segment import INK, Glyph, Ink
 
 Certainty = Callable[[list[Glyph]], NDArray[np.float32]]
 
-HEIGHT = 40  # px; paths are searched on a copy of this height
+HEIGHT = 56  # px; a large sign is cut on a copy of this height
 STEP, REACH = 0.1, 0.13  # of the height: from candidate to candidate, and how far a path may bend
 MOST_CANDIDATES = 14
 NARROWEST, WIDEST = 0.12, 1.3  # of the height; a digit's width
@@ -41,32 +41,46 @@ def separate(glyph: Glyph, height: int, certainty: Certainty) -> list[Glyph]:
         height: px, of a digit.
         certainty: the network's highest probability for each of some glyphs.
     """
-    rows, width = glyph.ink.shape
+    scale = min(1.0, HEIGHT / height)
+    small, height = _reduced(glyph, scale), max(1, round(height * scale))
+    rows, width = small.ink.shape
     ends = [Path(np.zeros(rows, np.int64), 0), Path(np.full(rows, width), 0)]
-    cuts = [ends[0], *paths(glyph.ink, height), ends[1]]
+    cuts = [ends[0], *paths(small.ink, height), ends[1]]
     pieces = {
         (i, j): piece
         for j in range(1, len(cuts))
         for i in range(j)
-        if (piece := _between(glyph, cuts[i], cuts[j])) and _may_be_digit(piece, height)
+        if (piece := _between(small, cuts[i], cuts[j])) and _may_be_digit(piece, height)
     }
-    pieces[0, len(cuts) - 1] = glyph
+    whole = 0, len(cuts) - 1
+    pieces[whole] = small
     likes = dict(zip(pieces, certainty(list(pieces.values())), strict=True))
-    best = [0.0] + [-math.inf] * (len(cuts) - 1)
+    best = [0.0] + [-math.inf] * whole[1]
     came_from = [0] * len(cuts)
     for i, j in sorted(pieces, key=lambda pair: pair[1]):
         score = best[i] + math.log(max(float(likes[i, j]), 1e-6)) - _too_wide(pieces[i, j], height)
-        if j < len(cuts) - 1:
+        if j < whole[1]:
             score -= CUT + CROSSED * cuts[j].crossed
         if score > best[j]:
             best[j], came_from[j] = score, i
-    return _chain(pieces, came_from)
+    chain = _chain(came_from)
+    if chain == [whole]:
+        return [glyph]
+    full = [Path(_enlarged(cut.columns, glyph.ink.shape, scale), cut.crossed) for cut in cuts]
+    found = [_between(glyph, full[i], full[j]) for i, j in chain]
+    return [piece for piece in found if piece]
 
 
-def _chain(pieces: dict[tuple[int, int], Glyph], came_from: list[int]) -> list[Glyph]:
+def _reduced(glyph: Glyph, scale: float) -> Glyph:
+    size = tuple(max(1, round(side * scale)) for side in glyph.ink.shape[::-1])
+    ink = np.asarray(cv2.resize(glyph.ink, size, interpolation=cv2.INTER_AREA), np.float32)
+    return Glyph(ink, (0, 0, *size))
+
+
+def _chain(came_from: list[int]) -> list[tuple[int, int]]:
     found, j = [], len(came_from) - 1
     while j > 0:
-        found.append(pieces[came_from[j], j])
+        found.append((came_from[j], j))
         j = came_from[j]
     return found[::-1]
 
@@ -82,24 +96,19 @@ def _too_wide(piece: Glyph, height: int) -> float:
 
 def paths(ink: Ink, height: int) -> list[Path]:
     """Candidate cuts from the left, at most MOST_CANDIDATES of them, the cheapest."""
-    scale = min(1.0, HEIGHT / height)
-    size = max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale))
-    small = np.asarray(cv2.resize(ink, size, interpolation=cv2.INTER_AREA), np.float32)
-    height = max(1, round(height * scale))
     edge = NARROWEST * height
-    middles = np.arange(edge, small.shape[1] - edge, STEP * height)
+    middles = np.arange(edge, ink.shape[1] - edge, STEP * height)
     if middles.size == 0:
         return []
-    columns = _seams(small, middles, REACH * height)
-    rows = np.arange(small.shape[0])
-    stroke = max(1.0, float(small.sum()) / max(1, _length(small)))
-    found = [Path(path, float(small[rows, path].sum()) / stroke) for path in columns]
+    columns = _seams(ink, middles, REACH * height)
+    rows = np.arange(ink.shape[0])
+    stroke = max(1.0, float(ink.sum()) / max(1, _length(ink)))
+    found = [Path(path, float(ink[rows, path].sum()) / stroke) for path in columns]
     distinct: list[Path] = []
     for path in sorted(found, key=lambda p: p.crossed):
         if all(np.abs(path.columns - p.columns).mean() > 0.05 * height for p in distinct):
             distinct.append(path)
-    distinct = sorted(distinct[:MOST_CANDIDATES], key=lambda p: p.columns.mean())
-    return [Path(_enlarged(p.columns, ink.shape, scale), p.crossed) for p in distinct]
+    return sorted(distinct[:MOST_CANDIDATES], key=lambda p: p.columns.mean())
 
 
 def _length(ink: Ink) -> float:
