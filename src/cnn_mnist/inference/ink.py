@@ -24,6 +24,7 @@ Picture = NDArray[Any]  # uint8 H×W×3
 OPPONENT = np.array(
     [[0.24, 0.66, 0.10, 0], [0.29, -0.47, 0.18, 128], [0.14, 0.34, -0.48, 128]], np.float32
 )
+BAND = 64  # rows; what is worked on stays in the processor's cache
 PAPER_SIDE = 192  # px; paper and its light change slowly, so they are estimated on a small copy
 PAPER_WINDOWS = 1.0, 0.2  # of the picture's short side: wider than two strokes of a marker, a pen
 MAX_LIGHT_GAIN = 6.0  # a shadow may take 5/6 of the light
@@ -83,10 +84,15 @@ def _contrast(pixels: Picture) -> Contrast:
     if light > LIT_PAPER:
         gain *= np.clip(light / np.maximum(luma, 1), 1, MAX_LIGHT_GAIN)
     ground = _resized(cv2.transform(paper, OPPONENT), pixels)
-    difference = cv2.absdiff(cv2.transform(pixels, OPPONENT), ground)
-    squares = cv2.multiply(difference, difference, dtype=cv2.CV_32F)
-    distance = cv2.sqrt(cv2.transform(squares, np.ones((1, 3), np.float32)))
-    return cv2.multiply(distance, _resized(gain, pixels), dtype=cv2.CV_8U)
+    gain = _resized(gain, pixels)
+    contrast = np.empty(pixels.shape[:2], np.uint8)
+    for top in range(0, len(pixels), BAND):
+        rows = np.s_[top : top + BAND]
+        difference = cv2.absdiff(cv2.transform(pixels[rows], OPPONENT), ground[rows])
+        squares = cv2.multiply(difference, difference, dtype=cv2.CV_32F)
+        distance = cv2.sqrt(cv2.transform(squares, np.ones((1, 3), np.float32)))
+        contrast[rows] = cv2.multiply(distance, gain[rows], dtype=cv2.CV_8U)
+    return contrast
 
 
 def _extended(pixels: Picture, inside: Mask) -> Picture:
@@ -222,12 +228,14 @@ def _hysteresis(contrast: Contrast, weak: int, strong: float) -> Mask:
 
 def _without_lines(mask: Mask, contrast: Contrast, strong: int) -> Mask:
     """Take out ruled lines: by their paler ink where that is possible, else by their shape."""
-    ruled = contrast[mask > ruling.without_lines(mask)]
+    rest = ruling.without_lines(mask)
+    ruled = contrast[mask > rest]
     if ruled.size:
         paler = math.ceil(1.3 * float(np.percentile(ruled, 80)))
         if paler < strong:
             return ruling.without_frames(_hysteresis(contrast, paler, strong))
-    return ruling.without_lines(ruling.without_frames(mask))
+    unframed = ruling.without_frames(mask)
+    return rest if np.array_equal(unframed, mask) else ruling.without_lines(unframed)
 
 
 def _without_specks(mask: Mask) -> Mask:
