@@ -126,7 +126,9 @@ def _paper(pixels: Picture) -> Picture:
     scale = min(1.0, PAPER_SIDE / math.sqrt(height * width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    wide, narrow = (_median(small, max(3, int(w * min(size)) | 1)) for w in PAPER_WINDOWS)
+    half = (size[0] // 2, size[1] // 2) if min(size) >= SMALL_PICTURE else size
+    wide = _median(cv2.resize(small, half, interpolation=cv2.INTER_AREA), PAPER_WINDOWS[0])
+    wide, narrow = _resized(wide, small), _median(small, PAPER_WINDOWS[1])
     return _choose_by_region(small, wide, _sharpened(small, narrow))
 
 
@@ -151,9 +153,11 @@ def _sharpened(small: Picture, paper: Picture) -> Picture:
     return cv2.merge(channels)
 
 
-def _median(pixels: Picture, window: int) -> Picture:
-    """Median over a square; the picture is mirrored outside, so that a stroke which ends at
-    the border is not drawn on and on, as OpenCV's own border would."""
+def _median(pixels: Picture, share: float) -> Picture:
+    """Median over a square, as wide as a share of the picture's short side; the picture is
+    mirrored outside, so that a stroke which ends at the border is not drawn on and on, as
+    OpenCV's own border would."""
+    window = max(3, int(share * min(pixels.shape[:2])) | 1)
     margin = window // 2
     mirrored = cv2.copyMakeBorder(pixels, margin, margin, margin, margin, cv2.BORDER_REFLECT)
     return np.asarray(cv2.medianBlur(mirrored, window)[margin:-margin, margin:-margin])

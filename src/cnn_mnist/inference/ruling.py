@@ -80,7 +80,12 @@ def _reduced(mask: Mask) -> Mask:
 
 def _slope(mask: Mask) -> float:
     """The slope under which the mask's rows are most uneven, as ruled paper's are."""
-    scores = [float((_shear(mask, -s).sum(axis=1, dtype=np.float64) ** 2).sum()) for s in SLOPES]
+    y, x = np.nonzero(mask)
+    scores = []
+    for slope in SLOPES:
+        rows = np.rint(y - slope * (x - mask.shape[1] / 2)).astype(np.int64)
+        inside = rows[(rows >= 0) & (rows < mask.shape[0])]
+        scores.append(float((np.bincount(inside).astype(np.float64) ** 2).sum()))
     return float(SLOPES[int(np.argmax(scores))])
 
 
