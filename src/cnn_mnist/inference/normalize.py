@@ -80,7 +80,7 @@ def ready_frames(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[
     light = np.count_nonzero(images > 127, axis=(1, 2)) > SIDE * SIDE // 2
     frames = np.where(light[:, None, None], 255 - images, images)
     inked = np.asarray(frames > 0)
-    rows, columns = inked.any(axis=2), inked.any(axis=1)
+    rows, columns = np.any(inked, axis=2), np.any(inked, axis=1)
     high, wide = (SIDE - s.argmax(axis=1) - s[:, ::-1].argmax(axis=1) for s in (rows, columns))
     plain = (np.count_nonzero(inked, axis=(1, 2)) <= SIDE * SIDE // 2) & rows.any(axis=1)
     masses = [frames.sum(axis=axis, dtype=np.uint32).astype(np.float32) for axis in (1, 2)]

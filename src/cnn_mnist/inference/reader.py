@@ -136,7 +136,7 @@ def _reading(found: Iterable[tuple[Digit, bool]]) -> Reading:
 def _is_stack(sources: object) -> bool:
     if not isinstance(sources, np.ndarray) or sources.ndim != 3:
         return False
-    return sources.dtype == np.uint8 and sources.shape[1:] == (SIDE, SIDE)
+    return bool(sources.dtype == np.uint8 and sources.shape[1:] == (SIDE, SIDE))
 
 
 def normalized(glyph: segment.Glyph) -> NDArray[np.uint8]:
