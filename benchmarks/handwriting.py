@@ -1,21 +1,124 @@
-"""How well the reader reads other people's handwriting: a folder of pictures, scored by source.
+"""How well the reader reads handwriting that is not MNIST.
 
-    python benchmarks/handwriting.py FOLDER [--model model.onnx]
+    python benchmarks/handwriting.py [FOLDER] [--n 200] [--model model.onnx]
 
-The folder holds digits/SOURCE/LABEL_N.png (or an .npz of `images`, uint8 N×28×28, and `labels`),
-numbers/DIGITS_N.png, and nondigits/. A digit counts as read when the answer is right and was not
-rejected. The last line of stdout is one JSON object.
+A folder of pictures is scored by source. It holds digits/SOURCE/LABEL_N.png (or an .npz of
+`images`, uint8 N×28×28, and `labels`), numbers/DIGITS_N.png, and nondigits/. Then n pictures of
+every hard condition in conditions.py are made from MNIST test digits and read. A picture counts as
+read when the whole answer is right and nothing in it was rejected. `ideal` is what the network
+says to the same ink brought into MNIST's frame without any page: what is lost beyond it, the
+reader lost. The last line of stdout is one JSON object.
 """
 
 import argparse
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cnn_mnist import Reader
+from cnn_mnist import Reader, Reading
+from cnn_mnist.inference import preview
+from cnn_mnist.inference.normalize import even_stroke, to_mnist
+from conditions import CONDITIONS, ROWS, Picture, generate, mnist_test
+
+Failed = Callable[[str, Any, Reading], None]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?", help="pictures scored by source")
+    parser.add_argument("--n", type=int, default=200, help="pictures a condition; 0 for none")
+    parser.add_argument("--only", nargs="+", choices=CONDITIONS, help="these conditions alone")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", type=Path, help="exported model, instead of the released one")
+    parser.add_argument("--mnist", type=Path, default=os.environ.get("CNN_MNIST_DATA"))
+    parser.add_argument("--failures", type=Path, help="folder for pictures of what went wrong")
+    args = parser.parse_args()
+
+    reader = Reader(args.model)
+
+    def failed(name: str, source: Any, reading: Reading) -> None:
+        if args.failures:
+            args.failures.mkdir(parents=True, exist_ok=True)
+            preview.write(source, reading, args.failures / f"{name}.png")
+
+    result: dict[str, Any] = {}
+    if args.folder:
+        result["folder"] = score_folder(reader, args.folder, failed)
+    if args.n and args.mnist is None:
+        parser.error("the conditions need MNIST's test files: give --mnist or CNN_MNIST_DATA")
+    if args.n:
+        images, labels = mnist_test(args.mnist)
+        result["conditions"] = {
+            name: score(name, reader, generate(name, images, labels, args.n, args.seed), failed)
+            for name in args.only or CONDITIONS
+        }
+    print(json.dumps(result))
+
+
+def score(name: str, reader: Reader, pictures: Iterable[Picture], failed: Failed) -> dict[str, Any]:
+    """How many pictures of one condition are read, and how many the network could read."""
+    n = right = ideal = 0
+    for picture in pictures:
+        reading = reader.read(picture.source, single=name not in ROWS)
+        ideal += network_alone(reader, picture) == picture.truth
+        if reading.text == picture.truth and not reading.rejected:
+            right += 1
+        else:
+            said = reading.text or "none"
+            failed(f"{name}_{n:04}_{picture.truth}_{said}", picture.source, reading)
+        n += 1
+    print(f"{name:24} {right:5} of {n:5}  {right / n:7.2%}   ideal {ideal / n:7.2%}", flush=True)
+    return {"n": n, "right": right, "ideal": ideal}
+
+
+def network_alone(reader: Reader, picture: Picture) -> str:
+    frames = np.stack([to_mnist(even_stroke(ink)) for ink in picture.ideal])
+    return "".join(str(digit) for digit in reader.classifier.probs(frames).argmax(axis=1))
+
+
+def score_folder(reader: Reader, folder: Path, failed: Failed) -> dict[str, Any]:
+    sources: dict[str, dict[str, int]] = {}
+    confidences, hits = [], []
+    for source in sorted(p for p in (folder / "digits").iterdir() if p.is_dir()):
+        right = rejected = n = 0
+        for label, picture in digits(source):
+            reading = reader.read(picture, single=True)
+            n += 1
+            right += reading.text == label
+            rejected += not reading.ok
+            for digit in (*reading.digits, *reading.rejected):
+                confidences.append(digit.confidence)
+                hits.append(str(digit.digit) == label)
+            if reading.text != label:
+                said = reading.text or "none"
+                failed(f"{source.name}_{n:04}_{label}_{said}", picture, reading)
+        sources[source.name] = {"n": n, "right": right, "rejected": rejected}
+        print(f"{source.name:24} {right:5} of {n:5}  {right / n:7.2%}", flush=True)
+
+    total = {key: sum(s[key] for s in sources.values()) for key in ("n", "right", "rejected")}
+    numbers = sorted((folder / "numbers").glob("*.png"))
+    exact = sum(reader.read(path).text == path.name.split("_")[0] for path in numbers)
+    others = sorted((folder / "nondigits").glob("*.png"))
+    refused = sum(not reader.read(path, single=True).ok for path in others)
+    ece = calibration_error(np.array(confidences), np.array(hits))
+    print(
+        f"all digits {total['right'] / total['n']:.2%}, rejected {total['rejected']}, "
+        f"calibration error {ece:.2%}"
+    )
+    print(f"numbers {exact} of {len(numbers)}, non-digits refused {refused} of {len(others)}")
+    return {
+        "sources": sources,
+        "accuracy": total["right"] / total["n"],
+        "rejected": total["rejected"] / total["n"],
+        "ece": ece,
+        "numbers": [exact, len(numbers)],
+        "nondigits_refused": [refused, len(others)],
+    }
 
 
 def digits(source: Path) -> Iterator[tuple[str, Any]]:
@@ -27,37 +130,13 @@ def digits(source: Path) -> Iterator[tuple[str, Any]]:
         yield path.name.split("_")[0], path
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", type=Path, help="exported model, instead of the released one")
-    args = parser.parse_args()
-
-    reader = Reader(args.model)
-    sources: dict[str, dict[str, float]] = {}
-    for source in sorted(p for p in (args.folder / "digits").iterdir() if p.is_dir()):
-        truths = list(digits(source))
-        texts = [reader.read(picture, single=True).text for _, picture in truths]
-        right = sum(text == label for text, (label, _) in zip(texts, truths, strict=True))
-        rejected = sum(text == "" for text in texts)
-        sources[source.name] = {"n": len(truths), "right": right, "rejected": rejected}
-        print(f"{source.name:24} {right:5} of {len(truths):5}  {right / len(truths):7.2%}")
-
-    total = {key: sum(s[key] for s in sources.values()) for key in ("n", "right", "rejected")}
-    numbers = sorted((args.folder / "numbers").glob("*.png"))
-    exact = sum(reader.read(path).text == path.name.split("_")[0] for path in numbers)
-    others = sorted((args.folder / "nondigits").glob("*.png"))
-    refused = sum(not reader.read(path, single=True).ok for path in others)
-    print(f"all digits {total['right'] / total['n']:.2%}, rejected {total['rejected']}")
-    print(f"numbers {exact} of {len(numbers)}, non-digits refused {refused} of {len(others)}")
-    result = {
-        "sources": sources,
-        "accuracy": total["right"] / total["n"],
-        "rejected": total["rejected"] / total["n"],
-        "numbers": [exact, len(numbers)],
-        "nondigits_refused": [refused, len(others)],
-    }
-    print(json.dumps(result))
+def calibration_error(
+    confidences: NDArray[np.floating], hits: NDArray[np.bool_], bins: int = 15
+) -> float:
+    """The expected calibration error over equal bins of confidence (Guo et al., ICML 2017)."""
+    place = np.minimum((confidences * bins).astype(int), bins - 1)
+    gaps = [abs(float((confidences - hits)[place == b].sum())) for b in range(bins)]
+    return sum(gaps) / len(confidences)
 
 
 if __name__ == "__main__":

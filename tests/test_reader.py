@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,27 @@ def test_many_pictures_and_stacks(reader: Reader) -> None:
     assert [r.text for r in reader.read_many(pages)] == list("123")
     seen = np.stack([r.digits[0].image for r in reader.read_many(pages, single=True)])
     assert [r.text for r in reader.read_many(seen, single=True)] == list("123")
+
+
+def test_a_stack_is_read_as_its_pictures_one_by_one(reader: Reader) -> None:
+    ready = [reader.read(page(text, 60, 6), single=True).digits[0].image for text in "0123456789"]
+    moved = [np.roll(frame, 5, axis=1) for frame in ready]
+    light = [255 - frame for frame in ready]
+    stack = np.stack([*ready, *moved, *light, np.zeros_like(ready[0])])
+    assert reader.read_many(stack) == [reader.read(image) for image in stack]
+    assert reader.read_many(stack[:0]) == []
+
+
+@pytest.mark.slow
+def test_fifty_thousand_ready_images_a_second(reader: Reader) -> None:
+    one = reader.read(page("5", 60, 6), single=True).digits[0].image
+    stack = np.tile(one, (20_000, 1, 1))
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        assert len(reader.read_many(stack)) == len(stack)
+        seconds.append(time.perf_counter() - start)
+    assert len(stack) / min(seconds) >= 50_000
 
 
 def test_no_picture_is_an_error(reader: Reader) -> None:

@@ -81,21 +81,6 @@ def test_single_takes_the_digit_and_leaves_a_cut_neighbour() -> None:
     assert glyph.box[1] + glyph.box[3] < 380
 
 
-def test_touching_digits_can_be_cut_where_they_touch() -> None:
-    ink = sheet(("00", 100, 50, 50))
-    bar(ink, 145, 100, 8, 100)  # a stroke that joins them
-    (glyph,) = segment.split(ink)
-    pair = segment.cuts(glyph)[0]
-    assert len(pair) == 2
-    assert abs(pair[0].box[2] - pair[1].box[2]) <= 12
-    assert sum(float(g.ink.sum()) for g in pair) == pytest.approx(float(glyph.ink.sum()), rel=0.02)
-
-
-def test_narrow_signs_are_not_cut() -> None:
-    (glyph,) = segment.split(sheet(("1", 100, 50, 50)))
-    assert segment.cuts(glyph) == []
-
-
 def test_a_glyph_holds_no_ink_of_its_neighbour() -> None:
     ink = sheet(("7", 100, 50, 50))
     bar(ink, 120, 112, 60, 6)  # under the 7's bar
@@ -114,5 +99,3 @@ def test_boxes_lie_inside_the_map_and_fit_their_ink(ink: Ink) -> None:
         assert y + height <= ink.shape[0]
         assert glyph.ink.max() > segment.INK
         assert (glyph.ink <= ink[y : y + height, x : x + width]).all()
-        for pieces in segment.cuts(glyph):
-            assert all(piece.ink.shape == (piece.box[3], piece.box[2]) for piece in pieces)

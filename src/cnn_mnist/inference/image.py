@@ -105,6 +105,8 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError("the file is empty")
     if len(data) > MAX_BYTES:
         raise ImageError(f"the file is larger than {MAX_BYTES >> 20} MiB; save it smaller")
+    if data[4:8] == b"ftyp":
+        raise ImageError("HEIC and AVIF pictures are not read; save it as JPEG or PNG")
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:

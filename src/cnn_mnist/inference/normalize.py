@@ -59,23 +59,36 @@ def _offset(digit: NDArray[np.float32], axis: int) -> int:
 def ready_frame(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """The picture itself, light on black, if it already is an MNIST image; else None.
 
-    Such a picture is grey, 28×28, has a plain black or white ground, a box of 20 px and its
-    centre of mass in the middle. To normalise it again would blur it.
+    Args:
+        pixels: uint8 H×W×3.
     """
     if pixels.shape != (SIDE, SIDE, 3) or (pixels != pixels[..., :1]).any():
         return None
-    frame = pixels[..., 0]
-    if np.median(frame) > 127:
-        frame = 255 - frame
-    if np.median(frame) > 0 or not frame.any():
-        return None
-    rows, cols = np.flatnonzero(frame.any(axis=1)), np.flatnonzero(frame.any(axis=0))
-    box = max(rows[-1] - rows[0], cols[-1] - cols[0]) + 1
-    mass = frame.astype(np.float64)
-    indices = np.arange(SIDE)
-    centres = (mass.sum(axis=0) @ indices / mass.sum(), mass.sum(axis=1) @ indices / mass.sum())
-    framed = abs(box - BOX) <= 1 and all(abs(c - CENTRE) < 1 for c in centres)
-    return frame if framed else None
+    frames, ready = ready_frames(pixels[None, ..., 0])
+    return frames[0] if ready[0] else None
+
+
+def ready_frames(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Grey images, light on black, and which of them are MNIST images already.
+
+    Such an image has a plain black or white ground, a box of 20 px and its centre of mass in the
+    middle. To normalise it again would blur it.
+
+    Args:
+        images: uint8 N×28×28, also dark on white.
+    """
+    light = np.count_nonzero(images > 127, axis=(1, 2)) > SIDE * SIDE // 2
+    frames = np.where(light[:, None, None], 255 - images, images)
+    inked = np.asarray(frames > 0)
+    rows, columns = np.any(inked, axis=2), np.any(inked, axis=1)
+    high, wide = (SIDE - s.argmax(axis=1) - s[:, ::-1].argmax(axis=1) for s in (rows, columns))
+    plain = (np.count_nonzero(inked, axis=(1, 2)) <= SIDE * SIDE // 2) & rows.any(axis=1)
+    masses = [frames.sum(axis=axis, dtype=np.uint32).astype(np.float32) for axis in (1, 2)]
+    totals = np.maximum(masses[0].sum(axis=1), 1)
+    indices = np.arange(SIDE, dtype=np.float32)
+    centred = [np.abs(mass @ indices / totals - CENTRE) < 1 for mass in masses]
+    boxed = np.abs(np.maximum(high, wide) - BOX) <= 1
+    return frames, plain & boxed & centred[0] & centred[1]
 
 
 def even_stroke(ink: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -1,18 +1,20 @@
 """Reader: the one place where page, ink, digits, normalisation and network are joined."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference import image, ink, segment
+from cnn_mnist.inference import image, ink, segment, touching
 from cnn_mnist.inference.classifier import Classifier
-from cnn_mnist.inference.normalize import SIDE, even_stroke, ready_frame, to_mnist
+from cnn_mnist.inference.normalize import SIDE, even_stroke, ready_frame, ready_frames, to_mnist
 
-WIDE = 0.75  # width over height from which a sign may be two digits that touch
+# A sign may be digits that touch if its width over height is larger and its certainty lower.
+DOUBTS = ((1.0, 1.1), (0.75, 0.999), (0.4, 0.95))
+WHOLE = 0, 0, SIDE, SIDE
 NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
 
@@ -75,49 +77,66 @@ class Reader:
         page = image.load(source)
         frame = ready_frame(page.pixels)
         if frame is not None:
-            whole = (0, 0, SIDE, SIDE)
-            return self._reading([whole], np.stack([frame]), page)
+            return _reading(self._digits([WHOLE], frame[None]))
         marks = ink.find(page.pixels)
         glyphs = segment.single(marks) if single else self._separate(segment.split(marks))
-        frames = [normalized(glyph) for glyph in glyphs]
-        return self._reading([g.box for g in glyphs], _stack(frames), page)
+        boxes = [page.original_box(glyph.box) for glyph in glyphs]
+        return _reading(self._digits(boxes, _stack([normalized(glyph) for glyph in glyphs])))
 
     def read_many(self, sources: Iterable[image.Source], single: bool = False) -> list[Reading]:
-        """Read pictures in order; a stack Nx28x28 of uint8 is read as N pictures."""
-        return [self.read(source, single) for source in sources]
+        """Read pictures in order; a stack Nx28x28 of uint8 is read as N pictures, in one call of
+        the network where they are MNIST's images already."""
+        if not _is_stack(sources):
+            return [self.read(source, single) for source in sources]
+        images = np.asarray(sources, np.uint8)
+        frames, ready = ready_frames(images)
+        whole = self._digits([WHOLE] * int(ready.sum()), frames[ready])
+        return [
+            _reading([next(whole)]) if is_ready else self.read(source, single)
+            for source, is_ready in zip(images, ready.tolist(), strict=True)
+        ]
+
+    def _digits(
+        self, boxes: list[segment.Box], frames: NDArray[np.uint8]
+    ) -> Iterator[tuple[Digit, bool]]:
+        """What the network says to each frame, and whether it takes it for a digit."""
+        probs = self.classifier.probs(frames)
+        answers, confidences = probs.argmax(axis=1).tolist(), probs.max(axis=1).tolist()
+        accepted = self.classifier.is_digit(probs).tolist()
+        found = map(Digit, answers, confidences, boxes, frames, probs)
+        return zip(found, accepted, strict=True)
 
     def _separate(self, glyphs: list[segment.Glyph]) -> list[segment.Glyph]:
-        """Cut signs that the network takes for several digits better than for one."""
+        """Cut signs that the network takes for several digits rather than for one."""
+        usual = float(np.median([glyph.box[3] for glyph in glyphs])) if glyphs else 0.0
         separated: list[segment.Glyph] = []
-        for glyph in glyphs:
-            narrow = glyph.box[2] < WIDE * glyph.box[3]
-            separated += [glyph] if narrow else self._best_cut(glyph)
+        for glyph, certainty in zip(glyphs, self._certainty(glyphs), strict=True):
+            height = max(glyph.box[3], round(usual))
+            share = glyph.box[2] / height
+            doubtful = any(share > wide and certainty < sure for wide, sure in DOUBTS)
+            separated += touching.separate(glyph, height, self._certainty) if doubtful else [glyph]
         return separated
 
-    def _best_cut(self, glyph: segment.Glyph) -> list[segment.Glyph]:
-        options = [[glyph], *segment.cuts(glyph)]
-        return options[int(np.argmax([self._plausibility(option) for option in options]))]
+    def _certainty(self, glyphs: list[segment.Glyph]) -> NDArray[np.float32]:
+        frames = _stack([normalized(glyph) for glyph in glyphs])
+        return np.asarray(self.classifier.probs(frames).max(axis=1, initial=0), np.float32)
 
-    def _plausibility(self, glyphs: list[segment.Glyph]) -> float:
-        """The least certain digit's confidence, a little less for each cut."""
-        probs = self.classifier.probs(_stack([normalized(glyph) for glyph in glyphs]))
-        return float(probs.max(axis=1).min()) * 0.9 ** len(glyphs)
 
-    def _reading(
-        self, boxes: list[segment.Box], frames: NDArray[np.uint8], page: image.Page
-    ) -> Reading:
-        if not boxes:
-            return Reading("", (), ok=False, reason=NO_INK)
-        probs = self.classifier.probs(frames)
-        found = [
-            Digit(int(p.argmax()), float(p.max()), page.original_box(box), frame, p)
-            for box, frame, p in zip(boxes, frames, probs, strict=True)
-        ]
-        accepted = self.classifier.is_digit(probs)
-        digits = tuple(d for d, ok in zip(found, accepted, strict=True) if ok)
-        rejected = tuple(d for d, ok in zip(found, accepted, strict=True) if not ok)
-        text = "".join(str(d.digit) for d in digits)
-        return Reading(text, digits, bool(digits), None if digits else NO_DIGIT, rejected)
+def _reading(found: Iterable[tuple[Digit, bool]]) -> Reading:
+    digits: list[Digit] = []
+    rejected: list[Digit] = []
+    for digit, accepted in found:
+        (digits if accepted else rejected).append(digit)
+    if digits:
+        text = "".join([str(digit.digit) for digit in digits])
+        return Reading(text, tuple(digits), ok=True, rejected=tuple(rejected))
+    return Reading("", (), False, NO_DIGIT if rejected else NO_INK, tuple(rejected))
+
+
+def _is_stack(sources: object) -> bool:
+    if not isinstance(sources, np.ndarray) or sources.ndim != 3:
+        return False
+    return bool(sources.dtype == np.uint8 and sources.shape[1:] == (SIDE, SIDE))
 
 
 def normalized(glyph: segment.Glyph) -> NDArray[np.uint8]:

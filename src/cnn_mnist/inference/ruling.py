@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.components import components
+
 Mask = NDArray[Any]  # uint8, 0 or 1
 
 SEARCH_SIDE = 400  # px; the slope is searched on a small copy
@@ -31,7 +33,7 @@ def without_lines(mask: Mask) -> Mask:
 
 def without_frames(mask: Mask) -> Mask:
     """The mask without the boxes and tables of a form, unless there is nothing else."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
+    labels, stats = components(mask)
     keep = np.ones(len(stats), np.uint8)
     for index, (x, y, width, height, area) in enumerate(stats[1:], start=1):
         if min(width, height) >= FRAME_SIDE and area < 0.3 * width * height:
@@ -78,7 +80,12 @@ def _reduced(mask: Mask) -> Mask:
 
 def _slope(mask: Mask) -> float:
     """The slope under which the mask's rows are most uneven, as ruled paper's are."""
-    scores = [float((_shear(mask, -s).sum(axis=1, dtype=np.float64) ** 2).sum()) for s in SLOPES]
+    y, x = np.nonzero(mask)
+    scores = []
+    for slope in SLOPES:
+        rows = np.rint(y - slope * (x - mask.shape[1] / 2)).astype(np.int64)
+        inside = rows[(rows >= 0) & (rows < mask.shape[0])]
+        scores.append(float((np.bincount(inside).astype(np.float64) ** 2).sum()))
     return float(SLOPES[int(np.argmax(scores))])
 
 

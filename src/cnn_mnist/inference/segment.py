@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.components import components
+
 Ink = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 
@@ -56,19 +58,12 @@ def split(ink: Ink) -> list[Glyph]:
     return _reading_order(_attach(joined, loose, height))
 
 
-def cuts(glyph: Glyph) -> list[list[Glyph]]:
-    """Ways to cut a wide sign into 2, 3, … touching digits; empty when it is too narrow."""
-    width, height = glyph.box[2:]
-    most = min(6, round(width / (0.45 * height)))
-    return [_cut(glyph, pieces) for pieces in range(2, most + 1)]
-
-
 def _parts(ink: Ink) -> list[Glyph]:
     """Connected components, each with the soft ink of its rim."""
     mask = (ink > INK).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
+    labels, stats = components(mask)
     found = []
-    for index in range(1, count):
+    for index in range(1, len(stats)):
         x, y, width, height, _ = (int(v) for v in stats[index])
         left, top = max(0, x - 1), max(0, y - 1)
         region = np.s_[top : y + height + 1, left : x + width + 1]
@@ -181,40 +176,3 @@ def _reading_order(glyphs: list[Glyph]) -> list[Glyph]:
 def _same_line(a: Box, b: Box) -> bool:
     overlap = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     return overlap > 0.4 * min(a[3], b[3])
-
-
-def _cut(glyph: Glyph, pieces: int) -> list[Glyph]:
-    """Cut along the paths of least ink nearest to equal widths."""
-    height, width = glyph.ink.shape
-    owner = np.zeros((height, width), np.int64)
-    for k in range(1, pieces):
-        path = _seam(glyph.ink, k * width / pieces, 0.3 * width / pieces)
-        owner += np.arange(width) >= path[:, None]
-    found = []
-    for k in range(pieces):
-        ink = np.where(owner == k, glyph.ink, 0).astype(np.float32)
-        columns = np.flatnonzero((ink > INK).any(axis=0))
-        rows = np.flatnonzero((ink > INK).any(axis=1))
-        if columns.size:
-            left, right, top, bottom = columns[0], columns[-1] + 1, rows[0], rows[-1] + 1
-            box = (glyph.box[0] + int(left), glyph.box[1] + int(top))
-            piece = ink[top:bottom, left:right]
-            found.append(Glyph(piece, (*box, piece.shape[1], piece.shape[0])))
-    return found
-
-
-def _seam(ink: Ink, middle: float, reach: float) -> NDArray[np.int64]:
-    """The column, row by row, of the top-to-bottom path that crosses least ink (Avidan 2007)."""
-    height, width = ink.shape
-    away = np.abs(np.arange(width) - middle)
-    cost = ink + np.where(away <= reach, 0.02 * away / max(reach, 1), 1e3)
-    total = cost.copy()
-    for row in range(1, height):
-        above = np.pad(total[row - 1], 1, constant_values=np.inf)
-        total[row] += np.minimum(np.minimum(above[:-2], above[2:]) + 0.05, above[1:-1])
-    path = np.zeros(height, np.int64)
-    path[-1] = int(np.argmin(total[-1]))
-    for row in range(height - 2, -1, -1):
-        left = max(0, path[row + 1] - 1)
-        path[row] = left + int(np.argmin(total[row, left : path[row + 1] + 2]))
-    return path

@@ -1,0 +1,396 @@
+"""Hard conditions for a reader of handwriting, made from MNIST test digits.
+
+Each condition is a function (strokes of the digits, rng) → Picture: what a camera, a scanner or a
+drawing program would hand over. The same seed gives the same pictures.
+"""
+
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import pen as pens
+from pen import Coverage, Stroke
+
+Rng = np.random.Generator
+Colour = tuple[int, int, int]
+Paper = NDArray[np.float32]  # H×W×3, 0..255
+Digits = list[list[Stroke]]
+
+# The test images whose label is wrong by human review (Northcutt et al., NeurIPS 2021).
+MISLABELLED = {
+    947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729,
+}  # fmt: skip
+LIKENESS = 0.92
+WHITE: Colour = (255, 255, 255)
+PAPERS: list[Colour] = [
+    WHITE, (250, 248, 240), (235, 225, 200), (215, 205, 180), (200, 200, 200), (180, 180, 185),
+    (245, 235, 150), (200, 225, 245), (245, 205, 210), (205, 235, 205),
+]  # fmt: skip
+PLAIN_PAPERS = PAPERS[:6]
+INKS: list[Colour] = [
+    (20, 20, 25), (30, 40, 120), (50, 60, 150), (60, 60, 60), (160, 30, 40), (20, 90, 50),
+    (110, 40, 120),
+]  # fmt: skip
+SCREENS: list[tuple[Colour, Colour]] = [  # ground, pen
+    (WHITE, (0, 0, 0)), (WHITE, (0, 0, 0)), (WHITE, (220, 40, 40)), (WHITE, (40, 90, 220)),
+    ((0, 0, 0), WHITE), ((30, 30, 30), (235, 235, 235)), ((20, 40, 140), (240, 220, 40)),
+    ((10, 60, 30), (230, 240, 225)),
+]  # fmt: skip
+RULINGS: list[Colour] = [(150, 170, 210), (170, 170, 175), (120, 140, 190), (210, 150, 150)]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is read, and what is written on it. `ideal` holds each digit's own ink."""
+
+    source: bytes | NDArray[np.uint8]
+    truth: str
+    ideal: list[Coverage]
+
+
+def mnist_test(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The images 10,000×28×28 and labels of the files `t10k-*-ubyte.gz`."""
+    images = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())
+    labels = gzip.decompress((folder / "t10k-labels-idx1-ubyte.gz").read_bytes())
+    return (
+        np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28),
+        np.frombuffer(labels, np.uint8, offset=8),
+    )
+
+
+def generate(
+    name: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], n: int, seed: int = 0
+) -> Iterator[Picture]:
+    """n pictures of one condition, of random digits.
+
+    Passed over are those whose label is wrong, and those whose strokes drawn again are not like
+    them (one in twelve; mostly loops that a broad pen has filled).
+    """
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    traced = _traced(images, rng)
+    for _ in range(n):
+        length = int(rng.integers(2, 13)) if name in ROWS else 1
+        chosen = [next(traced) for _ in range(length)]
+        source, ideal = CONDITIONS[name]([strokes for _, strokes in chosen], rng)
+        yield Picture(source, "".join(str(labels[index]) for index, _ in chosen), ideal)
+
+
+def _traced(images: NDArray[np.uint8], rng: Rng) -> Iterator[tuple[int, list[Stroke]]]:
+    while True:
+        index = int(rng.integers(len(images)))
+        strokes = pens.trace(images[index])
+        if index not in MISLABELLED and pens.likeness(images[index], strokes) >= LIKENESS:
+            yield index, strokes
+
+
+# --- What a digit is written with -----------------------------------------------------------
+
+
+def written(digits: Digits, rng: Rng, height: float, pen: float, angle: float = 15) -> Coverage:
+    return pens.draw(digits[0], height, max(pen, 1), rng.uniform(-angle, angle))
+
+
+def paper(height: float, width: float, colour: Colour) -> Paper:
+    return np.full((int(height), int(width), 3), colour, np.float32)
+
+
+def stamp(page: Paper, ink: Coverage, corner: tuple[int, int], colour: Any) -> None:
+    """Lay ink on the page with its upper left corner (x, y); what lies outside is cut off."""
+    x, y = corner
+    inside = ink[max(0, -y) : page.shape[0] - y, max(0, -x) : page.shape[1] - x, None]
+    x, y = max(0, x), max(0, y)
+    region = page[y : y + inside.shape[0], x : x + inside.shape[1]]
+    region += inside * (np.array(colour, np.float32) - region)
+
+
+def somewhere(page: Paper, ink: Coverage, rng: Rng, margin: float = 3) -> tuple[int, int]:
+    free = [page.shape[1] - ink.shape[1] - margin, page.shape[0] - ink.shape[0] - margin]
+    return tuple(int(rng.uniform(margin, max(margin + 1, side))) for side in free)  # type: ignore
+
+
+def pick(rng: Rng, options: list[Any]) -> Any:
+    return options[int(rng.integers(len(options)))]
+
+
+# --- What happens to a page -----------------------------------------------------------------
+
+
+def shadowed(page: Paper, rng: Rng, depth: float) -> Paper:
+    """A ramp, the edge of a hand's shadow, or a blot that takes `depth` of the light."""
+    height, width = page.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    angle = rng.uniform(0, 2 * np.pi)
+    along = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle)
+    kind = rng.integers(3)
+    if kind == 0:
+        light = np.clip(along + 0.5, 0, 1)
+    elif kind == 1:
+        light = 1 / (1 + np.exp(-(along - rng.uniform(-0.2, 0.2)) * rng.uniform(10, 40)))
+    else:
+        across, down = x / width - rng.uniform(0, 1), y / height - rng.uniform(0, 1)
+        light = 1 - np.exp(-(across**2 + down**2) / 0.08)
+    return page * (1 - depth * (1 - light))[..., None].astype(np.float32)
+
+
+def photographed(
+    page: Paper, rng: Rng, blur: float = 1.2, noise: float = 5, quality: tuple[int, int] = (50, 92)
+) -> bytes:
+    """A JPEG file of the page, a little out of focus and with the sensor's noise."""
+    seen = cv2.GaussianBlur(page, (0, 0), rng.uniform(0.3, blur))
+    seen = seen + rng.normal(0, rng.uniform(1, noise), seen.shape)
+    file = io.BytesIO()
+    picture = Image.fromarray(np.clip(seen, 0, 255).astype(np.uint8))
+    picture.save(file, "JPEG", quality=int(rng.integers(*quality)))
+    return file.getvalue()
+
+
+def as_drawn(page: Paper) -> NDArray[np.uint8]:
+    return np.clip(np.rint(page), 0, 255).astype(np.uint8)
+
+
+def ruled(page: Paper, rng: Rng, gap: float, thickness: float, squared: bool) -> Paper:
+    """Printed lines, a few degrees off level."""
+    lines = np.zeros(page.shape[:2], np.uint8)
+    middle = np.array([page.shape[1] / 2, page.shape[0] / 2])
+    reach = int(np.hypot(*page.shape[:2]))
+    tilt = rng.uniform(-6, 6)
+    for angle in np.radians([tilt, tilt + 90] if squared else [tilt]):
+        along, across = (
+            np.array([np.cos(angle), np.sin(angle)]),
+            np.array([-np.sin(angle), np.cos(angle)]),
+        )
+        for place in np.arange(-reach, reach, gap) + rng.uniform(0, gap):
+            ends = [middle + across * place + along * side * reach for side in (-1, 1)]
+            begin, end = (tuple(int(8 * value) for value in point) for point in ends)
+            cv2.line(lines, begin, end, 255, max(1, round(thickness)), cv2.LINE_AA, 3)
+    share = (lines / np.float32(255))[..., None]
+    return page + share * (np.array(pick(rng, RULINGS), np.float32) - page)
+
+
+# --- The conditions -------------------------------------------------------------------------
+
+Made = tuple[bytes | NDArray[np.uint8], list[Coverage]]
+CONDITIONS: dict[str, Callable[[Digits, Rng], Made]] = {}
+
+
+def condition(make: Callable[[Digits, Rng], Made]) -> Callable[[Digits, Rng], Made]:
+    CONDITIONS[make.__name__] = make
+    return make
+
+
+@condition
+def canvas(digits: Digits, rng: Rng) -> Made:
+    """A drawing program: any size and place, pens of 1 to 40 px, also light on dark."""
+    pen = float(np.exp(rng.uniform(0, np.log(40))))
+    height = rng.uniform(max(28, 6 * pen), max(60, min(600, 60 * pen)))
+    ink = written(digits, rng, height, pen)
+    side = max(ink.shape) * rng.uniform(1.05, 2.5) + 12
+    ground, colour = pick(rng, SCREENS)
+    page = paper(side, side, ground)
+    stamp(page, ink, somewhere(page, ink, rng), colour)
+    return as_drawn(page), [ink]
+
+
+def _note(
+    digits: Digits, rng: Rng, papers: list[Colour]
+) -> tuple[Paper, Coverage, tuple[int, int]]:
+    """A digit's ink and a piece of paper for it."""
+    height = rng.uniform(50, 250)
+    ink = written(digits, rng, height, height * rng.uniform(0.03, 0.14))
+    sides = [max(height * rng.uniform(1.4, 4), side + 10) for side in ink.shape]
+    page = paper(*sides, pick(rng, papers))
+    return page, ink, somewhere(page, ink, rng)
+
+
+def _photo(digits: Digits, rng: Rng, shadow: float, papers: list[Colour] = PLAIN_PAPERS) -> Made:
+    page, ink, place = _note(digits, rng, papers)
+    stamp(page, ink, place, pick(rng, INKS))
+    return photographed(shadowed(page, rng, shadow), rng), [ink]
+
+
+@condition
+def photo(digits: Digits, rng: Rng) -> Made:
+    """A phone photo under even light."""
+    return _photo(digits, rng, 0)
+
+
+@condition
+def shadow50(digits: Digits, rng: Rng) -> Made:
+    """A shadow that takes half of the light."""
+    return _photo(digits, rng, 0.5)
+
+
+@condition
+def shadow80(digits: Digits, rng: Rng) -> Made:
+    """A shadow that takes four fifths of the light."""
+    return _photo(digits, rng, 0.8)
+
+
+@condition
+def coloured(digits: Digits, rng: Rng) -> Made:
+    """Coloured paper and coloured ink."""
+    return _photo(digits, rng, rng.uniform(0, 0.4), PAPERS[6:])
+
+
+def _printed(digits: Digits, rng: Rng, squared: bool) -> Made:
+    page, ink, place = _note(digits, rng, PLAIN_PAPERS)
+    height = max(ink.shape)
+    gap = height * (rng.uniform(0.3, 0.9) if squared else rng.uniform(0.5, 1.6))
+    page = ruled(page, rng, max(gap, 8), height * rng.uniform(0.008, 0.025), squared)
+    stamp(page, ink, place, pick(rng, INKS))
+    return photographed(shadowed(page, rng, rng.uniform(0, 0.4)), rng, 0.9, 4), [ink]
+
+
+@condition
+def ruled_paper(digits: Digits, rng: Rng) -> Made:
+    """Paper with level lines."""
+    return _printed(digits, rng, squared=False)
+
+
+@condition
+def squared_paper(digits: Digits, rng: Rng) -> Made:
+    """Paper with squares, down to a third of the digit."""
+    return _printed(digits, rng, squared=True)
+
+
+@condition
+def hairline(digits: Digits, rng: Rng) -> Made:
+    """A pen of 1 to 3 px on a large page, drawn or photographed."""
+    ink = written(digits, rng, rng.uniform(100, 500), rng.uniform(1, 3))
+    side = max(ink.shape) * rng.uniform(1.3, 4)
+    page = paper(side, side * rng.uniform(0.8, 1.3) + 20, pick(rng, PLAIN_PAPERS))
+    stamp(page, ink, somewhere(page, ink, rng), pick(rng, INKS))
+    drawn = rng.random() < 0.5
+    return as_drawn(page) if drawn else photographed(page, rng, 0.6, 4, (70, 95)), [ink]
+
+
+@condition
+def pencil(digits: Digits, rng: Rng) -> Made:
+    """Grainy pencil or pale ink, a quarter to a half darker than its paper."""
+    page, ink, place = _note(digits, rng, PLAIN_PAPERS)
+    grain = cv2.GaussianBlur(rng.normal(0, 1, ink.shape).astype(np.float32), (0, 0), 3)
+    pale = page[0, 0] * (rng.uniform(0.55, 0.75) if rng.random() < 0.6 else [0.71, 0.81, 0.95])
+    stamp(page, ink * np.clip(0.8 + 0.7 * grain, 0.3, 1), place, pale)
+    return photographed(shadowed(page, rng, rng.uniform(0, 0.4)), rng, 1.0, 3.5), [ink]
+
+
+@condition
+def tiny(digits: Digits, rng: Rng) -> Made:
+    """A digit of 22 to 50 px on a page of up to 1,600."""
+    height = rng.uniform(22, 50)
+    ink = written(digits, rng, height, height * rng.uniform(0.05, 0.12))
+    side = rng.uniform(600, 1600)
+    page = paper(side, 0.75 * side, pick(rng, PLAIN_PAPERS))
+    stamp(page, ink, somewhere(page, ink, rng, 40), pick(rng, INKS))
+    drawn = rng.random() < 0.5
+    return as_drawn(page) if drawn else photographed(page, rng, 0.6, 3, (75, 95)), [ink]
+
+
+@condition
+def border(digits: Digits, rng: Rng) -> Made:
+    """A digit that touches the picture's border."""
+    height = rng.uniform(50, 200)
+    ink = written(digits, rng, height, height * rng.uniform(0.04, 0.12))
+    page = paper(1.6 * height + 20, 1.6 * height + 20, pick(rng, PLAIN_PAPERS))
+    x, y = somewhere(page, ink, rng)
+    far = page.shape[1] - ink.shape[1] + 1, page.shape[0] - ink.shape[0] + 1
+    place = pick(rng, [(-1, y), (x, -1), (far[0], y), (x, far[1])])
+    stamp(page, ink, place, pick(rng, INKS))
+    return photographed(page, rng), [ink]
+
+
+@condition
+def desk(digits: Digits, rng: Rng) -> Made:
+    """A page that lies on a dark desk and covers a third of the picture or more."""
+    height = rng.uniform(80, 250)
+    ink = written(digits, rng, height, height * rng.uniform(0.03, 0.1))
+    side = int(3.2 * height)
+    page = paper(side, side, pick(rng, PLAIN_PAPERS))
+    stamp(page, ink, somewhere(page, ink, rng, 0.4 * height), pick(rng, INKS))
+    around = rng.uniform(0.02, 0.35, 4) * side
+    left, top, right, bottom = (int(value) for value in around)
+    page = cv2.copyMakeBorder(page, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(-1,) * 3)
+    turn = cv2.getRotationMatrix2D((left + side / 2, top + side / 2), rng.uniform(-6, 6), 1)
+    size = page.shape[1], page.shape[0]
+    page = cv2.warpAffine(page, turn, size, borderMode=cv2.BORDER_CONSTANT, borderValue=(-1,) * 3)
+    table = pick(rng, [(90, 60, 40), (40, 40, 45), (130, 110, 90)])
+    page = np.where(page < 0, np.array(table, np.float32), page)
+    return photographed(shadowed(page, rng, rng.uniform(0, 0.5)), rng), [ink]
+
+
+@condition
+def glare(digits: Digits, rng: Rng) -> Made:
+    """A lamp's reflection that washes out a part of the page."""
+    page, ink, place = _note(digits, rng, PLAIN_PAPERS[2:])
+    stamp(page, ink, place, pick(rng, INKS))
+    height, width = page.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    across, down = x / width - rng.uniform(0, 1), y / height - rng.uniform(0, 1)
+    wash = rng.uniform(0.3, 0.7) * np.exp(-(across**2 + down**2) / rng.uniform(0.03, 0.15))
+    return photographed(page + wash[..., None] * (255 - page), rng), [ink]
+
+
+@condition
+def crop(digits: Digits, rng: Rng) -> Made:
+    """A close JPEG crop of 14 to 40 px."""
+    height = rng.uniform(14, 40)
+    ink = written(digits, rng, height, height * rng.uniform(0.07, 0.16))
+    page = paper(*(side + rng.uniform(0, 12) for side in ink.shape), pick(rng, PLAIN_PAPERS))
+    stamp(page, ink, somewhere(page, ink, rng, 0), pick(rng, INKS))
+    return photographed(page, rng, 1.0, 3, (70, 95)), [ink]
+
+
+@condition
+def transparent(digits: Digits, rng: Rng) -> Made:
+    """A PNG of nothing but ink."""
+    height = rng.uniform(30, 300)
+    ink = written(digits, rng, height, height * rng.uniform(0.02, 0.15))
+    drawing = np.zeros((*ink.shape, 4), np.uint8)
+    drawing[..., :3] = pick(rng, [(0, 0, 0), WHITE, (200, 200, 40), (30, 60, 200)])
+    drawing[..., 3] = np.rint(255 * ink)
+    file = io.BytesIO()
+    Image.fromarray(np.pad(drawing, ((10, 20), (15, 5), (0, 0)))).save(file, "PNG")
+    return file.getvalue(), [ink]
+
+
+def _row(digits: Digits, rng: Rng, touching: float) -> Made:
+    """Digits of one hand side by side; a share `touching` of the gaps is none."""
+    height = rng.uniform(40, 140)
+    pen = max(1.5, height * rng.uniform(0.04, 0.12))
+    inks = [
+        pens.draw(strokes, height * rng.uniform(0.85, 1.15), pen, rng.uniform(-8, 8))
+        for strokes in digits
+    ]
+    width = sum(ink.shape[1] for ink in inks) + height * (0.4 * len(inks) + 1)
+    page = paper(2.5 * height, width, pick(rng, PLAIN_PAPERS))
+    colour, x = pick(rng, INKS), int(0.4 * height)
+    for ink in inks:
+        y = int((page.shape[0] - ink.shape[0]) / 2 + rng.uniform(-0.08, 0.08) * height)
+        stamp(page, ink, (x, y), colour)
+        touches = rng.random() < touching
+        x += ink.shape[1] + int(height * rng.uniform(*((-0.08, 0) if touches else (0.03, 0.4))))
+    return photographed(shadowed(page, rng, rng.uniform(0, 0.6)), rng, 1.0, 4), inks
+
+
+@condition
+def row(digits: Digits, rng: Rng) -> Made:
+    """2 to 12 digits in a row."""
+    return _row(digits, rng, touching=0)
+
+
+@condition
+def touching_row(digits: Digits, rng: Rng) -> Made:
+    """2 to 12 digits in a row, a fifth of the neighbours touching or nearly so."""
+    return _row(digits, rng, touching=0.2)
+
+
+ROWS = ("row", "touching_row")

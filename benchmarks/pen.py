@@ -1,0 +1,167 @@
+"""MNIST digits written again: their strokes traced, so that any pen can draw them at any size.
+
+A stroke is an array of points Nx2 (x, y), in pixels of MNIST's 28×28 frame.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Stroke = NDArray[np.float64]
+Image = NDArray[np.uint8]
+Coverage = NDArray[np.float32]
+
+SCALE = 6  # the digit is enlarged before it is thinned, so that narrow loops stay open
+HALF_INK = 150
+SPUR = 1.7  # MNIST px; a shorter side branch is the corner of a broad stroke, not writing
+SMOOTHING = 9  # points; the pixel steps of the thinned line are shorter
+FIXED_POINT = 4  # bits of a pixel's fraction in the coordinates OpenCV is given
+
+
+def trace(image: Image) -> list[Stroke]:
+    """The strokes of one digit, as smooth lines along the middle of its ink."""
+    height, width = image.shape
+    large = cv2.resize(image, (SCALE * width, SCALE * height), interpolation=cv2.INTER_CUBIC)
+    soft = cv2.GaussianBlur(large, (0, 0), SCALE / 4)
+    skeleton = thin((soft > HALF_INK).astype(np.uint8))
+    paths = _without_spurs(_paths({(int(y), int(x)) for y, x in np.argwhere(skeleton)}))
+    return [(_smooth(np.array(path, float)[:, ::-1]) + 0.5) / SCALE for path in paths]
+
+
+def likeness(image: Image, strokes: list[Stroke]) -> float:
+    """Cosine of the angle between a digit's image and its strokes drawn with its own pen.
+
+    Where a broad pen has filled a loop, the strokes cannot tell: 6 becomes a hook.
+    """
+    lengths = [np.hypot(*np.diff(stroke, axis=0).T).sum() for stroke in strokes]
+    pen = max(1.0, image.sum() / 255 / max(1.0, sum(lengths)))
+    canvas = np.zeros((SCALE * image.shape[0], SCALE * image.shape[1]), np.uint8)
+    _polylines(canvas, [stroke * SCALE for stroke in strokes], pen * SCALE)
+    redrawn = _averaged(canvas, *image.shape[::-1])
+    return float((redrawn * image).sum() / np.linalg.norm(redrawn) / np.linalg.norm(image))
+
+
+def draw(strokes: list[Stroke], height: float, pen: float, angle: float = 0) -> Coverage:
+    """How much of each pixel the pen covers, 0..1, tight around the digit.
+
+    Args:
+        strokes: of one digit.
+        height: px; a digit that fills MNIST's 20-px box becomes so tall.
+        pen: width in px.
+        angle: degrees, clockwise.
+    """
+    turn = np.radians(angle)
+    matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    placed = [(stroke - 14) @ matrix * (height / 20) for stroke in strokes]
+    points = np.concatenate(placed)
+    margin = pen / 2 + 1
+    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
+    width_px, height_px = (int(side) for side in np.ceil(high - low))
+    fine = 4 if max(height_px, width_px) < 400 else 2
+    canvas = np.zeros((height_px * fine, width_px * fine), np.uint8)
+    _polylines(canvas, [(line - low) * fine for line in placed], pen * fine)
+    return _averaged(canvas, width_px, height_px)
+
+
+def _polylines(canvas: Image, lines: list[Stroke], pen: float) -> None:
+    # OpenCV counts from the centre of the first pixel, not from its corner.
+    fixed = [np.rint((line - 0.5) * 2**FIXED_POINT).astype(np.int32) for line in lines]
+    cv2.polylines(canvas, fixed, False, 255, max(1, round(pen)), cv2.LINE_8, FIXED_POINT)
+
+
+def _averaged(canvas: Image, width: int, height: int) -> Coverage:
+    small = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32) / 255
+
+
+def thin(mask: Image) -> Image:
+    """A mask's middle lines, one pixel wide (Zhang and Suen 1984)."""
+    mask = mask.copy()
+    while True:
+        before = int(mask.sum())
+        for first in (True, False):
+            mask &= ~_removable(mask, first)
+        if int(mask.sum()) == before:
+            return mask
+
+
+def _removable(mask: Image, first: bool) -> Image:
+    p = np.pad(mask, 1)
+    # The eight neighbours, clockwise from above.
+    n, ne, e, se = p[:-2, 1:-1], p[:-2, 2:], p[1:-1, 2:], p[2:, 2:]
+    s, sw, w, nw = p[2:, 1:-1], p[2:, :-2], p[1:-1, :-2], p[:-2, :-2]
+    ring = [n, ne, e, se, s, sw, w, nw]
+    count = sum(part.astype(int) for part in ring)
+    turns = sum((a < b).astype(int) for a, b in zip(ring, [*ring[1:], n], strict=True))
+    if first:
+        open_sides = ((n & e & s) == 0) & ((e & s & w) == 0)
+    else:
+        open_sides = ((n & e & w) == 0) & ((n & s & w) == 0)
+    return (mask & (count >= 2) & (count <= 6) & (turns == 1) & open_sides).astype(np.uint8)
+
+
+Pixel = tuple[int, int]
+
+
+def _neighbours(pixel: Pixel, pixels: set[Pixel]) -> list[Pixel]:
+    """The linked pixels; a diagonal step is none where two straight ones do the same."""
+    y, x = pixel
+    straight = [p for p in ((y - 1, x), (y, x + 1), (y + 1, x), (y, x - 1)) if p in pixels]
+    diagonal = [
+        (y + dy, x + dx)
+        for dy in (-1, 1)
+        for dx in (-1, 1)
+        if (y + dy, x + dx) in pixels and (y + dy, x) not in pixels and (y, x + dx) not in pixels
+    ]
+    return straight + diagonal
+
+
+def _paths(pixels: set[Pixel]) -> list[list[Pixel]]:
+    """Lines from end or junction to end or junction, and closed loops."""
+    links = {pixel: _neighbours(pixel, pixels) for pixel in pixels}
+    nodes = [pixel for pixel, linked in links.items() if len(linked) != 2]
+    walked: set[frozenset[Pixel]] = set()
+    paths = []
+    for start in sorted(nodes) + sorted(pixels):  # what no node leads to is a loop
+        for step in links[start]:
+            if frozenset((start, step)) in walked:
+                continue
+            if len(links[start]) == 2 and any(
+                frozenset((start, p)) in walked for p in links[start]
+            ):
+                continue
+            path = [start, step]
+            walked.add(frozenset((start, step)))
+            while len(links[path[-1]]) == 2 and path[-1] != start:
+                onward = [p for p in links[path[-1]] if p != path[-2]]
+                walked.add(frozenset((path[-1], onward[0])))
+                path.append(onward[0])
+            paths.append(path)
+    return paths or [[pixel] for pixel in sorted(pixels)]
+
+
+def _without_spurs(paths: list[list[Pixel]]) -> list[list[Pixel]]:
+    """Drop short lines with one loose end; what is alone stays."""
+    ends = [end for path in paths for end in (path[0], path[-1])]
+    kept = []
+    for path in paths:
+        loose = [ends.count(path[0]) == 1, ends.count(path[-1]) == 1]
+        if len(path) > SPUR * SCALE or sum(loose) != 1:
+            kept.append(path)
+    return kept or paths
+
+
+def _smooth(points: Stroke) -> Stroke:
+    """Moving average that keeps both ends, or the closed form of a loop."""
+    reach = min(SMOOTHING // 2, (len(points) - 1) // 2)
+    if reach == 0:
+        return points
+    closed = len(points) > 2 * SMOOTHING and np.array_equal(points[0], points[-1])
+    if closed:
+        padded = np.concatenate([points[-1 - reach : -1], points, points[1 : 1 + reach]])
+    else:  # mirrored in its end, a line keeps its end
+        before = 2 * points[0] - points[reach:0:-1]
+        after = 2 * points[-1] - points[-2 : -2 - reach : -1]
+        padded = np.concatenate([before, points, after])
+    window = np.full(2 * reach + 1, 1 / (2 * reach + 1))
+    return np.stack([np.convolve(axis, window, "valid") for axis in padded.T], axis=1)

@@ -1,0 +1,77 @@
+"""The sheet of paper within a picture: a page photographed on a darker desk, or a canvas in a
+drawing program's window. What lies around it is no ink."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[Any]  # uint8, 0 or 1
+Picture = NDArray[Any]  # uint8 H×W×3
+
+SEARCH_SIDE = 200  # px
+LEAST_PICTURE = 64  # px
+LEAST_STEP = 35  # luma between sheet and desk
+LEAST_SHARE, MOST_SHARE = 0.1, 0.95  # of the picture
+RECTANGULAR = 0.88  # of its enclosing rectangle; even a broad 0 fills less
+SLENDER = 0.3  # width over length; a broad 1 is more slender
+SHARP = 0.8  # of the outline; the rim of a shadow is soft
+MOST_STRAY = 0.12  # of the surroundings may be as light as the sheet
+LEAST_INK = 0.0005  # of the sheet; without any ink inside, a light area may be the ink itself
+
+
+def find(pixels: Picture) -> Mask | None:
+    """Where the sheet lies, a little inside its edge; None where the picture is all paper."""
+    if min(pixels.shape[:2]) < LEAST_PICTURE:
+        return None
+    scale = min(1.0, SEARCH_SIDE / max(pixels.shape[:2]))
+    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    luma = cv2.medianBlur(grey, 5)
+    level, light = cv2.threshold(luma, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    filled = _largest_filled(light)
+    middle = cv2.erode(filled, _square(9))
+    if not (LEAST_SHARE < filled.mean() < MOST_SHARE and middle.any()):
+        return None
+    around = luma[filled == 0]
+    step = float(np.median(luma[filled > 0])) - float(np.median(around))
+    stray = float((around > level).mean())
+    ink = float((grey[middle > 0] <= level).mean())
+    if step < LEAST_STEP or stray > MOST_STRAY or ink < LEAST_INK:
+        return None
+    if not (_is_rectangular(filled) and _is_sharp(luma, filled, step)):
+        return None
+    inside = cv2.erode(filled, _square(5), borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    return cv2.resize(inside, pixels.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+
+
+def _square(side: int) -> NDArray[np.uint8]:
+    return np.ones((side, side), np.uint8)
+
+
+def _largest_filled(mask: Mask) -> Mask:
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros_like(mask)
+    if outlines:
+        cv2.drawContours(filled, [max(outlines, key=cv2.contourArea)], -1, 1, cv2.FILLED)
+    return filled
+
+
+def _is_rectangular(filled: Mask) -> bool:
+    """A sheet, also one that runs out of the picture."""
+    points = cv2.findNonZero(filled)
+    width, height = cv2.minAreaRect(points)[1]
+    area = float(filled.sum())
+    solid = area > 0.93 * cv2.contourArea(cv2.convexHull(points))
+    slender = min(width, height) < SLENDER * max(width, height)
+    return bool(solid and not slender and area > RECTANGULAR * width * height)
+
+
+def _is_sharp(luma: Picture, filled: Mask, step: float) -> bool:
+    rim = cv2.morphologyEx(filled, cv2.MORPH_GRADIENT, _square(3))
+    rim[[0, -1]] = 0
+    rim[:, [0, -1]] = 0
+    local = cv2.dilate(luma, _square(7)).astype(int) - cv2.erode(luma, _square(7))
+    return bool(rim.any() and (local[rim > 0] > 0.5 * step).mean() > SHARP)

@@ -1,0 +1,53 @@
+"""The generator of hard conditions is what it says, and the reader stands up to it."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import pen
+from cnn_mnist import Reader
+from conditions import CONDITIONS, ROWS, generate, mnist_test
+from drawn import coverage
+
+Test = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
+@pytest.fixture(scope="module")
+def test_images() -> Test:
+    folder = os.environ.get("CNN_MNIST_DATA")
+    if folder is None:
+        pytest.skip("CNN_MNIST_DATA is not set: no MNIST to write with")
+    return mnist_test(Path(folder))
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_pictures_follow_their_seed_and_show_their_truth(name: str, test_images: Test) -> None:
+    first, again, other = (next(generate(name, *test_images, 1, seed)) for seed in (3, 3, 4))
+    assert np.array_equal(first.source, again.source)
+    assert not np.array_equal(first.source, other.source)
+    assert len(first.truth) == len(first.ideal)
+    assert (2 <= len(first.truth) <= 12) == (name in ROWS)
+
+
+@pytest.mark.parametrize("width", [1, 6, 30])
+def test_a_pen_leaves_strokes_of_its_width(width: int) -> None:
+    line = [np.array([[14.0, 4.0], [14.0, 24.0]])]
+    ink = pen.draw(line, 300, width)
+    assert float(ink[ink.shape[0] // 2].sum()) == pytest.approx(width, abs=1)
+
+
+@pytest.mark.parametrize("text", "0123456789")
+def test_a_traced_digit_is_like_its_image(text: str) -> None:
+    image = np.rint(255 * coverage(text, 14, 2)).astype(np.uint8)
+    assert pen.likeness(image, pen.trace(image)) > 0.8
+
+
+@pytest.mark.parametrize("name", ["canvas", "shadow80", "ruled_paper", "desk"])
+def test_most_are_read(name: str, test_images: Test) -> None:
+    reader = Reader()
+    pictures = list(generate(name, *test_images, 25, seed=1))
+    right = sum(reader.read(p.source, single=True).text == p.truth for p in pictures)
+    assert right >= 23
