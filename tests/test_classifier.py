@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from scipy import ndimage
 
 from cnn_mnist.inference.classifier import Classifier, released_model
 from cnn_mnist.inference.normalize import to_mnist
@@ -48,6 +49,18 @@ def test_probabilities_are_the_softmax_of_tempered_logits(
     temperature = float({p.key: p.value for p in properties}["temperature"])
     scaled = np.exp(classifier.logits(images).astype(np.float64) / temperature)
     assert np.allclose(classifier.probs(images), scaled / scaled.sum(axis=1, keepdims=True))
+
+
+def test_steady_probabilities_are_the_mean_over_moves_by_one_pixel(
+    classifier: Classifier, images: np.ndarray
+) -> None:
+    moved = [images]
+    for axis in (1, 2):
+        for step in (-1, 1):
+            moved.append(ndimage.shift(images, np.eye(3)[axis] * step, order=0))
+    expected = np.mean([classifier.probs(batch) for batch in moved], axis=0)
+    assert np.allclose(classifier.steady_probs(images), expected, atol=1e-6)
+    assert classifier.steady_probs(images[:0]).shape == (0, 10)
 
 
 def test_a_blank_and_noise_are_no_digits(classifier: Classifier) -> None:

@@ -127,6 +127,24 @@ def test_blank_paper_holds_no_ink(value: int, sigma: int) -> None:
     assert not ink.find(noisy(np.full((200, 150, 3), value, float), sigma)).any()
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_light_that_fades_to_the_border_is_no_ink(turns: int) -> None:
+    fading = noisy(np.broadcast_to(np.linspace(130, 230, 800), (600, 800)), 3)
+    pixels = np.repeat(np.rot90(fading, turns)[..., None], 3, axis=2)
+    assert not ink.find(pixels).any()
+
+
+@pytest.mark.parametrize("pen", [1, 40])
+@pytest.mark.parametrize("colours", WRITING.values(), ids=WRITING)
+def test_what_a_program_drew_is_found_to_the_pixel(
+    colours: tuple[Colour, Colour], pen: int
+) -> None:
+    """Thick strokes close together leave a window's median no paper to see."""
+    pixels, truth = page("8", 160, pen, *colours), coverage("8", 160, pen)
+    cut = np.s_[40:-40, 40:-40]
+    assert overlap(ink.find(pixels[cut]), truth[cut]) > 0.9
+
+
 @pytest.mark.parametrize("height", [14, 20, 40])
 def test_small_crops(height: int) -> None:
     pixels, truth = (

@@ -7,6 +7,7 @@ import os
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -59,6 +60,23 @@ def test_blank_paper_and_scribbles_are_no_digits(reader: Reader) -> None:
     reading = reader.read(scribble, single=True)
     assert (reading.ok, reading.text, reading.reason) == (False, "", NO_DIGIT)
     assert len(reading.rejected) == 1
+
+
+LETTERS = {
+    "V": [[(0, 0), (7, 20), (14, 0)]],
+    "H": [[(0, 0), (0, 20)], [(13, 0), (13, 20)], [(0, 10), (13, 10)]],
+    "U": [[(0, 0), (0, 14), (3, 19), (10, 19), (13, 14), (13, 0)]],
+    "W": [[(0, 0), (6, 20), (11, 6), (16, 20), (22, 0)]],
+}
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_a_letter_is_not_two_digits(letter: str, reader: Reader) -> None:
+    pixels = np.full((300, 300, 3), 255, np.uint8)
+    for stroke in LETTERS[letter]:
+        points = np.rint(np.array(stroke) * 8 + 60).astype(np.int32)
+        cv2.polylines(pixels, [points], False, (0, 0, 0), 12, cv2.LINE_AA)
+    assert not reader.read(pixels).ok
 
 
 def test_boxes_are_in_the_pixels_of_the_upright_original(reader: Reader) -> None:

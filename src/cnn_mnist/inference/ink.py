@@ -29,6 +29,8 @@ PAPER_SIDE = 192  # px; paper and its light change slowly, so they are estimated
 PAPER_WINDOWS = 1.0, 0.2  # of the picture's short side: wider than two strokes of a marker, a pen
 MAX_LIGHT_GAIN = 6.0  # a shadow may take 5/6 of the light
 LIT_PAPER = 80.0  # luma; darker paper is a board or a screen, whose light need not be evened
+FLAT = 0.6  # where a program drew, that much of the border, and on the average of border and
+# picture, has the paper's exact colour
 LEAST_CONTRAST = 9.0  # of 255; JPEG and sensor noise stay below
 NOISE_FACTOR = 4.0
 SHARP = 0.85  # of a region's outline; a shadow's is soft, a broad stroke's an edge all round
@@ -50,7 +52,8 @@ def find(pixels: Picture) -> Ink:
     """
     inside = sheet.find(pixels)
     if inside is None:
-        return _ink(_contrast(pixels))
+        colour = _flat_paper(pixels)
+        return _ink(_contrast(pixels) if colour is None else _distance(pixels, colour))
     x, y, width, height = cv2.boundingRect(inside)
     box = np.s_[y : y + height, x : x + width]
     found = np.zeros(pixels.shape[:2], np.float32)
@@ -73,6 +76,34 @@ def _ink(contrast: Contrast) -> Ink:
     soft = cv2.dilate(mask, np.ones((3, 3), np.uint8))
     share = cv2.multiply(contrast, soft, scale=1 / full, dtype=cv2.CV_32F)
     return np.asarray(np.minimum(share, 1, out=share), np.float32)
+
+
+def _flat_paper(pixels: Picture) -> Picture | None:
+    """The one exact colour of a drawing program's paper; None in a photograph or a scan."""
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    colour = np.median(border, axis=0).astype(np.uint8)
+    at_border = float((border == colour).all(axis=1).mean())
+    share = cv2.countNonZero(_where(pixels, colour)) / (pixels.size / 3)
+    return colour if at_border > FLAT and at_border + share > 2 * FLAT else None
+
+
+def _where(pixels: Picture, colour: Picture) -> Mask:
+    """255 where a pixel has exactly that colour."""
+    exact = tuple(colour.tolist())
+    return cv2.inRange(pixels, exact, exact)
+
+
+def _distance(pixels: Picture, paper: Picture) -> Contrast:
+    """Distance of each pixel from paper of one colour, in light as even as a screen's."""
+    contrast = np.zeros(pixels.shape[:2], np.uint8)
+    if not (pixels != paper).any():
+        return contrast
+    x, y, width, height = cv2.boundingRect(~_where(pixels, paper))
+    inked = np.s_[y : y + height, x : x + width]
+    ground = np.broadcast_to(paper, pixels[inked].shape)
+    difference = cv2.absdiff(*(cv2.transform(part, OPPONENT) for part in (pixels[inked], ground)))
+    contrast[inked] = np.sqrt((difference.astype(np.float32) ** 2).sum(axis=2)).clip(0, 255)
+    return contrast
 
 
 def _contrast(pixels: Picture) -> Contrast:
@@ -142,25 +173,34 @@ def _sharpened(small: Picture, paper: Picture) -> Picture:
     if window < 8:
         return paper
     square = np.ones((window * 5 // 8 | 1,) * 2, np.uint8)
+    wider = _continued(cv2.medianBlur(small, 5), window)
+    difference = small.astype(np.int16) - paper
     channels = []
-    for seen, guess in zip(cv2.split(small), cv2.split(paper), strict=True):
-        difference = seen.astype(np.int16) - guess
-        marks = difference[np.abs(difference) > LEAST_CONTRAST]
+    for channel, seen in enumerate(cv2.split(wider)):
+        marks = difference[..., channel][np.abs(difference[..., channel]) > LEAST_CONTRAST]
         lighter = marks.size and marks.mean() > 0
         operation = cv2.MORPH_OPEN if lighter else cv2.MORPH_CLOSE
-        calm = cv2.medianBlur(seen, 5)
-        channels.append(cv2.medianBlur(cv2.morphologyEx(calm, operation, square), 5))
-    return cv2.merge(channels)
+        channels.append(cv2.medianBlur(cv2.morphologyEx(seen, operation, square), 5))
+    return cv2.merge(channels)[window:-window, window:-window]
 
 
 def _median(pixels: Picture, share: float) -> Picture:
-    """Median over a square, as wide as a share of the picture's short side; the picture is
-    mirrored outside, so that a stroke which ends at the border is not drawn on and on, as
-    OpenCV's own border would."""
+    """Median over a square, as wide as a share of the picture's short side."""
     window = max(3, int(share * min(pixels.shape[:2])) | 1)
     margin = window // 2
-    mirrored = cv2.copyMakeBorder(pixels, margin, margin, margin, margin, cv2.BORDER_REFLECT)
-    return np.asarray(cv2.medianBlur(mirrored, window)[margin:-margin, margin:-margin])
+    wider = _continued(pixels, margin)
+    return np.asarray(cv2.medianBlur(wider, window)[margin:-margin, margin:-margin])
+
+
+def _continued(pixels: Picture, margin: int) -> Picture:
+    """The picture with a margin around: mirrored, so that a stroke which ends at the border is
+    not drawn on and on; and light that fades towards the border goes on fading."""
+    around = (margin,) * 4
+    mirrored = cv2.copyMakeBorder(pixels, *around, cv2.BORDER_REFLECT)
+    calm = cv2.medianBlur(pixels, margin | 1)
+    edge = cv2.copyMakeBorder(calm, *around, cv2.BORDER_REPLICATE).astype(np.int16)
+    inner = cv2.copyMakeBorder(calm, *around, cv2.BORDER_REFLECT)
+    return np.clip(mirrored + 2 * (edge - inner), 0, 255).astype(np.uint8)
 
 
 def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture:

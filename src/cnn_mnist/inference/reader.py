@@ -14,6 +14,10 @@ from cnn_mnist.inference.normalize import SIDE, even_stroke, ready_frame, ready_
 
 # A sign may be digits that touch if its width over height is larger and its certainty lower.
 DOUBTS = ((1.0, 1.1), (0.75, 0.999), (0.4, 0.95))
+# A letter is easily taken for two digits. Where nothing else is written, two digits that touch
+# must be as wide as that (width over height), and each as certain as that.
+LONE_PAIR, LONE_SURE = 1.1, 0.9
+AMONG_DIGITS = 0.5  # of the threshold is enough where most signs are digits
 WHOLE = 0, 0, SIDE, SIDE
 NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
@@ -77,11 +81,12 @@ class Reader:
         page = image.load(source)
         frame = ready_frame(page.pixels)
         if frame is not None:
-            return _reading(self._digits([WHOLE], frame[None]))
+            return _reading(self._digits([WHOLE], frame[None], self.classifier.probs(frame[None])))
         marks = ink.find(page.pixels)
         glyphs = segment.single(marks) if single else self._separate(segment.split(marks))
         boxes = [page.original_box(glyph.box) for glyph in glyphs]
-        return _reading(self._digits(boxes, _stack([normalized(glyph) for glyph in glyphs])))
+        frames = _stack([normalized(glyph) for glyph in glyphs])
+        return _reading(self._digits(boxes, frames, self.classifier.steady_probs(frames)))
 
     def read_many(self, sources: Iterable[image.Source], single: bool = False) -> list[Reading]:
         """Read pictures in order; a stack Nx28x28 of uint8 is read as N pictures, in one call of
@@ -90,31 +95,47 @@ class Reader:
             return [self.read(source, single) for source in sources]
         images = np.asarray(sources, np.uint8)
         frames, ready = ready_frames(images)
-        whole = self._digits([WHOLE] * int(ready.sum()), frames[ready])
+        probs = self.classifier.probs(frames[ready])
+        whole = self._digits([WHOLE] * len(probs), frames[ready], probs, together=False)
         return [
             _reading([next(whole)]) if is_ready else self.read(source, single)
             for source, is_ready in zip(images, ready.tolist(), strict=True)
         ]
 
     def _digits(
-        self, boxes: list[segment.Box], frames: NDArray[np.uint8]
+        self,
+        boxes: list[segment.Box],
+        frames: NDArray[np.uint8],
+        probs: NDArray[np.float32],
+        together: bool = True,
     ) -> Iterator[tuple[Digit, bool]]:
-        """What the network says to each frame, and whether it takes it for a digit."""
-        probs = self.classifier.probs(frames)
+        """What the network says to each frame, and whether it takes it for a digit.
+
+        Args:
+            together: the frames are of one page, where a sign among digits is likelier to be one.
+        """
+        accepted = self.classifier.is_digit(probs)
+        if together and accepted.sum() >= 2 and accepted.mean() > 0.5:
+            accepted |= probs.max(axis=1) >= AMONG_DIGITS * self.classifier.threshold
         answers, confidences = probs.argmax(axis=1).tolist(), probs.max(axis=1).tolist()
-        accepted = self.classifier.is_digit(probs).tolist()
         found = map(Digit, answers, confidences, boxes, frames, probs)
-        return zip(found, accepted, strict=True)
+        return zip(found, accepted.tolist(), strict=True)
 
     def _separate(self, glyphs: list[segment.Glyph]) -> list[segment.Glyph]:
         """Cut signs that the network takes for several digits rather than for one."""
         usual = float(np.median([glyph.box[3] for glyph in glyphs])) if glyphs else 0.0
         separated: list[segment.Glyph] = []
+        alone = len(glyphs) == 1
         for glyph, certainty in zip(glyphs, self._certainty(glyphs), strict=True):
             height = max(glyph.box[3], round(usual))
             share = glyph.box[2] / height
             doubtful = any(share > wide and certainty < sure for wide, sure in DOUBTS)
-            separated += touching.separate(glyph, height, self._certainty) if doubtful else [glyph]
+            if not doubtful or (alone and share < LONE_PAIR):
+                separated.append(glyph)
+                continue
+            pieces = touching.separate(glyph, height, self._certainty)
+            unsure = alone and self._certainty(pieces).min() < LONE_SURE
+            separated += [glyph] if unsure else pieces
         return separated
 
     def _certainty(self, glyphs: list[segment.Glyph]) -> NDArray[np.float32]:

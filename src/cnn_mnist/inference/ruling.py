@@ -53,6 +53,8 @@ def _is_frame(part: NDArray[np.bool_]) -> bool:
 
 
 def _without_level_lines(mask: Mask) -> Mask:
+    if np.count_nonzero(mask.any(axis=0)) <= SPAN * mask.shape[1]:
+        return mask
     small = _reduced(mask)
     slope = _slope(small)
     if not _level_lines(_shear(small, -slope)).any():
