@@ -201,7 +201,7 @@ def test_every_control_has_a_name_and_a_place_in_the_order(desk: Desk) -> None:
     desk.draw("2", x=370)
     desk.expect("42")
     order = []
-    for _ in range(10):
+    for _ in range(14):
         desk.page.keyboard.press("Tab")
         order.append(
             desk.page.evaluate("document.activeElement.id || document.activeElement.tagName")

@@ -10,17 +10,6 @@ const STROKE = 2.7; // width of MNIST's strokes, of BOX
 const THICK = 3.6; // a broader stroke is thinned; the pad's pen never writes a thinner one than 2
 const MEASURABLE = 40; // px; in a smaller drawing no stroke can be measured
 
-/** How much each of the 256 coverages of a pixel counts as ink: its distance from white in
-    lightness, CIE L* in eight bits, with the roundings of OpenCV that the reader computes with. */
-const INK = Float32Array.from({ length: 256 }, (_, alpha) => {
-  const grey = (255 - alpha) / 255;
-  const linear = grey <= 0.04045 ? grey / 12.92 : ((grey + 0.055) / 1.055) ** 2.4;
-  const light = Math.round(2040 * linear) / 2040;
-  const root = light < 0.008856 ? 7.787 * light + 0.13793103 : Math.cbrt(light);
-  const lightness = (296 * Math.round(32768 * root) - 1336934 + 16384) >> 15;
-  return (255 - lightness) / 255;
-});
-
 /**
  * Uint8Array 784 of a drawing, light ink on black, or null where nothing is drawn.
  * coverage: Uint8 per pixel, 0 = paper, 255 = ink, width × height of them.
@@ -35,7 +24,7 @@ function cropToInk(coverage, width, height) {
   let top = height, bottom = -1, left = width, right = -1;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      if (INK[coverage[y * width + x]] <= RIM) continue;
+      if (coverage[y * width + x] / 255 <= RIM) continue;
       top = Math.min(top, y);
       bottom = y;
       left = Math.min(left, x);
@@ -49,7 +38,7 @@ function cropToInk(coverage, width, height) {
   const crop = picture(right - left + 1, bottom - top + 1);
   for (let y = top; y <= bottom; y++) {
     for (let x = left; x <= right; x++) {
-      const value = INK[coverage[y * width + x]];
+      const value = coverage[y * width + x] / 255;
       if (value > RIM || (value > 0 && nearStroke(coverage, width, height, x, y))) {
         crop.pixels[(y - top) * crop.width + x - left] = value;
       }
@@ -61,7 +50,7 @@ function cropToInk(coverage, width, height) {
 function nearStroke(coverage, width, height, x, y) {
   for (let row = Math.max(0, y - 1); row <= Math.min(height - 1, y + 1); row++) {
     for (let column = Math.max(0, x - 1); column <= Math.min(width - 1, x + 1); column++) {
-      if (INK[coverage[row * width + column]] > RIM) return true;
+      if (coverage[row * width + column] / 255 > RIM) return true;
     }
   }
   return false;
