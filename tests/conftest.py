@@ -1,10 +1,12 @@
 """What several test files share: data, a recipe that trains in a second, and the environment."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 # Before torch is imported: spinning threads starve each other where tests run side by side.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -96,3 +98,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One server for all tests that do not change how it runs."""
     with serve(tmp_path_factory.mktemp("server")) as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, for the pages."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = (
+        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    )
+    if not program:
+        pytest.skip("there is no chromium on this machine (or in $CHROMIUM) to open a page with")
+    with playwright.sync_playwright() as play:
+        started = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()

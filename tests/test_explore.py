@@ -3,8 +3,6 @@ the reader sees, and it can be drawn on, pointed at and stepped through."""
 
 import base64
 import itertools
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,19 +26,8 @@ from drawn import STROKES, arc
 from served import Served
 
 playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 PAD, PEN = 280, 30  # pixels, as in pad.js
 LAYERS = ("conv1", "pool1", "conv2", "conv3", "pool2", "fc1", "fc2")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    if not CHROMIUM:
-        pytest.skip("there is no chromium on this machine (or in $CHROMIUM) to open the page with")
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
