@@ -61,6 +61,7 @@ def test_the_gradient_of_two_processes_is_that_of_one(
     assert all(value.isfinite().all() for value in last.values())
 
 
+@pytest.mark.slow
 def test_two_processes_leave_one_run_as_good_as_that_of_one(
     environment: dict[str, str], digits: Splits, tmp_path: Path
 ) -> None:

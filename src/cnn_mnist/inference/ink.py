@@ -96,14 +96,20 @@ def _where(pixels: Picture, colour: Picture) -> Mask:
 def _distance(pixels: Picture, paper: Picture) -> Contrast:
     """Distance of each pixel from paper of one colour, in light as even as a screen's."""
     contrast = np.zeros(pixels.shape[:2], np.uint8)
-    if not (pixels != paper).any():
-        return contrast
     x, y, width, height = cv2.boundingRect(~_where(pixels, paper))
+    if width == 0:
+        return contrast
     inked = np.s_[y : y + height, x : x + width]
-    ground = np.broadcast_to(paper, pixels[inked].shape)
-    difference = cv2.absdiff(*(cv2.transform(part, OPPONENT) for part in (pixels[inked], ground)))
-    contrast[inked] = np.sqrt((difference.astype(np.float32) ** 2).sum(axis=2)).clip(0, 255)
+    colours = cv2.transform(pixels[inked], OPPONENT)
+    ground = np.full_like(colours, cv2.transform(paper.reshape(1, 1, 3), OPPONENT))
+    contrast[inked] = np.minimum(_length(cv2.absdiff(colours, ground)), 255)
     return contrast
+
+
+def _length(difference: Picture) -> NDArray[Any]:
+    """Of each pixel's three differences, float32 H×W."""
+    squares = cv2.multiply(difference, difference, dtype=cv2.CV_32F)
+    return cv2.sqrt(cv2.transform(squares, np.ones((1, 3), np.float32)))
 
 
 def _contrast(pixels: Picture) -> Contrast:
@@ -120,9 +126,7 @@ def _contrast(pixels: Picture) -> Contrast:
     for top in range(0, len(pixels), BAND):
         rows = np.s_[top : top + BAND]
         difference = cv2.absdiff(cv2.transform(pixels[rows], OPPONENT), ground[rows])
-        squares = cv2.multiply(difference, difference, dtype=cv2.CV_32F)
-        distance = cv2.sqrt(cv2.transform(squares, np.ones((1, 3), np.float32)))
-        contrast[rows] = cv2.multiply(distance, gain[rows], dtype=cv2.CV_8U)
+        contrast[rows] = cv2.multiply(_length(difference), gain[rows], dtype=cv2.CV_8U)
     return contrast
 
 

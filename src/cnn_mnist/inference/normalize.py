@@ -5,6 +5,8 @@ MNIST's own procedure (LeCun et al. 1998, section III.A; the pixel index was mea
 by whole pixels until the centre of mass lies on pixel index 14.0.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -117,15 +119,19 @@ def even_stroke(ink: NDArray[np.floating]) -> NDArray[np.float32]:
     if change < 0:
         thinner = np.asarray(cv2.erode(digit, kernel), np.float32)
         return thinner if thinner.max() > 0.5 else digit
-    margin = kernel.shape[0]
-    return np.asarray(cv2.dilate(np.pad(digit, margin), kernel), np.float32)
+    return np.asarray(cv2.dilate(_with_margin(digit, kernel.shape[0]), kernel), np.float32)
 
 
 def stroke_width(ink: NDArray[np.floating]) -> float:
     """The typical width of the strokes in px: twice the distance to paper along their middle."""
-    mask = np.pad((ink > 0.5).astype(np.uint8), 1)
+    mask = _with_margin((ink > 0.5).astype(np.uint8), 1)
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8))) & (mask > 0)
     if not ridge.any():
         return 1.0
     return float(2 * np.median(distance[ridge]) - 1)
+
+
+def _with_margin(ink: NDArray[Any], margin: int) -> NDArray[Any]:
+    """Paper all around; several times faster than np.pad."""
+    return cv2.copyMakeBorder(ink, *(margin,) * 4, cv2.BORDER_CONSTANT, value=0)

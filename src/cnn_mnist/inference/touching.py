@@ -133,8 +133,9 @@ def _seams(ink: Ink, middles: NDArray[np.float64], reach: float) -> NDArray[np.i
     toll = np.where(away <= reach, 0.02 * away / max(reach, 1), 1e3)
     total = np.empty((height, len(middles), width))
     total[0] = ink[0] + toll
+    above = np.full((len(middles), width + 2), np.inf)
     for row in range(1, height):
-        above = np.pad(total[row - 1], ((0, 0), (1, 1)), constant_values=np.inf)
+        above[:, 1:-1] = total[row - 1]
         slanted = np.minimum(above[:, :-2], above[:, 2:]) + 0.05
         total[row] = ink[row] + toll + np.minimum(slanted, above[:, 1:-1])
     columns = np.zeros((len(middles), height), np.int64)
