@@ -1,0 +1,127 @@
+"""A page → the colour of its paper everywhere, as it would be without ink, in whatever light."""
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[Any]  # uint8 H×W×3
+Mask = NDArray[Any]  # uint8
+
+FLAT = 0.6  # where a program drew, that much of the border, and on the average of border and
+# picture, has the paper's exact colour
+SIDE = 192  # px; paper and its light change slowly, so they are estimated on a small copy
+WINDOWS = 1.0, 0.2  # of the picture's short side: wider than two strokes of a marker, a pen
+LEAST_CONTRAST = 9.0  # of 255; JPEG and sensor noise stay below
+SHARP = 0.85  # of a region's outline; a shadow's is soft, a broad stroke's an edge all round
+SMALL_PICTURE = 64  # px
+
+
+def flat(pixels: Picture) -> Picture | None:
+    """The one exact colour of a drawing program's paper; None in a photograph or a scan."""
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    colour = np.median(border, axis=0).astype(np.uint8)
+    at_border = float((border == colour).all(axis=1).mean())
+    share = cv2.countNonZero(where(pixels, colour)) / (pixels.size / 3)
+    return colour if at_border > FLAT and at_border + share > 2 * FLAT else None
+
+
+def where(pixels: Picture, colour: Picture) -> Mask:
+    """255 where a pixel has exactly that colour."""
+    exact = tuple(colour.tolist())
+    return cv2.inRange(pixels, exact, exact)
+
+
+def estimate(pixels: Picture) -> Picture:
+    """The paper's colour everywhere, on a copy of SIDE² pixels.
+
+    The median of a wide window sees paper behind the broadest marker but not the light of a
+    small shadow; that of a narrow window sees both as paper. The narrow one is right where the
+    two differ without a sharp edge between them.
+    """
+    height, width = pixels.shape[:2]
+    scale = min(1.0, SIDE / math.sqrt(height * width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    half = (size[0] // 2, size[1] // 2) if min(size) >= SMALL_PICTURE else size
+    wide = _median(cv2.resize(small, half, interpolation=cv2.INTER_AREA), WINDOWS[0])
+    wide, narrow = resized(wide, small), _median(small, WINDOWS[1])
+    return _choose_by_region(small, wide, _sharpened(small, narrow))
+
+
+def _sharpened(small: Picture, paper: Picture) -> Picture:
+    """A median of the paper, its shadows' edges put where they are.
+
+    Ink in its window moves the edge of a shadow. A morphological closing (for light ink an
+    opening), wider than the pen, removes the ink and leaves every edge in its place.
+    """
+    window = int(WINDOWS[1] * min(small.shape[:2]))
+    if window < 8:
+        return paper
+    square = np.ones((window * 5 // 8 | 1,) * 2, np.uint8)
+    wider = _continued(cv2.medianBlur(small, 5), window)
+    difference = small.astype(np.int16) - paper
+    channels = []
+    for channel, seen in enumerate(cv2.split(wider)):
+        marks = difference[..., channel][np.abs(difference[..., channel]) > LEAST_CONTRAST]
+        lighter = marks.size and marks.mean() > 0
+        operation = cv2.MORPH_OPEN if lighter else cv2.MORPH_CLOSE
+        channels.append(cv2.medianBlur(cv2.morphologyEx(seen, operation, square), 5))
+    return cv2.merge(channels)[window:-window, window:-window]
+
+
+def _median(pixels: Picture, share: float) -> Picture:
+    """Median over a square, as wide as a share of the picture's short side."""
+    window = max(3, int(share * min(pixels.shape[:2])) | 1)
+    margin = window // 2
+    wider = _continued(pixels, margin)
+    return np.asarray(cv2.medianBlur(wider, window)[margin:-margin, margin:-margin])
+
+
+def _continued(pixels: Picture, margin: int) -> Picture:
+    """The picture with a margin around: mirrored, so that a stroke which ends at the border is
+    not drawn on and on; and light that fades towards the border goes on fading."""
+    around = (margin,) * 4
+    mirrored = cv2.copyMakeBorder(pixels, *around, cv2.BORDER_REFLECT)
+    calm = cv2.medianBlur(pixels, margin | 1)
+    edge = cv2.copyMakeBorder(calm, *around, cv2.BORDER_REPLICATE).astype(np.int16)
+    inner = cv2.copyMakeBorder(calm, *around, cv2.BORDER_REFLECT)
+    return np.clip(mirrored + 2 * (edge - inner), 0, 255).astype(np.uint8)
+
+
+def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture:
+    """The narrow median, but for regions with a sharp outline where the wide one looks more
+    like the page as a whole: those are broad strokes."""
+    difference = cv2.absdiff(wide, narrow).max(axis=2)
+    regions = (difference > LEAST_CONTRAST).astype(np.uint8)
+    count, labels = cv2.connectedComponents(regions)
+    size = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
+    height = np.bincount(labels.ravel(), weights=difference.ravel(), minlength=count) / size
+
+    square = np.ones((3, 3), np.uint8)
+    window = int(WINDOWS[1] * min(small.shape[:2]))
+    broad = cv2.medianBlur(small, window // 3 | 1)  # without ruled lines
+    step = (cv2.dilate(broad, square) - cv2.erode(broad, square)).max(axis=2)
+    reach = window // 4 + 2  # medians round corners off
+    step = cv2.dilate(step, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    rim = labels * (cv2.erode(regions, square) == 0)
+    edge = np.bincount(rim.ravel(), minlength=count)
+    steep = np.bincount(rim[step > 0.6 * height[labels]], minlength=count)
+
+    page = np.median(wide.reshape(-1, 3), axis=0)
+    nearer = np.abs(narrow - page).sum(axis=2) - np.abs(wide - page).sum(axis=2)
+    closeness = np.bincount(labels.ravel(), weights=nearer.ravel(), minlength=count)
+    stroke = ((steep > SHARP * edge) & (closeness > 0)).astype(np.uint8)
+    stroke[0] = 0
+    chosen = cv2.dilate(stroke[labels], np.ones((7, 7), np.uint8))
+    paper = np.where(chosen[..., None] > 0, wide, narrow)
+
+    # A median loses the corners of a page that lies on a dark desk.
+    like_page = (np.abs(small - page).max(axis=2) < 30) & (small.sum(axis=2) > paper.sum(axis=2))
+    return np.where(like_page[..., None], small, paper)
+
+
+def resized(field: NDArray[Any], like: Picture) -> NDArray[Any]:
+    return cv2.resize(field, (like.shape[1], like.shape[0]), interpolation=cv2.INTER_LINEAR)
