@@ -37,7 +37,7 @@ class Teacher:
         """
         self._model = model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._norm = norm
-        self._train = extend(train, recipe.drawn) if recipe.drawn else train
+        self._train = extend(train, recipe.drawn)
         self._recipe = recipe
         self._precision = precision
         self._views: dict[int, Split] = {}

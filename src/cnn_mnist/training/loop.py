@@ -128,10 +128,11 @@ def fit(
         raise ValueError(f"the recipe {recipe.name} learns from a teacher, and there is none")
     run = run or start(recipe, seed, device, precision)
     splits = splits.to(run.device)
-    train = extend(splits.train, recipe.drawn) if recipe.drawn else splits.train
+    lessons = teacher if recipe.distil else None
+    train = splits.train if lessons else extend(splits.train, recipe.drawn)
     for epoch in range(len(run.history) + 1, recipe.epochs + 1):
         began = time.perf_counter()
-        shown = teacher.view(epoch) if teacher and recipe.distil else train
+        shown = lessons.view(epoch) if lessons else train
         train_loss, train_accuracy = train_epoch(run, shown, epoch, on_step)
         seconds = time.perf_counter() - began
         if not math.isfinite(train_loss):
