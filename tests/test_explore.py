@@ -24,6 +24,7 @@ from cnn_mnist.training.recipes import NORM, Recipe
 from cnn_mnist.training.train import begin, finish
 from drawn import STROKES, arc
 from served import Served
+from watched import Watched
 
 playwright = pytest.importorskip("playwright.sync_api")
 PAD, PEN = 280, 30  # pixels, as in pad.js
@@ -54,19 +55,12 @@ def released(few_digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-class Visit:
-    """One page opened from disk, with what it said on the console and what it asked for."""
+class Visit(Watched):
+    """One page opened from disk."""
 
     def __init__(self, browser: "playwright.Browser", folder: Path, **settings: Any) -> None:
         settings = {"viewport": {"width": 1360, "height": 900}} | settings
-        self.context = browser.new_context(**settings)
-        self.page = self.context.new_page()
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(f"file://{folder}/index.html")
+        super().__init__(browser, f"file://{folder}/index.html", **settings)
         self.page.wait_for_selector("body[data-ready]")
 
     def text(self, selector: str) -> str:

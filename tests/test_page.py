@@ -12,23 +12,17 @@ from PIL import Image
 from drawn import STROKES, arc
 from drawn import page as paper
 from served import Served
+from watched import Watched
 
 playwright = pytest.importorskip("playwright.sync_api")
 PICTURES = os.environ.get("CNN_MNIST_SCREENSHOTS")  # a folder to keep screenshots in
 
 
-class Desk:
-    """One page, with what it said on the console and what it asked for."""
+class Desk(Watched):
+    """The drawing page."""
 
     def __init__(self, browser: "playwright.Browser", url: str, **settings: object) -> None:
-        self.context = browser.new_context(viewport={"width": 1200, "height": 850}, **settings)
-        self.page = self.context.new_page()
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(url)
+        super().__init__(browser, url, viewport={"width": 1200, "height": 850}, **settings)
 
     def draw(self, digit: str, x: float = 220, y: float = 60, height: float = 240) -> None:
         """Draw a digit in CSS pixels of the canvas."""
