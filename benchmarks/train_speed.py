@@ -70,7 +70,7 @@ def main() -> None:
 
     train = load("mnist").train
     recipe = recipes.get("default")
-    run = start(recipe, precision=precision(torch.device("cpu"), recipe.mixed_precision))
+    run = start(recipe, precision=precision(torch.device("cpu"), recipe))
     net = PlainNet()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
     train_epoch(run, train[:2560], 1)  # warm up

@@ -5,6 +5,7 @@ import torch
 
 from cnn_mnist.training import device
 from cnn_mnist.training.device import DeviceError, choose, precision
+from cnn_mnist.training.recipes import DEFAULT, TEACHER
 
 CPU = torch.device("cpu")
 needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a working GPU here")
@@ -73,8 +74,18 @@ def test_each_process_takes_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_precision_is_float32_where_bfloat16_is_not_wanted_or_not_fast(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert precision(CPU, mixed=False) == torch.float32
+    wide = TEACHER.changed(mixed_precision=False)
+    assert precision(CPU, wide) == torch.float32
     for fast, expected in ((True, torch.bfloat16), (False, torch.float32)):
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda fast=fast: fast)
-        assert precision(CPU, mixed=True) == expected
-    assert precision(torch.device("mps"), mixed=True) == torch.float32
+        assert precision(CPU, TEACHER) == expected
+    assert precision(torch.device("mps"), TEACHER) == torch.float32
+
+
+def test_a_narrow_network_is_in_float32_where_our_kernels_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    for kernels, expected in ((object(), torch.float32), (None, torch.bfloat16)):
+        monkeypatch.setattr("cnn_mnist.training.conv3x3.library", lambda it=kernels: it)
+        assert precision(CPU, DEFAULT) == expected

@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cnn_mnist.training.model import Net
+from cnn_mnist.training import conv3x3
+from cnn_mnist.training.model import NARROW, Net
+from cnn_mnist.training.recipes import Recipe
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 TOLERANCE = 1e-2  # of the gradient's norm; tf32 stays under 1e-3, a wrong kernel far above
@@ -74,12 +76,14 @@ def _numbered(kind: str) -> torch.device:
     return torch.device(kind)
 
 
-def precision(device: torch.device, mixed: bool) -> torch.dtype:
-    """bfloat16 for convolutions where it is wanted and done in hardware, else float32."""
-    if not mixed:
+def precision(device: torch.device, recipe: Recipe) -> torch.dtype:
+    """bfloat16 for convolutions where the recipe allows it and it is faster, else float32."""
+    if not recipe.mixed_precision:
         return torch.float32
     if device.type == "cuda":
         fast = torch.cuda.get_device_capability(device) >= (8, 0)
+    elif recipe.model in NARROW and conv3x3.library():
+        fast = False
     else:
         fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from cnn_mnist.training import distributed
 from cnn_mnist.training.augment import augment, normalize, seeded
+from cnn_mnist.training.conv3x3 import lay_out
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
 from cnn_mnist.training.distil import Teacher
 from cnn_mnist.training.drawn import extend
@@ -212,8 +213,7 @@ def train_step(
     recipe = run.recipe
     labels, targets = batch.labels, batch.targets
     images = augment(batch.images, generator, recipe) if targets is None else batch.images
-    x = normalize(images, *recipe.train_norm)
-    x = x.contiguous(memory_format=torch.channels_last)
+    x = lay_out(normalize(images, *recipe.train_norm), run.precision)
     with torch.autocast(run.device.type, run.precision, run.precision != torch.float32):
         logits = net(x).float()
     digit_loss = F.cross_entropy(logits, labels, reduction="sum", ignore_index=NOT_A_DIGIT)

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnn_mnist.training.conv3x3 import convolve, one_by_one
+
 
 class Net(nn.Module):
     """The reference design: three 3×3 convolutions, two linear layers, 24,488 parameters."""
@@ -22,37 +24,39 @@ class Net(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images N×1×28×28 → log-probabilities N×10, which serve as logits.
 
-        Each max-pool stands before its ReLU: the two commute, and ReLU then works on a quarter
-        of the values.
+        With images side by side (see `lay_out`) the layers between are too.
         """
-        x = F.relu(F.max_pool2d(self.conv1(images), 2))  # N×8×13×13
-        x = F.relu(self.conv2(x))  # N×16×11×11
-        x = F.relu(F.max_pool2d(self.conv3(x), 2))  # N×24×4×4
-        x = F.relu(self.fc1(x.flatten(1)))  # N×50
+        x = convolve(self.conv1, images, pool=True, relu=True)  # N×8×13×13
+        x = convolve(self.conv2, x, relu=True)  # N×16×11×11
+        x = convolve(self.conv3, x, pool=True, relu=True)  # N×24×4×4
+        x = F.relu(self.fc1(one_by_one(x)))  # N×50
         return F.log_softmax(self.fc2(x), dim=1)  # N×10
 
 
 class BatchNormNet(nn.Module):
-    """Four 3×3 convolutions without padding, each with batch norm, and one linear layer."""
+    """3×3 convolutions without padding, each with batch norm, and one linear layer."""
 
-    def __init__(self, channels: tuple[int, int, int, int]) -> None:
+    def __init__(self, channels: tuple[int, ...], pooled: tuple[int, int] = (1, 3)) -> None:
+        """
+        Args:
+            channels: of the convolutions' outputs.
+            pooled: the convolutions with a max-pool behind them, such that 4×4 pixels are left.
+        """
         super().__init__()
+        self.pooled = pooled
         inputs = (1, *channels[:-1])
-        self.convs = nn.ModuleList(
-            nn.Conv2d(i, o, 3, bias=False) for i, o in zip(inputs, channels, strict=True)
-        )
+        sizes = zip(inputs, channels, strict=True)
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, 3, bias=False) for i, o in sizes)
         self.norms = nn.ModuleList(nn.BatchNorm2d(o) for o in channels)
         self.fc = nn.Linear(16 * channels[-1], 10)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images N×1×28×28 → logits N×10. Every second convolution is pooled."""
+        """Normalised images N×1×28×28 → logits N×10."""
         x = images
         for index, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            x = conv(x)  # sides 26, 24, 10, 8
-            if index % 2:
-                x = F.max_pool2d(x, 2)  # sides 12, 4
-            x = F.relu(norm(x))
-        return cast(Tensor, self.fc(x.flatten(1)))
+            x = convolve(cast(nn.Conv2d, conv), x, pool=index in self.pooled)
+            x = F.relu(norm(x.flatten(3)).view_as(x))
+        return cast(Tensor, self.fc(one_by_one(x)))
 
 
 MODELS: dict[str, Callable[[], nn.Module]] = {
@@ -60,6 +64,8 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "bn": lambda: BatchNormNet((12, 20, 32, 36)),  # 24,366 parameters
     "bn-wide": lambda: BatchNormNet((32, 48, 64, 96)),  # 112,906 parameters, to teach the others
 }
+
+NARROW = {"net"}  # so few channels that conv3x3.c is faster than torch in bfloat16
 
 
 def count_params(model: nn.Module) -> int:

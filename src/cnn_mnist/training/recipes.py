@@ -65,7 +65,7 @@ class Recipe:
 
     train_norm: tuple[float, float] = setting(NORM, "mean and std of the training input")
     test_norm: tuple[float, float] = setting(NORM, "mean and std of the test input")
-    mixed_precision: bool = setting(True, "bfloat16 where the hardware has it; off = float32")
+    mixed_precision: bool = setting(True, "bfloat16 where that is faster; off = float32")
 
     def __post_init__(self) -> None:
         for setting_ in fields(self):

@@ -41,7 +41,7 @@ def begin(
     check_batch(recipe, splits)
     check_teacher(recipe, splits, teacher)
     device = torch.device(device)
-    run = start(recipe, seed, device, precision(device, recipe.mixed_precision))
+    run = start(recipe, seed, device, precision(device, recipe))
     if distributed.rank() == 0:
         checkpoint.create(folder, checkpoint.Config.of(run, splits, teacher))
     distributed.wait()  # the others read there whom they learn from
@@ -56,7 +56,7 @@ def go_on(folder: Path, epochs: int | None = None, device: str | torch.device = 
     """
     config, device = checkpoint.load_config(folder), torch.device(device)
     recipe = config.recipe.changed(epochs=epochs)
-    run = checkpoint.load_run(folder, recipe, device, precision(device, recipe.mixed_precision))
+    run = checkpoint.load_run(folder, recipe, device, precision(device, recipe))
     if len(run.history) > recipe.epochs:
         raise RunError(
             f"{folder} has {len(run.history)} epochs behind it already; give more with --epochs"
@@ -101,7 +101,7 @@ def load_teacher(
     """
     device, norm = torch.device(device), checkpoint.load_config(folder).recipe.test_norm
     model = checkpoint.load_model(folder).to(device)
-    bits = precision(device, recipe.mixed_precision)
+    bits = precision(device, recipe)
     return Teacher(model, norm, splits.train.to(device), recipe, bits)
 
 
