@@ -15,7 +15,7 @@ from cnn_mnist.training.loop import Run, distillation_loss, fit, start, train_st
 from cnn_mnist.training.model import Net
 from cnn_mnist.training.recipes import Recipe
 from cnn_mnist.training.study import study
-from cnn_mnist.training.train import begin, finish, go_on
+from cnn_mnist.training.train import begin, finish, go_on, load_teacher
 
 NORM = (0.1307, 0.3081)
 
@@ -63,7 +63,7 @@ def test_the_loss_is_the_divergence_of_the_softened_answers(temperature: float) 
 
 def test_a_view_holds_the_teachers_logits_of_its_own_images(blank: Split, student: Recipe) -> None:
     net = Net()
-    view = Teacher(net, NORM, blank, student).view(1)
+    view = Teacher([(net, NORM)], blank, student).view(1)
     assert view.images.dtype == torch.uint8
     assert view.targets is not None
     assert torch.allclose(view.targets, predict_logits(net, view, NORM), atol=1e-5)
@@ -73,15 +73,25 @@ def test_a_view_holds_the_teachers_logits_of_its_own_images(blank: Split, studen
 
 def test_the_views_come_round_and_are_the_same_for_everybody(blank: Split, student: Recipe) -> None:
     net = Net()
-    one, other = (Teacher(net, NORM, blank, student) for _ in range(2))
+    one, other = (Teacher([(net, NORM)], blank, student) for _ in range(2))
     assert one.view(3) is one.view(1)
     assert not torch.equal(one.view(1).images, one.view(2).images)
     torch.manual_seed(99)
     assert torch.equal(other.view(2).images, one.view(2).images)
 
 
+def test_several_teachers_give_the_mean_of_their_logits(blank: Split, student: Recipe) -> None:
+    models = [(Net(), NORM), (Net(), (0.2, 0.5))]
+    single = [Teacher([model], blank, student).view(1).targets for model in models]
+    both = Teacher(models, blank, student).view(1).targets
+    assert single[0] is not None
+    assert single[1] is not None
+    assert both is not None
+    torch.testing.assert_close(both, (single[0] + single[1]) / 2)
+
+
 def test_the_teacher_also_answers_what_is_drawn(digits: Splits, student: Recipe) -> None:
-    view = Teacher(Net(), NORM, digits.train, student.changed(drawn=20)).view(1)
+    view = Teacher([(Net(), NORM)], digits.train, student.changed(drawn=20)).view(1)
     assert len(view) == len(digits.train) + 40
     assert int((view.labels == NOT_A_DIGIT).sum()) == 20
     assert view.targets is not None
@@ -98,7 +108,7 @@ def test_a_student_learns_the_teachers_answers_where_the_labels_are_nonsense(
     shuffled = torch.randint(0, 10, digits.train.labels.shape)
     misled = Splits("digits", Split(digits.train.images, shuffled), digits.test)
     recipe = student.changed(distil=1.0, epochs=8)
-    lessons = Teacher(teacher, recipe.test_norm, misled.train, recipe)
+    lessons = Teacher([(teacher, NORM)], misled.train, recipe)
     run = fit(recipe, misled, seed=2, teacher=lessons)
     assert run.history[-1].test_accuracy > 0.9
     assert run.history[-1].train_accuracy < 0.2  # of the nonsense
@@ -164,6 +174,26 @@ def test_a_taught_run_resumes_exactly(
     assert len(again.history) == 1
     finish(again, few_digits, parts)
     assert same(again.net, whole.net)
+
+
+def test_a_folder_of_runs_teaches_together(
+    student: Recipe, tiny: Recipe, few_digits: Splits, taught: Path, tmp_path: Path
+) -> None:
+    several = tmp_path / "several"
+    several.mkdir()
+    taught.rename(several / "a")
+    finish(begin(tiny, few_digits, several / "b", seed=8), few_digits, several / "b")
+    together = load_teacher(several, student, few_digits).view(1).targets
+    each = [load_teacher(several / name, student, few_digits).view(1).targets for name in "ab"]
+    assert together is not None
+    assert each[0] is not None
+    assert each[1] is not None
+    torch.testing.assert_close(together, (each[0] + each[1]) / 2)
+
+    run = begin(student, few_digits, tmp_path / "run", teacher=several)
+    checkpoint.write(several / "b/model.safetensors", checkpoint._pack(dict(Net().state_dict())))
+    with pytest.raises(RunError, match=r"several is another one than .*run began with$"):
+        finish(run, few_digits, tmp_path / "run")
 
 
 def test_a_run_does_not_go_on_with_another_teacher(

@@ -42,7 +42,8 @@ SPLIT = typer.Option(
     help="test, or val: 10,000 training images held out, for choosing.", show_default="test"
 )
 TeacherOption = Annotated[
-    Path | None, typer.Option(help="Run folder of the model that the recipe learns from.")
+    Path | None,
+    typer.Option(help="Run folder that the recipe learns from, or folder of several."),
 ]
 EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 ModelOption = Annotated[

@@ -54,8 +54,8 @@ class Config:
     num_params: int
     num_train: int  # training images, without drawn ones
     versions: dict[str, str]
-    teacher: str = ""  # the run folder of the model that this one learns from
-    teacher_sha256: str = ""  # of its weights
+    teacher: str = ""  # the run, or the folder of runs, that this one learns from
+    teacher_sha256: str = ""  # of the weights there
     format: int = FORMAT
 
     @classmethod
@@ -193,15 +193,25 @@ def load_epochs(folder: Path) -> dict[int, nn.Module]:
     return {n: _load_weights(folder, path) for n, path in paths.items() if path.exists()}
 
 
+def members(folder: Path) -> list[Path]:
+    """The run folder itself, or where it is a folder of several run folders, these by name."""
+    if (folder / "config.json").exists():
+        return [folder]
+    return sorted(path.parent for path in folder.glob("*/config.json")) or [folder]
+
+
 def weights_sha256(folder: Path) -> str:
-    """The checksum of the weights that count.
+    """The checksum of the weights that count, of one run or of a folder of several.
 
     Raises:
         RunError: there are none.
     """
-    path = folder / "model.safetensors"
-    with _reading(path):
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    for member in members(folder):
+        path = member / "model.safetensors"
+        with _reading(path):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def load_history(folder: Path) -> list[Epoch]:

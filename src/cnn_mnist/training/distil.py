@@ -1,15 +1,18 @@
-"""Distillation: a small network learns a larger one's answers (Hinton et al. 2015).
+"""Distillation: a small network learns the answers of larger ones (Hinton et al. 2015).
 
-The teacher looks at several augmented views of the training images once; all later epochs, and
-all trainings of one process, learn from these answers in turn.
+The teacher, one model or several whose logits are averaged, looks at several augmented views of
+the training images once; all later epochs, and all trainings of one process, learn from these
+answers in turn.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from cnn_mnist.training.augment import augment, normalize, seeded
+from cnn_mnist.training.conv3x3 import lay_out
 from cnn_mnist.training.data import Split
 from cnn_mnist.training.drawn import extend
 from cnn_mnist.training.recipes import Recipe
@@ -18,25 +21,23 @@ BATCH_SIZE = 500
 
 
 class Teacher:
-    """A trained model and its answers. The student's recipe says what the views look like."""
+    """Trained models and their answers. The student's recipe says what the views look like."""
 
     def __init__(
         self,
-        model: nn.Module,
-        norm: tuple[float, float],
+        models: Sequence[tuple[nn.Module, tuple[float, float]]],
         train: Split,
         recipe: Recipe,
         precision: torch.dtype = torch.float32,
     ) -> None:
         """
         Args:
-            norm: mean and std of the teacher's input, its recipe's test_norm.
+            models: each with the mean and std of its input, its recipe's test_norm.
             train: the training images, without the recipe's drawn ones.
             recipe: the student's.
-            precision: of the teacher's arithmetic.
+            precision: of the models' arithmetic.
         """
-        self._model = model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self._norm = norm
+        self._models = [(model.eval(), norm) for model, norm in models]
         self._train = extend(train, recipe.drawn)
         self._recipe = recipe
         self._precision = precision
@@ -61,6 +62,9 @@ class Teacher:
         return replace(self._train, images=torch.cat(images), targets=torch.cat(targets))
 
     def _logits(self, images: Tensor) -> Tensor:
-        x = normalize(images, *self._norm).contiguous(memory_format=torch.channels_last)
+        answers = []
         with torch.autocast(images.device.type, self._precision, self._precision != torch.float32):
-            return torch.as_tensor(self._model(x)).float()
+            for model, norm in self._models:
+                x = lay_out(normalize(images, *norm), self._precision)
+                answers.append(model(x).float())
+        return torch.stack(answers).mean(dim=0)

@@ -44,7 +44,7 @@ def study(
     stopped, and trains the rest.
 
     Args:
-        teacher: the finished run that a recipe with `distil` learns from.
+        teacher: the finished run that a recipe with `distil` learns from, or a folder of several.
 
     Raises:
         RunError: the folder holds a study of another recipe, data set or teacher.

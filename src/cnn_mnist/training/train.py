@@ -32,7 +32,7 @@ def begin(
     """A new run, with its folder made.
 
     Args:
-        teacher: the finished run that a recipe with `distil` learns from.
+        teacher: the finished run that a recipe with `distil` learns from, or a folder of several.
 
     Raises:
         RunError: the folder exists already, or cannot be made.
@@ -82,27 +82,30 @@ def check_teacher(recipe: Recipe, splits: Splits, teacher: Path | None) -> None:
         return
     if not recipe.distil:
         raise RunError(f"the recipe {recipe.name} learns without a teacher; leave --teacher out")
-    config = checkpoint.load_config(teacher)
-    if config.dataset != splits.name or config.num_train > len(splits.train):
-        raise RunError(
-            f"the teacher {teacher} learned from {config.num_train:,} images of {config.dataset}, "
-            f"and here are {len(splits.train):,} of {splits.name}; what is held out must be new to "
-            "the teacher too: train it with --split val"
-        )
+    for member in checkpoint.members(teacher):
+        config = checkpoint.load_config(member)
+        if config.dataset != splits.name or config.num_train > len(splits.train):
+            raise RunError(
+                f"the teacher {member} learned from {config.num_train:,} images of "
+                f"{config.dataset}, and here are {len(splits.train):,} of {splits.name}; what is "
+                "held out must be new to the teacher too: train it with --split val"
+            )
 
 
 def load_teacher(
     folder: Path, recipe: Recipe, splits: Splits, device: str | torch.device = "cpu"
 ) -> Teacher:
-    """The model of a run folder as the teacher of a recipe.
+    """The models of a run folder, or of a folder of several, as the teacher of a recipe.
 
     Raises:
         RunError: a file is missing or damaged.
     """
-    device, norm = torch.device(device), checkpoint.load_config(folder).recipe.test_norm
-    model = checkpoint.load_model(folder).to(device)
-    bits = precision(device, recipe)
-    return Teacher(model, norm, splits.train.to(device), recipe, bits)
+    device, models = torch.device(device), []
+    for member in checkpoint.members(folder):
+        teaching = checkpoint.load_config(member).recipe
+        models.append((checkpoint.load_model(member).to(device), teaching.test_norm))
+    bits = precision(device, teaching)
+    return Teacher(models, splits.train.to(device), recipe, bits)
 
 
 def _teacher_of(run: Run, splits: Splits, folder: Path) -> Teacher | None:
