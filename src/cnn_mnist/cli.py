@@ -24,7 +24,11 @@ app = typer.Typer(
 
 RecipeOption = Annotated[
     str | None,
-    typer.Option(help="reference, default, fast, best, reader or teacher.", show_default="default"),
+    typer.Option(
+        help="reference, default, fast, best, best-bn, best-small, reader, or one that teaches: "
+        "teacher, teacher-affine, teacher-warped.",
+        show_default="default",
+    ),
 ]
 DatasetOption = Annotated[
     Literal["auto", "mnist", "digits"] | None,
@@ -115,6 +119,7 @@ def train(
                 )
         else:
             settings = settings if batch_size else settings.sized_for(len(splits.train))
+            settings = _with_labels_alone(settings, teacher, say)
             run = begin(settings, splits, folder, seed or 0, place, teacher)
         say.head(run, splits.name, folder)
         with say.progress(f"Go on with: cnn-mnist train --resume {folder}"):
@@ -308,7 +313,7 @@ def study(
     splits = load(dataset or "auto", data_dir)
     say = Terminal(as_json)
     say.notice(notice, splits.notice)
-    settings = settings.sized_for(len(splits.train))
+    settings = _with_labels_alone(settings.sized_for(len(splits.train)), teacher, say)
     suffix = "-val" if split == "val" else ""
     folder = out or Path("runs") / f"study-{settings.name}{suffix}"
     splits = splits.hold_out() if split == "val" else splits
@@ -334,6 +339,14 @@ def _extra(name: str) -> Iterator[None]:
             f"this command needs {error.name}, which is not installed; install it with: "
             f"pip install 'cnn-mnist[{name}]'"
         ) from error
+
+
+def _with_labels_alone(recipe: Any, teacher: Path | None, say: Terminal) -> Any:
+    """The recipe; where it would learn from a teacher and none is named, without that."""
+    if teacher or not recipe.distil:
+        return recipe
+    say.notice(f"No --teacher is named: {recipe.name} learns from the labels alone, and less well.")
+    return recipe.changed(distil=0.0)
 
 
 def _keep_settings(resume: Path | None, settings: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ class Recipe:
     """One way to train. Any change of a setting gives a new Recipe (see `changed`)."""
 
     name: str
-    model: str = setting("net", "architecture", choices=("net", "bn", "bn-wide"))
+    model: str = setting("net", "architecture", choices=("net", "bn", "bn-small", "bn-wide"))
     epochs: int = setting(10, "passes over the training images", 1, 10_000)
     batch_size: int = setting(256, "images a step; the last step takes what is left", 1, 60_000)
 
@@ -143,11 +143,11 @@ BEST = DEFAULT.changed(
     name="best",
     epochs=40,
     ema_decay=0.999,
-    rotation=15.0,
-    scale=0.15,
-    shear=0.15,
-    shift=2.0,
+    distil=0.9,
+    distil_temperature=4.0,
 )
+BEST_BN = BEST.changed(name="best-bn", model="bn", epochs=24)
+BEST_SMALL = BEST.changed(name="best-small", model="bn-small", epochs=24)
 READER = DEFAULT.changed(
     name="reader",
     epochs=60,
@@ -170,7 +170,26 @@ TEACHER = READER.changed(
     weight_decay=0.02,
 )
 
-RECIPES = {recipe.name: recipe for recipe in (REFERENCE, DEFAULT, FAST, BEST, READER, TEACHER)}
+TEACHER_AFFINE = TEACHER.changed(
+    name="teacher-affine",
+    epochs=20,
+    augment="affine",
+    rotation=15.0,
+    scale=0.15,
+    shear=0.15,
+    shift=2.0,
+    drawn=0,
+)
+TEACHER_WARPED = TEACHER_AFFINE.changed(
+    name="teacher-warped",
+    augment="handwriting",
+    plain_p=0.5,
+    weight_decay=0.05,
+)
+
+STUDENTS = (REFERENCE, DEFAULT, FAST, BEST, BEST_BN, BEST_SMALL, READER)
+TEACHERS = (TEACHER, TEACHER_AFFINE, TEACHER_WARPED)
+RECIPES = {recipe.name: recipe for recipe in STUDENTS + TEACHERS}
 
 
 def get(name: str) -> Recipe:
