@@ -9,8 +9,9 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from cnn_mnist.training import recipes
-from cnn_mnist.training.augment import affine, augment, crop_and_resize, normalize, rotate, uniform
+from cnn_mnist.training.augment import affine, augment, crop_and_resize, normalize, rotate
 from cnn_mnist.training.data import Split, Splits
+from cnn_mnist.training.pixels import uniform
 
 
 def seeded(seed: int = 0) -> Generator:

@@ -15,10 +15,10 @@ from cnn_mnist.training.augment import (
     noise,
     reframe,
     stroke_width,
-    uniform,
     warp,
 )
 from cnn_mnist.training.data import load
+from cnn_mnist.training.pixels import uniform
 from cnn_mnist.training.recipes import READER
 
 Transform = Callable[[Tensor, Generator], Tensor]

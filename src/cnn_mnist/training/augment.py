@@ -5,16 +5,14 @@ numbers, from the generator that is passed in and from nothing else.
 """
 
 import math
-from collections.abc import Callable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from cnn_mnist.training.damage import damage
+from cnn_mnist.training.pixels import SIDE, look_up, pixel_centres, sweep, uniform
 from cnn_mnist.training.recipes import Recipe
-
-SIDE = 28
 
 
 def augment(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
@@ -26,6 +24,8 @@ def augment(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
         return affine(images, generator, recipe.rotation, recipe.scale, recipe.shear, recipe.shift)
     if recipe.augment == "handwriting":
         return handwriting(images, generator, recipe)
+    if recipe.augment == "robust":
+        return robust(images, generator, recipe)
     return images
 
 
@@ -91,15 +91,8 @@ def affine(
     # them; one matrix product is 50 times faster here than F.affine_grid.
     cos, sin = angle.cos() / zoom, angle.sin() / zoom
     rows = torch.stack([cos, slant * cos - sin, dx, sin, slant * sin + cos, dy], dim=1)
-    grid = (rows.view(-1, 3) @ _pixel_centres(images.device)).view(-1, 2, SIDE, SIDE)
-    return _look_up(images.float(), grid.permute(0, 2, 3, 1))
-
-
-def _pixel_centres(device: torch.device) -> Tensor:
-    """x, y in -1..1 and 1 for each of the 784 pixels, as a 3×784 matrix."""
-    centres = (torch.arange(SIDE, device=device) + 0.5) * (2 / SIDE) - 1
-    y, x = torch.meshgrid(centres, centres, indexing="ij")
-    return torch.stack([x, y, torch.ones_like(x)]).flatten(1)
+    grid = (rows.view(-1, 3) @ pixel_centres(images.device)).view(-1, 2, SIDE, SIDE)
+    return look_up(images.float(), grid.permute(0, 2, 3, 1))
 
 
 def handwriting(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
@@ -116,6 +109,18 @@ def handwriting(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
     return result
 
 
+def robust(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
+    """Any place, size, slant and light, as float32; a share plain_p gets only `affine`."""
+    plain = uniform(images, generator, 0, 1) < recipe.plain_p
+    moved = affine(images[~plain], generator, rotation=40.0, scale=0.4, shear=0.45, shift=3.5)
+    result = torch.empty(images.shape, device=images.device)
+    result[~plain] = damage(moved, generator)
+    result[plain] = affine(
+        images[plain], generator, recipe.rotation, recipe.scale, recipe.shear, recipe.shift
+    )
+    return result
+
+
 def stroke_width(
     images: Tensor, generator: Generator, thinner: float = 0.85, thicker: float = 0.6
 ) -> Tensor:
@@ -124,21 +129,11 @@ def stroke_width(
     A blend with the 3×3 minimum or maximum: the share is uniform in -thinner..thicker.
     """
     share = uniform(images, generator, -thinner, thicker).view(-1, 1, 1)
-    wide = _sweep(images, lambda a, b, c: torch.maximum(torch.maximum(a, b), c))
-    narrow = _sweep(images, lambda a, b, c: torch.minimum(torch.minimum(a, b), c))
+    wide = sweep(images, lambda a, b, c: torch.maximum(torch.maximum(a, b), c))
+    narrow = sweep(images, lambda a, b, c: torch.minimum(torch.minimum(a, b), c))
     varied = images.lerp(wide, share.clamp(min=0)).lerp(narrow, (-share).clamp(min=0))
     # Minima dim a thin stroke; a fifth of full ink is the least that is brought back to all of it.
     return varied * (255 / varied.amax(dim=(1, 2), keepdim=True).clamp(min=51))
-
-
-def _sweep(images: Tensor, combine: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
-    """Three neighbours combined along the columns, then along the rows; around them is 0.
-
-    On one channel this is ten times faster than torch's pooling and convolution.
-    """
-    padded = F.pad(images, (1, 1, 1, 1))
-    columns = combine(padded[:, :-2], padded[:, 1:-1], padded[:, 2:])
-    return combine(columns[:, :, :-2], columns[:, :, 1:-1], columns[:, :, 2:])
 
 
 def warp(
@@ -163,14 +158,14 @@ def warp(
     cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
     rows = [wide * cos, wide * (slant * cos - sin), none]
     rows += [high * sin, high * (slant * sin + cos), none]
-    grid = torch.stack(rows, dim=1).view(-1, 3) @ _pixel_centres(images.device)
+    grid = torch.stack(rows, dim=1).view(-1, 3) @ pixel_centres(images.device)
 
     strength = uniform(images, generator, 0, elastic * 2 / SIDE).view(-1, 1, 1, 1)
     size = (len(images), 2, 5, 5)
     moves = torch.randn(size, generator=generator, device=images.device) * strength
     spread = _spread(5, images.device)
     grid = grid.view(-1, 2, SIDE, SIDE) + spread @ moves @ spread.T  # N×2×28×28
-    return _look_up(images, grid.permute(0, 2, 3, 1))
+    return look_up(images, grid.permute(0, 2, 3, 1))
 
 
 def _spread(num_points: int, device: torch.device) -> Tensor:
@@ -178,11 +173,6 @@ def _spread(num_points: int, device: torch.device) -> Tensor:
     points = torch.eye(num_points, device=device).view(1, num_points, num_points, 1)
     weights = F.interpolate(points, (SIDE, 1), mode="bicubic", align_corners=True)
     return weights[0, :, :, 0].T
-
-
-def _look_up(images: Tensor, grid: Tensor) -> Tensor:
-    """The images at the grid's N×28×28×2 coordinates in -1..1, bilinear with fill 0."""
-    return F.grid_sample(images.unsqueeze(1), grid, align_corners=False)[:, 0]
 
 
 def reframe(images: Tensor, generator: Generator, shift: float = 1.4, zoom: float = 0.07) -> Tensor:
@@ -205,7 +195,7 @@ def reframe(images: Tensor, generator: Generator, shift: float = 1.4, zoom: floa
     )
     x, y = ((source + 0.5) * (2 / SIDE) - 1 for source in (x, y))  # N×28
     columns, rows = x.unsqueeze(1).expand(-1, SIDE, -1), y.unsqueeze(2).expand(-1, -1, SIDE)
-    return _look_up(images, torch.stack([columns, rows], dim=-1))
+    return look_up(images, torch.stack([columns, rows], dim=-1))
 
 
 def _span(inked: Tensor) -> Tensor:
@@ -217,7 +207,7 @@ def _span(inked: Tensor) -> Tensor:
 def blur(images: Tensor, generator: Generator) -> Tensor:
     """Half of the images, to a uniform share, blended with their 3×3 binomial mean."""
     share = uniform(images, generator, -1, 1).clamp(min=0).view(-1, 1, 1)
-    return images.lerp(_sweep(images, lambda a, b, c: (a + 2 * b + c) / 4), share)
+    return images.lerp(sweep(images, lambda a, b, c: (a + 2 * b + c) / 4), share)
 
 
 def contrast(images: Tensor, generator: Generator, low: float = 0.85, high: float = 1.5) -> Tensor:
@@ -230,15 +220,3 @@ def noise(images: Tensor, generator: Generator, most: float = 13.0) -> Tensor:
     level = uniform(images, generator, -5 / 3 * most, most).clamp(min=0).view(-1, 1, 1)
     grain = torch.randn(images.shape, generator=generator, device=images.device)
     return (images + level * grain).clamp(0, 255)
-
-
-def seeded(device: torch.device, *numbers: int) -> Generator:
-    """A stream of random numbers that depends on these whole numbers and nothing else."""
-    mixed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
-    return Generator(device).manual_seed(int(mixed[0]))
-
-
-def uniform(images: Tensor, generator: Generator, low: float, high: float) -> Tensor:
-    """One number an image, float32 N, uniform in low..high."""
-    numbers = torch.rand(len(images), generator=generator, device=images.device)
-    return numbers * (high - low) + low

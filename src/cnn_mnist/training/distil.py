@@ -11,10 +11,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from cnn_mnist.training.augment import augment, normalize, seeded
+from cnn_mnist.training.augment import augment, normalize
 from cnn_mnist.training.conv3x3 import lay_out
 from cnn_mnist.training.data import Split
 from cnn_mnist.training.drawn import extend
+from cnn_mnist.training.pixels import seeded
 from cnn_mnist.training.recipes import Recipe
 
 BATCH_SIZE = 500

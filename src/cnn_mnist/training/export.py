@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cnn_mnist.training import checkpoint
-from cnn_mnist.training.augment import SIDE, normalize
+from cnn_mnist.training.augment import normalize
 from cnn_mnist.training.data import Split
+from cnn_mnist.training.pixels import SIDE
 from cnn_mnist.training.quantize import quantize
 
 FORMATS = ("onnx", "onnx-int8")

@@ -1,0 +1,136 @@
+"""Random damage to batches of images: noise, haze, stains, lines, and whatever else hides a digit.
+
+Images are float32 N×28×28 with values 0..255, as for the other transforms. Each function damages
+every image that it is given; `damage` lets each image meet one of them.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from cnn_mnist.training.pixels import SIDE, look_up, pixel_centres, sweep, uniform
+
+
+def damage(images: Tensor, generator: Generator) -> Tensor:
+    """Each image damaged in one way, all ways alike likely."""
+    ways = (speckle, grain, smear, light, haze, stain, invert_band, line, outline)
+    chosen = (uniform(images, generator, 0, 1) * len(ways)).long()
+    result = images.clone()
+    for number, way in enumerate(ways):
+        mine = chosen == number
+        result[mine] = way(images[mine], generator)
+    return result.clamp(0, 255)
+
+
+def speckle(images: Tensor, generator: Generator, most: float = 0.25) -> Tensor:
+    """Up to that share of the pixels turns black or white."""
+    share = uniform(images, generator, 0, most).view(-1, 1, 1)
+    return torch.where(
+        _like(images, generator) < share, _like(images, generator).round() * 255, images
+    )
+
+
+def grain(images: Tensor, generator: Generator, most: float = 90.0) -> Tensor:
+    """Normal noise, on half of the images only where there is ink."""
+    level = uniform(images, generator, 0, most).view(-1, 1, 1)
+    on_ink = (uniform(images, generator, 0, 1) < 0.5).view(-1, 1, 1)
+    level = level * torch.where(on_ink, images.div(255).clamp(min=0).sqrt() * 1.5, 1.0)
+    return images + level * torch.randn(images.shape, generator=generator, device=images.device)
+
+
+def smear(images: Tensor, generator: Generator, steps: int = 5) -> Tensor:
+    """The mean of copies moved along one direction, or a blur where they are not moved."""
+    angle = uniform(images, generator, 0, 6.2832)
+    length = uniform(images, generator, 0, 4).clamp(min=1) - 1  # a third are only blurred
+    total = torch.zeros_like(images)
+    for step in range(-steps, steps + 1):
+        total += _moved(
+            images, angle.cos() * length * step / steps, angle.sin() * length * step / steps
+        )
+    total /= 2 * steps + 1
+    for _ in range(2):
+        total = sweep(total, lambda a, b, c: (a + 2 * b + c) / 4)
+    return total
+
+
+def light(images: Tensor, generator: Generator) -> Tensor:
+    """Lighter or darker, with less contrast."""
+    gain = uniform(images, generator, 0.3, 1).view(-1, 1, 1)
+    return images * gain + uniform(images, generator, 0, 160).view(-1, 1, 1)
+
+
+def haze(images: Tensor, generator: Generator) -> Tensor:
+    """Behind a cloud, up to three times as thick as the ink."""
+    thickness = uniform(images, generator, 0, 3).view(-1, 1, 1)
+    return (images + thickness * 255 * cloud(images, generator)) / (1 + thickness)
+
+
+def stain(images: Tensor, generator: Generator) -> Tensor:
+    """Blots of one grey."""
+    blots = cloud(images, generator, octaves=(9, 14)) > uniform(images, generator, 0.6, 0.9).view(
+        -1, 1, 1
+    )
+    grey = uniform(images, generator, 0, 255).view(-1, 1, 1)
+    return torch.where(blots, grey, images)
+
+
+def invert_band(images: Tensor, generator: Generator) -> Tensor:
+    """Inverted up to a straight edge, or on both sides of a band, anywhere and at any slope."""
+    place = _along(images, generator)
+    edge = uniform(images, generator, 0, 12).view(-1, 1, 1)
+    both = (uniform(images, generator, 0, 1) < 0.6).view(-1, 1, 1)
+    return torch.where(torch.where(both, place.abs(), place) > edge, 255 - images, images)
+
+
+def line(images: Tensor, generator: Generator) -> Tensor:
+    """A bright line across, straight or zigzag, whole or dotted."""
+    across, along = _along(images, generator), _along(images, generator)
+    period = uniform(images, generator, 4, 12).view(-1, 1, 1)
+    swing = uniform(images, generator, -4, 4).clamp(min=0).view(-1, 1, 1)
+    teeth = ((along / period).frac().abs() * 2 - 1).abs() * 2 - 1
+    gaps = ((along / 4).frac().abs() < 0.5) & (uniform(images, generator, 0, 1) < 0.4).view(
+        -1, 1, 1
+    )
+    width = uniform(images, generator, 0.4, 1.2).view(-1, 1, 1)
+    drawn = ((across + swing * teeth).abs() < width) & ~gaps
+    return torch.where(drawn, 255.0, images)
+
+
+def outline(images: Tensor, generator: Generator) -> Tensor:
+    """The edges of the strokes instead of the strokes."""
+    wide = sweep(images, lambda a, b, c: torch.maximum(torch.maximum(a, b), c))
+    narrow = sweep(images, lambda a, b, c: torch.minimum(torch.minimum(a, b), c))
+    inner = (uniform(images, generator, 0, 1) < 0.5).view(-1, 1, 1)
+    edge = torch.where(inner, images - narrow, wide - images)
+    sharp = uniform(images, generator, 1, 8).view(-1, 1, 1)
+    return ((edge - 100) * sharp + 100).clamp(0, 255)
+
+
+def cloud(images: Tensor, generator: Generator, octaves: tuple[int, ...] = (3, 5, 9)) -> Tensor:
+    """One smooth pattern an image, from 0 to 1: random numbers on coarse grids, enlarged."""
+    total = torch.zeros_like(images)
+    for cells in octaves:
+        size = (len(images), 1, cells, cells)
+        numbers = torch.rand(size, generator=generator, device=images.device)
+        total += F.interpolate(numbers, SIDE, mode="bilinear", align_corners=True)[:, 0] / cells
+    low, high = total.amin(dim=(1, 2), keepdim=True), total.amax(dim=(1, 2), keepdim=True)
+    return (total - low) / (high - low)
+
+
+def _like(images: Tensor, generator: Generator) -> Tensor:
+    return torch.rand(images.shape, generator=generator, device=images.device)
+
+
+def _along(images: Tensor, generator: Generator) -> Tensor:
+    """Each pixel's distance, in pixels, from a random line not far from the middle."""
+    angle = uniform(images, generator, 0, 6.2832).view(-1, 1, 1)
+    centres = torch.arange(SIDE, device=images.device) + 0.5 - SIDE / 2
+    offset = uniform(images, generator, -8, 8).view(-1, 1, 1)
+    return centres.view(1, -1, 1) * angle.sin() + centres.view(1, 1, -1) * angle.cos() + offset
+
+
+def _moved(images: Tensor, dx: Tensor, dy: Tensor) -> Tensor:
+    """Each image moved by its own pixels, bilinear with fill 0."""
+    x, y, _ = pixel_centres(images.device)
+    place = [x + dx.view(-1, 1) * (2 / SIDE), y + dy.view(-1, 1) * (2 / SIDE)]
+    return look_up(images, torch.stack(place, dim=-1).view(-1, SIDE, SIDE, 2))
