@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: train test test-slow lint serve notebook bench release clean
+.PHONY: train test test-slow lint serve notebook bench teachers release clean
 
 train: .venv/.train
 	$(BIN)/cnn-mnist train $(ARGS)
@@ -35,12 +35,15 @@ bench: .venv/.train
 release: runs/reader/metrics.json
 	$(BIN)/python -m cnn_mnist.training.release runs/reader --out src/cnn_mnist/weights
 
-runs/reader/metrics.json: TRAIN = --recipe reader --teacher runs/teacher
+runs/reader/metrics.json: private TEACHER = --teacher runs/teacher
 runs/reader/metrics.json: runs/teacher/metrics.json
-runs/teacher/metrics.json: TRAIN = --recipe teacher
+
+# Whom the recipes best, best-bn and best-small learn from: --teacher runs/teachers. About 40 minutes.
+teachers: $(patsubst %,runs/teachers/%/metrics.json,teacher teacher-affine teacher-warped)
 
 runs/%/metrics.json: | .venv/.train
-	$(BIN)/cnn-mnist train $(if $(wildcard runs/$*),--resume runs/$*,$(TRAIN) --split val --out runs/$*)
+	$(BIN)/cnn-mnist train $(if $(wildcard runs/$*),--resume runs/$*,\
+		--recipe $(notdir $*) --split val $(TEACHER) --out runs/$*)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
