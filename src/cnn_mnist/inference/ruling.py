@@ -22,9 +22,15 @@ MAX_THICKNESS = 0.02  # of the picture's long side
 FRAME_SIDE = 24  # px; in a smaller sign the corners of a 0 cannot be told
 
 
+def may_have_lines(mask: Mask, page: tuple[int, ...]) -> bool:
+    """Whether the marks on some part of a page (height, width) reach far enough for a line."""
+    high, wide = (np.count_nonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return min(page) >= LEAST_SIDE and (wide > SPAN * page[1] or high > SPAN * page[0])
+
+
 def without_lines(mask: Mask) -> Mask:
     """The mask without lines that run across the picture, up to 12° from level or upright."""
-    if min(mask.shape) < LEAST_SIDE or not mask.any():
+    if not may_have_lines(mask, mask.shape):
         return mask
     rest = _without_level_lines(mask)
     rest = np.ascontiguousarray(_without_level_lines(np.ascontiguousarray(rest.T)).T)
