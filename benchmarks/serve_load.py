@@ -36,7 +36,8 @@ import psutil
 from PIL import Image, ImageDraw
 
 from cnn_mnist.inference import image, ink, segment
-from cnn_mnist.inference.reader import Reader, normalized
+from cnn_mnist.inference.normalize import even_stroke, to_mnist
+from cnn_mnist.inference.reader import Reader
 
 CANVAS = 640, 448  # px, the drawing page's
 CLIENTS = 8
@@ -140,12 +141,16 @@ def where_the_time_goes(body: bytes) -> dict[str, float]:
     reader, page = Reader(), image.load(body)
     marks = ink.find(page.pixels)
     glyphs = segment.split(marks)
-    frames = np.stack([normalized(glyph) for glyph in glyphs])
+
+    def framed() -> np.ndarray:
+        return np.stack([to_mnist(even_stroke(glyph.ink)) for glyph in glyphs])
+
+    frames = framed()
     steps: dict[str, Callable[[], object]] = {
         "decode": lambda: image.load(body),
         "ink": lambda: ink.find(page.pixels),
         "segment": lambda: segment.split(marks),
-        "normalize": lambda: [normalized(glyph) for glyph in glyphs],
+        "normalize": framed,
         "model": lambda: reader.classifier.probs(frames),
         "whole reading": lambda: reader.read(body),
     }

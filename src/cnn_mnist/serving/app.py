@@ -59,7 +59,7 @@ def create(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         cv2.setNumThreads(1)  # workers and threads share the cores already
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limits are ours
-        reader = Reader(model)
+        reader = Reader(model, threads=1)
         reader.read(np.pad(np.zeros((90, 12), np.uint8), 40, constant_values=255))
         with ThreadPoolExecutor(threads, "reader") as pool:
             app.state.reader, app.state.pool, app.state.ready = reader, pool, True
