@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from cnn_mnist.inference.reader import Reader
+from cnn_mnist.serving.guard import PAUSE
+from cnn_mnist.serving.server import SharedListener
 from drawn import page
 from served import SOURCE, Served, serve
 
@@ -301,6 +304,40 @@ def test_slow_clients_are_sent_away_and_meanwhile_others_are_told_to_wait(strict
     assert after.json()["text"] == "7"
 
 
+def test_who_does_not_wait_after_a_503_is_made_to_wait(strict: Served) -> None:
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret\r\n"
+    with connect(strict.url) as slow, httpx.Client(base_url=strict.url) as hasty:
+        slow.sendall(head + b"Content-Length: 100\r\n\r\nabc")
+        time.sleep(0.1)
+        moments = [time.monotonic()]
+        while moments[-1] - moments[0] < 0.5:
+            answer = hasty.post("v1/predict", content=SEVEN, headers=AUTHORIZED)
+            assert "too many" in one_line(answer, 503)
+            moments.append(time.monotonic())
+        assert moments[1] - moments[0] < PAUSE  # the first is told at once
+        assert len(moments) <= 3
+        assert httpx.get(strict.url + "healthz").elapsed.total_seconds() < PAUSE
+
+
+def test_a_crowd_does_not_keep_pictures_from_being_read(tmp_path: Path) -> None:
+    def insist(_: int) -> list[int]:
+        statuses = []
+        with httpx.Client(base_url=served.url, timeout=30) as client:
+            while time.monotonic() < end:
+                answer = client.post("v1/predict", content=SEVEN)
+                assert answer.status_code == 503 or answer.json()["text"] == "7"
+                statuses.append(answer.status_code)
+        return statuses
+
+    with serve(tmp_path, "--max-in-flight", 2) as served:
+        httpx.get(served.url + "readyz", timeout=30)
+        end = time.monotonic() + 2
+        with concurrent.futures.ThreadPoolExecutor(12) as crowd:
+            told = [status for statuses in crowd.map(insist, range(12)) for status in statuses]
+    assert told.count(200) > 0
+    assert told.count(503) <= 12 * (1 + 2 / PAUSE)
+
+
 @pytest.mark.parametrize("start", [b"", b"POST /v1/pre", b"GET / HTTP/1.1\r\nHost: a\r\n"])
 def test_a_head_that_does_not_come_is_not_waited_for(strict: Served, start: bytes) -> None:
     with connect(strict.url) as slow:
@@ -341,6 +378,34 @@ def workers(served: Served) -> list[int]:
     """The processes that said they started and still live."""
     started = re.findall(r"Started server process \[(\d+)\]", served.log.read_text())
     return [int(pid) for pid in started if Path(f"/proc/{pid}/stat").exists()]
+
+
+def test_a_shared_listener_gives_one_connection_a_turn() -> None:
+    listener = SharedListener(fileno=socket.create_server(("127.0.0.1", 0)).detach())
+    with listener, contextlib.ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(socket.create_connection(listener.getsockname()))
+        first, _ = listener.accept()
+        with first, pytest.raises(BlockingIOError):
+            listener.accept()
+        listener.accept()[0].close()
+
+
+def test_the_workers_share_the_clients(pair: Served) -> None:
+    while len(workers(pair)) < 2:
+        time.sleep(0.1)
+    httpx.get(pair.url + "readyz", timeout=30)
+    before = len(pair.log.read_text())
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connect(pair.url)) for _ in range(12)]
+        time.sleep(1)
+        for client in clients:
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            everything(client)
+    pids = Counter(re.findall(r'"pid": (\d+), "method"', pair.log.read_text()[before:]))
+    assert sum(pids.values()) == 12
+    assert len(pids) == 2
+    assert min(pids.values()) >= 3
 
 
 def test_the_metrics_of_the_workers_add_up(pair: Served) -> None:
