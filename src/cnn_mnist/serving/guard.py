@@ -13,7 +13,7 @@ from cnn_mnist.serving.limits import HEADERS, Limits, Refusal, answer
 API = "/v1/"
 ROUTES = ("/", "/explore/", "/v1/predict", "/healthz", "/readyz", "/metrics", "/openapi.json")
 SHORT = 64 * 1024  # bytes of a body that a refused client may still send
-PAUSE = 0.5  # seconds before a client that was told to wait is listened to again
+PAUSE = 1.0  # seconds (as Retry-After says) before a client that was told to wait is listened to
 GONE = 499  # a client that left before its answer, as nginx logs it
 log = logging.getLogger("cnn_mnist.serving")
 
