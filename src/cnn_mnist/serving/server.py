@@ -57,7 +57,7 @@ def serve(
         workers=workers,
         backlog=BACKLOG,
         http=partial(PatientProtocol, patience=limits.patience),  # type: ignore[arg-type]
-        loop="asyncio",  # the one that takes connections through SharedListener.accept
+        loop="auto" if workers == 1 else "asyncio",  # uvloop goes around SharedListener.accept
         ws="none",
         lifespan="on",
         access_log=False,
