@@ -458,6 +458,18 @@ def test_a_worker_killed_under_load_comes_back_and_the_other_goes_on(pair: Serve
     assert total(pair.url, "cnn_mnist_in_flight") == 0
 
 
+@pytest.mark.slow
+def test_workers_that_load_slowly_are_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import time; time.sleep(7)")
+    paths = f"{tmp_path}{os.pathsep}{SOURCE}"
+    with serve(tmp_path, "--workers", 2, PYTHONPATH=paths) as served:
+        deadline = time.monotonic() + 60
+        while served.log.read_text().count("Application startup complete") < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert " died" not in served.log.read_text()
+
+
 def test_the_log_is_json_and_holds_no_picture(pair: Served) -> None:
     httpx.post(pair.url + "v1/predict", files={"f": ("name.png", SEVEN)})
     lines = [json.loads(line) for line in pair.log.read_text().splitlines()]

@@ -23,6 +23,7 @@ from cnn_mnist.serving.log import CONFIG
 from cnn_mnist.serving.protocol import PatientProtocol
 
 GRACE = 30  # seconds that accepted requests have to finish after SIGTERM
+SILENCE = 30  # seconds without a sign of life before a worker is replaced; loading takes some
 BACKLOG = 2048  # connections that wait to be taken
 HOLD_BACK, MOST_HOLD_BACK = 0.25e-3, 2e-3  # seconds for each connection that a worker has
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -64,6 +65,7 @@ def serve(
         server_header=False,
         log_config=CONFIG,
         timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=SILENCE,
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end
     on_listening(_url(listener.getsockname()))
