@@ -11,7 +11,7 @@ same processor. For each number of workers:
     overload   four times as many clients as may be in flight: the rest must get a 503
 
 Beside the overload a second client checks every answer it gets, and the memory of the server's
-processes is read before and after. Where the time of one answer goes is measured in this process.
+processes is read eleven times. Where the time of one answer goes is measured in this process.
 """
 
 import argparse
@@ -35,8 +35,10 @@ import numpy as np
 import psutil
 from PIL import Image, ImageDraw
 
+from cnn_mnist import process
 from cnn_mnist.inference import image, ink, segment
-from cnn_mnist.inference.reader import Reader, normalized
+from cnn_mnist.inference.normalize import even_stroke, to_mnist
+from cnn_mnist.inference.reader import Reader
 
 CANVAS = 640, 448  # px, the drawing page's
 CLIENTS = 8
@@ -81,16 +83,21 @@ def hey(url: str, body: Path, seconds: int, clients: int, rate: float = 0) -> di
 
 
 class Checker(threading.Thread):
-    """A client that goes on asking, and reads each answer."""
+    """A client that goes on asking, reads each answer, and watches the server's memory."""
 
-    def __init__(self, url: str, body: bytes) -> None:
+    def __init__(self, url: str, body: bytes, pid: int, every: float) -> None:
         super().__init__()
         self._url, self._body, self._over = url, body, threading.Event()
+        self._pid, self._every = pid, every  # seconds from one look at the memory to the next
         self.right = self.wrong = self.shed = 0
+        self.memory = [memory(pid)]
 
     def run(self) -> None:
+        began = time.monotonic()
         with httpx.Client(timeout=60) as client:
             while not self._over.is_set():
+                if time.monotonic() >= began + self._every * len(self.memory):
+                    self.memory.append(memory(self._pid))
                 answer = client.post(self._url + "v1/predict", content=self._body)
                 if answer.status_code == 503 and answer.headers["retry-after"]:
                     self.shed += 1
@@ -99,10 +106,11 @@ class Checker(threading.Thread):
                 else:
                     self.wrong += 1
 
-    def end(self) -> dict[str, int]:
+    def end(self) -> dict[str, object]:
         self._over.set()
         self.join()
-        return {"right": self.right, "wrong": self.wrong, "shed": self.shed}
+        checked = {"right": self.right, "wrong": self.wrong, "shed": self.shed}
+        return {"checked": checked, "memory_mib": self.memory}
 
 
 def memory(pid: int) -> int:
@@ -115,21 +123,20 @@ def measure(workers: int, seconds: int, overload: int, body: Path) -> list[dict[
     command = [sys.executable, "-m", "cnn_mnist", "serve", "--port", "0"]
     command += ["--workers", str(workers), "--max-in-flight", str(IN_FLIGHT)]
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
-            url = process.stdout.readline().split()[1]
+            url = server.stdout.readline().split()[1]
             hey(url, body, 3, CLIENTS)  # warm
             most = hey(url, body, seconds, CLIENTS)
             answered = most["statuses"]["200"] / seconds
             steady = hey(url, body, seconds, CLIENTS, 0.7 * answered)
-            before = memory(process.pid)
-            checker = Checker(url, body.read_bytes())
+            checker = Checker(url, body.read_bytes(), server.pid, overload / 10)
             checker.start()
             flood = hey(url, body, overload, 4 * IN_FLIGHT * workers)
-            flood |= {"checked": checker.end(), "memory_mib": (before, memory(process.pid))}
+            flood |= checker.end()
         finally:
-            process.terminate()
-            process.wait()
+            server.terminate()
+            server.wait()
     kinds = {"most": most, "70 %": steady, "overload": flood}
     return [{"workers": workers, "kind": kind, **values} for kind, values in kinds.items()]
 
@@ -137,15 +144,20 @@ def measure(workers: int, seconds: int, overload: int, body: Path) -> list[dict[
 def where_the_time_goes(body: bytes) -> dict[str, float]:
     """Milliseconds of each step of one answer, the least of many."""
     cv2.setNumThreads(1)
-    reader, page = Reader(), image.load(body)
+    process.keep_memory()
+    reader, page = Reader(threads=1), image.load(body)
     marks = ink.find(page.pixels)
     glyphs = segment.split(marks)
-    frames = np.stack([normalized(glyph) for glyph in glyphs])
+
+    def framed() -> np.ndarray:
+        return np.stack([to_mnist(even_stroke(glyph.ink)) for glyph in glyphs])
+
+    frames = framed()
     steps: dict[str, Callable[[], object]] = {
         "decode": lambda: image.load(body),
         "ink": lambda: ink.find(page.pixels),
         "segment": lambda: segment.split(marks),
-        "normalize": lambda: [normalized(glyph) for glyph in glyphs],
+        "normalize": framed,
         "model": lambda: reader.classifier.probs(frames),
         "whole reading": lambda: reader.read(body),
     }

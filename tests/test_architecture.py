@@ -21,7 +21,7 @@ MODULES = {
 ALLOWED = {
     "inference": {"inference"},
     "training": {"training", "inference.normalize", "inference.classifier"},
-    "serving": {"serving", "inference"},
+    "serving": {"serving", "inference", "process"},
     "process": set(),
     "terminal": set(),
     "cli": {"process", "terminal", "training", "inference", "serving"},

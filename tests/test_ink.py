@@ -145,6 +145,22 @@ def test_what_a_program_drew_is_found_to_the_pixel(
     assert overlap(ink.find(pixels[cut]), truth[cut]) > 0.9
 
 
+@pytest.mark.parametrize(("top", "left"), [(0, 0), (3, 200), (248, 444), (240, 7)])
+def test_the_place_on_a_blank_canvas_changes_nothing(top: int, left: int) -> None:
+    pixels = page("47", 120, 12)[30:-30, 40:-40]
+    height, width = pixels.shape[:2]
+    found = []
+    for y, x in ((120, 150), (top, left)):
+        canvas = np.full((428, 640, 3), 255, np.uint8)
+        canvas[y : y + height, x : x + width] = pixels
+        everywhere = ink.find(canvas)
+        found.append(everywhere[y : y + height, x : x + width].copy())
+        everywhere[y : y + height, x : x + width] = 0
+        assert not everywhere.any()
+    assert np.array_equal(*found)
+    assert overlap(found[0], coverage("47", 120, 12)[30:-30, 40:-40]) > 0.95
+
+
 @pytest.mark.parametrize("height", [14, 20, 40])
 def test_small_crops(height: int) -> None:
     pixels, truth = (

@@ -85,6 +85,22 @@ def test_two_digits_are_a_number_and_each_has_its_bars(desk: Desk) -> None:
     desk.keep("page-desktop")
 
 
+def test_a_drawing_is_sent_without_an_alpha_channel(desk: Desk) -> None:
+    desk.draw("7")
+    sent = desk.page.evaluate(
+        "async () => Array.from(new Uint8Array(await (await snapshot()).arrayBuffer()))"
+    )
+    with Image.open(io.BytesIO(bytes(sent))) as picture:
+        assert (picture.mode, picture.size) == ("RGB", canvas_size(desk))
+    desk.expect("7")
+
+
+def canvas_size(desk: Desk) -> tuple[int, int]:
+    canvas = desk.page.locator("#canvas")
+    width, height = (canvas.evaluate(f"canvas => canvas.{side}") for side in ("width", "height"))
+    return width, height
+
+
 def test_undo_takes_the_last_stroke_and_clear_all(desk: Desk) -> None:
     desk.draw("1", x=130)
     desk.expect("1")

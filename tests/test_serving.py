@@ -12,8 +12,10 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 import zlib
+from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,6 +25,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from cnn_mnist.inference.reader import Reader
+from cnn_mnist.serving.guard import PAUSE
+from cnn_mnist.serving.server import SharedListener
 from drawn import page
 from served import SOURCE, Served, serve
 
@@ -301,6 +305,39 @@ def test_slow_clients_are_sent_away_and_meanwhile_others_are_told_to_wait(strict
     assert after.json()["text"] == "7"
 
 
+def test_who_does_not_wait_after_a_503_is_made_to_wait(strict: Served) -> None:
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret\r\n"
+    with connect(strict.url) as slow, httpx.Client(base_url=strict.url) as hasty:
+        slow.sendall(head + b"Content-Length: 100\r\n\r\nabc")
+        time.sleep(0.1)
+        busy = hasty.post("v1/predict", content=SEVEN, headers=AUTHORIZED)
+        told = time.monotonic()
+        assert "too many" in one_line(busy, 503)
+        assert busy.elapsed.total_seconds() < PAUSE
+        assert httpx.get(strict.url + "healthz").elapsed.total_seconds() < PAUSE
+        hasty.get("healthz")
+        assert time.monotonic() - told > 0.9 * PAUSE
+
+
+def test_a_crowd_does_not_keep_pictures_from_being_read(tmp_path: Path) -> None:
+    def insist(_: int) -> list[int]:
+        statuses = []
+        with httpx.Client(base_url=served.url, timeout=30) as client:
+            while time.monotonic() < end:
+                answer = client.post("v1/predict", content=SEVEN)
+                assert answer.status_code == 503 or answer.json()["text"] == "7"
+                statuses.append(answer.status_code)
+        return statuses
+
+    with serve(tmp_path, "--max-in-flight", 2) as served:
+        httpx.get(served.url + "readyz", timeout=30)
+        end = time.monotonic() + 2
+        with concurrent.futures.ThreadPoolExecutor(12) as crowd:
+            told = [status for statuses in crowd.map(insist, range(12)) for status in statuses]
+    assert told.count(200) > 0
+    assert told.count(503) <= 12 * (1 + 2 / PAUSE)
+
+
 @pytest.mark.parametrize("start", [b"", b"POST /v1/pre", b"GET / HTTP/1.1\r\nHost: a\r\n"])
 def test_a_head_that_does_not_come_is_not_waited_for(strict: Served, start: bytes) -> None:
     with connect(strict.url) as slow:
@@ -343,6 +380,33 @@ def workers(served: Served) -> list[int]:
     return [int(pid) for pid in started if Path(f"/proc/{pid}/stat").exists()]
 
 
+def test_a_shared_listener_gives_one_connection_a_turn() -> None:
+    listener = SharedListener(fileno=socket.create_server(("127.0.0.1", 0)).detach())
+    with listener, contextlib.ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(socket.create_connection(listener.getsockname()))
+        first, _ = listener.accept()
+        with first, pytest.raises(BlockingIOError):
+            listener.accept()
+        listener.accept()[0].close()
+
+
+def test_the_workers_share_the_clients(pair: Served) -> None:
+    while pair.log.read_text().count("Application startup complete") < 2:
+        time.sleep(0.1)
+    before = len(pair.log.read_text())
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connect(pair.url)) for _ in range(12)]
+        time.sleep(1)
+        for client in clients:
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            everything(client)
+    pids = Counter(re.findall(r'"pid": (\d+), "method"', pair.log.read_text()[before:]))
+    assert sum(pids.values()) == 12
+    assert len(pids) == 2
+    assert min(pids.values()) >= 3
+
+
 def test_the_metrics_of_the_workers_add_up(pair: Served) -> None:
     before = [total(pair.url, name) for name in COUNTED]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -363,21 +427,47 @@ COUNTED = (
 )
 
 
-def test_a_killed_worker_comes_back_and_the_other_goes_on(pair: Served) -> None:
+def test_a_worker_killed_under_load_comes_back_and_the_other_goes_on(pair: Served) -> None:
+    def insist(_: int) -> list[str]:
+        said = []
+        while not back.is_set():
+            try:
+                answer = httpx.post(pair.url + "v1/predict", content=SEVEN, timeout=30)
+                said.append(answer.json()["text"])
+            except httpx.TransportError:
+                said.append("broken")  # what the killed one had accepted
+        return said
+
     while len(workers(pair)) < 2:
         time.sleep(0.1)
     first, other = workers(pair)
-    os.kill(first, signal.SIGKILL)
-    broken, deadline = 0, time.monotonic() + 30
-    while first in workers(pair) or len(workers(pair)) < 2:
-        assert time.monotonic() < deadline
-        try:
-            assert httpx.post(pair.url + "v1/predict", content=SEVEN).json()["text"] == "7"
-        except httpx.TransportError:
-            broken += 1  # what the killed one had accepted
-    assert broken <= 1
+    back, clients = threading.Event(), 4
+    with concurrent.futures.ThreadPoolExecutor(clients) as crowd:
+        load = crowd.map(insist, range(clients))
+        time.sleep(0.5)
+        os.kill(first, signal.SIGKILL)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and (first in workers(pair) or len(workers(pair)) < 2):
+            time.sleep(0.1)
+        back.set()
+        answers = Counter(said for each in load for said in each)
     assert other in workers(pair)
+    assert len(workers(pair)) == 2
+    assert set(answers) <= {"7", "broken"}
+    assert answers["broken"] <= clients < answers["7"]
     assert total(pair.url, "cnn_mnist_in_flight") == 0
+
+
+@pytest.mark.slow
+def test_workers_that_load_slowly_are_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import time; time.sleep(7)")
+    paths = f"{tmp_path}{os.pathsep}{SOURCE}"
+    with serve(tmp_path, "--workers", 2, PYTHONPATH=paths) as served:
+        deadline = time.monotonic() + 60
+        while served.log.read_text().count("Application startup complete") < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert " died" not in served.log.read_text()
 
 
 def test_the_log_is_json_and_holds_no_picture(pair: Served) -> None:

@@ -14,7 +14,7 @@ def tune() -> None:
     OpenMP reads its settings when torch loads. What was measured is in docs/log.md.
     """
     _bind_threads()
-    _keep_memory()
+    keep_memory()
 
 
 def _bind_threads() -> None:
@@ -27,7 +27,7 @@ def _bind_threads() -> None:
         os.environ.setdefault("OMP_PROC_BIND", "true")
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Let glibc keep what a step frees: getting it back page by page takes a tenth of the step."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)

@@ -21,8 +21,11 @@ CHUNK = 512  # images; larger batches leave the processor's cache
 class Classifier:
     """The network behind `Reader`, usable alone on images that are MNIST's already."""
 
-    def __init__(self, model: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, model: str | os.PathLike[str] | None = None, threads: int = 0) -> None:
         """Load a model exported by this package; None means the released one.
+
+        Args:
+            threads: of the arithmetic; 0 takes all cores.
 
         Raises:
             ValueError: the file is missing, damaged, or another kind of model.
@@ -31,7 +34,7 @@ class Classifier:
         try:
             data = path.read_bytes()
             self._session = onnxruntime.InferenceSession(
-                data, _options(), providers=["CPUExecutionProvider"]
+                data, _options(threads), providers=["CPUExecutionProvider"]
             )
             self.threshold = float(self._metadata()["threshold"])
         except OSError as error:
@@ -94,8 +97,9 @@ def released_model() -> Path:
     return Path(str(resources.files("cnn_mnist") / "weights" / "model.onnx"))
 
 
-def _options() -> onnxruntime.SessionOptions:
+def _options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
     options.log_severity_level = 4  # a damaged model is reported by our own line
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

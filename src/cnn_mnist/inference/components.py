@@ -1,19 +1,41 @@
-"""Connected components of a mask, by the algorithm that was fastest on large pages."""
+"""What hangs together in a mask, by the algorithm that was fastest on large pages."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+Mask = NDArray[Any]  # uint8, 0 or 1
 
-def components(mask: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Labels of a mask's pixels (0 = none), and a row a label: x, y, width, height, area.
 
-    Args:
-        mask: uint8 H×W; neighbours by a side or a corner belong together.
-    """
+@dataclass(frozen=True)
+class Components:
+    """A mask, the label of each of its pixels (0 = none), and a row a label: x, y, width, height,
+    area."""
+
+    mask: Mask
+    labels: NDArray[Any]
+    stats: NDArray[Any]
+
+    @property
+    def sides(self) -> NDArray[Any]:
+        """The longer side of each component's box."""
+        return np.asarray(self.stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1))
+
+    def only(self, keep: NDArray[np.bool_]) -> "Components":
+        """Those components whose label is kept; label 0 never is."""
+        if keep[1:].all():
+            return self
+        kept = keep.astype(np.uint8)
+        kept[0] = 0
+        return components(kept.take(self.labels))
+
+
+def components(mask: Mask) -> Components:
+    """The components of a uint8 H×W mask; neighbours by a side or a corner belong together."""
     _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
         mask, 8, cv2.CV_32S, cv2.CCL_GRANA
     )
-    return np.asarray(labels), np.asarray(stats)
+    return Components(mask, np.asarray(labels), np.asarray(stats))

@@ -131,12 +131,15 @@ def _page(picture: Image.Image) -> Page:
     width, height = picture.size
     if factor > 1:  # JPEG can decode at 1/2, 1/4 or 1/8 in a fraction of the time
         picture.draft("RGB", (math.ceil(width / factor), math.ceil(height / factor)))
-    swapped = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    upright = _opaque(_eight_bit(ImageOps.exif_transpose(picture)))
+    orientation = picture.getexif().get(0x0112, 1)
+    if orientation != 1:
+        picture = ImageOps.exif_transpose(picture)
+    upright = _opaque(_eight_bit(picture))
     factor = math.ceil(max(upright.size) / WORKING_SIDE)
     if factor > 1:
         upright = upright.reduce(factor)
-    return Page(np.asarray(upright, np.uint8), (height, width) if swapped else (width, height))
+    size = (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+    return Page(np.asarray(upright, np.uint8), size)
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:

@@ -5,6 +5,7 @@ digits.
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -12,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference import paper, ruling, sheet
-from cnn_mnist.inference.components import components
+from cnn_mnist.inference.components import Components, Mask, components
 
 Ink = NDArray[np.float32]
 Contrast = NDArray[Any]  # uint8
-Mask = NDArray[Any]  # uint8, 0 or 1
 Picture = NDArray[Any]  # uint8 H×W×3
 
 # A linear fit of 8-bit CIE Lab over sRGB: lightness, red against green, yellow against blue. It is
@@ -45,8 +45,8 @@ def find(pixels: Picture) -> Ink:
     """
     inside = sheet.find(pixels)
     if inside is None:
-        colour = paper.flat(pixels)
-        return _ink(_contrast(pixels) if colour is None else _distance(pixels, colour))
+        drawn_on = paper.flat(pixels)
+        return _ink(_contrast(pixels) if drawn_on is None else _distance(pixels, drawn_on))
     x, y, width, height = cv2.boundingRect(inside)
     box = np.s_[y : y + height, x : x + width]
     found = np.zeros(pixels.shape[:2], np.float32)
@@ -55,32 +55,75 @@ def find(pixels: Picture) -> Ink:
 
 
 def _ink(contrast: Contrast) -> Ink:
-    blank = np.zeros(contrast.shape, np.float32)
+    found = np.zeros(contrast.shape, np.float32)
     faint = math.ceil(max(paper.LEAST_CONTRAST, NOISE_FACTOR * _percentile(contrast, 50)))
     contrast = _without_surroundings(contrast, max(faint, 25))
-    if not (contrast >= faint).any():
-        return blank
-    strong = _otsu(contrast, faint)
-    mask = _hysteresis(contrast, max(faint, math.ceil(0.4 * strong)), strong)
-    mask = _without_specks(_without_lines(mask, contrast, strong))
+    part = _marked(contrast, faint)
+    if part is None:
+        return found
+    seen = contrast[part.box]
+    strong = _otsu(seen, faint)
+    marks = _hysteresis(seen, max(faint, math.ceil(0.4 * strong)), strong, part.grain)
+    mask = _without_specks(_without_lines(marks, seen, strong, part), part.reach)
     if not mask.any():
-        return blank
-    full = _percentile(contrast, 75, mask)
+        return found
+    full = _percentile(seen, 75, mask)
     soft = cv2.dilate(mask, np.ones((3, 3), np.uint8))
-    share = cv2.multiply(contrast, soft, scale=1 / full, dtype=cv2.CV_32F)
-    return np.asarray(np.minimum(share, 1, out=share), np.float32)
+    share = cv2.multiply(seen, soft, scale=1 / full, dtype=cv2.CV_32F)
+    found[part.box] = np.minimum(share, 1, out=share)
+    return found
 
 
-def _distance(pixels: Picture, colour: Picture) -> Contrast:
+@dataclass(frozen=True)
+class _Part:
+    """The part of a page that holds all of its marks; most of a page is blank."""
+
+    box: tuple[slice, slice]
+    page: tuple[int, int]  # height and width
+
+    @property
+    def reach(self) -> int:
+        """px; marks that are so near belong to one group."""
+        return max(1, round(max(self.page) / 100))
+
+    @property
+    def grain(self) -> int:
+        """px; smaller marks are noise."""
+        return GRAIN if min(self.page) >= paper.SMALL_PICTURE else 0
+
+    def without_lines(self, mask: Mask) -> Mask:
+        """A ruled line is one by what it covers of the page."""
+        if not ruling.may_have_lines(mask, self.page):
+            return mask
+        whole = np.zeros(self.page, np.uint8)
+        whole[self.box] = mask
+        return ruling.without_lines(whole)[self.box]
+
+
+def _marked(contrast: Contrast, faint: int) -> _Part | None:
+    """The part with everything above `faint`, and blank paper around as far as marks reach."""
+    height, width = contrast.shape
+    x, y, wide, high = cv2.boundingRect((contrast >= faint).astype(np.uint8))
+    if wide == 0:
+        return None
+    page = height, width
+    margin = _Part(np.s_[:, :], page).reach + 1
+    rows = slice(max(0, y - margin), y + high + margin)
+    return _Part((rows, slice(max(0, x - margin), x + wide + margin)), page)
+
+
+def _distance(pixels: Picture, drawn_on: paper.Flat) -> Contrast:
     """Distance of each pixel from paper of one colour, in light as even as a screen's."""
     contrast = np.zeros(pixels.shape[:2], np.uint8)
-    x, y, width, height = cv2.boundingRect(~paper.where(pixels, colour))
+    x, y, width, height = cv2.boundingRect(drawn_on.marks)
     if width == 0:
         return contrast
-    inked = np.s_[y : y + height, x : x + width]
-    colours = cv2.transform(pixels[inked], OPPONENT)
-    ground = np.full_like(colours, cv2.transform(colour.reshape(1, 1, 3), OPPONENT))
-    contrast[inked] = np.minimum(_length(cv2.absdiff(colours, ground)), 255)
+    colour = cv2.transform(drawn_on.colour.reshape(1, 1, 3), OPPONENT)
+    ground = np.array([*colour.ravel(), 0], np.float64)  # OpenCV's scalars are four
+    for top in range(y, y + height, BAND):
+        band = np.s_[top : min(top + BAND, y + height), x : x + width]
+        difference = cv2.absdiff(cv2.transform(pixels[band], OPPONENT), ground)
+        contrast[band] = np.minimum(_length(difference), 255)
     return contrast
 
 
@@ -147,44 +190,42 @@ def _otsu(contrast: Contrast, faint: int) -> int:
     return max(int(np.nan_to_num(between, posinf=0).argmax()), faint)
 
 
-def _hysteresis(contrast: Contrast, weak: int, strong: float) -> Mask:
+def _hysteresis(contrast: Contrast, weak: int, strong: float, grain: int) -> Components:
     """What is above `weak` and hangs together with something above `strong` (Canny 1986);
     grains of noise are dropped."""
-    labels, stats = components((contrast >= weak).astype(np.uint8))
-    keep = np.zeros(len(stats), np.uint8)
-    keep[labels[contrast >= strong]] = 1
-    if min(contrast.shape) >= paper.SMALL_PICTURE:
-        keep[_sides(stats) < GRAIN] = 0
-    keep[0] = 0
-    return np.asarray(keep[labels])
+    marks = components((contrast >= weak).astype(np.uint8))
+    keep = np.zeros(len(marks.stats), np.bool_)
+    keep[marks.labels[contrast >= strong]] = True
+    return marks.only(keep & (marks.sides >= grain))
 
 
-def _without_lines(mask: Mask, contrast: Contrast, strong: int) -> Mask:
+def _without_lines(marks: Components, contrast: Contrast, strong: int, part: _Part) -> Components:
     """Take out ruled lines: by their paler ink where that is possible, else by their shape."""
-    rest = ruling.without_lines(mask)
-    ruled = contrast[mask > rest]
+    rest = part.without_lines(marks.mask)
+    ruled = contrast[marks.mask > rest]
     if ruled.size:
         paler = math.ceil(1.3 * float(np.percentile(ruled, 80)))
         if paler < strong:
-            return ruling.without_frames(_hysteresis(contrast, paler, strong))
-    unframed = ruling.without_frames(mask)
-    return rest if np.array_equal(unframed, mask) else ruling.without_lines(unframed)
+            return ruling.without_frames(_hysteresis(contrast, paler, strong, part.grain))
+    unframed = ruling.without_frames(marks)
+    if unframed is not marks:
+        rest = part.without_lines(unframed.mask)
+    return marks if rest is marks.mask else components(rest)
 
 
-def _without_specks(mask: Mask) -> Mask:
+def _without_specks(marks: Components, reach: int) -> Mask:
     """Drop groups of marks much smaller than the largest; a broken stroke is one group."""
-    reach = max(1, round(max(mask.shape) / 100))
-    near = cv2.dilate(mask, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    labels, stats = components(near)
-    sides = _sides(stats) - 2 * reach
-    sides[0] = 0
-    keep = (sides >= max(SPECK, 0.12 * sides.max())).astype(np.uint8)
-    return np.asarray(mask * keep[labels])
+    together = max(cv2.boundingRect(marks.mask)[2:])
+    if (marks.sides[1:] - 2 * reach >= _least_side(together)).all():
+        return marks.mask
+    near = components(cv2.dilate(marks.mask, np.ones((2 * reach + 1,) * 2, np.uint8)))
+    sides = near.sides - 2 * reach
+    keep = (sides >= _least_side(sides[1:].max(initial=0))).astype(np.uint8)
+    return np.asarray(marks.mask * keep.take(near.labels))
 
 
-def _sides(stats: NDArray[Any]) -> NDArray[Any]:
-    """The longer side of each component's box."""
-    return np.asarray(stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1))
+def _least_side(largest: int) -> float:
+    return max(SPECK, 0.12 * largest)
 
 
 def _without_surroundings(contrast: Contrast, level: int) -> Contrast:

@@ -1,7 +1,7 @@
 """A page → the colour of its paper everywhere, as it would be without ink, in whatever light."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,19 +19,24 @@ SHARP = 0.85  # of a region's outline; a shadow's is soft, a broad stroke's an e
 SMALL_PICTURE = 64  # px
 
 
-def flat(pixels: Picture) -> Picture | None:
-    """The one exact colour of a drawing program's paper; None in a photograph or a scan."""
+class Flat(NamedTuple):
+    """A drawing program's paper: its one exact colour, and 255 where a pixel has another."""
+
+    colour: Picture
+    marks: Mask
+
+
+def flat(pixels: Picture) -> Flat | None:
+    """None in a photograph or a scan."""
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     colour = np.median(border, axis=0).astype(np.uint8)
     at_border = float((border == colour).all(axis=1).mean())
-    share = cv2.countNonZero(where(pixels, colour)) / (pixels.size / 3)
-    return colour if at_border > FLAT and at_border + share > 2 * FLAT else None
-
-
-def where(pixels: Picture, colour: Picture) -> Mask:
-    """255 where a pixel has exactly that colour."""
+    if at_border <= FLAT:
+        return None
     exact = tuple(colour.tolist())
-    return cv2.inRange(pixels, exact, exact)
+    marks = cv2.bitwise_not(cv2.inRange(pixels, exact, exact))
+    share = 1 - cv2.countNonZero(marks) / marks.size
+    return Flat(colour, marks) if at_border + share > 2 * FLAT else None
 
 
 def estimate(pixels: Picture) -> Picture:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,16 +57,24 @@ class Reading:
         return {"text": self.text, "digits": digits, "ok": self.ok, "reason": self.reason}
 
 
+class _Sign(NamedTuple):
+    glyph: segment.Glyph
+    frame: NDArray[np.uint8]  # the 28×28 image that the network sees
+
+
 class Reader:
     """Reads anybody's digits. Thread-safe; loading one takes some 10 ms."""
 
-    def __init__(self, model: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, model: str | os.PathLike[str] | None = None, threads: int = 0) -> None:
         """Use an exported model file, or the released one.
+
+        Args:
+            threads: of the network's arithmetic; 0 takes all cores.
 
         Raises:
             ValueError: the file is no such model.
         """
-        self.classifier = Classifier(model)
+        self.classifier = Classifier(model, threads)
 
     def read(self, source: image.Source, single: bool = False) -> Reading:
         """Read one picture.
@@ -83,9 +91,10 @@ class Reader:
         if frame is not None:
             return _reading(self._digits([WHOLE], frame[None], self.classifier.probs(frame[None])))
         marks = ink.find(page.pixels)
-        glyphs = segment.single(marks) if single else self._separate(segment.split(marks))
-        boxes = [page.original_box(glyph.box) for glyph in glyphs]
-        frames = _stack([normalized(glyph) for glyph in glyphs])
+        glyphs = segment.single(marks) if single else segment.split(marks)
+        signs = _framed(glyphs) if single else self._separate(_framed(glyphs))
+        boxes = [page.original_box(sign.glyph.box) for sign in signs]
+        frames = _frames(signs)
         return _reading(self._digits(boxes, frames, self.classifier.steady_probs(frames)))
 
     def read_many(self, sources: Iterable[image.Source], single: bool = False) -> list[Reading]:
@@ -121,26 +130,28 @@ class Reader:
         found = map(Digit, answers, confidences, boxes, frames, probs)
         return zip(found, accepted.tolist(), strict=True)
 
-    def _separate(self, glyphs: list[segment.Glyph]) -> list[segment.Glyph]:
+    def _separate(self, signs: list[_Sign]) -> list[_Sign]:
         """Cut signs that the network takes for several digits rather than for one."""
-        usual = float(np.median([glyph.box[3] for glyph in glyphs])) if glyphs else 0.0
-        separated: list[segment.Glyph] = []
-        alone = len(glyphs) == 1
-        for glyph, certainty in zip(glyphs, self._certainty(glyphs), strict=True):
-            height = max(glyph.box[3], round(usual))
-            share = glyph.box[2] / height
+        usual = float(np.median([sign.glyph.box[3] for sign in signs])) if signs else 0.0
+        separated: list[_Sign] = []
+        alone = len(signs) == 1
+        for sign, certainty in zip(signs, self._certainty(signs), strict=True):
+            height = max(sign.glyph.box[3], round(usual))
+            share = sign.glyph.box[2] / height
             doubtful = any(share > wide and certainty < sure for wide, sure in DOUBTS)
             if not doubtful or (alone and share < LONE_PAIR):
-                separated.append(glyph)
+                separated.append(sign)
                 continue
-            pieces = touching.separate(glyph, height, self._certainty)
+            pieces = _framed(touching.separate(sign.glyph, height, self._liking))
             unsure = alone and self._certainty(pieces).min() < LONE_SURE
-            separated += [glyph] if unsure else pieces
+            separated += [sign] if unsure else pieces
         return separated
 
-    def _certainty(self, glyphs: list[segment.Glyph]) -> NDArray[np.float32]:
-        frames = _stack([normalized(glyph) for glyph in glyphs])
-        return np.asarray(self.classifier.probs(frames).max(axis=1, initial=0), np.float32)
+    def _liking(self, glyphs: list[segment.Glyph]) -> NDArray[np.float32]:
+        return self._certainty(_framed(glyphs))
+
+    def _certainty(self, signs: list[_Sign]) -> NDArray[np.float32]:
+        return np.asarray(self.classifier.probs(_frames(signs)).max(axis=1, initial=0), np.float32)
 
 
 def _reading(found: Iterable[tuple[Digit, bool]]) -> Reading:
@@ -160,10 +171,9 @@ def _is_stack(sources: object) -> bool:
     return bool(sources.dtype == np.uint8 and sources.shape[1:] == (SIDE, SIDE))
 
 
-def normalized(glyph: segment.Glyph) -> NDArray[np.uint8]:
-    """The 28x28 image of one sign."""
-    return to_mnist(even_stroke(glyph.ink))
+def _framed(glyphs: list[segment.Glyph]) -> list[_Sign]:
+    return [_Sign(glyph, to_mnist(even_stroke(glyph.ink))) for glyph in glyphs]
 
 
-def _stack(frames: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    return np.stack(frames) if frames else np.zeros((0, SIDE, SIDE), np.uint8)
+def _frames(signs: list[_Sign]) -> NDArray[np.uint8]:
+    return np.stack([s.frame for s in signs]) if signs else np.zeros((0, SIDE, SIDE), np.uint8)

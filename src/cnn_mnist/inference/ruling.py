@@ -3,15 +3,11 @@
 A line's pixels stay where a stroke crosses it, so that digits are not cut.
 """
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.components import components
-
-Mask = NDArray[Any]  # uint8, 0 or 1
+from cnn_mnist.inference.components import Components, Mask
 
 SEARCH_SIDE = 400  # px; the slope is searched on a small copy
 SLOPES = np.tan(np.radians(np.arange(-12, 12.1, 0.5)))
@@ -22,25 +18,28 @@ MAX_THICKNESS = 0.02  # of the picture's long side
 FRAME_SIDE = 24  # px; in a smaller sign the corners of a 0 cannot be told
 
 
+def may_have_lines(mask: Mask, page: tuple[int, ...]) -> bool:
+    """Whether the marks on some part of a page (height, width) reach far enough for a line."""
+    high, wide = (int(np.count_nonzero(mask.any(axis=axis))) for axis in (1, 0))
+    return min(page) >= LEAST_SIDE and (wide > SPAN * page[1] or high > SPAN * page[0])
+
+
 def without_lines(mask: Mask) -> Mask:
     """The mask without lines that run across the picture, up to 12° from level or upright."""
-    if min(mask.shape) < LEAST_SIDE or not mask.any():
+    if not may_have_lines(mask, mask.shape):
         return mask
     rest = _without_level_lines(mask)
     rest = np.ascontiguousarray(_without_level_lines(np.ascontiguousarray(rest.T)).T)
     return rest if rest.any() else mask
 
 
-def without_frames(mask: Mask) -> Mask:
-    """The mask without the boxes and tables of a form, unless there is nothing else."""
-    labels, stats = components(mask)
-    keep = np.ones(len(stats), np.uint8)
-    for index, (x, y, width, height, area) in enumerate(stats[1:], start=1):
+def without_frames(marks: Components) -> Components:
+    """The marks without the boxes and tables of a form, unless there is nothing else."""
+    keep = np.ones(len(marks.stats), np.bool_)
+    for index, (x, y, width, height, area) in enumerate(marks.stats[1:], start=1):
         if min(width, height) >= FRAME_SIDE and area < 0.3 * width * height:
-            keep[index] = not _is_frame(labels[y : y + height, x : x + width] == index)
-    keep[0] = 0
-    rest: Mask = keep[labels]
-    return rest if rest.any() else mask
+            keep[index] = not _is_frame(marks.labels[y : y + height, x : x + width] == index)
+    return marks.only(keep) if keep[1:].any() else marks
 
 
 def _is_frame(part: NDArray[np.bool_]) -> bool:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.components import components
+from cnn_mnist.inference.components import Components, components
 
 Ink = NDArray[np.float32]
 Box = tuple[int, int, int, int]
@@ -61,17 +61,22 @@ def split(ink: Ink) -> list[Glyph]:
 def _parts(ink: Ink) -> list[Glyph]:
     """Connected components, each with the soft ink of its rim."""
     mask = (ink > INK).astype(np.uint8)
-    labels, stats = components(mask)
-    found = []
-    for index in range(1, len(stats)):
-        x, y, width, height, _ = (int(v) for v in stats[index])
-        left, top = max(0, x - 1), max(0, y - 1)
-        region = np.s_[top : y + height + 1, left : x + width + 1]
-        own = cv2.dilate((labels[region] == index).astype(np.uint8), np.ones((3, 3), np.uint8))
-        others = (labels[region] != index) & (labels[region] > 0)
-        piece = np.where((own > 0) & ~others, ink[region], 0).astype(np.float32)
-        found.append(Glyph(piece, (left, top, piece.shape[1], piece.shape[0])))
-    return found
+    x, y, wide, high = cv2.boundingRect(mask)
+    top, left = max(0, y - 1), max(0, x - 1)
+    inked = np.s_[top : y + high + 1, left : x + wide + 1]
+    marks = components(mask[inked])
+    return [_part(marks, index, ink[inked], (left, top)) for index in range(1, len(marks.stats))]
+
+
+def _part(marks: Components, index: int, ink: Ink, corner: tuple[int, int]) -> Glyph:
+    x, y, width, height = (int(v) for v in marks.stats[index][:4])
+    left, top = max(0, x - 1), max(0, y - 1)
+    region = np.s_[top : y + height + 1, left : x + width + 1]
+    own = (marks.labels[region] == index).astype(np.uint8)
+    others = marks.mask[region] > own
+    rim = cv2.dilate(own, np.ones((3, 3), np.uint8))
+    piece = np.where((rim > 0) & ~others, ink[region], 0).astype(np.float32)
+    return Glyph(piece, (corner[0] + left, corner[1] + top, piece.shape[1], piece.shape[0]))
 
 
 def _prominence(part: Glyph, shape: tuple[int, ...]) -> float:

@@ -23,7 +23,7 @@ LEAST_INK = 0.0005  # of the sheet; without any ink inside, a light area may be 
 
 def find(pixels: Picture) -> Mask | None:
     """Where the sheet lies, a little inside its edge; None where the picture is all paper."""
-    if min(pixels.shape[:2]) < LEAST_PICTURE:
+    if min(pixels.shape[:2]) < LEAST_PICTURE or _rim_is_lightest(pixels):
         return None
     scale = min(1.0, SEARCH_SIDE / max(pixels.shape[:2]))
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
@@ -45,6 +45,14 @@ def find(pixels: Picture) -> Mask | None:
         return None
     inside = cv2.erode(filled, _square(5), borderType=cv2.BORDER_CONSTANT, borderValue=1)
     return cv2.resize(inside, pixels.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+
+
+def _rim_is_lightest(pixels: Picture) -> bool:
+    """As on a drawing program's white canvas: a broad rim, and nothing lighter within it."""
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    rim = 1 + max(grey.shape) * 4 // SEARCH_SIDE
+    strips = grey[:rim], grey[-rim:], grey[:, :rim], grey[:, -rim:]
+    return bool(min(int(strip.min()) for strip in strips) == int(grey.max()))
 
 
 def _square(side: int) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import warnings
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 import cnn_mnist
+from cnn_mnist import process
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.serving import api, metrics
 from cnn_mnist.serving.answers import combine, read
@@ -57,10 +59,12 @@ def create(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        process.keep_memory()
         cv2.setNumThreads(1)  # workers and threads share the cores already
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limits are ours
-        reader = Reader(model)
+        reader = Reader(model, threads=1)
         reader.read(np.pad(np.zeros((90, 12), np.uint8), 40, constant_values=255))
+        gc.freeze()  # what is loaded now stays; looking through it again takes time
         with ThreadPoolExecutor(threads, "reader") as pool:
             app.state.reader, app.state.pool, app.state.ready = reader, pool, True
             yield

@@ -13,6 +13,7 @@ from cnn_mnist.serving.limits import HEADERS, Limits, Refusal, answer
 API = "/v1/"
 ROUTES = ("/", "/explore/", "/v1/predict", "/healthz", "/readyz", "/metrics", "/openapi.json")
 SHORT = 64 * 1024  # bytes of a body that a refused client may still send
+PAUSE = 1.0  # seconds (as Retry-After says) before a client that was told to wait is listened to
 GONE = 499  # a client that left before its answer, as nginx logs it
 log = logging.getLogger("cnn_mnist.serving")
 
@@ -29,10 +30,13 @@ class Guard:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, send)
+        hasty = False
         try:
             await self._admit(scope, receive, exchange)
         except Refusal as refusal:
-            await exchange.refuse(refusal, close=_hang_up(scope, refusal))
+            close = _hang_up(scope, refusal)
+            hasty = refusal.status == 503 and not close
+            await exchange.refuse(refusal, close, more=hasty)
         except Exception as error:
             log.error("failed", exc_info=error)
             await exchange.refuse(
@@ -40,6 +44,8 @@ class Guard:
             )
         finally:
             exchange.finish()
+        if hasty:
+            await exchange.pause(PAUSE)
 
     async def _admit(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         if not scope["path"].startswith(API):
@@ -111,10 +117,17 @@ class _Exchange:
             message["headers"] = [*message["headers"], *HEADERS]
         await self._send(message)
 
-    async def refuse(self, refusal: Refusal, close: bool) -> None:
+    async def refuse(self, refusal: Refusal, close: bool, more: bool = False) -> None:
         if not self._status:
-            for message in answer(refusal.status, {"error": refusal.message}, close):
-                await self.send(message)
+            start, body = answer(refusal.status, {"error": refusal.message}, close)
+            await self.send(start)
+            await self.send({**body, "more_body": more})
+
+    async def pause(self, seconds: float) -> None:
+        """Take this client's next request only after a while: it has its whole answer already, and
+        the end of the exchange is what the next one waits for."""
+        await asyncio.sleep(seconds)
+        await self._send({"type": "http.response.body", "body": b""})
 
     def finish(self) -> None:
         seconds = time.perf_counter() - self._began

@@ -6,8 +6,11 @@ import signal
 import socket
 import sys
 import tempfile
+import time
+import weakref
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,9 @@ from cnn_mnist.serving.log import CONFIG
 from cnn_mnist.serving.protocol import PatientProtocol
 
 GRACE = 30  # seconds that accepted requests have to finish after SIGTERM
+SILENCE = 30  # seconds without a sign of life before a worker is replaced; loading takes some
+BACKLOG = 2048  # connections that wait to be taken
+HOLD_BACK, MOST_HOLD_BACK = 0.25e-3, 2e-3  # seconds for each connection that a worker has
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -50,13 +56,16 @@ def serve(
         partial(create, model, limits, token, origins, threads),
         factory=True,
         workers=workers,
+        backlog=BACKLOG,
         http=partial(PatientProtocol, patience=limits.patience),  # type: ignore[arg-type]
+        loop="auto" if workers == 1 else "asyncio",  # uvloop goes around SharedListener.accept
         ws="none",
         lifespan="on",
         access_log=False,
         server_header=False,
         log_config=CONFIG,
         timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=SILENCE,
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end
     on_listening(_url(listener.getsockname()))
@@ -64,16 +73,47 @@ def serve(
         if workers == 1:
             uvicorn.Server(config).run([listener])
         else:
+            listener = SharedListener(fileno=listener.detach())
             Multiprocess(config, [listener]).run()
     finally:
         listener.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class SharedListener(socket.socket):
+    """The listening socket of several workers, whose connections go to the least busy.
+
+    asyncio takes all that wait, so the first worker to wake would get every client. Here a worker
+    takes one at a time, and holds back the longer, the more it has.
+    """
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._held: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._gave = False
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self._gave:
+            self._gave = False
+            raise BlockingIOError
+        time.sleep(min(HOLD_BACK * len(self._held), MOST_HOLD_BACK))
+        connection = super().accept()
+        self._gave = True
+        self._held.add(connection[0])
+        return connection
+
+    def __reduce__(self) -> tuple[Callable[..., "SharedListener"], tuple[Any, ...]]:
+        return _inherited, (DupFd(self.fileno()), self.family, self.type)
+
+
+def _inherited(handle: Any, family: int, kind: int) -> SharedListener:
+    return SharedListener(family, kind, fileno=handle.detach())
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ValueError(

@@ -217,7 +217,7 @@ function send(pause = PAUSE) {
 function snapshot() {
   const alone = marks.length === 1 && marks[0].picture;
   const copy = document.createElement("canvas");
-  const context = copy.getContext("2d");
+  const context = copy.getContext("2d", { alpha: Boolean(alone) }); // a drawing has no need of it
   if (alone) {
     const scale = Math.min(1, LONGEST / Math.max(alone.width, alone.height));
     copy.width = Math.max(1, Math.round(alone.width * scale));
