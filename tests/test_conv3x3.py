@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cnn_mnist.training import conv3x3
-from cnn_mnist.training.conv3x3 import convolve, lay_out, one_by_one
+from cnn_mnist.training.conv3x3 import Step, convolve, lay_out, one_by_one
 from cnn_mnist.training.model import MODELS
 
 SHAPES = [(1, 8, 28), (8, 16, 13), (16, 24, 11), (4, 12, 4), (12, 20, 9)]  # inputs, outputs, side
@@ -45,12 +45,12 @@ def test_outputs_and_gradients_are_those_of_torch(
     x = images.requires_grad_(inputs > 1)  # the pixels' gradient is never asked for
     ours = side_by_side(images.detach()).requires_grad_(inputs > 1)
 
-    expected = convolve(layer, x, pool, relu)
+    expected = convolve(x, Step(layer, pool, relu))
     grad = torch.randn_like(expected)
     expected.backward(grad)
     wanted = [layer.weight.grad, layer.bias.grad]
     layer.zero_grad()
-    out = convolve(layer, ours, pool, relu)
+    out = convolve(ours, Step(layer, pool, relu))
     out.backward(side_by_side(grad))
 
     torch.testing.assert_close(out, side_by_side(expected), rtol=1e-5, atol=1e-5)
@@ -60,12 +60,28 @@ def test_outputs_and_gradients_are_those_of_torch(
         torch.testing.assert_close(ours.grad, side_by_side(x.grad), rtol=1e-5, atol=1e-5)
 
 
+def test_a_chain_is_one_step_after_the_other() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(4, 8, 3), nn.Conv2d(8, 12, 3, bias=False), nn.Conv2d(12, 4, 3)]
+    steps = [Step(layers[0], pool=True), Step(layers[1], relu=False), Step(layers[2])]
+    x = torch.randn(3, 4, 19, 17, lanes(), requires_grad=True)
+    results = []
+    for chains in ([steps], [steps[:1], steps[1:]], [[step] for step in steps]):
+        y = x
+        for chain in chains:
+            y = convolve(y, *chain)
+        params = [p for layer in layers for p in layer.parameters()]
+        results.append([y, *torch.autograd.grad(y.square().sum(), [x, *params])])
+    for result in results[1:]:
+        assert all(map(torch.equal, result, results[0]))
+
+
 def test_of_equal_values_the_first_is_the_largest() -> None:
     layer = nn.Conv2d(4, 4, 3)
     x = torch.ones(lanes(), 4, 4, 4).requires_grad_()
     ours = side_by_side(x.detach()).requires_grad_()
     for images in (x, ours):
-        convolve(layer, images, pool=True).sum().backward()
+        convolve(images, Step(layer, pool=True, relu=False)).sum().backward()
     assert x.grad is not None
     assert ours.grad is not None
     torch.testing.assert_close(ours.grad, side_by_side(x.grad))
@@ -77,7 +93,7 @@ def test_the_threads_do_not_change_a_bit() -> None:
     results = []
     for threads in (1, 2, 5):
         torch.set_num_threads(threads)
-        out = convolve(layer, x, pool=True, relu=True)
+        out = convolve(x, Step(layer, pool=True))
         grads = torch.autograd.grad(out.square().sum(), [x, layer.weight, layer.bias])
         results.append([out, *grads])
     torch.set_num_threads(1)

@@ -1,8 +1,10 @@
-/* 3x3 convolution without padding, a 2x2 max-pool and a ReLU behind it if wanted, and the gradients.
+/* A chain of 3x3 convolutions without padding, each with a 2x2 max-pool and a ReLU behind it if
+   wanted, and the gradients.
 
    LANES images lie side by side: an array is groups x channels x rows x columns x LANES floats, so
    that everything is done to whole vectors, whatever the number of channels. Each thread takes
-   whole groups, and no result depends on the number of threads. */
+   whole groups, and each group through the whole chain while it is near; no result depends on the
+   number of threads. */
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -28,6 +30,32 @@ typedef int8_t bytes __attribute__((vector_size(LANES)));
 
 int lanes(void) { return LANES; }
 int block(void) { return BLOCK; }
+
+/* One convolution of the chain. out and which are as large as what it gives: groups x outputs x
+   (rows-2) x (columns-2), or with a pool half as many each way. */
+typedef struct {
+    const float *weights; /* outputs/BLOCK x inputs x TAPS x BLOCK */
+    const float *turned;  /* inputs/BLOCK x outputs x TAPS x BLOCK, the kernels turned by 180 degrees */
+    const float *bias;
+    vec *out;
+    bytes *which;        /* of the 2x2 that was the largest, or NONE for ReLU's 0 */
+    float *weight_grads; /* groups x outputs x inputs x TAPS */
+    float *bias_grads;   /* groups x outputs */
+    long inputs, outputs, rows, columns, pooled, relu;
+} layer;
+
+/* What follows from a layer's sizes: its output's, and the sizes of arrays in vectors. */
+typedef struct {
+    long step, high, wide, in, out, dense, row_step;
+} extent;
+
+static extent extent_of(const layer *l)
+{
+    long step = l->pooled ? 2 : 1, high = (l->rows - 2) / step, wide = (l->columns - 2) / step;
+    long row_step = wide * step + 4;
+    return (extent){step, high, wide, l->inputs * l->rows * l->columns, l->outputs * high * wide,
+                    l->outputs * high * step * row_step, row_step};
+}
 
 /* An array of channels, seen from one of its rows. */
 typedef struct {
@@ -101,31 +129,39 @@ static void reduce(const vec *upper, const vec *lower, vec *out, bytes *which, l
     }
 }
 
-/* in: groups x inputs x rows x columns. weights: outputs/BLOCK x inputs x TAPS x BLOCK.
-   out, which: groups x outputs x (rows-2) x (columns-2), or with a pool half as many each way. */
-void forward(const vec *in, const float *weights, const float *bias, vec *out, bytes *which,
-             long groups, long inputs, long outputs, long rows, long columns, int pooled, int relu,
-             int threads)
+/* One group through one layer. */
+static void forward_layer(const layer *l, const vec *in, long group)
 {
-    long full = columns - 2, step = pooled ? 2 : 1, high = (rows - 2) / step, wide = full / step;
+    extent e = extent_of(l);
+    long full = l->columns - 2;
+    for (long y = 0; y < e.high; y++)
+        for (long o = 0; o < l->outputs; o += BLOCK) {
+            vec lines[2][BLOCK][full];
+            for (long r = 0; r < e.step; r++) {
+                view from = {in + (y * e.step + r) * l->columns, l->inputs, l->rows * l->columns,
+                             l->columns};
+                for (int b = 0; b < BLOCK; b++)
+                    for (long x = 0; x < full; x++)
+                        lines[r][b][x] = (vec){0} + l->bias[o + b];
+                add_row(from, 0, 3, l->weights + o * l->inputs * TAPS, lines[r][0], full, full);
+            }
+            for (int b = 0; b < BLOCK; b++) {
+                long at = group * e.out + ((o + b) * e.high + y) * e.wide;
+                reduce(lines[0][b], lines[1][b], l->out + at, l->which + at, e.wide, l->pooled,
+                       l->relu);
+            }
+        }
+}
+
+/* in: as the first layer takes it. */
+void forward(const vec *in, const layer *layers, long count, long groups, int threads)
+{
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (long g = 0; g < groups; g++)
-        for (long y = 0; y < high; y++)
-            for (long o = 0; o < outputs; o += BLOCK) {
-                vec lines[2][BLOCK][full];
-                for (long r = 0; r < step; r++) {
-                    view from = {in + (g * inputs * rows + y * step + r) * columns, inputs,
-                                 rows * columns, columns};
-                    for (int b = 0; b < BLOCK; b++)
-                        for (long x = 0; x < full; x++)
-                            lines[r][b][x] = (vec){0} + bias[o + b];
-                    add_row(from, 0, 3, weights + o * inputs * TAPS, lines[r][0], full, full);
-                }
-                for (int b = 0; b < BLOCK; b++) {
-                    long at = ((g * outputs + o + b) * high + y) * wide;
-                    reduce(lines[0][b], lines[1][b], out + at, which + at, wide, pooled, relu);
-                }
-            }
+        for (const layer *l = layers; l < layers + count; l++) {
+            const vec *from = l == layers ? in : l[-1].out;
+            forward_layer(l, from + g * extent_of(l).in, g);
+        }
 }
 
 /* The gradient before pool and ReLU, with two columns of 0 on either side of each row. */
@@ -188,50 +224,62 @@ static void input_gradient(view grads, long grad_rows, const float *turned, vec 
     }
 }
 
-/* in, which: as forward's. out_grad: as its out. turned: inputs/BLOCK x outputs x TAPS x BLOCK.
-   in_grad: as in, or NULL where it is not wanted. weight_grads: groups x outputs x inputs x TAPS.
-   bias_grads: groups x outputs. Returns 0 where memory is short. */
-int backward(const vec *in, const vec *out_grad, const bytes *which, const float *turned,
-             vec *in_grad, float *weight_grads, float *bias_grads, long groups, long inputs,
-             long outputs, long rows, long columns, int pooled, int threads)
+/* One group back through one layer. in_grad: NULL where it is not wanted. dense: room. */
+static void backward_layer(const layer *l, const vec *in, const vec *out_grad, vec *in_grad,
+                           vec *dense, long group)
 {
-    long step = pooled ? 2 : 1, high = (rows - 2) / step, wide = (columns - 2) / step;
-    long grad_rows = high * step, grad_columns = wide * step, row_step = grad_columns + 4;
-    long size = outputs * grad_rows * row_step;
+    extent e = extent_of(l);
+    long rows = e.high * e.step, columns = e.wide * e.step;
+    view grads = {dense, l->outputs, rows * e.row_step, e.row_step};
+    spread(out_grad, l->which + group * e.out, dense, l->outputs * e.high, e.wide, e.step);
+    if (in_grad)
+        input_gradient(grads, rows, l->turned, in_grad, l->inputs, l->rows, l->columns);
+    for (long o = 0; o < l->outputs; o++) {
+        vec sum = {0};
+        for (long i = 0; i < grads.channel_step; i++)
+            sum += dense[o * grads.channel_step + i];
+        l->bias_grads[group * l->outputs + o] = total(&sum);
+    }
+    grads.at += 2;
+    for (long o = 0; o < l->outputs; o += BLOCK) {
+        float *to = l->weight_grads + (group * l->outputs + o) * l->inputs * TAPS;
+        for (long c = 0; c < l->inputs; c++)
+            for (int k = 0; k < 3; k++)
+                correlate(in + (c * l->rows + k) * l->columns, l->columns, grads, rows, columns,
+                          to + c * TAPS + 3 * k, l->inputs * TAPS);
+        grads.at += BLOCK * grads.channel_step;
+    }
+}
+
+/* in, layers: as forward left them. in_grad: as in, or NULL where it is not wanted.
+   Returns 0 where memory is short. */
+int backward(const vec *in, const vec *out_grad, vec *in_grad, const layer *layers, long count,
+             long groups, int threads)
+{
+    long most_dense = 0, most_in = 0;
+    for (const layer *l = layers; l < layers + count; l++) {
+        extent e = extent_of(l);
+        most_dense = e.dense > most_dense ? e.dense : most_dense;
+        most_in = e.in > most_in ? e.in : most_in;
+    }
     int done = 1;
 #pragma omp parallel num_threads(threads)
     {
-        vec *dense = aligned_alloc(sizeof(vec), size * sizeof(vec));
-        if (!dense)
+        vec *room = aligned_alloc(sizeof(vec), (most_dense + 2 * most_in) * sizeof(vec));
+        if (!room)
             done = 0;
 #pragma omp for schedule(static)
         for (long g = 0; g < groups; g++) {
-            if (!dense)
-                continue;
-            long at = g * outputs * high * wide;
-            spread(out_grad + at, which + at, dense, outputs * high, wide, step);
-            view grads = {dense, outputs, grad_rows * row_step, row_step};
-            if (in_grad)
-                input_gradient(grads, grad_rows, turned, in_grad + g * inputs * rows * columns,
-                               inputs, rows, columns);
-            for (long o = 0; o < outputs; o++) {
-                vec sum = {0};
-                for (long i = 0; i < grads.channel_step; i++)
-                    sum += grads.at[o * grads.channel_step + i];
-                bias_grads[g * outputs + o] = total(&sum);
-            }
-            grads.at += 2;
-            for (long o = 0; o < outputs; o += BLOCK) {
-                for (long c = 0; c < inputs; c++)
-                    for (int k = 0; k < 3; k++)
-                        correlate(in + ((g * inputs + c) * rows + k) * columns, columns, grads,
-                                  grad_rows, grad_columns,
-                                  weight_grads + ((g * outputs + o) * inputs + c) * TAPS + 3 * k,
-                                  inputs * TAPS);
-                grads.at += BLOCK * grads.channel_step;
+            const vec *grad = out_grad + g * extent_of(layers + count - 1).out;
+            for (long n = count - 1; n >= 0 && room; n--) {
+                const layer *l = layers + n;
+                long at = g * extent_of(l).in;
+                vec *below = n ? room + most_dense + n % 2 * most_in : in_grad ? in_grad + at : NULL;
+                backward_layer(l, (n ? l[-1].out : in) + at, grad, below, room, g);
+                grad = below;
             }
         }
-        free(dense);
+        free(room);
     }
     return done;
 }

@@ -1,4 +1,4 @@
-"""3×3 convolutions of few channels on a CPU, several times faster than torch's.
+"""Chains of 3×3 convolutions of few channels on a CPU, faster than torch's.
 
 conv3x3.c is compiled by the system's C compiler when it is first used and kept in the user's
 cache. Where there is no compiler, torch does the work.
@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pooch
 import torch
@@ -37,8 +37,8 @@ def library() -> ctypes.CDLL | None:
     except (OSError, subprocess.SubprocessError):
         return None
     pointer, size, number = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
-    kernels.forward.argtypes = [*[pointer] * 5, *[size] * 5, *[number] * 3]
-    kernels.backward.argtypes = [*[pointer] * 7, *[size] * 5, *[number] * 2]
+    kernels.forward.argtypes = [pointer, pointer, size, size, number]
+    kernels.backward.argtypes = [pointer, pointer, pointer, pointer, size, size, number]
     return kernels
 
 
@@ -80,62 +80,105 @@ def one_by_one(x: Tensor) -> Tensor:
     return (x.movedim(-1, 1).flatten(0, 1) if x.dim() == 5 else x).flatten(1)
 
 
-def convolve(layer: nn.Conv2d, x: Tensor, pool: bool = False, relu: bool = False) -> Tensor:
-    """A 3×3 convolution without padding, then a 2×2 max-pool and a ReLU where wanted.
+class Step(NamedTuple):
+    """A 3×3 convolution without padding, then a 2×2 max-pool and a ReLU where wanted."""
+
+    layer: nn.Conv2d
+    pool: bool = False
+    relu: bool = True
+
+
+def convolve(x: Tensor, *steps: Step) -> Tensor:
+    """One step after the other.
 
     Args:
-        layer: with a multiple of 4 outputs, and of 4 inputs unless x is the image itself.
         x: N×C×H×W, which torch computes, or G×C×H×W×L, images side by side, which our kernels do.
+        steps: their layers have a multiple of 4 inputs and outputs, but for the image's 1 channel.
     """
     if x.dim() == 5:
-        bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias
-        made = _Convolution.apply(x, layer.weight, bias, pool, relu)  # type: ignore[no-untyped-call]
-        return cast(Tensor, made)
-    x = layer(x)
-    if pool:
-        x = F.max_pool2d(x, 2)  # commutes with ReLU, which then works on a quarter of the values
-    return F.relu(x) if relu else x
+        params = [p for step in steps for p in (step.layer.weight, _bias(step.layer))]
+        kinds = [(step.pool, step.relu) for step in steps]
+        return cast(Tensor, _Chain.apply(x, kinds, *params))  # type: ignore[no-untyped-call]
+    for step in steps:
+        x = step.layer(x)
+        if step.pool:
+            x = F.max_pool2d(
+                x, 2
+            )  # commutes with ReLU, which then works on a quarter of the values
+        x = F.relu(x) if step.relu else x
+    return x
 
 
-class _Convolution(torch.autograd.Function):
+class _Layer(ctypes.Structure):
+    """conv3x3.c's layer: addresses and sizes."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("weights", "turned", "bias", "out", "which")),
+        *((name, ctypes.c_void_p) for name in ("weight_grads", "bias_grads")),
+        *((name, ctypes.c_long) for name in ("inputs", "outputs", "rows", "columns")),
+        *((name, ctypes.c_long) for name in ("pooled", "relu")),
+    )
+
+
+class _Chain(torch.autograd.Function):
     """conv3x3.c's forward and backward."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, pool: bool, relu: bool
-    ) -> Tensor:
-        groups, inputs, rows, columns, lanes = x.shape
-        outputs, step = len(weight), 2 if pool else 1
-        out = torch.empty(groups, outputs, (rows - 2) // step, (columns - 2) // step, lanes)
-        which = torch.empty(out.shape, dtype=torch.int8)
-        ctx.sizes = (groups, inputs, outputs, rows, columns, pool)
-        arrays = (x, _packed(weight), bias, out, which)  # held until the call is over
-        _kernels().forward(*map(_address, arrays), *ctx.sizes, relu, torch.get_num_threads())
-        ctx.save_for_backward(x, weight, which)
-        return out
+    def forward(ctx: Any, x: Tensor, kinds: list[tuple[bool, bool]], *params: Tensor) -> Tensor:
+        groups, _, rows, columns, lanes = x.shape
+        layers = (_Layer * len(kinds))()
+        outs, whiches, packed = [], [], []
+        for number, (layer, (pool, relu)) in enumerate(zip(layers, kinds, strict=True)):
+            weight, bias = params[2 * number : 2 * number + 2]
+            packed.append(_packed(weight))
+            layer.weights, layer.bias = packed[-1].data_ptr(), bias.data_ptr()
+            layer.outputs, layer.inputs = weight.shape[:2]
+            layer.rows, layer.columns, layer.pooled, layer.relu = rows, columns, pool, relu
+            rows, columns = ((side - 2) // (2 if pool else 1) for side in (rows, columns))
+            outs.append(torch.empty(groups, len(weight), rows, columns, lanes))
+            whiches.append(torch.empty(outs[-1].shape, dtype=torch.int8))
+            layer.out, layer.which = outs[-1].data_ptr(), whiches[-1].data_ptr()
+        _kernels().forward(x.data_ptr(), layers, len(layers), groups, torch.get_num_threads())
+        ctx.save_for_backward(x, *params, *outs, *whiches)
+        ctx.layers = layers
+        return outs[-1]
 
     @staticmethod
-    def backward(ctx: Any, out_grad: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None, None]:
-        x, weight, which = ctx.saved_tensors
+    def backward(ctx: Any, out_grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, *saved = ctx.saved_tensors
         out_grad = out_grad.contiguous()
         in_grad = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        turned = None if in_grad is None else _packed(weight.flip(2, 3).transpose(0, 1))
-        # Each group's own, so that the sum does not depend on the threads.
-        weight_grads, bias_grads = (torch.empty(len(x), *weight.shape[:n]) for n in (4, 1))
-        arrays = (x, out_grad, which, turned, in_grad, weight_grads, bias_grads)
-        if not _kernels().backward(*map(_address, arrays), *ctx.sizes, torch.get_num_threads()):
-            raise MemoryError("no memory for the gradients of a convolution")
-        return in_grad, weight_grads.sum(0), bias_grads.sum(0), None, None
+        grads, turned = [], []
+        for number, layer in enumerate(ctx.layers):
+            weight = saved[2 * number]
+            # Each group's own, so that their sum does not depend on the threads.
+            grads += [torch.empty(len(x), *weight.shape[:n]) for n in (4, 1)]
+            layer.weight_grads, layer.bias_grads = (grad.data_ptr() for grad in grads[-2:])
+            if number or in_grad is not None:
+                turned.append(_packed(weight.flip(2, 3).transpose(0, 1)))
+                layer.turned = turned[-1].data_ptr()
+        enough = _kernels().backward(
+            x.data_ptr(),
+            out_grad.data_ptr(),
+            None if in_grad is None else in_grad.data_ptr(),
+            ctx.layers,
+            len(ctx.layers),
+            len(x),
+            torch.get_num_threads(),
+        )
+        if not enough:
+            raise MemoryError("no memory for the gradients of the convolutions")
+        return in_grad, None, *(grad.sum(0) for grad in grads)
+
+
+def _bias(layer: nn.Conv2d) -> Tensor:
+    return torch.zeros(layer.out_channels) if layer.bias is None else layer.bias
 
 
 def _kernels() -> ctypes.CDLL:
     kernels = library()
     assert kernels is not None, "images lie side by side only where there are kernels"
     return kernels
-
-
-def _address(array: Tensor | None) -> int | None:
-    return None if array is None else array.data_ptr()
 
 
 def _packed(weight: Tensor) -> Tensor:

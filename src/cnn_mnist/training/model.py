@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_mnist.training.conv3x3 import convolve, one_by_one
+from cnn_mnist.training.conv3x3 import Step, convolve, one_by_one
 
 
 class Net(nn.Module):
@@ -26,9 +26,12 @@ class Net(nn.Module):
 
         With images side by side (see `lay_out`) the layers between are too.
         """
-        x = convolve(self.conv1, images, pool=True, relu=True)  # N×8×13×13
-        x = convolve(self.conv2, x, relu=True)  # N×16×11×11
-        x = convolve(self.conv3, x, pool=True, relu=True)  # N×24×4×4
+        x = convolve(
+            images,
+            Step(self.conv1, pool=True),  # N×8×13×13
+            Step(self.conv2),  # N×16×11×11
+            Step(self.conv3, pool=True),  # N×24×4×4
+        )
         x = F.relu(self.fc1(one_by_one(x)))  # N×50
         return F.log_softmax(self.fc2(x), dim=1)  # N×10
 
@@ -48,7 +51,8 @@ class BatchNormNet(nn.Module):
         """Normalised images N×1×28×28 → logits N×10. Every second convolution is pooled."""
         x = images
         for index, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            x = convolve(cast(nn.Conv2d, conv), x, pool=index % 2 == 1)  # sides 26, 12, 10, 4
+            step = Step(cast(nn.Conv2d, conv), pool=index % 2 == 1, relu=False)
+            x = convolve(x, step)  # sides 26, 12, 10, 4
             x = F.relu(norm(x.flatten(3)).view_as(x))
         return cast(Tensor, self.fc(one_by_one(x)))
 
