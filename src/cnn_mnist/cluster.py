@@ -7,6 +7,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Future
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from distributed import Client, KilledWorker, WorkerPlugin
 
@@ -46,7 +47,9 @@ def cluster(address: str, prepare: bytes) -> Iterator["Cluster"]:
 
 def _connect(address: str) -> Client:
     try:
-        return Client(address, timeout=PATIENCE, set_as_default=False)
+        if urlsplit(address).port:
+            return Client(address, timeout=PATIENCE, set_as_default=False)
+        raise ValueError("no port")
     except (OSError, ValueError) as error:
         raise ClusterError(
             f"no Dask scheduler answers at {address}; start one with: dask scheduler, "

@@ -2,7 +2,8 @@
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +32,23 @@ class Addresses:
                 yield from filter(None, (line.rstrip("\r\n") for line in lines))
 
 
-def content(address: str) -> bytes:
-    """The bytes of a picture at an fsspec address, cut where no picture is as long.
+def source(address: str, folder: str) -> Callable[[], str | bytes]:
+    """What fetches a picture for the reader: a local file's path, or the bytes at an address.
 
-    Raises:
-        ImageError: it cannot be read.
+    Args:
+        folder: that relative paths start from.
     """
+    if not is_remote(address):
+        return partial(os.path.join, folder, address)
     import fsspec
 
+    return partial(_content, address, *fsspec.core.url_to_fs(address))
+
+
+def _content(address: str, files: Any, path: str) -> bytes:
+    """The bytes of a picture, cut where no picture is as long."""
     try:
-        with fsspec.open(address, "rb") as file:
+        with files.open(path, "rb") as file:
             return bytes(file.read(MAX_BYTES + 1))
     except FileNotFoundError:
         raise ImageError(f"{address}: no such file") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 
-from cnn_mnist.bulk.addresses import content, is_remote
+from cnn_mnist.bulk.addresses import source
 from cnn_mnist.bulk.deadline import deadline
 from cnn_mnist.inference.classifier import released_model
 from cnn_mnist.inference.image import ImageError
@@ -56,14 +56,14 @@ def read(addresses: Sequence[str], settings: Settings) -> Batch:
     reader = _reader(settings.model, settings.model_sha256)
     lines, num_unreadable = [], 0
     for address in addresses:
-        with deadline(settings.patience):
-            try:
-                source = _source(address, settings.folder)
-                reading = reader.read(source, settings.single).to_dict()
-            except Exception as error:  # whatever one picture does, the others are read
-                kind = "" if isinstance(error, ImageError) else f"{type(error).__name__}: "
-                reading = unread(f"{kind}{error}")
-                num_unreadable += 1
+        try:
+            fetch = source(address, settings.folder)  # may load a file system, which takes time
+            with deadline(settings.patience):
+                reading = reader.read(fetch(), settings.single).to_dict()
+        except Exception as error:  # whatever one picture does, the others are read
+            kind = "" if isinstance(error, ImageError) else f"{type(error).__name__}: "
+            reading = unread(f"{kind}{error}")
+            num_unreadable += 1
         lines.append(_line(address, reading))
     return Batch(b"".join(lines), num_unreadable)
 
@@ -76,10 +76,6 @@ def given_up(address: str, reason: str) -> Batch:
 def unread(reason: str) -> dict[str, object]:
     """The reading of what could not be read."""
     return {"text": "", "digits": [], "ok": False, "reason": reason}
-
-
-def _source(address: str, folder: str) -> str | bytes:
-    return content(address) if is_remote(address) else os.path.join(folder, address)
 
 
 def _line(address: str, reading: dict[str, object]) -> bytes:
