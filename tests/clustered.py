@@ -21,10 +21,11 @@ class Clustered(NamedTuple):
     scheduler: "subprocess.Popen[bytes]"
     nanny: "subprocess.Popen[bytes]"
 
-    def workers(self) -> list[psutil.Process]:
-        """The processes that do the work; the nanny starts a new one for one that dies."""
-        children = psutil.Process(self.nanny.pid).children(recursive=True)
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+def working(pid: int | None = None) -> list[psutil.Process]:
+    """The processes that do the work of a local pool (of this process) or of Dask's nanny."""
+    children = psutil.Process(pid).children(recursive=True)
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
 @contextlib.contextmanager

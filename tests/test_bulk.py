@@ -23,11 +23,12 @@ import psutil
 import pytest
 from PIL import Image
 
+from clustered import Clustered, dask, working
 from cnn_mnist.bulk import Addresses, Results, Settings, job, run
 from cnn_mnist.bulk.results import ResultsError
 from cnn_mnist.inference.image import ImageError
 from cnn_mnist.inference.reader import Reader
-from cnn_mnist.workers import Workers
+from cnn_mnist.workers import Workers, workers
 from drawn import page
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -336,7 +337,7 @@ def test_pictures_that_crash_or_stall_a_worker_are_told_and_the_rest_is_read(
 def test_a_job_killed_like_power_loss_goes_on_without_reading_twice(
     site: Site, cnn_mnist: Start, tmp_path: Path
 ) -> None:
-    paths = pictures(tmp_path / "site" / "p", 800)
+    paths = pictures(tmp_path / "site" / "p", 600)
     (tmp_path / "list").write_text("".join(f"{site.url}/p/{path.name}\n" for path in paths))
     for path in (tmp_path / "site" / "p" / "more").glob("[01]*.png"):
         path.rename(tmp_path / "site" / "p" / path.name)
@@ -348,15 +349,49 @@ def test_a_job_killed_like_power_loss_goes_on_without_reading_twice(
     first.kill()
     first.communicate()
     done = len(part.read_bytes().split(b"\n")) - 1
-    assert 0 < done < 800
+    assert 0 < done < 600
     time.sleep(1)  # the worker has followed its parent
     asked = site.asked.copy()
     again = cnn_mnist(*arguments)
     out, err = again.communicate(timeout=200)
     assert (again.returncode, err) == (0, "")
-    assert f"800 pictures, 0 could not be read; {800 - done} read now" in out
+    assert f"600 pictures, 0 could not be read; {600 - done} read now" in out
     got = lines(tmp_path / "r.jsonl")
     assert [row["path"].rpartition("/")[2] for row in got] == [path.name for path in paths]
     twice = {name for name in asked if site.asked[name] > asked[name]}
     assert not twice & {f"p/{path.name}" for path in paths[:done]}
     assert len(twice) <= job.BATCH * job.AHEAD  # what was on the way
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["pool", "cluster"])
+def test_a_worker_killed_ten_times_leaves_no_trace_in_the_file(engine: str, tmp_path: Path) -> None:
+    pictures(tmp_path / "p", 3000)
+    addresses, here = Addresses([str(tmp_path / "p")], []), Settings.here(False, None, 60)
+    read(tmp_path / "quiet.jsonl", addresses)
+    killed: list[int] = []
+
+    with contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(dask(tmp_path)) if engine == "cluster" else None
+        pool = stack.enter_context(workers(2, cluster.address if cluster else None))
+        results = stack.enter_context(Results(tmp_path / "r.jsonl", here.kept()))
+
+        def kill(done: int) -> None:
+            if done and len(killed) < 10:
+                worker = working(cluster.nanny.pid if cluster else None)[0]
+                worker.kill()
+                killed.append(worker.pid)
+
+        run(pool, addresses, here, results, kill)
+    assert len(killed) == 10
+    assert (tmp_path / "r.jsonl").read_bytes() == (tmp_path / "quiet.jsonl").read_bytes()
+
+
+def test_the_command_reads_by_a_cluster(
+    cluster: Clustered, cnn_mnist: Start, tmp_path: Path
+) -> None:
+    pictures(tmp_path / "p", 20)
+    bulk = cnn_mnist("predict", "p", "--out", "r.parquet", "--scheduler", cluster.address)
+    out, err = bulk.communicate(timeout=100)
+    assert (bulk.returncode, err) == (1, "")
+    assert out.startswith("r.parquet: 21 pictures, 1 could not be read")

@@ -1,7 +1,6 @@
 """A study by workers: the rows of the serial one, bit for bit, whatever becomes of the workers."""
 
 import contextlib
-import os
 import pickle
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,10 +8,9 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from clustered import dask
+from clustered import dask, working
 from cnn_mnist.training import checkpoint
 from cnn_mnist.training.checkpoint import RunError
 from cnn_mnist.training.crew import Crew, Shared
@@ -179,18 +177,13 @@ def test_a_study_of_twenty_with_workers_that_are_killed(
         pool = stack.enter_context(workers(2, address, shared))
 
         def kill(row: dict[str, Any]) -> None:
-            if row["seed"] % 5 == 0:
-                parent = psutil.Process(cluster.nanny.pid if cluster else os.getpid())
-                children = [
-                    child
-                    for child in parent.children(recursive=True)
-                    if "spawn_main" in " ".join(child.cmdline())
-                ]
-                children[-1].kill()
-                killed.append(children[-1].pid)
+            if row["seed"] % 2 == 0:
+                worker = working(cluster.nanny.pid if cluster else None)[-1]
+                worker.kill()
+                killed.append(worker.pid)
 
         crew = Crew(pool, shared.key)
         many = study(recipe, digits, range(20), tmp_path / "many", on_seed=kill, crew=crew)
-    assert len(set(killed)) == 4
+    assert len(set(killed)) == 10
     assert many == serial
     assert rows(tmp_path / "many") == rows(tmp_path / "serial")
