@@ -153,9 +153,9 @@ def killed(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
         def kill(done: int, kills: list[int] = kills) -> None:
             if done >= options.pictures * (len(kills) + 1) / (KILLS + 1) and len(kills) < KILLS:
-                worker = working()[0]
-                worker.kill()
-                kills.append(worker.pid)
+                for worker in working()[:1]:  # none while the last one is replaced
+                    worker.kill()
+                    kills.append(worker.pid)
 
         quiet, disturbed = (folder / f"{kind}-{name}.jsonl" for name in ("quiet", "disturbed"))
         with engine(kind, 2) as pool:
