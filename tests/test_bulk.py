@@ -390,6 +390,24 @@ def test_a_worker_killed_ten_times_leaves_no_trace_in_the_file(
     assert (tmp_path / "r.jsonl").read_bytes() == (tmp_path / "quiet.jsonl").read_bytes()
 
 
+@pytest.mark.slow
+def test_a_scheduler_that_goes_ends_the_job_with_one_line(cnn_mnist: Start, tmp_path: Path) -> None:
+    pictures(tmp_path / "p", 3000)
+    with dask(tmp_path) as cluster:
+        bulk = cnn_mnist("predict", "p", "--out", "r.jsonl", "--scheduler", cluster.address)
+        part = tmp_path / "r.jsonl.part" / "lines.jsonl"
+        while not part.exists() or part.stat().st_size == 0:
+            time.sleep(0.01)
+        cluster.scheduler.kill()
+        out, err = bulk.communicate(timeout=200)
+    assert (bulk.returncode, out) == (1, "")
+    told = [line for line in err.splitlines() if line.startswith("cnn-mnist: ")]
+    assert told == [f"cnn-mnist: the scheduler at {cluster.address} is gone, or was told to stop"]
+    assert "Traceback" not in err
+    bulk = cnn_mnist("predict", "p", "--out", "r.jsonl", "--workers", 1)
+    assert bulk.communicate(timeout=200)[0].startswith("r.jsonl: 3,001 pictures")
+
+
 def test_the_command_reads_by_a_cluster(
     cluster: Clustered, cnn_mnist: Start, tmp_path: Path
 ) -> None:

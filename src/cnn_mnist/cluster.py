@@ -4,7 +4,7 @@ import pickle
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -41,7 +41,8 @@ def cluster(address: str, prepare: bytes) -> Iterator["Cluster"]:
         try:
             yield Cluster(client, address)
         finally:
-            if client.status == "running":
+            # Fails where a worker has just died, and is done all the same.
+            with suppress(OSError):
                 client.unregister_worker_plugin(name)
 
 

@@ -25,6 +25,7 @@ from cnn_mnist.training.recipes import Recipe
 from cnn_mnist.training.train import finish, go_on, load_teacher
 
 Files = dict[str, bytes]  # a run folder, as `checkpoint.pack` gives it
+TEACHES = "config.json", "model.safetensors"  # of a teacher's folder
 TRIES = 5
 
 
@@ -42,7 +43,8 @@ class Shared:
         self.splits = replace(splits, train=_own(splits.train), test=_own(splits.test))
         self.device = str(device)
         self._recipe = recipe
-        self._teacher: Files = checkpoint.pack(teacher) if teacher else {}
+        files = checkpoint.pack(teacher) if teacher else {}
+        self._teacher = {name: files[name] for name in files if Path(name).name in TEACHES}
 
     def __call__(self) -> Callable[[], object]:
         """Keep it in this process, until what is returned is called."""
