@@ -170,8 +170,12 @@ def killed(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def working() -> list[psutil.Process]:
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just died
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def studied(folder: Path, options: argparse.Namespace) -> dict[str, Any]:

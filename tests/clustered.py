@@ -24,8 +24,12 @@ class Clustered(NamedTuple):
 
 def working(pid: int | None = None) -> list[psutil.Process]:
     """The processes that do the work of a local pool (of this process) or of Dask's nanny."""
-    children = psutil.Process(pid).children(recursive=True)
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just died
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 @contextlib.contextmanager

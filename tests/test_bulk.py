@@ -402,7 +402,8 @@ def test_a_scheduler_that_goes_ends_the_job_with_one_line(cnn_mnist: Start, tmp_
         out, err = bulk.communicate(timeout=200)
     assert (bulk.returncode, out) == (1, "")
     told = [line for line in err.splitlines() if line.startswith("cnn-mnist: ")]
-    assert told == [f"cnn-mnist: the scheduler at {cluster.address} is gone, or was told to stop"]
+    assert len(told) == 1
+    assert told[0].startswith(f"cnn-mnist: the scheduler at {cluster.address} is gone; when it is")
     assert "Traceback" not in err
     bulk = cnn_mnist("predict", "p", "--out", "r.jsonl", "--workers", 1)
     assert bulk.communicate(timeout=200)[0].startswith("r.jsonl: 3,001 pictures")

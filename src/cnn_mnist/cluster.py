@@ -68,7 +68,10 @@ class Cluster(Workers):
 
     @property
     def num_workers(self) -> int:
-        num_threads: list[int] = list(self._client.nthreads().values())
+        try:
+            num_threads: list[int] = list(self._client.nthreads().values())
+        except OSError as error:
+            raise self._gone() from error
         return max(1, sum(num_threads))
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -84,11 +87,14 @@ class Cluster(Workers):
         except KilledWorker as error:
             told.set_exception(BrokenExecutor(str(error)))
         except CancelledError:
-            told.set_exception(
-                ClusterError(f"the scheduler at {self._address} is gone, or was told to stop")
-            )
+            told.set_exception(self._gone())
         except BaseException as error:
             told.set_exception(error)
+
+    def _gone(self) -> ClusterError:
+        return ClusterError(
+            f"the scheduler at {self._address} is gone; when it is back, the same command goes on"
+        )
 
 
 class _Preparation(WorkerPlugin):
