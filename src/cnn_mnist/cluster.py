@@ -1,5 +1,6 @@
 """A Dask cluster as Workers. It needs the extra `cluster`; nothing else of ours imports Dask."""
 
+import logging
 import pickle
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ def cluster(address: str, prepare: bytes) -> Iterator["Cluster"]:
     Raises:
         ClusterError: no scheduler answers there, or it has no workers.
     """
+    for name in ("distributed", "distributed.client"):  # what matters is told by lines of ours
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with _connect(address) as client:
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
