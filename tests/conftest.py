@@ -15,6 +15,7 @@ os.environ["OMP_WAIT_POLICY"] = "passive"
 import pytest
 import torch
 
+from clustered import Clustered, dask
 from cnn_mnist.training.data import Split, Splits, load
 from cnn_mnist.training.recipes import Recipe
 from served import Served, serve
@@ -113,3 +114,11 @@ def browser() -> Iterator[Any]:
         started = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
+    """A Dask cluster of two workers, for the tests that do not end it."""
+    pytest.importorskip("distributed")
+    with dask(tmp_path_factory.mktemp("cluster")) as started:
+        yield started

@@ -22,9 +22,12 @@ ALLOWED = {
     "inference": {"inference"},
     "training": {"training", "inference.normalize", "inference.classifier"},
     "serving": {"serving", "inference", "process"},
+    "bulk": {"bulk", "inference", "workers"},
     "process": set(),
+    "workers": {"process", "cluster"},
+    "cluster": {"workers"},
     "terminal": set(),
-    "cli": {"process", "terminal", "training", "inference", "serving"},
+    "cli": {"process", "terminal", "workers", "training", "inference", "serving", "bulk"},
     "__main__": {"cli"},
     "__init__": {"inference"},
 }
@@ -39,7 +42,8 @@ FLOORS = [
     {"loop"},
     {"checkpoint", "plots"},
     {"train", "export", "card", "web"},
-    {"study", "release"},
+    {"crew", "release"},
+    {"study"},
     {"__init__"},
 ]
 
@@ -130,6 +134,14 @@ FORBIDDEN = ("torch", "sklearn", "matplotlib", "cnn_mnist.training", "cnn_mnist.
 def test_serving_never_imports_torch(environment: dict[str, str]) -> None:
     parts = [n.removesuffix(".__init__") for n in MODULES if n.startswith("cnn_mnist.serving")]
     program = f"import sys, {', '.join(parts)}; print([m for m in sys.modules if m in {FORBIDDEN}])"
+    assert output(program, environment) == "[]"
+
+
+def test_workers_that_read_never_import_torch_nor_dask(environment: dict[str, str]) -> None:
+    parts = [n.removesuffix(".__init__") for n in MODULES if n.startswith("cnn_mnist.bulk")]
+    heavy = (*FORBIDDEN, "dask", "distributed", "fsspec", "pyarrow")
+    program = f"import sys, cnn_mnist.workers, {', '.join(parts)};"
+    program += f"print([m for m in sys.modules if m in {heavy}])"
     assert output(program, environment) == "[]"
 
 

@@ -1,16 +1,20 @@
 """Two processes train as one does."""
 
+import contextlib
 import json
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
-from cnn_mnist.training import distributed
+from cnn_mnist.training import checkpoint, distributed
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.loop import start, train_epoch
 from cnn_mnist.training.recipes import DEFAULT, REFERENCE
@@ -78,6 +82,88 @@ def test_two_processes_leave_one_run_as_good_as_that_of_one(
     assert files <= {path.name for path in (tmp_path / "runs" / "reference-1").iterdir()}
     # Each process draws its own augmentations, so the two are like two seeds.
     assert metrics["test_accuracy"] == pytest.approx(alone["test_accuracy"], abs=0.02)
+
+
+@contextlib.contextmanager
+def two_hosts(
+    environment: dict[str, str], folder: Path, *arguments: object
+) -> Iterator[list["subprocess.Popen[str]"]]:
+    """torchrun on two hosts, one process each: two addresses of this machine's loopback."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    begun = []
+    for number, address in enumerate(("127.0.0.1", "127.0.0.2")):
+        command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2"]
+        command += ["--node-rank", str(number), "--local-addr", address]
+        command += ["--master-addr", "127.0.0.1", "--master-port", str(port)]
+        command += ["-m", "cnn_mnist", *map(str, arguments)]
+        begun.append(
+            subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment | {"GLOO_SOCKET_IFNAME": "lo"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    try:
+        yield begun
+    finally:
+        for process in begun:
+            process.kill()
+            process.communicate()
+
+
+TRAIN = [
+    *("train", "--recipe", "reference", "--dataset", "digits", "--batch-size", "100"),
+    *("--device", "cpu", "--json"),
+]
+
+
+@pytest.mark.slow
+def test_two_hosts_train_one_run_as_good_as_that_of_one_process(
+    environment: dict[str, str], digits: Splits, tmp_path: Path
+) -> None:
+    with two_hosts(environment, tmp_path, *TRAIN, "--epochs", 10) as hosts:
+        outputs = [host.communicate(timeout=300) for host in hosts]
+    assert [host.returncode for host in hosts] == [0, 0], outputs
+    metrics = json.loads(outputs[0][0])
+    assert outputs[1][0] == ""
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["reference-1"]
+    recipe = REFERENCE.changed(epochs=10, batch_size=100)
+    alone = finish(begin(recipe, digits, tmp_path / "alone"), digits, tmp_path / "alone")
+    assert metrics["test_accuracy"] == pytest.approx(alone["test_accuracy"], abs=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_lost_host_ends_the_run_with_one_line_and_resume_goes_on(
+    lost: int, environment: dict[str, str], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with two_hosts(environment, tmp_path, *TRAIN, "--epochs", 400, "--out", run) as hosts:
+        deadline = time.monotonic() + 200
+        while not (run / "epochs" / "02.safetensors").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        for process in [*psutil.Process(hosts[lost].pid).children(), hosts[lost]]:
+            process.kill()
+        _, err = hosts[1 - lost].communicate(timeout=120)
+    assert hosts[1 - lost].returncode == 1
+    ours = [line for line in err.splitlines() if line.startswith("cnn-mnist: ")]
+    assert len(ours) == 1
+    assert "another process of this training is gone" in ours[0]
+    behind = checkpoint.load_history(run)
+
+    go_on = ("train", "--resume", run, "--epochs", len(behind) + 1, "--device", "cpu", "--json")
+    with two_hosts(environment, tmp_path, *go_on) as hosts:
+        outputs = [host.communicate(timeout=300) for host in hosts]
+    assert [host.returncode for host in hosts] == [0, 0], outputs
+    history = checkpoint.load_history(run)
+    assert len(history) == len(behind) + 1
+    assert history[:-1] == behind
 
 
 def test_one_process_needs_no_group() -> None:

@@ -4,9 +4,11 @@ Nothing heavy is imported before a command needs it, so `--help` answers at once
 """
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -52,6 +54,12 @@ TeacherOption = Annotated[
 EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 ModelOption = Annotated[
     Path | None, typer.Option(help="Exported .onnx file.", show_default="the released weights")
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="Processes on this machine.", min=1, max=4096)
+]
+SchedulerOption = Annotated[
+    str | None, typer.Option(help="Dask scheduler whose workers do it: tcp://HOST:PORT.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -209,15 +217,69 @@ def export(
 
 @app.command()
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="Pictures, folders of pictures, or -.")],
+    images: Annotated[
+        list[str] | None, typer.Argument(help="Pictures, folders of pictures, or -.")
+    ] = None,
     single: Annotated[bool, typer.Option("--single", help="One digit a picture.")] = False,
     model: ModelOption = None,
     preview: Annotated[
         Path | None, typer.Option(help="Folder for pictures of what was found and seen.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Results file, .jsonl or .parquet: any number of pictures.")
+    ] = None,
+    files_from: Annotated[
+        list[Path] | None, typer.Option(help="With --out: file with a picture's address a line.")
+    ] = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            help="With --out: seconds for a picture.", show_default="60", min=0.1, max=86_400
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read the digits in pictures: a line a picture."""
+    if not (images or files_from):
+        raise typer.BadParameter("name pictures or folders, or - for a picture on standard input")
+    only_bulk = {"--files-from": files_from, "--workers": workers, "--scheduler": scheduler}
+    if not out:
+        _refuse("--out is missing; without it, leave", only_bulk | {"--timeout": timeout})
+        _print_readings([Path(image) for image in images or []], single, model, preview, as_json)
+        return
+    if scheduler:
+        _refuse("--scheduler has workers of its own; leave", {"--workers": workers})
+    _refuse("with --out leave", {"--preview": preview, "-": "-" in (images or [])})
+    with _extra("cluster"):
+        from cnn_mnist.bulk import Addresses, Results, Settings, run
+        from cnn_mnist.workers import workers as open_workers
+
+        say, began = Terminal(as_json), time.perf_counter()
+        addresses = Addresses(images or [], files_from or [])
+        settings = Settings.here(single, model, timeout or 60.0)
+        with (
+            say.progress(f"The same command goes on with {out}.part", " pictures"),
+            open_workers(workers, scheduler) as crew,
+            Results(out, settings.kept()) as results,
+        ):
+            total = sum(1 for _ in addresses) if say.has_bar else 0
+            before = run(crew, addresses, settings, results, lambda done: say.counted(done, total))
+    figures = {
+        "out": str(out),
+        "num_images": results.num_done,
+        "num_read": results.num_done - before,
+    }
+    figures |= {"num_unreadable": results.num_unreadable}
+    say.written(figures | {"seconds": round(time.perf_counter() - began, 3)})
+    if results.num_unreadable:
+        raise typer.Exit(1)
+
+
+def _print_readings(
+    images: list[Path], single: bool, model: Path | None, preview: Path | None, as_json: bool
+) -> None:
     from cnn_mnist.inference import image
     from cnn_mnist.inference.reader import Reader
 
@@ -297,15 +359,32 @@ def study(
     ] = None,
     epochs: EpochsOption = None,
     device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            help="Of one training on a CPU.",
+            show_default="1 with workers, else all cores",
+            min=1,
+            max=1024,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a recipe with many seeds: a row a seed, then mean, spread and interval."""
+    if scheduler:
+        _refuse("--scheduler has workers of its own; leave", {"--workers": workers})
     with _extra("train"):
+        import torch
+
         from cnn_mnist.training import recipes
+        from cnn_mnist.training.crew import Crew, Shared
         from cnn_mnist.training.data import load
         from cnn_mnist.training.device import choose
         from cnn_mnist.training.study import compare, finished
         from cnn_mnist.training.study import study as run_study
+        from cnn_mnist.workers import workers as open_workers
 
     theirs = finished(against) if against else []
     settings = recipes.get(recipe or "default").changed(epochs=epochs)
@@ -317,10 +396,20 @@ def study(
     suffix = "-val" if split == "val" else ""
     folder = out or Path("runs") / f"study-{settings.name}{suffix}"
     splits = splits.hold_out() if split == "val" else splits
-    with say.progress(f"The same command goes on in {folder}"):
-        result = run_study(
-            settings, splits, range(seeds), folder, place, say.seed, say.step, teacher
-        )
+    go = partial(run_study, settings, splits, range(seeds), folder, place, say.seed)
+    how = f"The same command goes on in {folder}"
+    if workers or scheduler:
+        shared, threads = Shared(settings, splits, teacher, place), threads or 1
+        with (
+            say.progress(how, " trainings"),
+            _extra("cluster"),
+            open_workers(workers, scheduler, shared, threads) as engine,
+        ):
+            result = go(say.counted, teacher, Crew(engine, shared.key, threads))
+    else:
+        torch.set_num_threads(threads or torch.get_num_threads())
+        with say.progress(how):
+            result = go(say.step, teacher)
     about: dict[str, Any] = {"recipe": settings.name, "dataset": splits.name, "split": split}
     about |= {"num_images": len(splits.test), **asdict(result)}
     if against:
@@ -350,9 +439,15 @@ def _with_labels_alone(recipe: Any, teacher: Path | None, say: Terminal) -> Any:
 
 
 def _keep_settings(resume: Path | None, settings: dict[str, Any]) -> None:
-    given = [name for name, value in settings.items() if value is not None]
-    if resume and given:
-        raise typer.BadParameter(f"--resume keeps the run's settings; leave {', '.join(given)} out")
+    if resume:
+        _refuse("--resume keeps the run's settings; leave", settings)
+
+
+def _refuse(why: str, options: dict[str, Any]) -> None:
+    """Say which of the options cannot be given here; None or False were not given."""
+    given = [name for name, value in options.items() if value is not None and value is not False]
+    if given:
+        raise typer.BadParameter(f"{why} {', '.join(given)} out")
 
 
 def main() -> None:

@@ -31,12 +31,12 @@ class Terminal:
             self._line(line, sys.stderr)
 
     @contextmanager
-    def progress(self, how_to_go_on: str) -> Iterator[None]:
+    def progress(self, how_to_go_on: str, unit: str = "step") -> Iterator[None]:
         """A bar that ends whatever happens; who presses Ctrl-C is told how to go on."""
         from tqdm import tqdm
 
         # disable=None: no bar where stderr is not a terminal
-        self._bar = tqdm(leave=False, disable=self._quiet or None, file=sys.stderr, unit="step")
+        self._bar = tqdm(leave=False, disable=self._quiet or None, file=sys.stderr, unit=unit)
         try:
             yield
         except KeyboardInterrupt:
@@ -50,6 +50,18 @@ class Terminal:
         if done == 1:
             self._bar.reset(total)
         self._bar.update(1)
+
+    @property
+    def has_bar(self) -> bool:
+        """Whether anybody sees the bar."""
+        return self._bar is not None and not self._bar.disable
+
+    def counted(self, done: int, total: int) -> None:
+        """Move the bar of many pieces of work; those of the first call were done before."""
+        if self._bar.total != total:
+            self._bar.reset(total)
+            self._bar.initial = self._bar.n = done
+        self._bar.update(done - self._bar.n)
 
     def head(self, run: "Run", dataset: str, folder: object) -> None:
         """What is about to be trained, and the head of the table."""
@@ -181,6 +193,16 @@ class Terminal:
             self._json({"path": path, **failed})
         else:
             self.notice(f"{path}: {error}")
+
+    def written(self, figures: dict[str, Any]) -> None:
+        """A file of results that is whole."""
+        if self._as_json:
+            self._json(figures)
+            return
+        self._row(
+            f"{figures['out']}: {figures['num_images']:,} pictures, {figures['num_unreadable']:,} "
+            f"could not be read; {figures['num_read']:,} read now in {figures['seconds']:,.1f} s"
+        )
 
     def serving(self, url: str) -> None:
         """Where the server listens."""

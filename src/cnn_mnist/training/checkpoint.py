@@ -251,6 +251,20 @@ def load_run(folder: Path, recipe: Recipe, device: torch.device, precision: torc
     return run
 
 
+def pack(folder: Path) -> dict[str, bytes]:
+    """A run folder's files, each by its path within the folder."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def unpack(folder: Path, files: dict[str, bytes]) -> None:
+    """Write what `pack` gave; metrics.json, which says that a run is finished, comes last."""
+    for name in sorted(files, key=lambda name: (name == "metrics.json", name)):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, files[name])
+
+
 def write(path: Path, content: bytes) -> None:
     """Write a file whole, or leave what was there."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

@@ -13,9 +13,17 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 
+class ProcessLostError(ValueError):
+    """Another process of this training is gone."""
+
+
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Join the processes that torchrun started, for the length of a with-block."""
+    """Join the processes that torchrun started, for the length of a with-block.
+
+    Raises:
+        ProcessLostError: one of them ended or can no longer be reached.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
@@ -24,6 +32,13 @@ def process_group(device: torch.device) -> Iterator[None]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield
+    except RuntimeError as error:
+        if isinstance(error, dist.DistError) or "gloo" in str(error):
+            raise ProcessLostError(
+                "another process of this training is gone, so this one ends too; start all of "
+                "them again with --resume and the run folder to go on after its last epoch"
+            ) from error
+        raise
     finally:
         dist.destroy_process_group()
 

@@ -2,8 +2,9 @@
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from cnn_mnist.training import checkpoint
 from cnn_mnist.training.checkpoint import RunError
+from cnn_mnist.training.crew import Crew
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.loop import Run
 from cnn_mnist.training.recipes import Recipe
@@ -37,6 +39,7 @@ def study(
     on_seed: Callable[[dict[str, Any]], None] | None = None,
     on_step: Callable[[int, int], None] | None = None,
     teacher: Path | None = None,
+    crew: Crew | None = None,
 ) -> Summary:
     """Train the recipe once a seed, each in a folder of its own, and sum the figures up.
 
@@ -44,24 +47,55 @@ def study(
     stopped, and trains the rest.
 
     Args:
+        on_step: as in `fit`; with a crew it is called with (trainings done, trainings).
         teacher: the finished run that a recipe with `distil` learns from, or a folder of several.
+        crew: workers that train several seeds at a time; without them it is done here.
 
     Raises:
-        RunError: the folder holds a study of another recipe, data set or teacher.
+        RunError: the folder holds a study of another recipe, data set or teacher; or the workers
+            of a crew die again and again.
     """
     check_teacher(recipe, splits, teacher)
-    answers = load_teacher(teacher, recipe, splits, device) if teacher else None
-    rows = []
-    for seed in seeds:
-        place = folder / f"seed-{seed}"
-        run = _begin_or_go_on(recipe, splits, seed, place, device, teacher)
-        if run is None:
-            rows.append(checkpoint.load_metrics(place))
-        else:
-            rows.append(finish(run, splits, place, on_step=on_step, teacher=answers))
+    places = {seed: folder / f"seed-{seed}" for seed in seeds}
+    begin = partial(_begin_or_go_on, recipe, splits, device=device, teacher=teacher)
+    if crew:
+        trained = _by_crew(crew, places, begin, on_step)
+    else:
+        answers = load_teacher(teacher, recipe, splits, device) if teacher else None
+        end = partial(finish, splits=splits, on_step=on_step, teacher=answers)
+        trained = _one_by_one(places, begin, end)
+    accuracies = []
+    for row in trained:
+        accuracies.append(row["test_accuracy"])
         if on_seed:
-            on_seed(rows[-1])
-    return summarize([row["test_accuracy"] for row in rows])
+            on_seed(row)
+    return summarize(accuracies)
+
+
+def _one_by_one(
+    places: dict[int, Path], begin: Callable[..., Run | None], end: Callable[..., dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    for seed, place in places.items():
+        run = begin(seed, place)
+        yield checkpoint.load_metrics(place) if run is None else end(run, folder=place)
+
+
+def _by_crew(
+    crew: Crew,
+    places: dict[int, Path],
+    begin: Callable[..., Run | None],
+    on_done: Callable[[int, int], None] | None,
+) -> Iterator[dict[str, Any]]:
+    waiting = {s: place for s, place in places.items() if begin(s, place) is not None}
+    rows = {s: checkpoint.load_metrics(p) for s, p in places.items() if s not in waiting}
+    finishing = crew.train(list(waiting.values()))
+    for seed in places:
+        while seed not in rows:
+            row = next(finishing)
+            rows[row["seed"]] = row
+            if on_done:
+                on_done(len(rows), len(places))
+        yield rows[seed]
 
 
 def finished(folder: Path) -> list[float]:

@@ -1,0 +1,251 @@
+"""What many workers give and cost: bulk reading, memory, lost workers, studies, tiny tasks.
+
+    python benchmarks/scale.py
+    python benchmarks/scale.py --parts reading tiny --pictures 2000 --rounds 1
+
+Each part runs on a local pool of processes and on a Dask cluster on loopback, of one and of two
+workers with one thread each. The pictures are generated: 100 pages of 160x120 pixels with two
+digits, under as many names as are needed. Both cores of a machine with two must be idle.
+
+    reading   pictures a second, warm workers, the best of some rounds; the plain reader beside it
+    memory    the most that all processes hold together, for few and for many pictures
+    killed    a worker killed ten times during a job: is the file that of an undisturbed one?
+    study     short trainings by two workers: are the rows those of the serial study, and how long?
+    tiny      pieces of work that do nothing: what the engine itself takes for each
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from pathlib import Path
+from typing import Any
+
+import cv2
+import psutil
+from distributed import LocalCluster
+from PIL import Image, ImageDraw
+
+from cnn_mnist.bulk import Addresses, Results, Settings, run
+from cnn_mnist.inference.reader import Reader
+from cnn_mnist.workers import Workers, workers
+
+STROKES = {
+    "4": [[(0.7, 0), (0, 0.65), (1, 0.65)], [(0.7, 0), (0.7, 1)]],
+    "7": [[(0, 0), (1, 0), (0.4, 1)]],
+}
+ENGINES = ("pool", "cluster")
+KILLS = 10
+
+
+def pictures(folder: Path, number: int) -> Path:
+    """So many names in folders of 1,000, of 100 different files."""
+    folder.mkdir()
+    originals = [folder / f"{index}.png" for index in range(100)]
+    for index, path in enumerate(originals):
+        sheet = Image.new("RGB", (160, 120), "white")
+        draw = ImageDraw.Draw(sheet)
+        for place, digit in enumerate(("47", "74")[index % 2]):
+            left, top = 30 + 55 * place + index // 20, 25 + index % 20
+            for stroke in STROKES[digit]:
+                points = [(left + 35 * x, top + 70 * y) for x, y in stroke]
+                draw.line(points, "black", 6, joint="curve")
+        sheet.save(path)
+    named = folder / str(number)
+    for index in range(number):
+        within = named / f"{index // 1000:05}"
+        if index % 1000 == 0:
+            within.mkdir(parents=True)
+        os.link(originals[index % 100], within / f"{index:08}.png")
+    return named
+
+
+@contextlib.contextmanager
+def engine(kind: str, count: int, prepare: Any = None) -> Iterator[Workers]:
+    with contextlib.ExitStack() as stack:
+        address = None
+        if kind == "cluster":
+            local = LocalCluster(count, threads_per_worker=1, dashboard_address="127.0.0.1:0")
+            address = stack.enter_context(local).scheduler_address
+        more = {"prepare": prepare} if prepare else {}
+        yield stack.enter_context(workers(count, address, **more))
+
+
+def read(
+    pool: Workers, source: Path, out: Path, on_done: Callable[[int], None] | None = None
+) -> float:
+    """Seconds that a job takes."""
+    began = time.perf_counter()
+    settings = Settings.here(False, None, 60)
+    with Results(out, settings.kept()) as results:
+        run(pool, Addresses([str(source)], []), settings, results, on_done)
+    return time.perf_counter() - began
+
+
+def reading(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    number = options.pictures
+    source, warm = pictures(folder / "a", number), pictures(folder / "b", 400)
+    some = [str(path) for path in sorted(source.rglob("*.png"))[:1000]]
+    cv2.setNumThreads(1)
+    reader, rates = Reader(threads=1), {}
+    for turn in range(options.rounds):
+        began = time.perf_counter()
+        for path in some:
+            reader.read(path)
+        rates.setdefault("reader", []).append(len(some) / (time.perf_counter() - began))
+        for kind in ENGINES:
+            for count in (1, 2):
+                with engine(kind, count) as pool:
+                    read(pool, warm, folder / f"warm-{kind}{count}{turn}.jsonl")
+                    seconds = read(pool, source, folder / f"{kind}{count}{turn}.jsonl")
+                rates.setdefault(f"{kind} {count}", []).append(number / seconds)
+    best = {name: max(values) for name, values in rates.items()}
+    return {
+        "pictures": number,
+        "rounds": options.rounds,
+        "pictures_a_second": {name: round(rate, 1) for name, rate in best.items()},
+        "all": {name: [round(rate, 1) for rate in values] for name, values in rates.items()},
+        "two_over_one": {k: round(best[f"{k} 2"] / best[f"{k} 1"], 3) for k in ENGINES},
+        "cluster_over_pool": {
+            n: round(best[f"cluster {n}"] / best[f"pool {n}"], 3) for n in (1, 2)
+        },
+    }
+
+
+def memory(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    peaks = {}
+    for number in options.memory:
+        source = pictures(folder / f"m{number}", number)
+        command = [sys.executable, "-m", "cnn_mnist", "predict", str(source), "--workers", "2"]
+        began = time.perf_counter()
+        job = subprocess.Popen([*command, "--out", str(folder / f"m{number}.jsonl")])
+        most = 0.0
+        while job.poll() is None:
+            most = max(most, held(psutil.Process(job.pid)))
+            time.sleep(0.1)
+        assert job.returncode == 0
+        seconds = round(time.perf_counter() - began, 1)
+        peaks[number] = {"peak_mib": round(most / 2**20, 1), "seconds": seconds}
+    return peaks
+
+
+def held(process: psutil.Process) -> float:
+    """Bytes of a process and those below it, pages that they share counted once."""
+    total = 0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for each in [process, *process.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += each.memory_full_info().pss
+    return total
+
+
+def killed(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    source, outcome = pictures(folder / "k", options.pictures), {}
+    for kind in ENGINES:
+        kills: list[int] = []
+
+        def kill(done: int, kills: list[int] = kills) -> None:
+            if done >= options.pictures * (len(kills) + 1) / (KILLS + 1) and len(kills) < KILLS:
+                for worker in working()[:1]:  # none while the last one is replaced
+                    worker.kill()
+                    kills.append(worker.pid)
+
+        quiet, disturbed = (folder / f"{kind}-{name}.jsonl" for name in ("quiet", "disturbed"))
+        with engine(kind, 2) as pool:
+            undisturbed = read(pool, source, quiet)
+            seconds = read(pool, source, disturbed, kill)
+        outcome[kind] = {
+            "kills": len(set(kills)),
+            "identical": quiet.read_bytes() == disturbed.read_bytes(),
+            "seconds": (round(undisturbed, 1), round(seconds, 1)),
+        }
+    return outcome
+
+
+def working() -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just died
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
+def studied(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    import torch
+
+    from cnn_mnist.training import load, recipes
+    from cnn_mnist.training.checkpoint import load_metrics
+    from cnn_mnist.training.crew import Crew, Shared
+    from cnn_mnist.training.study import study
+
+    torch.set_num_threads(1)
+    splits = load("digits")
+    recipe = recipes.get("reference").changed(epochs=3).sized_for(len(splits.train))
+    seeds = range(options.seeds)
+
+    def rows(name: str) -> list[Any]:
+        found = []
+        for seed in seeds:
+            path = folder / name / f"seed-{seed}"
+            row = load_metrics(path) | {"run": "", "seconds_train": 0}
+            found.append((row, (path / "model.safetensors").read_bytes()))
+        return found
+
+    began = time.perf_counter()
+    study(recipe, splits, seeds, folder / "serial")
+    seconds = {"serial": round(time.perf_counter() - began, 2)}
+    equal = {}
+    for kind in ENGINES:
+        shared = Shared(recipe, splits)
+        with engine(kind, 2, shared) as pool:
+            wait([pool.submit(time.sleep, 1) for _ in range(2)])
+            began = time.perf_counter()
+            study(recipe, splits, seeds, folder / kind, crew=Crew(pool, shared.key))
+            seconds[kind] = round(time.perf_counter() - began, 2)
+        equal[kind] = rows(kind) == rows("serial")
+    return {"seeds": len(seeds), "seconds": seconds, "equal": equal}
+
+
+def tiny(_: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Microseconds a piece of work, for the engine and all who wait for it."""
+    took = {}
+    for kind in ENGINES:
+        with engine(kind, 2) as pool:
+            wait([pool.submit(abs, n) for n in range(100)])
+            began = time.perf_counter()
+            wait([pool.submit(abs, n) for n in range(options.tasks)])
+            took[kind] = round(1e6 * (time.perf_counter() - began) / options.tasks)
+    return {"tasks": options.tasks, "microseconds": took}
+
+
+PARTS = {"reading": reading, "memory": memory, "killed": killed, "study": studied, "tiny": tiny}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--tasks", type=int, default=10_000)
+    options = parser.parse_args()
+    figures: dict[str, Any] = {}
+    for name in options.parts:
+        with tempfile.TemporaryDirectory() as folder:
+            figures[name] = PARTS[name](Path(folder), options)
+        print({name: figures[name]}, file=sys.stderr)
+    machine = {"processor": platform.processor(), "cores": len(os.sched_getaffinity(0))}
+    print(json.dumps(figures | machine))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""What is to be read: files, folders, patterns, lists and fsspec addresses → a stream, in order."""
+
+import glob
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cnn_mnist.inference.image import MAX_BYTES, SUFFIXES, ImageError
+
+
+class Addresses:
+    """The pictures that arguments and lists stand for, in an order that only depends on them.
+
+    A stream that may be begun again. Of a folder the names of one level are in memory at a time.
+    """
+
+    def __init__(self, arguments: list[str], lists: list[Path]) -> None:
+        """
+        Args:
+            arguments: files, folders, patterns with * ? or [, addresses that fsspec knows.
+            lists: files with an address a line, UTF-8; after the arguments.
+        """
+        self._arguments, self._lists = arguments, lists
+
+    def __iter__(self) -> Iterator[str]:
+        for argument in self._arguments:
+            yield from _below(argument)
+        for path in self._lists:
+            with path.open(encoding="utf-8", errors="surrogateescape") as lines:
+                yield from filter(None, (line.rstrip("\r\n") for line in lines))
+
+
+def source(address: str, folder: str) -> Callable[[], str | bytes]:
+    """What fetches a picture for the reader: a local file's path, or the bytes at an address.
+
+    Args:
+        folder: that relative paths start from.
+    """
+    if not is_remote(address):
+        return partial(os.path.join, folder, address)
+    import fsspec
+
+    return partial(_content, address, *fsspec.core.url_to_fs(address))
+
+
+def _content(address: str, files: Any, path: str) -> bytes:
+    """The bytes of a picture, cut where no picture is as long."""
+    try:
+        with files.open(path, "rb") as file:
+            return bytes(file.read(MAX_BYTES + 1))
+    except FileNotFoundError:
+        raise ImageError(f"{address}: no such file") from None
+    except Exception as error:  # each file system has errors of its own
+        raise ImageError(f"{address}: {error or type(error).__name__}") from error
+
+
+def is_remote(address: str) -> bool:
+    return "://" in address
+
+
+def _below(argument: str) -> Iterator[str]:
+    if is_remote(argument):
+        yield from _remote(argument)
+    elif os.path.isdir(argument):
+        yield from _some(_walk(argument), argument)
+    elif glob.has_magic(argument) and not os.path.exists(argument):
+        yield from _some(iter(sorted(glob.glob(argument, recursive=True))), argument)
+    else:
+        yield argument
+
+
+def _walk(folder: str) -> Iterator[str]:
+    """The pictures below a folder, sorted by the parts of their paths."""
+    with os.scandir(folder) as found:
+        entries = sorted((e.name, e.is_dir(follow_symlinks=False)) for e in found)
+    for name, is_folder in entries:
+        if is_folder:
+            yield from _walk(os.path.join(folder, name))
+        elif _is_picture(name):
+            yield os.path.join(folder, name)
+
+
+def _remote(address: str) -> Iterator[str]:
+    if _is_picture(address):  # asking a web server whether it is a folder costs a request
+        yield address
+        return
+    import fsspec
+
+    files, path = fsspec.core.url_to_fs(address)
+    yield from _some(_walk_remote(files, path), address)
+
+
+def _walk_remote(files: Any, folder: str) -> Iterator[str]:
+    try:
+        entries = sorted((e["name"], e["type"]) for e in files.ls(folder, detail=True))
+    except Exception as error:  # each file system has errors of its own
+        raise ImageError(f"{folder} cannot be listed: {error or type(error).__name__}") from error
+    for name, kind in entries:
+        if kind == "directory":
+            if name.startswith(folder.rstrip("/") + "/") and "?" not in name:  # never upwards
+                yield from _walk_remote(files, name)
+        elif _is_picture(name):
+            yield files.unstrip_protocol(name)
+
+
+def _some(addresses: Iterator[str], argument: str) -> Iterator[str]:
+    """The addresses, of which there must be one."""
+    number = 0
+    for number, address in enumerate(addresses, start=1):  # noqa: B007
+        yield address
+    if not number:
+        raise ImageError(f"{argument}: no pictures there ({', '.join(SUFFIXES)})")
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)

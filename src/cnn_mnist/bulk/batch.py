@@ -1,0 +1,96 @@
+"""A worker's part: some addresses → a line of JSON each."""
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from cnn_mnist.bulk.addresses import source
+from cnn_mnist.bulk.deadline import deadline
+from cnn_mnist.inference.classifier import released_model
+from cnn_mnist.inference.image import ImageError
+from cnn_mnist.inference.reader import Reader
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How pictures are read. The paths are the workers' too."""
+
+    single: bool
+    model: str  # an exported file
+    model_sha256: str
+    patience: float  # seconds for a picture
+    folder: str  # that relative paths start from
+
+    @classmethod
+    def here(cls, single: bool, model: Path | None, patience: float) -> "Settings":
+        """For workers that see the files as this process does.
+
+        Raises:
+            ValueError: the model is none.
+        """
+        path = os.path.abspath(model or released_model())
+        Reader(path)  # a wrong file is told here, and not by every worker
+        return cls(single, "" if model is None else path, _sha256(path), patience, os.getcwd())
+
+    def kept(self) -> dict[str, object]:
+        """What must be the same for all lines of a file."""
+        return {"single": self.single, "model_sha256": self.model_sha256}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What became of some pictures: a line each, in their order."""
+
+    lines: bytes
+    num_unreadable: int
+
+
+def read(addresses: Sequence[str], settings: Settings) -> Batch:
+    """Read pictures; one that takes longer than the patience ends this process."""
+    reader = _reader(settings.model, settings.model_sha256)
+    lines, num_unreadable = [], 0
+    for address in addresses:
+        try:
+            fetch = source(address, settings.folder)  # may load a file system, which takes time
+            with deadline(settings.patience):
+                reading = reader.read(fetch(), settings.single).to_dict()
+        except Exception as error:  # whatever one picture does, the others are read
+            kind = "" if isinstance(error, ImageError) else f"{type(error).__name__}: "
+            reading = unread(f"{kind}{error}")
+            num_unreadable += 1
+        lines.append(_line(address, reading))
+    return Batch(b"".join(lines), num_unreadable)
+
+
+def given_up(address: str, reason: str) -> Batch:
+    """A picture that could not be read by any worker."""
+    return Batch(_line(address, unread(reason)), 1)
+
+
+def unread(reason: str) -> dict[str, object]:
+    """The reading of what could not be read."""
+    return {"text": "", "digits": [], "ok": False, "reason": reason}
+
+
+def _line(address: str, reading: dict[str, object]) -> bytes:
+    return json.dumps({"path": address, **reading}).encode() + b"\n"
+
+
+@functools.cache
+def _reader(model: str, sha256: str) -> Reader:
+    path = model or str(released_model())
+    if _sha256(path) != sha256:
+        raise ValueError(f"a worker has another model at {path}; give all workers the same")
+    cv2.setNumThreads(1)
+    return Reader(path, threads=1)
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,38 @@
+"""An end to patience with code that may never come back."""
+
+import faulthandler
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_ends: dict[object, float] = {}  # of the blocks that run now, one a thread at most
+_lock = threading.Lock()
+_nowhere = open(os.devnull, "w")  # noqa: SIM115 - for the life of the process
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """End this process, as a crash would, if the block takes longer.
+
+    The watch is faulthandler's, a thread in C: it also ends a decoder that holds Python's lock.
+    """
+    block = object()
+    with _lock:
+        _ends[block] = time.monotonic() + seconds
+        _watch()
+    try:
+        yield
+    finally:
+        with _lock:
+            del _ends[block]
+            _watch()
+
+
+def _watch() -> None:
+    if not _ends:
+        faulthandler.cancel_dump_traceback_later()
+        return
+    left = max(0.001, min(_ends.values()) - time.monotonic())
+    faulthandler.dump_traceback_later(left, exit=True, file=_nowhere)

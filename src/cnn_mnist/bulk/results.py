@@ -1,0 +1,173 @@
+"""The file of results, which is there under its own name only when it is whole.
+
+Until then its lines are in a folder beside it, NAME.part, in their order and flushed to disk batch
+by batch, so that whatever ends the job, what was read stays read.
+"""
+
+import itertools
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from cnn_mnist.inference.reader import NO_DIGIT, NO_INK
+
+FORMATS = (".jsonl", ".parquet")
+ROW_GROUP = 10_000  # rows of a Parquet file that are in memory at a time
+
+
+class ResultsError(ValueError):
+    """Results cannot be written, or not be gone on with; the message says why and what to do."""
+
+
+class Results:
+    """Results that grow at their end. A with-block closes them, finished or not."""
+
+    def __init__(self, path: Path, settings: dict[str, object]) -> None:
+        """Begin, or go on with what an earlier job has left.
+
+        Args:
+            path: .jsonl or .parquet.
+            settings: what must be the same for all lines.
+
+        Raises:
+            ResultsError: the file is there already, or another job is writing it, or the earlier
+                job had other settings.
+        """
+        if path.suffix not in FORMATS:
+            raise ResultsError(f"{path}: results are written as {' or '.join(FORMATS)}")
+        if path.exists():
+            raise ResultsError(f"{path} exists already; choose another --out")
+        if path.suffix == ".parquet":
+            import pyarrow  # noqa: F401 - to miss it now and not at the end
+        self.path, self._folder = path, path.with_name(f"{path.name}.part")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._file = (self._folder / "lines.jsonl").open("a+b")
+        try:
+            _lock(self._file, path)
+            self._keep(settings)
+            _cut_torn_line(self._file)
+        except BaseException:
+            self._file.close()
+            raise
+        self.num_done = self.num_unreadable = 0
+
+    def __enter__(self) -> "Results":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def skip(self, addresses: Iterator[str]) -> None:
+        """Take the addresses of the lines that are there already.
+
+        Raises:
+            ResultsError: the lines are of other pictures.
+        """
+        self._file.seek(0)
+        for line in self._file:
+            then, now = json.loads(line), next(addresses, None)
+            self.num_done += 1
+            if then["path"] != now:
+                raise ResultsError(
+                    f"picture {self.num_done:,} was {then['path']} in {self._folder} and now is "
+                    f"{now}; give the same pictures, or remove that folder to begin again"
+                )
+            self.num_unreadable += then["reason"] not in (None, NO_INK, NO_DIGIT)
+
+    def append(self, lines: bytes, num_lines: int, num_unreadable: int) -> None:
+        """Write lines so that they survive whatever comes."""
+        self._file.write(lines)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.num_done += num_lines
+        self.num_unreadable += num_unreadable
+
+    def finish(self) -> None:
+        """Give the file its name."""
+        whole = self._folder / "lines.jsonl"
+        if self.path.suffix == ".parquet":
+            whole = self._folder / "rows.parquet"
+            _write_parquet(self._lines(), whole)
+        whole.replace(self.path)
+        for rest in self._folder.iterdir():
+            rest.unlink()
+        self._folder.rmdir()
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        self._file.seek(0)
+        return map(json.loads, self._file)
+
+    def _keep(self, settings: dict[str, object]) -> None:
+        path = self._folder / "settings.json"
+        if not path.exists():
+            temporary = self._folder / "settings.new"
+            temporary.write_text(json.dumps(settings))
+            temporary.replace(path)
+        elif (before := json.loads(path.read_text())) != settings:
+            other = ", ".join(name for name in settings if before.get(name) != settings[name])
+            raise ResultsError(
+                f"{self._folder} was begun with another {other}; choose another --out, or remove "
+                "that folder to begin again"
+            )
+
+
+def _lock(file: Any, path: Path) -> None:
+    """Until the file is closed, or the process is gone, no other job writes it."""
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ResultsError(f"another job is writing {path}; wait for it or end it") from None
+
+
+def _cut_torn_line(file: Any) -> None:
+    """What follows the last line end was being written when the job ended."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        begin = max(0, end - 2**16)
+        file.seek(begin)
+        last = file.read(end - begin).rfind(b"\n")
+        if last >= 0:
+            end = begin + last + 1
+            break
+        end = begin
+    file.truncate(end)
+
+
+def _write_parquet(lines: Iterator[dict[str, Any]], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    digit = pa.struct(
+        {"digit": pa.int8(), "confidence": pa.float32(), "box": pa.list_(pa.int32(), 4)}
+    )
+    schema = pa.schema(
+        {
+            "path": pa.string(),
+            "text": pa.string(),
+            "digits": pa.list_(digit),
+            "ok": pa.bool_(),
+            "reason": pa.string(),
+        }
+    )
+    with pq.ParquetWriter(path, schema) as writer:
+        while rows := list(itertools.islice(lines, ROW_GROUP)):
+            for row in rows:  # a file's name may be no text
+                for name in ("path", "reason"):
+                    if row[name]:
+                        row[name] = row[name].encode("utf-8", "replace").decode()
+            writer.write_table(pa.Table.from_pylist(rows, schema))
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

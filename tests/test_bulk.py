@@ -1,0 +1,419 @@
+"""Bulk reading: the file that comes out, whatever happens on the way."""
+
+import contextlib
+import functools
+import http.server
+import itertools
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from PIL import Image
+
+from clustered import Clustered, dask, working
+from cnn_mnist.bulk import Addresses, Results, Settings, job, run
+from cnn_mnist.bulk.results import ResultsError
+from cnn_mnist.inference.image import ImageError
+from cnn_mnist.inference.reader import Reader
+from cnn_mnist.workers import Workers, workers
+from drawn import page
+
+Start = Callable[..., "subprocess.Popen[str]"]
+SHOWN = {"path", "text", "digits", "ok", "reason"}
+
+
+class Threads(ThreadPoolExecutor, Workers):
+    """Workers in this process, which count what was asked of them and not done."""
+
+    def __init__(self, count: int = 1) -> None:
+        super().__init__(count)
+        self.num_flying = self.most_flying = 0
+
+    @property
+    def num_workers(self) -> int:
+        return self._max_workers
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        self.num_flying += 1
+        self.most_flying = max(self.most_flying, self.num_flying)
+        return super().submit(fn, *args, **kwargs)
+
+
+def pictures(folder: Path, number: int) -> list[Path]:
+    """So many pictures, two in three in a folder within, and one file that is none."""
+    (folder / "more").mkdir(parents=True)
+    paths = [folder / f"{'more/' if n % 3 else ''}{n:04}.png" for n in range(number)]
+    for n, path in enumerate(paths):
+        Image.fromarray(page(str(n % 100), 40, 4)).save(path)
+    (folder / "more" / "none.png").write_bytes(b"no picture")
+    return paths
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def read(out: Path, addresses: Any, **settings: Any) -> Results:
+    here = Settings.here(False, None, 60)
+    with Threads() as engine, Results(out, here.kept() | settings) as results:
+        run(engine, addresses, here, results)
+    return results
+
+
+# --- what is read, and in which order ---
+
+
+def test_folders_patterns_and_lists_are_one_stream_in_order(tmp_path: Path) -> None:
+    paths = pictures(tmp_path / "a", 7)
+    (tmp_path / "a" / "notes.txt").touch()
+    (tmp_path / "list").write_text("one.png\n\nhttp://host/two.png\r\nthree\n")
+    pattern = str(tmp_path / "a" / "**" / "*1.png")
+    arguments = ["first", str(tmp_path / "a"), pattern, "s3://bucket/a.JPG"]
+    addresses = Addresses(arguments, [tmp_path / "list"])
+    below = sorted((tmp_path / "a").rglob("*.png"))
+    assert len(below) == len(paths) + 1
+    expected = ["first", *map(str, below), str(paths[1]), "s3://bucket/a.JPG"]
+    expected += ["one.png", "http://host/two.png", "three"]
+    assert list(addresses) == list(addresses) == expected
+
+
+def test_an_empty_folder_or_pattern_is_told(tmp_path: Path) -> None:
+    for argument in (str(tmp_path), str(tmp_path / "*.png")):
+        with pytest.raises(ImageError, match="no pictures there"):
+            list(Addresses([argument], []))
+
+
+def test_a_file_system_of_fsspec_is_read_like_a_folder(tmp_path: Path) -> None:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    for path in pictures(tmp_path / "pictures", 4):
+        memory.pipe(f"/bucket/{path.parent.name}/{path.name}", path.read_bytes())
+    memory.pipe("/bucket/readme.txt", b"")
+    read(tmp_path / "r.jsonl", Addresses(["memory://bucket", "memory://bucket/gone.png"], []))
+    names = ["more/0001.png", "more/0002.png", "pictures/0000.png", "pictures/0003.png", "gone.png"]
+    got = lines(tmp_path / "r.jsonl")
+    assert [row["path"] for row in got] == [f"memory://bucket/{name}" for name in names] or [
+        row["path"] for row in got
+    ] == [*(f"memory:///bucket/{name}" for name in names[:-1]), f"memory://bucket/{names[-1]}"]
+    assert [row["text"] for row in got] == ["1", "2", "0", "3", ""]
+    assert got[-1]["reason"] == "memory://bucket/gone.png: no such file"
+    with pytest.raises(ImageError, match="cannot be listed"):
+        list(Addresses(["memory://nowhere"], []))
+
+
+# --- the file ---
+
+
+def test_the_file_holds_what_the_reader_says(tmp_path: Path) -> None:
+    paths = [*pictures(tmp_path / "p", 5), tmp_path / "p" / "more" / "none.png", tmp_path / "gone"]
+    results = read(tmp_path / "deep" / "r.jsonl", map(str, paths))
+    got, reader = lines(tmp_path / "deep" / "r.jsonl"), Reader()
+    assert [row.pop("path") for row in got] == list(map(str, paths))
+    assert got[:5] == [reader.read(path).to_dict() for path in paths[:5]]
+    assert [set(row) | {"path"} for row in got] == [SHOWN] * 7
+    assert "not a picture" in got[5]["reason"]
+    assert "no such file" in got[6]["reason"]
+    assert (results.num_done, results.num_unreadable) == (7, 2)
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["r.jsonl"]
+
+
+def test_parquet_holds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr("cnn_mnist.bulk.results.ROW_GROUP", 4)
+    pictures(tmp_path / "p", 9)
+    (tmp_path / "p" / os.fsdecode(b"\xff.png")).write_bytes(b"")  # a name that is no text
+    for name in ("r.jsonl", "r.parquet"):
+        read(tmp_path / name, Addresses([str(tmp_path / "p")], []))
+    file, expected = parquet.ParquetFile(tmp_path / "r.parquet"), lines(tmp_path / "r.jsonl")
+    assert file.num_row_groups == 3
+    got = file.read().to_pylist()
+    for row, other in zip(got[:-1], expected[:-1], strict=True):
+        for digit, as_text in zip(row["digits"], other["digits"], strict=True):
+            assert digit["confidence"] == pytest.approx(as_text["confidence"])
+            digit["confidence"] = as_text["confidence"]
+        assert row == other
+    assert got[-1]["path"].endswith("?.png")
+
+
+def test_no_more_than_a_few_batches_are_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "BATCH", 2)
+    taken = itertools.count()
+    ahead: list[int] = []
+    here = Settings.here(False, None, 60)
+    addresses = (f"gone-{next(taken)}" for _ in range(200))
+    with Threads() as engine, Results(tmp_path / "r.jsonl", {}) as results:
+
+        def told(done: int) -> None:
+            engine.num_flying -= 1
+            ahead.append(next(taken) - done)
+
+        run(engine, addresses, here, results, told)
+    assert engine.most_flying <= job.AHEAD
+    assert len(ahead) == 101
+    assert results.num_done == 200
+
+
+# --- going on ---
+
+
+class StopError(Exception):
+    pass
+
+
+def stop_after(addresses: list[str], number: int) -> Iterator[str]:
+    yield from addresses[:number]
+    raise StopError
+
+
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[str]]:
+    """A job that ended after three batches of two, in the middle of a line."""
+    monkeypatch.setattr(job, "BATCH", 2)
+    monkeypatch.setattr(job, "AHEAD", 1)
+    addresses = [*map(str, pictures(tmp_path / "p", 9)), str(tmp_path / "gone")]
+    with pytest.raises(StopError):
+        read(tmp_path / "r.jsonl", stop_after(addresses, 7))
+    part = tmp_path / "r.jsonl.part" / "lines.jsonl"
+    assert len(lines(part)) == 6
+    with part.open("ab") as file:
+        file.write(b'{"path": "half a li')
+    return tmp_path / "r.jsonl", addresses
+
+
+def test_a_stopped_job_goes_on_after_its_last_whole_line(begun: tuple[Path, list[str]]) -> None:
+    out, addresses = begun
+    here, told = Settings.here(False, None, 60), []
+    with Threads() as engine, Results(out, here.kept()) as results:
+        before = run(engine, addresses, here, results, told.append)
+    assert (before, told) == (6, [6, 8, 10])
+    assert (results.num_done, results.num_unreadable) == (10, 1)
+    read(out.with_name("whole.jsonl"), addresses)
+    assert out.read_bytes() == out.with_name("whole.jsonl").read_bytes()
+    assert not out.with_name("r.jsonl.part").exists()
+
+
+def test_what_does_not_fit_is_refused_and_left_alone(begun: tuple[Path, list[str]]) -> None:
+    out, addresses = begun
+    with pytest.raises(ResultsError, match=r"begun with another single; choose another --out"):
+        read(out, addresses, single=True)
+    with pytest.raises(ResultsError, match=r"picture 2 was .*0001.png .* now is other; give the"):
+        read(out, [addresses[0], "other"])
+    with pytest.raises(ResultsError, match=r"picture 3 was .* now is None"):
+        read(out, addresses[:2])
+    read(out, addresses)
+    with pytest.raises(ResultsError, match=r"r.jsonl exists already; choose another --out"):
+        read(out, addresses)
+    with pytest.raises(ResultsError, match=r"r.csv: results are written as .jsonl or .parquet"):
+        read(out.with_name("r.csv"), addresses)
+
+
+def test_two_jobs_do_not_write_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    with Results(path, {}), pytest.raises(ResultsError, match="another job is writing"):
+        Results(path, {})
+
+
+# --- the command ---
+
+
+def test_the_command_reads_what_predict_prints(cnn_mnist: Start, tmp_path: Path) -> None:
+    pictures(tmp_path / "p", 230)
+    bulk = cnn_mnist("predict", "p", "--out", "r.jsonl", "--workers", 2, "--json")
+    out, err = bulk.communicate(timeout=100)
+    figures = json.loads(out)
+    assert (bulk.returncode, err) == (1, "")  # one is no picture
+    assert figures.pop("seconds") > 0
+    counts = {"num_images": 231, "num_read": 231, "num_unreadable": 1}
+    assert figures == {"out": "r.jsonl", **counts}
+    plain = cnn_mnist("predict", "p", "--json").communicate(timeout=100)[0]
+    assert (tmp_path / "r.jsonl").read_text() == plain
+
+
+def test_a_terminal_sees_rate_and_time_left(environment: dict[str, str], tmp_path: Path) -> None:
+    pictures(tmp_path / "p", 210)
+    command = [sys.executable, "-m", "cnn_mnist", "predict", "p", "--out", "r.jsonl"]
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    with subprocess.Popen(
+        [*command, "--workers", "1"], cwd=tmp_path, env=environment, stderr=theirs,
+        stdout=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux's way to say that the other end is closed
+            while piece := os.read(ours, 65536):
+                shown += piece
+        os.close(ours)
+    assert process.returncode == 1
+    bars = shown.decode().split("\r")
+    assert any("/211 [" in bar and "<" in bar and " pictures/s" in bar for bar in bars), bars
+
+
+class Site(http.server.ThreadingHTTPServer):
+    """Pictures over HTTP. It counts what it is asked for, never answers to a `stall`, and kills
+    whoever asks for a `crash`, as a picture does that its decoder dies of."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), functools.partial(_Pages, directory=str(folder)))
+        self.asked: Counter[str] = Counter()
+        self.closing = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Pages(http.server.SimpleHTTPRequestHandler):
+    server: Site
+
+    def do_GET(self) -> None:
+        name = self.path.strip("/")
+        self.server.asked[name] += 1
+        if name == "stall.png":
+            self.server.closing.wait()
+        elif name == "crash.png":
+            for connection in psutil.net_connections("tcp"):
+                if connection.laddr == self.client_address and connection.pid:
+                    os.kill(connection.pid, signal.SIGKILL)
+        else:
+            super().do_GET()
+
+    def do_HEAD(self) -> None:
+        self.send_error(405)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    pytest.importorskip("aiohttp")
+    (tmp_path / "site").mkdir()
+    with Site(tmp_path / "site") as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        yield served
+        served.closing.set()
+        served.shutdown()
+
+
+def test_pictures_that_crash_or_stall_a_worker_are_told_and_the_rest_is_read(
+    site: Site, cnn_mnist: Start, tmp_path: Path
+) -> None:
+    for n in range(6):
+        Image.fromarray(page(str(n), 40, 4)).save(tmp_path / "site" / f"{n}.png")
+    for name in ("crash.png", "stall.png"):
+        (tmp_path / "site" / name).touch()
+    options = ("--out", "r.jsonl", "--workers", 2, "--timeout", 2.5)
+    bulk = cnn_mnist("predict", f"{site.url}/", *options)
+    out, err = bulk.communicate(timeout=200)
+    assert (bulk.returncode, err) == (1, "")
+    assert "8 pictures, 2 could not be read" in out
+    got = lines(tmp_path / "r.jsonl")
+    assert [row["text"] for row in got] == ["0", "1", "2", "3", "4", "5", "", ""]
+    for row, name in zip(got[-2:], ("crash", "stall"), strict=True):
+        reason = "3 workers died over it, or it takes longer than 2.5 seconds"
+        assert row["path"] == f"{site.url}/{name}.png"
+        assert (row["digits"], row["ok"]) == ([], False)
+        assert row["reason"] == f"{row['path']}: {reason}"
+    assert site.asked["stall.png"] == 3
+    assert site.asked["crash.png"] == 3 + 2  # twice with its batch
+
+
+def test_a_job_killed_like_power_loss_goes_on_without_reading_twice(
+    site: Site, cnn_mnist: Start, tmp_path: Path
+) -> None:
+    paths = pictures(tmp_path / "site" / "p", 600)
+    (tmp_path / "list").write_text("".join(f"{site.url}/p/{path.name}\n" for path in paths))
+    for path in (tmp_path / "site" / "p" / "more").glob("[01]*.png"):
+        path.rename(tmp_path / "site" / "p" / path.name)
+    arguments = ("predict", "--files-from", "list", "--out", "r.jsonl", "--workers", 1)
+    first = cnn_mnist(*arguments)
+    part = tmp_path / "r.jsonl.part" / "lines.jsonl"
+    while not part.exists() or part.stat().st_size == 0:
+        time.sleep(0.01)
+    first.kill()
+    first.communicate()
+    done = len(part.read_bytes().split(b"\n")) - 1
+    assert 0 < done < 600
+    time.sleep(1)  # the worker has followed its parent
+    asked = site.asked.copy()
+    again = cnn_mnist(*arguments)
+    out, err = again.communicate(timeout=200)
+    assert (again.returncode, err) == (0, "")
+    assert f"600 pictures, 0 could not be read; {600 - done} read now" in out
+    got = lines(tmp_path / "r.jsonl")
+    assert [row["path"].rpartition("/")[2] for row in got] == [path.name for path in paths]
+    twice = {name for name in asked if site.asked[name] > asked[name]}
+    assert not twice & {f"p/{path.name}" for path in paths[:done]}
+    assert len(twice) <= job.BATCH * job.AHEAD  # what was on the way
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["pool", "cluster"])
+def test_a_worker_killed_ten_times_leaves_no_trace_in_the_file(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "BATCH", 25)
+    pictures(tmp_path / "p", 3000)
+    addresses, here = Addresses([str(tmp_path / "p")], []), Settings.here(False, None, 60)
+    read(tmp_path / "quiet.jsonl", addresses)
+    killed: list[int] = []
+
+    with contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(dask(tmp_path)) if engine == "cluster" else None
+        pool = stack.enter_context(workers(2, cluster.address if cluster else None))
+        results = stack.enter_context(Results(tmp_path / "r.jsonl", here.kept()))
+
+        def kill(done: int) -> None:
+            alive = working(cluster.nanny.pid if cluster else None)
+            if done and alive and len(killed) < 10:
+                alive[0].kill()
+                killed.append(alive[0].pid)
+
+        run(pool, addresses, here, results, kill)
+    assert len(killed) == 10
+    assert (tmp_path / "r.jsonl").read_bytes() == (tmp_path / "quiet.jsonl").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_goes_ends_the_job_with_one_line(cnn_mnist: Start, tmp_path: Path) -> None:
+    pictures(tmp_path / "p", 900)
+    with dask(tmp_path) as cluster:
+        bulk = cnn_mnist("predict", "p", "--out", "r.jsonl", "--scheduler", cluster.address)
+        part = tmp_path / "r.jsonl.part" / "lines.jsonl"
+        while not part.exists() or part.stat().st_size == 0:
+            time.sleep(0.01)
+        cluster.scheduler.kill()
+        out, err = bulk.communicate(timeout=200)
+    assert (bulk.returncode, out) == (1, "")
+    told = [line for line in err.splitlines() if line.startswith("cnn-mnist: ")]
+    assert len(told) == 1
+    assert told[0].startswith(f"cnn-mnist: the scheduler at {cluster.address} is gone; when it is")
+    assert "Traceback" not in err
+    bulk = cnn_mnist("predict", "p", "--out", "r.jsonl", "--workers", 1)
+    assert bulk.communicate(timeout=200)[0].startswith("r.jsonl: 901 pictures")
+
+
+def test_the_command_reads_by_a_cluster(
+    cluster: Clustered, cnn_mnist: Start, tmp_path: Path
+) -> None:
+    pictures(tmp_path / "p", 20)
+    bulk = cnn_mnist("predict", "p", "--out", "r.parquet", "--scheduler", cluster.address)
+    out, err = bulk.communicate(timeout=100)
+    assert (bulk.returncode, err) == (1, "")
+    assert out.startswith("r.parquet: 21 pictures, 1 could not be read")
