@@ -311,6 +311,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         served.shutdown()
 
 
+@pytest.mark.slow
 def test_pictures_that_crash_or_stall_a_worker_are_told_and_the_rest_is_read(
     site: Site, cnn_mnist: Start, tmp_path: Path
 ) -> None:
@@ -334,6 +335,7 @@ def test_pictures_that_crash_or_stall_a_worker_are_told_and_the_rest_is_read(
     assert site.asked["crash.png"] == 3 + 2  # twice with its batch
 
 
+@pytest.mark.slow
 def test_a_job_killed_like_power_loss_goes_on_without_reading_twice(
     site: Site, cnn_mnist: Start, tmp_path: Path
 ) -> None:

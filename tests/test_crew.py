@@ -33,6 +33,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["pool", "cluster"])
 def test_the_rows_are_those_of_the_serial_study(
     engine: str,

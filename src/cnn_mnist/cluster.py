@@ -30,22 +30,25 @@ def cluster(address: str, prepare: bytes) -> Iterator["Cluster"]:
         ClusterError: no scheduler answers there, or it has no workers.
     """
     logging.disable()  # what matters is told by lines of ours
-    with _connect(address) as client:
-        try:
-            client.wait_for_workers(1, timeout=PATIENCE)
-        except TimeoutError:
-            raise ClusterError(
-                f"the scheduler at {address} has no workers; start some with: "
-                f"dask worker {address} --nthreads 1"
-            ) from None
-        name = f"cnn-mnist-{uuid.uuid4()}"
-        client.register_plugin(_Preparation(prepare), name)
-        try:
-            yield Cluster(client, address)
-        finally:
-            # Fails where a worker has just died, and is done all the same.
-            with suppress(OSError):
-                client.unregister_worker_plugin(name)
+    try:
+        with _connect(address) as client:
+            try:
+                client.wait_for_workers(1, timeout=PATIENCE)
+            except TimeoutError:
+                raise ClusterError(
+                    f"the scheduler at {address} has no workers; start some with: "
+                    f"dask worker {address} --nthreads 1"
+                ) from None
+            name = f"cnn-mnist-{uuid.uuid4()}"
+            client.register_plugin(_Preparation(prepare), name)
+            try:
+                yield Cluster(client, address)
+            finally:
+                # Fails where a worker has just died, and is done all the same.
+                with suppress(OSError):
+                    client.unregister_worker_plugin(name)
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _connect(address: str) -> Client:
