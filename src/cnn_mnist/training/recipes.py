@@ -138,7 +138,7 @@ DEFAULT = Recipe(
     shear=0.1,
     shift=1.5,
 )
-FAST = DEFAULT.changed(name="fast", epochs=3, shift=1.0)
+FAST = DEFAULT.changed(name="fast", epochs=2, lr=0.015, beta1=0.8, beta2=0.95, shift=1.0)
 BEST = DEFAULT.changed(
     name="best",
     epochs=40,

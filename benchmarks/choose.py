@@ -1,0 +1,92 @@
+"""How a recipe's settings were chosen: variants compared on validation images.
+
+Each variant is trained on 50,000 training images with several seeds and measured on the other
+10,000; the test set is never read. A stopped comparison goes on where it was.
+
+    python benchmarks/choose.py default --seeds 3
+    python benchmarks/choose.py best-bn --seeds 1 --teacher runs/teachers
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cnn_mnist import process
+
+process.tune()
+
+from cnn_mnist.training import load, recipes
+from cnn_mnist.training.model import MODELS, BatchNormNet
+from cnn_mnist.training.study import study
+
+CHOSEN: dict[str, dict[str, Any]] = {"chosen": {}}
+STRONG = {"rotation": 15.0, "scale": 0.15, "shear": 0.15, "shift": 2.0}
+TAUGHT = {
+    "temperature 2": {"distil_temperature": 2.0},
+    "temperature 8": {"distil_temperature": 8.0},
+    "labels not used": {"distil": 1.0},
+    "stronger affine": STRONG,
+    "batch 128": {"batch_size": 128},
+    "weight decay 0.02": {"weight_decay": 0.02},
+    "twice as long": {"epochs": 80},
+    "no teacher": {"distil": 0.0},
+}
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "default": {
+        "batch 128": {"batch_size": 128},
+        "lr 0.006": {"lr": 0.006},
+        "lr 0.015": {"lr": 0.015},
+        "weaker affine": {"rotation": 8.0, "scale": 0.07, "shear": 0.07, "shift": 1.0},
+        "stronger affine": STRONG,
+        "no shift": {"shift": 0.0},
+        "no averaging": {"ema_decay": 0.0},
+        "betas 0.8, 0.95": {"beta1": 0.8, "beta2": 0.95},
+        "warmup 0.1": {"warmup": 0.1},
+        "weight decay 0.02": {"weight_decay": 0.02},
+        "no augmentation": {"augment": "none"},
+        "the reference's augmentation": {"augment": "reference", "rotation": 15.0},
+    },
+    "fast": {
+        "lr 0.01, betas 0.9 and 0.999": {"lr": 0.01, "beta1": 0.9, "beta2": 0.999},
+        "lr 0.02, betas 0.9 and 0.999": {"lr": 0.02, "beta1": 0.9, "beta2": 0.999},
+        "batch 128, betas 0.9 and 0.999": {"batch_size": 128, "beta1": 0.9, "beta2": 0.999},
+        **{f"{epochs} epochs": {"epochs": epochs} for epochs in (3, 4, 5, 7)},
+    },
+    "best": TAUGHT,
+    "best-bn": TAUGHT | {"12 epochs": {"epochs": 12}, "channels 12-20-32-36": {"epochs": 12}},
+    "best-small": TAUGHT | {"12 epochs": {"epochs": 12}},
+    "robust": {f"plain share {share}": {"plain_p": share} for share in (0.4, 0.6, 0.7)},
+}
+CHANNELS = {"channels 12-20-32-36": (12, 20, 32, 36)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", choices=VARIANTS)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--teacher", type=Path, help="run folder, or folder of several")
+    parser.add_argument("--out", type=Path, help="default: runs/choose-RECIPE")
+    parser.add_argument("--only", nargs="*", help="names of variants")
+    args = parser.parse_args()
+
+    splits, base = load("mnist").hold_out(), recipes.get(args.recipe)
+    variants = CHOSEN | VARIANTS[args.recipe]
+    results = {}
+    for name in args.only or variants:
+        recipe = base.changed(**variants[name])
+        MODELS["bn"] = partial(BatchNormNet, CHANNELS.get(name, (8, 16, 32, 40)))
+        folder = (args.out or Path(f"runs/choose-{args.recipe}")) / name.replace(" ", "-")
+        teacher = args.teacher if recipe.distil else None
+        result = study(recipe, splits, range(args.seeds), folder, teacher=teacher)
+        results[name] = asdict(result)
+        print(
+            f"{name:30} {result.mean:.3%} ± {result.std:.3%} (n = {result.num_seeds})", flush=True
+        )
+    print(json.dumps({"split": "val", "recipe": args.recipe, "variants": results}))
+
+
+if __name__ == "__main__":
+    main()
