@@ -40,8 +40,8 @@ from cnn_mnist.training.data import Splits
 from cnn_mnist.training.device import choose, precision
 from cnn_mnist.training.loop import start, train_epoch
 from cnn_mnist.training.recipes import NORM, Recipe
-from machine import describe
 from peers import Original, normalized, train_mnist_fast
+from timing import describe, spread
 
 OURS = "default"
 Turn = Callable[[int], dict[str, float]]  # seed → its seconds, and its accuracy where it has one
@@ -146,12 +146,6 @@ def measure(turns: dict[str, Turn], rounds: int) -> dict[str, Any]:
     return found
 
 
-def spread(values: list[float], digits: int = 3) -> dict[str, float]:
-    """Their median, least and most."""
-    summary = {"median": statistics.median(values), "min": min(values), "max": max(values)}
-    return {name: round(value, digits) for name, value in summary.items()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="turns of each")
@@ -166,7 +160,7 @@ def main() -> None:
     print(f"\n{'':24}{'seconds: median, min, max':>30}{f'times {OURS!r}':>24}  accuracy, mean")
     for name, values in found.items():
         ratios = [other / own for other, own in zip(values["seconds"], ours, strict=True)]
-        values |= {"summary": spread(values["seconds"]), "ratio": spread(ratios, 2)}
+        values |= {"summary": spread(values["seconds"], 3), "ratio": spread(ratios, 2)}
         columns = [
             " ".join(f"{value:8.2f}" for value in values[what].values())
             for what in ("summary", "ratio")

@@ -1,12 +1,20 @@
-"""What a figure was measured on."""
+"""The spread of measured times, and what they were measured on."""
 
 import datetime
 import os
 import platform
+import statistics
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
+
+
+def spread(values: Sequence[float], digits: int) -> dict[str, float]:
+    """Their median, least and most."""
+    summary = {"median": statistics.median(values), "min": min(values), "max": max(values)}
+    return {name: round(value, digits) for name, value in summary.items()}
 
 
 def describe() -> dict[str, str | int]:
