@@ -5,7 +5,7 @@ every round, at batch 1 and 512:
 
 * torch, n threads: the exported graph's computation, eager, in inference mode.
 * session, n threads: ONNX Runtime with that many threads inside an operator.
-* n sessions: as many Python threads, each with a session of one thread and a part of the batches.
+* callers n: as many Python threads that share a session of one thread and the batches.
 * Classifier: what the package does with all images at once, and with one.
 
 Then `cnn-mnist predict` of one picture beside `import torch`, as processes. The last line is one
@@ -40,6 +40,7 @@ from timing import describe, spread
 Images = NDArray[np.uint8]
 Classify = Callable[[Images], object]  # N×28×28 → probabilities, all at once
 THREADS = (1, 2)
+PARTS = (32, 64, 128, 512)  # images a call, where all are classified at once
 
 
 def torch_eager(threads: int) -> Classify:
@@ -68,14 +69,14 @@ def in_batches(classify: Classify, size: int) -> Classify:
     return lambda images: [classify(images[i : i + size]) for i in range(0, len(images), size)]
 
 
-def side_by_side(threads: int, size: int) -> Classify:
-    """That many sessions of one thread, each with every n-th batch."""
-    workers = [session(1) for _ in range(threads)]
+def callers(threads: int, size: int) -> Classify:
+    """As many Python threads, which call one session of one thread, each for every n-th batch."""
+    classify = session(1)
     pool = ThreadPoolExecutor(threads)
 
-    def work(number: int, images: Images) -> None:
-        for i in range(number * size, len(images), threads * size):
-            workers[number](images[i : i + size])
+    def work(first: int, images: Images) -> None:
+        for i in range(first * size, len(images), threads * size):
+            classify(images[i : i + size])
 
     return lambda images: list(pool.map(work, range(threads), [images] * threads))
 
@@ -86,7 +87,7 @@ def ways(size: int) -> dict[str, Classify]:
     found |= {f"session, threads {n}": in_batches(session(n), size) for n in THREADS}
     if size == 1:
         return found | {"Classifier": in_batches(Classifier().probs, 1)}
-    found |= {f"{n} sessions": side_by_side(n, size) for n in THREADS[1:]}
+    found |= {f"callers {n}, batch {part}": callers(n, part) for n in THREADS for part in PARTS}
     return found | {"Classifier": Classifier().probs}
 
 

@@ -42,6 +42,7 @@ from cnn_mnist.training.loop import start, train_epoch
 from cnn_mnist.training.model import Net
 from timing import describe, spread
 
+SIZES = {"steps": 10_000_000, "side": 2048, "megabytes": 256}  # of what measures the ceilings
 CHAINS = 12  # independent sums, enough to hide the delay of each multiply-add
 FMA = f"""
 typedef float vector __attribute__((vector_size(64)));
@@ -108,7 +109,7 @@ def unbound() -> Iterator[None]:
     os.sched_setaffinity(0, bound)
 
 
-def fma_rate(rounds: int, steps: int = 10_000_000) -> float | None:
+def fma_rate(rounds: int, steps: int) -> float | None:
     """GFLOP/s of float32 from registers on as many threads as torch has; None without cc."""
     threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
@@ -127,13 +128,13 @@ def fma_rate(rounds: int, steps: int = 10_000_000) -> float | None:
     return 2 * threads * steps * CHAINS * 16 / best / 1e9
 
 
-def matrix_rate(dtype: torch.dtype, rounds: int, side: int = 2048) -> float:
+def matrix_rate(dtype: torch.dtype, rounds: int, side: int) -> float:
     """GFLOP/s of the product of two square matrices."""
     a, b = (torch.randn(side, side).to(dtype) for _ in "ab")
     return 2 * side**3 / min(seconds(lambda: a @ b, rounds)) / 1e9
 
 
-def copy_rate(rounds: int, megabytes: int = 256) -> float:
+def copy_rate(rounds: int, megabytes: int) -> float:
     """GB/s read and written together, of a block that no cache holds."""
     source = torch.zeros(megabytes << 20, dtype=torch.uint8)
     target = torch.zeros_like(source)
@@ -177,13 +178,13 @@ def measure(train: Split, rounds: int, batch_sizes: Iterable[int]) -> dict[str, 
     count, step = sum(multiply_adds(Net()).values()), training_multiply_adds(Net())
     print(f"multiply-adds an image: forward {count:,}, training {step:,}")
     ceilings = {
-        "fma_float32": fma_rate(rounds),
-        "matrix_float32": matrix_rate(torch.float32, rounds),
-        "matrix_bfloat16": matrix_rate(torch.bfloat16, rounds),
+        "fma_float32": fma_rate(rounds, SIZES["steps"]),
+        "matrix_float32": matrix_rate(torch.float32, rounds, SIZES["side"]),
+        "matrix_bfloat16": matrix_rate(torch.bfloat16, rounds, SIZES["side"]),
     }
     for name, rate in ceilings.items():
         print(f"{name:16} {rate or float('nan'):8.1f} GFLOP/s")
-    print(f"{'copy':16} {(copied := copy_rate(rounds)):8.1f} GB/s")
+    print(f"{'copy':16} {(copied := copy_rate(rounds, SIZES['megabytes'])):8.1f} GB/s")
 
     some = train[: len(train) // 4]
     batch = {
