@@ -38,7 +38,7 @@ def test_peers_see_what_our_recipes_see(digits: Splits) -> None:
 def test_every_system_learns(digits: Splits) -> None:
     train, test = digits.train, digits.test
     original = Original()
-    for _ in range(3):
+    for _ in range(2):
         original.lean_epoch(train.images, train.labels)
     nets = [train_mnist_fast(normalized(train.images), train.labels, seed) for seed in (0, 0, 1)]
     for net in (original.net, nets[0]):
