@@ -28,7 +28,8 @@ from pathlib import Path
 from cnn_mnist import process
 
 CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-process.tune()
+if __name__ == "__main__":
+    process.tune()  # before torch loads, as the command line does
 
 import onnxruntime
 import torch

@@ -29,13 +29,13 @@ from typing import Any
 
 from cnn_mnist import process
 
-process.tune()  # before torch loads, as the command line does
+if __name__ == "__main__":
+    process.tune()  # before torch loads, as the command line does
 
 import torch
 from torch import Tensor
 
 from cnn_mnist.training import evaluate, fit, load, recipes
-from cnn_mnist.training.augment import seeded
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.device import choose, precision
 from cnn_mnist.training.loop import start, train_epoch
@@ -57,7 +57,7 @@ def systems(
     original = Original(device)
     default = recipes.get(OURS)
     run = start(default, device=device, precision=precision(device, default))
-    order = torch.randperm(len(train), generator=seeded(device, 0), device=device)
+    order = torch.randperm(len(train), device=device)
     floats, labels = normalized(train.images[order]), train.labels[order]
 
     def lean(seed: int) -> dict[str, float]:
