@@ -48,8 +48,8 @@ CHAINS = 12  # independent sums, enough to hide the delay of each multiply-add
 FMA = f"""
 typedef float vector __attribute__((vector_size(64)));
 float multiply_add(long steps, float a, float b) {{
-    vector sums[{CHAINS}] = {{0}};
-    vector factor = a - (vector){{0}};
+    vector sums[{CHAINS}], factor = a - (vector){{0}};
+    for (int i = 0; i < {CHAINS}; i++) sums[i] = (float)i - (vector){{0}};  // alike, they might be one
     while (steps--)
         for (int i = 0; i < {CHAINS}; i++)
             sums[i] = sums[i] * factor + b;
