@@ -49,7 +49,7 @@ FMA = f"""
 typedef float vector __attribute__((vector_size(64)));
 float multiply_add(long steps, float a, float b) {{
     vector sums[{CHAINS}], factor = a - (vector){{0}};
-    for (int i = 0; i < {CHAINS}; i++) sums[i] = (float)i - (vector){{0}};  // alike, they might be one
+    for (int i = 0; i < {CHAINS}; i++) sums[i] = (float)i - (vector){{0}};  // else merged
     while (steps--)
         for (int i = 0; i < {CHAINS}; i++)
             sums[i] = sums[i] * factor + b;
