@@ -30,6 +30,8 @@ notebook: .venv/.notebook
 
 bench: .venv/.train
 	$(BIN)/python benchmarks/train_speed.py $(ARGS)
+	$(BIN)/python benchmarks/predict_speed.py
+	$(BIN)/python benchmarks/roofline.py
 
 # Trains and replaces the released weights. MNIST is found as in `cnn-mnist train`. Stopped, it goes on.
 release: runs/reader/metrics.json

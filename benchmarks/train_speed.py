@@ -1,100 +1,178 @@
-"""Seconds an epoch: our `default` recipe beside the original's pipeline in its leanest form.
+"""Seconds an epoch and a whole training: ours beside the original's pipeline and train_mnist_fast.
 
-The lean form makes the same Pillow calls an image as the original's torchvision transforms, in a
-plain loop, and trains eagerly in float32: no DataLoader, no worker processes. Both train on the
-same 60,000 images in one process, turn by turn; the last line of stdout is one JSON object.
+All train on the same images in one process tree, turn by turn, and each round has another seed:
 
-    python benchmarks/train_speed.py --rounds 3
+* original, lean: the same Pillow calls an image as the original's torchvision transforms, in a
+  plain loop, eager float32: no DataLoader. One epoch.
+* original, torchvision: the same with torchvision's transforms and a DataLoader, in an environment
+  that has them. One epoch.
+* train_mnist_fast: its last recipe, data in memory and normalised before. One epoch, its whole
+  training.
+* default: one epoch of our default recipe.
+* recipe NAME: a whole training by fit; the test and reading the data are not counted.
+
+The last line is one JSON object; plot_results.py draws it.
+
+    python benchmarks/train_speed.py --rounds 5 --recipes fast --torchvision venv/bin/python
 """
 
 import argparse
 import json
-import platform
-import random
 import statistics
+import struct
+import subprocess
+import tempfile
 import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 
 from cnn_mnist import process
 
-process.tune()  # before torch loads, as the command line does
+if __name__ == "__main__":
+    process.tune()  # before torch loads, as the command line does
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
-from cnn_mnist.training import load, recipes
-from cnn_mnist.training.data import Split
-from cnn_mnist.training.device import precision
+from cnn_mnist.training import evaluate, fit, load, recipes
+from cnn_mnist.training.data import Splits
+from cnn_mnist.training.device import choose, precision
 from cnn_mnist.training.loop import start, train_epoch
-from cnn_mnist.training.model import Net
+from cnn_mnist.training.recipes import NORM, Recipe
+from peers import Original, normalized, train_mnist_fast
+from timing import describe, spread
+
+OURS = "default"
+Turn = Callable[[int], dict[str, float]]  # seed → its seconds, and its accuracy where it has one
 
 
-class PlainNet(Net):
-    """The reference network as the original writes it: each ReLU before its max-pool."""
+def systems(
+    splits: Splits, names: Iterable[str], device: torch.device, torchvision: Path | None
+) -> dict[str, Turn]:
+    """Everything that is timed, warmed up."""
+    splits = splits.to(device)
+    train = splits.train
+    few = Splits(splits.name, train[:2560], splits.test[:1])
+    original = Original(device)
+    default = recipes.get(OURS)
+    run = start(default, device=device, precision=precision(device, default))
+    order = torch.randperm(len(train), device=device)
+    floats, labels = normalized(train.images[order]), train.labels[order]
 
-    def forward(self, images: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu(self.conv1(images)), 2)
-        x = F.relu(self.conv2(x))
-        x = F.max_pool2d(F.relu(self.conv3(x)), 2)
-        x = F.relu(self.fc1(x.flatten(1)))
-        return F.log_softmax(self.fc2(x), dim=1)
+    def lean(seed: int) -> dict[str, float]:
+        return {"seconds": timed(device, lambda: original.lean_epoch(train.images, train.labels))}
+
+    def peer(seed: int) -> dict[str, float]:
+        nets = []
+        seconds = timed(device, lambda: nets.append(train_mnist_fast(floats, labels, seed)))
+        return {"seconds": seconds, "accuracy": evaluate(nets[0], splits, NORM).accuracy}
+
+    def epoch(seed: int) -> dict[str, float]:
+        return {"seconds": timed(device, lambda: train_epoch(run, train, seed + 1))}
+
+    original.lean_epoch(few.train.images, few.train.labels)
+    train_mnist_fast(floats[:2560], labels[:2560], 0)
+    train_epoch(run, few.train, 1)
+    turns = {OURS: epoch, "original, lean": lean, "train_mnist_fast": peer}
+    turns |= {f"recipe {name}": whole(recipes.get(name), splits, few, device) for name in names}
+    if torchvision:
+        torchvision_epoch(torchvision, few)
+        turns["original, torchvision"] = lambda seed: torchvision_epoch(torchvision, splits)
+    return turns
 
 
-def lean_transform(pixels: np.ndarray) -> Tensor:
-    """The original's training transforms of one image, as the Pillow calls they come down to."""
-    image = Image.fromarray(pixels)
-    if random.random() < 0.1:
-        image = image.crop((3, 3, 25, 25))
-    image = image.resize((28, 28), Image.Resampling.BILINEAR)
-    image = image.rotate(random.uniform(-15, 15), Image.Resampling.NEAREST)
-    tensor = torch.from_numpy(np.array(image)).unsqueeze(0).float().div(255)
-    return tensor.sub(0.1307).div(0.3081)
+def whole(recipe: Recipe, splits: Splits, few: Splits, device: torch.device) -> Turn:
+    """A recipe's training from fresh weights to its last epoch."""
+    settings = {"device": device, "precision": precision(device, recipe)}
+    untested = Splits(splits.name, splits.train, splits.test[:1])
+    fit(recipe.changed(epochs=1), few, **settings)
+
+    def turn(seed: int) -> dict[str, float]:
+        runs = []
+        seconds = timed(device, lambda: runs.append(fit(recipe, untested, seed=seed, **settings)))
+        accuracy = evaluate(runs[0].model, splits, recipe.test_norm).accuracy
+        return {"seconds": seconds, "accuracy": accuracy}
+
+    return turn
 
 
-def lean_epoch(net: nn.Module, optimizer: torch.optim.Optimizer, train: Split) -> None:
-    """One epoch of the original's pipeline without its loader."""
-    images = train.images.numpy()
-    for rows in torch.randperm(len(train)).split(256):
-        x = torch.stack([lean_transform(images[row]) for row in rows.tolist()])
-        optimizer.zero_grad()
-        F.cross_entropy(net(x), train.labels[rows]).backward()
-        optimizer.step()
+def timed(device: torch.device, work: Callable[[], object]) -> float:
+    """Seconds until the device has done the work."""
+    began = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began
+
+
+def torchvision_epoch(python: Path, splits: Splits) -> dict[str, float]:
+    """One epoch by torchvision_epoch.py in another environment, which times itself."""
+    script = Path(__file__).parent / "torchvision_epoch.py"
+    with tempfile.TemporaryDirectory() as root:
+        write_mnist(splits, Path(root, "MNIST", "raw"))
+        try:
+            command = [python, script, root]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+        except OSError as error:
+            raise SystemExit(f"--torchvision {python}: {error.strerror}") from None
+        except subprocess.CalledProcessError as error:
+            reason = error.stderr.strip().splitlines()[-1]
+            raise SystemExit(f"--torchvision {python} cannot train with it: {reason}") from None
+    return {"seconds": json.loads(done.stdout)["seconds"]}
+
+
+def write_mnist(splits: Splits, folder: Path) -> None:
+    """The four unpacked files that torchvision.datasets.MNIST reads."""
+    folder.mkdir(parents=True)
+    for name, split in (("train", splits.train), ("t10k", splits.test)):
+        for kind, values in (("images-idx3", split.images), ("labels-idx1", split.labels)):
+            write_idx(values, folder / f"{name}-{kind}-ubyte")
+
+
+def write_idx(values: Tensor, path: Path) -> None:
+    header = struct.pack(f">I{values.dim()}I", 0x800 + values.dim(), *values.shape)
+    path.write_bytes(header + values.cpu().to(torch.uint8).numpy().tobytes())
+
+
+def measure(turns: dict[str, Turn], rounds: int) -> dict[str, Any]:
+    """Every system once a round: {system: {"seconds": of each round, "accuracy": likewise}}."""
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in turns}
+    for seed in range(rounds):
+        for name, turn in turns.items():
+            for what, value in turn(seed).items():
+                found[name].setdefault(what, []).append(round(value, 5))
+        print("  ".join(f"{name} {found[name]['seconds'][-1]:.2f} s" for name in turns), flush=True)
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3, help="epochs of each, turn by turn")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each")
+    parser.add_argument("--recipes", nargs="*", default=["fast"], help="timed as whole trainings")
+    parser.add_argument("--torchvision", type=Path, help="a python that can import torchvision")
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps")
     args = parser.parse_args()
 
-    train = load("mnist").train
-    recipe = recipes.get("default")
-    run = start(recipe, precision=precision(torch.device("cpu"), recipe))
-    net = PlainNet()
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
-    train_epoch(run, train[:2560], 1)  # warm up
-
-    seconds: dict[str, list[float]] = {"ours": [], "lean": []}
-    for _ in range(args.rounds):
-        began = time.perf_counter()
-        train_epoch(run, train, 1)
-        middle = time.perf_counter()
-        lean_epoch(net, optimizer, train)
-        seconds["ours"].append(middle - began)
-        seconds["lean"].append(time.perf_counter() - middle)
-        print(f"ours {seconds['ours'][-1]:.2f} s   lean original {seconds['lean'][-1]:.2f} s")
-
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    device, _ = choose(args.device)
+    found = measure(systems(load("mnist"), args.recipes, device, args.torchvision), args.rounds)
+    ours = found[OURS]["seconds"]
+    print(f"\n{'':24}{'seconds: median, min, max':>30}{f'times {OURS!r}':>24}  accuracy, mean")
+    for name, values in found.items():
+        ratios = [other / own for other, own in zip(values["seconds"], ours, strict=True)]
+        values |= {"summary": spread(values["seconds"], 3), "ratio": spread(ratios, 2)}
+        columns = [
+            " ".join(f"{value:8.2f}" for value in values[what].values())
+            for what in ("summary", "ratio")
+        ]
+        mean = f"{statistics.fmean(values['accuracy']):.2%}" if "accuracy" in values else ""
+        print(f"{name:24}{columns[0]:>30}{columns[1]:>28}  {mean}")
     result = {
-        "what": "seconds an epoch of 60,000 images, medians",
+        "what": "seconds of an epoch, or of a whole training, of 60,000 images",
         "rounds": args.rounds,
-        **{f"{name}_seconds": round(value, 3) for name, value in medians.items()},
-        "ratio": round(medians["lean"] / medians["ours"], 2),
-        "threads": torch.get_num_threads(),
-        "torch": str(torch.__version__),
-        "precision": str(run.precision),
-        "machine": platform.machine(),
+        "device": str(device),
+        **describe(),
+        "systems": found,
     }
     print(json.dumps(result))
 

@@ -1,0 +1,119 @@
+"""Two pictures: test accuracy against seconds of training, and against parameters.
+
+The first is drawn from the JSON line of train_speed.py, in whatever file its output was kept, the
+second from results/accuracy.json.
+
+    python benchmarks/plot_results.py benchmarks/results/train_speed_MACHINE_DATE.md
+"""
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from cnn_mnist.training.plots import PUBLISHED
+
+ROOT = Path(__file__).parent.parent
+OURS, OTHERS = "#c1440e", "#5f6b7a"
+STYLES = {"original, lean": "o-", "original, torchvision": "s--"}
+
+
+def last_json(path: Path) -> dict[str, Any]:
+    """The last line of a file that is a JSON object.
+
+    Raises:
+        ValueError: there is none.
+    """
+    lines = [line for line in path.read_text().splitlines() if line.startswith("{")]
+    if not lines:
+        raise ValueError(f"{path} holds no JSON line; keep the whole output of train_speed.py")
+    return json.loads(lines[-1])
+
+
+def accuracy_by_seconds(result: dict[str, Any]) -> Figure:
+    """Whole trainings as points; the original by its published accuracies, epoch after epoch."""
+    figure, axes = canvas()
+    for name, system in result["systems"].items():
+        seconds = system["seconds"]
+        if name in STYLES:
+            epoch, published = statistics.median(seconds), PUBLISHED["test_accuracy"]
+            times = [epoch * (number + 1) for number in range(len(published))]
+            label = f"{name}: ten epochs, published accuracies"
+            axes.plot(times, published, STYLES[name], color=OTHERS, ms=4, label=label, alpha=0.8)
+        elif "accuracy" in system:
+            ours = name.startswith("recipe ")
+            colour = OURS if ours else OTHERS
+            accuracies = [100 * value for value in system["accuracy"]]
+            mean = statistics.median(seconds), statistics.fmean(accuracies)
+            axes.plot(seconds, accuracies, ".", color=colour, alpha=0.4)
+            axes.plot(*mean, "D" if ours else "^", color=colour, ms=8)
+            annotate(axes, name.removeprefix("recipe "), mean, colour)
+    axes.set(
+        xlabel="seconds of training, without the test",
+        ylabel="MNIST test accuracy (%)",
+        title=f"{result['cores']} cores of {result['processor']}, torch {result['torch']}",
+    )
+    figure.legend(frameon=False, loc="outside lower center", fontsize=9)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    return figure
+
+
+def accuracy_by_params(rows: list[dict[str, Any]]) -> Figure:
+    """Means with their 95 % intervals; a single run is an open mark without one."""
+    figure, axes = canvas()
+    for row in rows:
+        colour = OURS if row["ours"] else OTHERS
+        point = row["params"], row["mean"]
+        if row["low"] is not None:
+            axes.vlines(row["params"], row["low"], row["high"], color=colour, lw=2)
+        face = colour if row["n"] > 1 else "white"
+        axes.plot(*point, "D" if row["ours"] else "o", color=colour, mfc=face, ms=7)
+        runs = f" (n = {row['n']})" if row["n"] > 1 else ""
+        annotate(axes, f"{row['name']}{runs}", point, colour, left=not row["ours"])
+    axes.set(
+        xlabel="parameters",
+        ylabel="MNIST test accuracy (%)",
+        xscale="log",
+        title="open: one run; filled: the mean of n, with its 95 % interval",
+    )
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.margins(x=0.2)
+    return figure
+
+
+def canvas() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(8, 5), layout="constrained", dpi=150)
+    axes = figure.add_subplot()
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def annotate(
+    axes: Axes, text: str, point: tuple[float, float], colour: str, left: bool = False
+) -> None:
+    offset, side = ((-9, 4), "right") if left else ((9, 4), "left")
+    style = {"textcoords": "offset points", "ha": side, "color": colour, "fontsize": 9}
+    axes.annotate(text, point, offset, **style)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("speed", type=Path, nargs="?", help="output of train_speed.py")
+    parser.add_argument("--accuracy", type=Path, default=ROOT / "benchmarks/results/accuracy.json")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs/pictures")
+    args = parser.parse_args()
+    if args.speed:
+        accuracy_by_seconds(last_json(args.speed)).savefig(args.out / "speed.png")
+    rows = json.loads(args.accuracy.read_text())
+    accuracy_by_params(rows).savefig(args.out / "accuracy.png")
+
+
+if __name__ == "__main__":
+    main()

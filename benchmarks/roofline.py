@@ -1,0 +1,246 @@
+"""How near the machine's limits training and inference come, and what more of anything costs.
+
+The ceilings are measured here: multiply-adds from registers alone (every thread at once, compiled
+by cc), matrix products in float32 and bfloat16, and copying memory. Of training and inference the
+multiply-adds of the convolutions and linear layers are counted, from the shapes that pass through
+them: a training step has each layer's forward, the gradient of its weights and, but for the first
+layer, the gradient of its input. Augmentation, pooling, ReLU, softmax and optimizer take time
+and count nothing. One multiply-add is two operations.
+
+Then seconds an image over batch sizes, and seconds over numbers of images and of epochs. The last
+line is one JSON object.
+
+    python benchmarks/roofline.py
+"""
+
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cnn_mnist import process
+
+CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+if __name__ == "__main__":
+    process.tune()  # before torch loads, as the command line does
+
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from cnn_mnist.inference.classifier import released_model
+from cnn_mnist.training import load, recipes
+from cnn_mnist.training.data import Split
+from cnn_mnist.training.device import precision
+from cnn_mnist.training.loop import start, train_epoch
+from cnn_mnist.training.model import Net
+from timing import describe, spread
+
+SIZES = {"steps": 10_000_000, "side": 2048, "megabytes": 256}  # of what measures the ceilings
+CHAINS = 12  # independent sums, enough to hide the delay of each multiply-add
+FMA = f"""
+typedef float vector __attribute__((vector_size(64)));
+float multiply_add(long steps, float a, float b) {{
+    vector sums[{CHAINS}], factor = a - (vector){{0}};
+    for (int i = 0; i < {CHAINS}; i++) sums[i] = (float)i - (vector){{0}};  // else merged
+    while (steps--)
+        for (int i = 0; i < {CHAINS}; i++)
+            sums[i] = sums[i] * factor + b;
+    float total = 0;
+    for (int i = 0; i < {CHAINS}; i++) total += sums[i][0];
+    return total;
+}}
+"""
+
+
+def multiply_adds(model: nn.Module) -> dict[str, int]:
+    """Of one 1×28×28 image through each convolution and linear layer, forward."""
+    counts: dict[str, int] = {}
+
+    def record(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+            weight = layer.weight
+            counts[name] = output[0].numel() * weight[0].numel()
+
+        return hook
+
+    kinds = (nn.Conv2d, nn.Linear)
+    layers = [(n, m) for n, m in model.named_modules() if isinstance(m, kinds)]
+    hooks = [layer.register_forward_hook(record(name)) for name, layer in layers]
+    with torch.no_grad():
+        model(torch.zeros(1, 1, 28, 28))
+    for hook in hooks:
+        hook.remove()
+    return counts
+
+
+def training_multiply_adds(model: nn.Module) -> int:
+    """Of one image's forward and backward pass: no gradient is wanted of the image itself."""
+    counts = list(multiply_adds(model).values())
+    return 3 * sum(counts) - counts[0]
+
+
+def seconds(work: Callable[[], object], rounds: int) -> list[float]:
+    """Of each round, after one that is not counted."""
+    work()
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return times
+
+
+@contextlib.contextmanager
+def unbound() -> Iterator[None]:
+    """Threads that begin meanwhile may use every core; torch binds this one, and its heirs."""
+    if not CORES:
+        yield
+        return
+    bound = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, CORES)
+    yield
+    os.sched_setaffinity(0, bound)
+
+
+def fma_rate(rounds: int, steps: int) -> float | None:
+    """GFLOP/s of float32 from registers on as many threads as torch has; None without cc."""
+    threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as folder:
+        code, library = Path(folder, "fma.c"), Path(folder, "fma.so")
+        code.write_text(FMA)
+        line = ["cc", "-O3", "-march=native", "-ffast-math", "-fPIC", "-shared"]
+        try:
+            subprocess.run([*line, code, "-o", library], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        run = ctypes.CDLL(str(library)).multiply_add
+    work = [(steps, 0.5, 1.0)] * threads
+    run.argtypes, run.restype = [ctypes.c_long, ctypes.c_float, ctypes.c_float], ctypes.c_float
+    with unbound(), ThreadPoolExecutor(threads) as pool:
+        best = min(seconds(lambda: list(pool.map(run, *zip(*work, strict=True))), rounds))
+    return 2 * threads * steps * CHAINS * 16 / best / 1e9
+
+
+def matrix_rate(dtype: torch.dtype, rounds: int, side: int) -> float:
+    """GFLOP/s of the product of two square matrices."""
+    a, b = (torch.randn(side, side).to(dtype) for _ in "ab")
+    return 2 * side**3 / min(seconds(lambda: a @ b, rounds)) / 1e9
+
+
+def copy_rate(rounds: int, megabytes: int) -> float:
+    """GB/s read and written together, of a block that no cache holds."""
+    source = torch.zeros(megabytes << 20, dtype=torch.uint8)
+    target = torch.zeros_like(source)
+    return 2 * source.numel() / min(seconds(lambda: target.copy_(source), rounds)) / 1e9
+
+
+def training_seconds(train: Split, batch_size: int, rounds: int, epochs: int = 1) -> list[float]:
+    """Of epochs of the default recipe over these images, float32 or bfloat16 as it chooses."""
+    recipe = recipes.get("default").changed(batch_size=batch_size, epochs=epochs)
+    run = start(recipe, precision=precision(torch.device("cpu"), recipe))
+
+    def work() -> None:
+        for epoch in range(epochs):
+            train_epoch(run, train, epoch + 1)
+
+    return seconds(work, rounds)
+
+
+def inference_seconds(train: Split, batch_size: int, rounds: int) -> list[float]:
+    """Of ONNX Runtime in float32 on as many threads as torch has."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    with unbound():
+        session = onnxruntime.InferenceSession(released_model(), options, ["CPUExecutionProvider"])
+    batches = [part.numpy() for part in train.images.split(batch_size)]
+    return seconds(lambda: [session.run(None, {"images": part}) for part in batches], rounds)
+
+
+def table(title: str, unit: float, rows: Iterable[tuple[int, list[float]]]) -> dict[str, dict]:
+    """Print and return the spread of each row's seconds, in that unit."""
+    print(f"\n{title}: median, min, max")
+    found = {}
+    for key, values in rows:
+        found[str(key)] = spread([value / unit for value in values], 3)
+        print(f"{key:>8,}" + "".join(f"{value:10.3f}" for value in found[str(key)].values()))
+    return found
+
+
+def measure(train: Split, rounds: int, batch_sizes: Iterable[int]) -> dict[str, object]:
+    """All ceilings, all fractions, all growth; train is all there is to train on."""
+    count, step = sum(multiply_adds(Net()).values()), training_multiply_adds(Net())
+    print(f"multiply-adds an image: forward {count:,}, training {step:,}")
+    ceilings = {
+        "fma_float32": fma_rate(rounds, SIZES["steps"]),
+        "matrix_float32": matrix_rate(torch.float32, rounds, SIZES["side"]),
+        "matrix_bfloat16": matrix_rate(torch.bfloat16, rounds, SIZES["side"]),
+    }
+    for name, rate in ceilings.items():
+        print(f"{name:16} {rate or float('nan'):8.1f} GFLOP/s")
+    print(f"{'copy':16} {(copied := copy_rate(rounds, SIZES['megabytes'])):8.1f} GB/s")
+
+    some = train[: len(train) // 4]
+    batch = {
+        "training": table(
+            "training, µs an image by batch size",
+            len(some) * 1e-6,
+            ((size, training_seconds(some, size, rounds)) for size in batch_sizes),
+        ),
+        "inference": table(
+            "inference, µs an image by batch size",
+            len(some) * 1e-6,
+            ((size, inference_seconds(some, size, rounds)) for size in batch_sizes),
+        ),
+    }
+    sizes = [len(train) // 4, len(train) // 2, len(train)]
+    grows = {
+        "images": table(
+            "training, seconds an epoch by images",
+            1,
+            ((size, training_seconds(train[:size], 256, rounds)) for size in sizes),
+        ),
+        "epochs": table(
+            f"training, seconds by epochs of {len(some):,} images",
+            1,
+            ((n, training_seconds(some, 256, rounds, n)) for n in (1, 2, 4)),
+        ),
+    }
+
+    done = {
+        "training, batch 256": 2e-3 * step / batch["training"]["256"]["median"],
+        "inference, batch 512": 2e-3 * count / batch["inference"]["512"]["median"],
+    }
+    reached = {}
+    for name, rate in done.items():
+        shares = {ceiling: rate / limit for ceiling, limit in ceilings.items() if limit}
+        reached[name] = {"gflops": round(rate, 2)} | {k: round(v, 4) for k, v in shares.items()}
+        listed = ", ".join(f"{share:.1%} of {ceiling}" for ceiling, share in shares.items())
+        print(f"\n{name}: {rate:.1f} GFLOP/s, {listed}")
+    return {
+        "multiply_adds": {"forward": count, "training": step},
+        "gflops": {name: rate and round(rate, 1) for name, rate in ceilings.items()},
+        "copy_gb_per_s": round(copied, 2),
+        "reached": reached,
+        "us_an_image_by_batch": batch,
+        "seconds_by": grows,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    found = measure(load("mnist").train, args.rounds, (64, 128, 256, 512, 1024, 2048))
+    print(json.dumps({"rounds": args.rounds, **describe(), **found}))
+
+
+if __name__ == "__main__":
+    main()
