@@ -58,7 +58,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "best": TAUGHT,
     "best-bn": TAUGHT | {"12 epochs": {"epochs": 12}, "channels 12-20-32-36": {"epochs": 12}},
     "best-small": TAUGHT | {"12 epochs": {"epochs": 12}},
-    "robust": {f"plain share {share}": {"plain_p": share} for share in (0.4, 0.6, 0.7)},
+    "robust": {f"damaged share {share}": {"damaged": share} for share in (0.25, 0.6)},
 }
 CHANNELS = {"channels 12-20-32-36": (12, 20, 32, 36)}
 

@@ -35,9 +35,9 @@ ALLOWED = {
 # Within training, a module imports only from the lines above its own.
 FLOORS = [
     {"conv3x3", "pixels"},
-    {"damage", "model", "recipes", "metrics", "distributed", "strokes", "calibrate", "quantize"},
+    {"model", "recipes", "metrics", "distributed", "strokes", "calibrate", "quantize"},
     {"data", "augment", "schedule", "device", "glyphs", "nondigits"},
-    {"evaluate", "drawn"},
+    {"damage", "drawn", "evaluate"},
     {"distil"},
     {"loop"},
     {"checkpoint", "plots"},

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from cnn_mnist.training.damage import damage
 from cnn_mnist.training.pixels import SIDE, look_up, pixel_centres, sweep, uniform
 from cnn_mnist.training.recipes import Recipe
 
@@ -24,8 +23,6 @@ def augment(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
         return affine(images, generator, recipe.rotation, recipe.scale, recipe.shear, recipe.shift)
     if recipe.augment == "handwriting":
         return handwriting(images, generator, recipe)
-    if recipe.augment == "robust":
-        return robust(images, generator, recipe)
     return images
 
 
@@ -103,18 +100,6 @@ def handwriting(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
         varied = step(varied, generator)
     result = torch.empty(images.shape, device=images.device)
     result[~plain] = varied
-    result[plain] = affine(
-        images[plain], generator, recipe.rotation, recipe.scale, recipe.shear, recipe.shift
-    )
-    return result
-
-
-def robust(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
-    """Any place, size, slant and light, as float32; a share plain_p gets only `affine`."""
-    plain = uniform(images, generator, 0, 1) < recipe.plain_p
-    moved = affine(images[~plain], generator, rotation=40.0, scale=0.4, shear=0.45, shift=3.5)
-    result = torch.empty(images.shape, device=images.device)
-    result[~plain] = damage(moved, generator)
     result[plain] = affine(
         images[plain], generator, recipe.rotation, recipe.scale, recipe.shear, recipe.shift
     )

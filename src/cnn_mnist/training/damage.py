@@ -1,25 +1,30 @@
 """Random damage to batches of images: noise, haze, stains, lines, and whatever else hides a digit.
 
 Images are float32 N×28×28 with values 0..255, as for the other transforms. Each function damages
-every image that it is given; `damage` lets each image meet one of them.
+every image that it is given; `damage` lets an image meet one of them.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from cnn_mnist.training.augment import affine
 from cnn_mnist.training.pixels import SIDE, look_up, pixel_centres, sweep, uniform
 
+OCTAVES = (3, 5, 9, 15, 28)  # cells each way
 
-def damage(images: Tensor, generator: Generator) -> Tensor:
-    """Each image damaged in one way, all ways alike likely."""
-    ways = (speckle, grain, smear, light, haze, stain, invert_band, line, outline)
-    chosen = (uniform(images, generator, 0, 1) * len(ways)).long()
-    result = images.clone()
-    for number, way in enumerate(ways):
-        mine = chosen == number
-        result[mine] = way(images[mine], generator)
-    return result.clamp(0, 255)
+
+def damage(images: Tensor, generator: Generator, share: float) -> Tensor:
+    """A share of the images, half of them moved far, then each hidden in one of WAYS, or intact."""
+    result = images.float().clone()
+    far = uniform(images, generator, 0, 1) < share / 2
+    result[far] = affine(result[far], generator, rotation=40.0, scale=0.4, shear=0.45, shift=3.5)
+    far_or_not = torch.where(far, 0, uniform(images, generator, share / 2, 1))
+    number = (uniform(images, generator, 0, 1) * (len(WAYS) + 1)).long()
+    for index, way in enumerate(WAYS):
+        mine = (far_or_not < share) & (number == index)
+        result[mine] = way(result[mine], generator).clamp(0, 255)
+    return result
 
 
 def speckle(images: Tensor, generator: Generator, most: float = 0.25) -> Tensor:
@@ -48,9 +53,7 @@ def smear(images: Tensor, generator: Generator, steps: int = 5) -> Tensor:
             images, angle.cos() * length * step / steps, angle.sin() * length * step / steps
         )
     total /= 2 * steps + 1
-    for _ in range(2):
-        total = sweep(total, lambda a, b, c: (a + 2 * b + c) / 4)
-    return total
+    return _blurred(_blurred(total))
 
 
 def light(images: Tensor, generator: Generator) -> Tensor:
@@ -61,7 +64,7 @@ def light(images: Tensor, generator: Generator) -> Tensor:
 
 def haze(images: Tensor, generator: Generator) -> Tensor:
     """Behind a cloud, up to three times as thick as the ink."""
-    thickness = uniform(images, generator, 0, 3).view(-1, 1, 1)
+    thickness = uniform(images, generator, 0.5, 3).view(-1, 1, 1)
     return (images + thickness * 255 * cloud(images, generator)) / (1 + thickness)
 
 
@@ -106,15 +109,33 @@ def outline(images: Tensor, generator: Generator) -> Tensor:
     return ((edge - 100) * sharp + 100).clamp(0, 255)
 
 
-def cloud(images: Tensor, generator: Generator, octaves: tuple[int, ...] = (3, 5, 9)) -> Tensor:
-    """One smooth pattern an image, from 0 to 1: random numbers on coarse grids, enlarged."""
-    total = torch.zeros_like(images)
+def jitter(images: Tensor, generator: Generator) -> Tensor:
+    """Seen through rough glass: every pixel from a random place near by, then blurred."""
+    reach = uniform(images, generator, 0.5, 2.5).view(-1, 1, 1) * (2 / SIDE)
+    x, y = (
+        centres.view(SIDE, SIDE) + reach * (_like(images, generator) * 2 - 1)
+        for centres in pixel_centres(images.device)[:2]
+    )
+    return _blurred(look_up(images, torch.stack([x, y], dim=-1)))
+
+
+WAYS = (speckle, grain, smear, jitter, light, haze, haze, stain, invert_band, line, outline)
+
+
+def cloud(images: Tensor, generator: Generator, octaves: tuple[int, ...] = OCTAVES) -> Tensor:
+    """One pattern an image, from 0 to 1: random numbers on finer and finer grids, and smaller."""
+    total, height = torch.zeros_like(images), 1.0
     for cells in octaves:
         size = (len(images), 1, cells, cells)
         numbers = torch.rand(size, generator=generator, device=images.device)
-        total += F.interpolate(numbers, SIDE, mode="bilinear", align_corners=True)[:, 0] / cells
+        total += height * F.interpolate(numbers, SIDE, mode="bilinear", align_corners=True)[:, 0]
+        height /= 1.5
     low, high = total.amin(dim=(1, 2), keepdim=True), total.amax(dim=(1, 2), keepdim=True)
     return (total - low) / (high - low)
+
+
+def _blurred(images: Tensor) -> Tensor:
+    return sweep(images, lambda a, b, c: (a + 2 * b + c) / 4)
 
 
 def _like(images: Tensor, generator: Generator) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from cnn_mnist.training import distributed
 from cnn_mnist.training.augment import augment, normalize
 from cnn_mnist.training.conv3x3 import lay_out
+from cnn_mnist.training.damage import damage
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
 from cnn_mnist.training.distil import Teacher
 from cnn_mnist.training.drawn import extend
@@ -214,6 +215,8 @@ def train_step(
     recipe = run.recipe
     labels, targets = batch.labels, batch.targets
     images = augment(batch.images, generator, recipe) if targets is None else batch.images
+    if recipe.damaged:
+        images = damage(images, generator, recipe.damaged)
     x = lay_out(normalize(images, *recipe.train_norm), run.precision)
     with torch.autocast(run.device.type, run.precision, run.precision != torch.float32):
         logits = net(x).float()

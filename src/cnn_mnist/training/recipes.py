@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-AUGMENT = ("none", "reference", "affine", "handwriting", "robust")
+AUGMENT = ("none", "reference", "affine", "handwriting")
 NORM = (0.1307, 0.3081)  # mean and std of the MNIST training images, of values in 0..1
 
 
@@ -54,7 +54,9 @@ class Recipe:
     scale: float = setting(0.15, "log of the size factor, uniform in ±", 0, 1)
     shear: float = setting(0.15, "uniform in ±", 0, 1)
     shift: float = setting(2.0, "pixels, each way uniform in ±", 0, 14)
-    plain_p: float = setting(0.0, "share of images that meet affine alone, not the rest", 0, 1)
+    plain_p: float = setting(0.0, "handwriting: share of images moved as by affine alone", 0, 1)
+
+    damaged: float = setting(0.0, "share of images that noise, haze, stains… hide in part", 0, 1)
 
     drawn: int = setting(0, "drawn digits added to the training images, and non-digits", 0, 10**6)
     outlier_weight: float = setting(0.5, "of a non-digit's loss, towards all ten alike", 0, 10)
@@ -148,6 +150,7 @@ BEST = DEFAULT.changed(
 )
 BEST_BN = BEST.changed(name="best-bn", model="bn", epochs=24)
 BEST_SMALL = BEST.changed(name="best-small", model="bn-small", epochs=24)
+ROBUST = BEST_BN.changed(name="robust", damaged=0.4)
 READER = DEFAULT.changed(
     name="reader",
     epochs=60,
@@ -187,7 +190,7 @@ TEACHER_WARPED = TEACHER_AFFINE.changed(
     weight_decay=0.05,
 )
 
-STUDENTS = (REFERENCE, DEFAULT, FAST, BEST, BEST_BN, BEST_SMALL, READER)
+STUDENTS = (REFERENCE, DEFAULT, FAST, BEST, BEST_BN, BEST_SMALL, ROBUST, READER)
 TEACHERS = (TEACHER, TEACHER_AFFINE, TEACHER_WARPED)
 RECIPES = {recipe.name: recipe for recipe in STUDENTS + TEACHERS}
 
