@@ -133,3 +133,10 @@ def test_fifty_thousand_images_a_second(classifier: Classifier) -> None:
     start = time.perf_counter()
     classifier.probs(batch)
     assert len(batch) / (time.perf_counter() - start) >= 50_000
+
+
+def test_the_threads_change_neither_order_nor_answers() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (1_000, 28, 28), np.uint8)
+    alone = Classifier(threads=1).probs(images)
+    assert np.array_equal(Classifier(threads=3).probs(images), alone)
+    assert np.array_equal(Classifier(threads=1).probs(images[700:701]), alone[700:701])

@@ -5,6 +5,7 @@ the threshold of the rule in its metadata.
 """
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 Probs = NDArray[np.float32]
 
 MOVES = (1, 1), (0, 1), (2, 1), (1, 0), (1, 2)  # rows and columns; the first is none
-CHUNK = 512  # images; larger batches leave the processor's cache
+CHUNK = 64  # images; larger batches leave the processor's cache
+MANY = 8 * CHUNK  # images that are worth several threads
 
 
 class Classifier:
@@ -25,16 +27,17 @@ class Classifier:
         """Load a model exported by this package; None means the released one.
 
         Args:
-            threads: of the arithmetic; 0 takes all cores.
+            threads: for many images at once; 0 takes all cores.
 
         Raises:
             ValueError: the file is missing, damaged, or another kind of model.
         """
         path = Path(model) if model is not None else released_model()
+        self._threads = threads or os.cpu_count() or 1
         try:
             data = path.read_bytes()
             self._session = onnxruntime.InferenceSession(
-                data, _options(threads), providers=["CPUExecutionProvider"]
+                data, _options(), providers=["CPUExecutionProvider"]
             )
             self.threshold = float(self._metadata()["threshold"])
         except OSError as error:
@@ -80,7 +83,15 @@ class Classifier:
             return np.zeros((0, 10), np.float32)
         name = self._session.get_inputs()[0].name
         parts = [images[i : i + CHUNK] for i in range(0, len(images), CHUNK)]
-        return np.concatenate([self._session.run([output], {name: part})[0] for part in parts])
+
+        def answer(part: NDArray[np.uint8]) -> Probs:
+            return np.asarray(self._session.run([output], {name: part})[0])
+
+        if self._threads == 1 or len(images) < MANY:
+            return np.concatenate([answer(part) for part in parts])
+        # Threads of our own, a part each, are faster than ONNX Runtime's, who share every operator.
+        with ThreadPoolExecutor(self._threads) as pool:
+            return np.concatenate(list(pool.map(answer, parts)))
 
     def _metadata(self) -> dict[str, str]:
         return dict(self._session.get_modelmeta().custom_metadata_map)
@@ -97,9 +108,8 @@ def released_model() -> Path:
     return Path(str(resources.files("cnn_mnist") / "weights" / "model.onnx"))
 
 
-def _options(threads: int) -> onnxruntime.SessionOptions:
+def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.log_severity_level = 4  # a damaged model is reported by our own line
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
