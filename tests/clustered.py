@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+from distributed import Client
 
 TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src"
@@ -52,7 +53,10 @@ def dask(folder: Path, num_workers: int = 2) -> Iterator[Clustered]:
         while not contact.exists() or not contact.read_text().endswith("}"):
             assert time.monotonic() < deadline, (folder / "scheduler.log").read_text()
             time.sleep(0.05)
-        yield Clustered(json.loads(contact.read_text())["address"], scheduler, nanny)
+        address = json.loads(contact.read_text())["address"]
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(num_workers, timeout=60)
+        yield Clustered(address, scheduler, nanny)
     finally:
         children = psutil.Process(nanny.pid).children(recursive=True)
         for process in (nanny, scheduler):

@@ -11,6 +11,7 @@ from torch import nn
 
 from cnn_mnist.training import checkpoint, loop
 from cnn_mnist.training.augment import augment, normalize
+from cnn_mnist.training.conv3x3 import lay_out
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits, load
 from cnn_mnist.training.drawn import extend
 from cnn_mnist.training.loop import (
@@ -51,7 +52,7 @@ def test_without_drawn_images_training_is_bit_for_bit_the_plain_loop(
             step = (epoch - 1) * 5 + index
             expected.optimizer.param_groups[0]["lr"] = learning_rate(recipe, step, 5)
             x = normalize(augment(train.images[rows], generator, recipe), *recipe.train_norm)
-            logits = expected.net(x.contiguous(memory_format=torch.channels_last))
+            logits = expected.net(lay_out(x, torch.float32))
             loss = F.cross_entropy(logits, train.labels[rows], reduction="sum")
             expected.optimizer.zero_grad()
             (loss * (1 / len(rows))).backward()
