@@ -127,7 +127,9 @@ def test_finished_seeds_are_not_trained_again_and_lost_ones_are(
 
     with crew_here(Shared(tiny, few_digits), lose_some) as crew:
         assert study(tiny, few_digits, range(3), tmp_path, crew=crew) == serial
-    assert asked == ["seed-1", "seed-2", "seed-1", "seed-2", "seed-2"]
+    # In whichever order they are lost: both, then one of them again.
+    assert sorted(asked[:2]) == sorted(asked[2:4]) == ["seed-1", "seed-2"]
+    assert asked[4:] == asked[3:4]
 
 
 def test_workers_that_always_die_end_the_study_with_one_line(
