@@ -120,6 +120,11 @@ def test_the_roofline_has_every_ceiling_and_shares_of_it(digits: Splits, monkeyp
     assert len(found["seconds_by"]["images"]) == len(found["seconds_by"]["epochs"]) == 3
 
 
+def test_measuring_the_ceiling_leaves_numbers_near_0_as_they_are() -> None:
+    roofline.fma_rate(1, 1000)  # gcc's -ffast-math would flush them in the whole process
+    assert np.float32(1e-42) * np.float32(1)
+
+
 def test_every_way_to_classify_gives_the_same_answers(digits: Splits) -> None:
     images = digits.test.images[:200].numpy()
     eager, session = predict_speed.torch_eager(1), predict_speed.session(1)

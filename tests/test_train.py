@@ -171,7 +171,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
 
 
 def test_a_killed_training_goes_on_as_if_nothing_had_been(
-    training: "subprocess.Popen[str]", cnn_mnist: Start, tmp_path: Path
+    training: "subprocess.Popen[str]", cnn_mnist: Start, digits: Splits, tmp_path: Path
 ) -> None:
     training.kill()
     training.communicate()
@@ -182,9 +182,8 @@ def test_a_killed_training_goes_on_as_if_nothing_had_been(
     told, notices = resumed.communicate(timeout=120)
     assert resumed.returncode == 0, notices
     assert json.loads(told)["epochs"] == epochs
-    settings = f"--recipe reference --dataset digits --epochs {epochs} --batch-size 100"
-    whole = cnn_mnist("train", *settings.split(), "--out", "undisturbed")
-    _, notices = whole.communicate(timeout=120)
-    assert whole.returncode == 0, notices
-    assert weights(tmp_path / "run") == weights(tmp_path / "undisturbed")
+    undisturbed = tmp_path / "undisturbed"
+    recipe = REFERENCE.changed(epochs=epochs, batch_size=100)
+    finish(begin(recipe, digits, undisturbed), digits, undisturbed)
+    assert weights(tmp_path / "run") == weights(undisturbed)
     assert names(tmp_path / "run") == FILES | PLOTS
