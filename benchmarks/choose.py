@@ -50,15 +50,19 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         "the reference's augmentation": {"augment": "reference", "rotation": 15.0},
     },
     "fast": {
+        "all images": {"epoch_size": 0},
+        "no averaging": {"ema_decay": 0.0},
+        "lr 0.02": {"lr": 0.02},
+        "no shift": {"shift": 0.0},
         "lr 0.01, betas 0.9 and 0.999": {"lr": 0.01, "beta1": 0.9, "beta2": 0.999},
         "lr 0.02, betas 0.9 and 0.999": {"lr": 0.02, "beta1": 0.9, "beta2": 0.999},
         "batch 128, betas 0.9 and 0.999": {"batch_size": 128, "beta1": 0.9, "beta2": 0.999},
-        **{f"{epochs} epochs": {"epochs": epochs} for epochs in (3, 4, 5, 7)},
+        **{f"{epochs} epochs": {"epochs": epochs} for epochs in (3, 4, 5, 6, 8)},
     },
     "best": TAUGHT,
     "best-bn": TAUGHT | {"12 epochs": {"epochs": 12}, "channels 12-20-32-36": {"epochs": 12}},
     "best-small": TAUGHT | {"12 epochs": {"epochs": 12}},
-    "robust": {f"damaged share {share}": {"damaged": share} for share in (0.25, 0.6)},
+    "robust": {f"damaged share {share}": {"damaged": share} for share in (0.15, 0.4)},
 }
 CHANNELS = {"channels 12-20-32-36": (12, 20, 32, 36)}
 

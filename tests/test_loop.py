@@ -120,6 +120,17 @@ def test_every_image_is_seen_once_an_epoch_in_another_order(
     assert first != sorted(first)
 
 
+def test_a_smaller_epoch_sees_that_many_images_and_then_others(
+    tiny: Recipe, seen: list[list[int]]
+) -> None:
+    run = fit(tiny.changed(epoch_size=150), numbered(350))
+    assert [len(step) for step in seen] == [100, 50] * 2
+    first, second = {*itertools.chain(*seen[:2])}, {*itertools.chain(*seen[2:])}
+    assert len(first) == len(second) == 150
+    assert first != second
+    assert 0 < run.history[0].train_loss < 10  # of those images alone
+
+
 def test_the_seed_decides_the_order(tiny: Recipe, seen: list[list[int]]) -> None:
     for seed in (0, 0, 1):
         fit(tiny.changed(epochs=1), numbered(100), seed=seed)

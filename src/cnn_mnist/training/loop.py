@@ -168,7 +168,7 @@ def check_batch(recipe: Recipe, splits: Splits) -> None:
 def train_epoch(
     run: Run, train: Split, epoch: int, on_step: Callable[[int, int], None] | None = None
 ) -> tuple[float, float]:
-    """One pass over all images in a new order → mean loss and accuracy of the digits among them.
+    """One pass over the images in a new order → mean loss and accuracy of the digits among them.
 
     Where several processes train together, each takes an equal part of every batch.
     """
@@ -178,7 +178,8 @@ def train_epoch(
     order = torch.randperm(
         len(train), generator=epoch_generator(run, epoch, stream=0), device=run.device
     )
-    num_steps = math.ceil(len(train) / run.recipe.batch_size)
+    order = order[: run.recipe.epoch_size or None]
+    num_steps = math.ceil(len(order) / run.recipe.batch_size)
     totals = torch.zeros(2, device=run.device)
     net = distributed.wrap(run.net.train())
 
@@ -193,7 +194,7 @@ def train_epoch(
         if on_step:
             on_step(index + 1, num_steps)
 
-    num_digits = int((train.labels != NOT_A_DIGIT).sum())
+    num_digits = int((train.labels[order] != NOT_A_DIGIT).sum())
     mean_loss, accuracy = (distributed.sum_over_ranks(totals) / num_digits).tolist()
     return mean_loss, accuracy
 

@@ -36,6 +36,7 @@ class Recipe:
     name: str
     model: str = setting("net", "architecture", choices=("net", "bn", "bn-small", "bn-wide"))
     epochs: int = setting(10, "passes over the training images", 1, 10_000)
+    epoch_size: int = setting(0, "images a pass, drawn anew each time; 0 = all", 0, 10**6)
     batch_size: int = setting(256, "images a step; the last step takes what is left", 1, 60_000)
 
     lr: float = setting(0.01, "learning rate, at its highest", 1e-8, 10)
@@ -140,7 +141,9 @@ DEFAULT = Recipe(
     shear=0.1,
     shift=1.5,
 )
-FAST = DEFAULT.changed(name="fast", epochs=2, lr=0.015, beta1=0.8, beta2=0.95, shift=1.0)
+FAST = DEFAULT.changed(
+    name="fast", epochs=2, epoch_size=48_000, lr=0.015, beta1=0.8, beta2=0.95, shift=1.0
+)
 BEST = DEFAULT.changed(
     name="best",
     epochs=40,
@@ -150,7 +153,7 @@ BEST = DEFAULT.changed(
 )
 BEST_BN = BEST.changed(name="best-bn", model="bn", epochs=24)
 BEST_SMALL = BEST.changed(name="best-small", model="bn-small", epochs=24)
-ROBUST = BEST_BN.changed(name="robust", damaged=0.4)
+ROBUST = BEST_BN.changed(name="robust", damaged=0.08)
 READER = DEFAULT.changed(
     name="reader",
     epochs=60,
