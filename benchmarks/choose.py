@@ -31,7 +31,9 @@ TAUGHT = {
     "stronger affine": STRONG,
     "batch 128": {"batch_size": 128},
     "weight decay 0.02": {"weight_decay": 0.02},
-    "twice as long": {"epochs": 80},
+    "12 epochs": {"epochs": 12},
+    "24 epochs": {"epochs": 24},
+    "60 epochs": {"epochs": 60},
     "no teacher": {"distil": 0.0},
 }
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
@@ -60,11 +62,17 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         **{f"{epochs} epochs": {"epochs": epochs} for epochs in (3, 4, 5, 6, 8)},
     },
     "best": TAUGHT,
-    "best-bn": TAUGHT | {"12 epochs": {"epochs": 12}, "channels 12-20-32-36": {"epochs": 12}},
-    "best-small": TAUGHT | {"12 epochs": {"epochs": 12}},
+    "best-bn": TAUGHT | {"four convolutions": {}, "four wider ones": {}, "six convolutions": {}},
+    "best-small": TAUGHT | {"four small convolutions": {}, "six small convolutions": {}},
     "robust": {f"damaged share {share}": {"damaged": share} for share in (0.15, 0.4)},
 }
-CHANNELS = {"channels 12-20-32-36": (12, 20, 32, 36)}
+NETS = {  # other architectures: channels, and behind which convolutions there is a pool
+    "four convolutions": ((8, 16, 32, 40), (1, 3)),
+    "four wider ones": ((12, 20, 32, 36), (1, 3)),
+    "six convolutions": ((8, 12, 20, 24, 28, 36), (1, 4)),
+    "four small convolutions": ((8, 12, 16, 16), (1, 3)),
+    "six small convolutions": ((8, 12, 12, 12, 16, 16), (1, 4)),
+}
 
 
 def main() -> None:
@@ -77,11 +85,11 @@ def main() -> None:
     args = parser.parse_args()
 
     splits, base = load("mnist").hold_out(), recipes.get(args.recipe)
-    variants = CHOSEN | VARIANTS[args.recipe]
+    variants, chosen = CHOSEN | VARIANTS[args.recipe], MODELS[base.model]
     results = {}
     for name in args.only or variants:
         recipe = base.changed(**variants[name])
-        MODELS["bn"] = partial(BatchNormNet, CHANNELS.get(name, (8, 16, 32, 40)))
+        MODELS[recipe.model] = partial(BatchNormNet, *NETS[name]) if name in NETS else chosen
         folder = (args.out or Path(f"runs/choose-{args.recipe}")) / name.replace(" ", "-")
         teacher = args.teacher if recipe.distil else None
         result = study(recipe, splits, range(args.seeds), folder, teacher=teacher)

@@ -151,9 +151,9 @@ BEST = DEFAULT.changed(
     distil=0.9,
     distil_temperature=4.0,
 )
-BEST_BN = BEST.changed(name="best-bn", model="bn", epochs=24)
-BEST_SMALL = BEST.changed(name="best-small", model="bn-small", epochs=24)
-ROBUST = BEST_BN.changed(name="robust", damaged=0.08)
+BEST_BN = BEST.changed(name="best-bn", model="bn")
+BEST_SMALL = BEST.changed(name="best-small", model="bn-small")
+ROBUST = BEST_BN.changed(name="robust", epochs=24, damaged=0.08)
 READER = DEFAULT.changed(
     name="reader",
     epochs=60,
