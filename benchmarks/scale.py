@@ -72,7 +72,9 @@ def engine(kind: str, count: int, prepare: Any = None) -> Iterator[Workers]:
     with contextlib.ExitStack() as stack:
         address = None
         if kind == "cluster":
-            local = LocalCluster(count, threads_per_worker=1, dashboard_address="127.0.0.1:0")
+            local = LocalCluster(
+                n_workers=count, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+            )
             address = stack.enter_context(local).scheduler_address
         more = {"prepare": prepare} if prepare else {}
         yield stack.enter_context(workers(count, address, **more))
