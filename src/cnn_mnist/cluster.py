@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from distributed import Client, KilledWorker, WorkerPlugin
 
+from cnn_mnist import process
 from cnn_mnist.workers import Workers
 
 T = TypeVar("T")
@@ -110,6 +111,7 @@ class _Preparation(WorkerPlugin):
         self._undo: Callable[[], object] | None = None
 
     def setup(self, worker: object) -> None:
+        process.keep_memory()  # Dask's nanny has its workers give back whatever they free
         self._undo = pickle.loads(self._prepare)()
 
     def teardown(self, worker: object) -> None:
