@@ -42,7 +42,7 @@ STROKES = {
     "7": [[(0, 0), (1, 0), (0.4, 1)]],
 }
 ENGINES = ("pool", "cluster")
-KILLS = 10
+KILLS, SETTLED = 10, 6  # times, seconds
 
 
 def pictures(folder: Path, number: int) -> Path:
@@ -153,9 +153,9 @@ def killed(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     for kind in ENGINES:
         kills: list[int] = []
 
-        def kill(done: int, kills: list[int] = kills) -> None:
+        def kill(done: int, kind: str = kind, kills: list[int] = kills) -> None:
             if done >= options.pictures * (len(kills) + 1) / (KILLS + 1) and len(kills) < KILLS:
-                for worker in working()[:1]:  # none while the last one is replaced
+                for worker in working(SETTLED if kind == "cluster" else 0)[:1]:
                     worker.kill()
                     kills.append(worker.pid)
 
@@ -171,13 +171,21 @@ def killed(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     return outcome
 
 
-def working() -> list[psutil.Process]:
-    found = []
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has just died
-            if "spawn_main" in " ".join(child.cmdline()):
-                found.append(child)
-    return found
+def working(age: float) -> list[psutil.Process]:
+    """The workers that have been up for so many seconds; with an age it waits until there is one.
+
+    Dask does not replace a worker that dies while it starts.
+    """
+    while True:
+        found = []
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just died
+                settled = time.time() - child.create_time() >= age
+                if settled and "spawn_main" in " ".join(child.cmdline()):
+                    found.append(child)
+        if found or not age:
+            return found
+        time.sleep(0.1)
 
 
 def studied(folder: Path, options: argparse.Namespace) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from distributed import Client
 
 TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src"
+SETTLED = 6  # seconds
 
 
 class Clustered(NamedTuple):
@@ -23,14 +24,22 @@ class Clustered(NamedTuple):
     nanny: "subprocess.Popen[bytes]"
 
 
-def working(pid: int | None = None) -> list[psutil.Process]:
-    """The processes that do the work of a local pool (of this process) or of Dask's nanny."""
-    found = []
-    for child in psutil.Process(pid).children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has just died
-            if "spawn_main" in " ".join(child.cmdline()):
-                found.append(child)
-    return found
+def working(nanny: "subprocess.Popen[bytes] | None" = None) -> list[psutil.Process]:
+    """The processes that do the work of a local pool, of this process; or of Dask's nanny.
+
+    There it waits for one that has been up for a while: one that dies while it starts is not
+    replaced.
+    """
+    while True:
+        found = []
+        for child in psutil.Process(nanny and nanny.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just died
+                settled = not nanny or time.time() - child.create_time() > SETTLED
+                if settled and "spawn_main" in " ".join(child.cmdline()):
+                    found.append(child)
+        if found or not nanny:
+            return found
+        time.sleep(0.1)
 
 
 @contextlib.contextmanager
