@@ -19,13 +19,13 @@ MODULES = {
 
 # What each part may import, from the ground floor to the roof.
 ALLOWED = {
-    "inference": {"inference"},
+    "inference": {"inference", "process"},
     "training": {"training", "inference.normalize", "inference.classifier"},
     "serving": {"serving", "inference", "process"},
     "bulk": {"bulk", "inference", "workers"},
     "process": set(),
     "workers": {"process", "cluster"},
-    "cluster": {"workers"},
+    "cluster": {"workers", "process"},
     "terminal": set(),
     "cli": {"process", "terminal", "workers", "training", "inference", "serving", "bulk"},
     "__main__": {"cli"},

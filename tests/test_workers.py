@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cnn_mnist.workers import Workers, num_cores, workers
+from cnn_mnist.process import num_cores
+from cnn_mnist.workers import Workers, workers
 
 
 class Mark:

@@ -1,4 +1,4 @@
-"""How this process uses the machine: threads and memory; to be called before torch loads."""
+"""How this process uses the machine: threads, cores and memory."""
 
 import ctypes
 import os
@@ -11,7 +11,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 def tune() -> None:
     """Threads on cores of their own, and freed memory kept; both make training on a CPU faster.
 
-    OpenMP reads its settings when torch loads. What was measured is in docs/log.md.
+    To be called before torch loads, which is when OpenMP reads its settings. What was measured is
+    in docs/log.md.
     """
     _bind_threads()
     keep_memory()
@@ -34,3 +35,10 @@ def keep_memory() -> None:
         if hasattr(libc, "mallopt"):
             libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
             libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def num_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -59,7 +59,7 @@ def workers(
         with cluster(scheduler, pickle.dumps(prepare)) as connected:
             yield connected
         return
-    pool = Pool(count or num_cores(), pickle.dumps(prepare), threads)
+    pool = Pool(count or process.num_cores(), pickle.dumps(prepare), threads)
     try:
         yield pool
     except BaseException:
@@ -117,10 +117,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
-
-
-def num_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

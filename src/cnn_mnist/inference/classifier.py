@@ -13,6 +13,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from cnn_mnist import process
+
 Probs = NDArray[np.float32]
 
 MOVES = (1, 1), (0, 1), (2, 1), (1, 0), (1, 2)  # rows and columns; the first is none
@@ -33,7 +35,7 @@ class Classifier:
             ValueError: the file is missing, damaged, or another kind of model.
         """
         path = Path(model) if model is not None else released_model()
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or process.num_cores()
         try:
             data = path.read_bytes()
             self._session = onnxruntime.InferenceSession(

@@ -17,6 +17,7 @@ from typing import Any
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from cnn_mnist import process
 from cnn_mnist.inference.classifier import Classifier
 from cnn_mnist.serving.limits import Limits
 from cnn_mnist.serving.log import CONFIG
@@ -51,7 +52,7 @@ def serve(
     # Loaded now, since prometheus_client asks for its folder when it loads.
     from cnn_mnist.serving.app import create
 
-    threads = max(1, _num_cores() // workers)
+    threads = max(1, process.num_cores() // workers)
     config = uvicorn.Config(
         partial(create, model, limits, token, origins, threads),
         factory=True,
@@ -126,9 +127,3 @@ def _listen(host: str, port: int) -> socket.socket:
 def _url(address: tuple[Any, ...]) -> str:
     host = f"[{address[0]}]" if ":" in address[0] else address[0]
     return f"http://{host}:{address[1]}/"
-
-
-def _num_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
