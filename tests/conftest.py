@@ -25,6 +25,13 @@ torch.set_num_threads(1)  # one thread adds in one order, here and in every subp
 SOURCE = Path(__file__).parent.parent / "src"
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Some tests measure with more, and the next ones add in one order again."""
+    yield
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def digits() -> Splits:
     """The bundled digits, 1,437 to train on and 360 to test with."""
