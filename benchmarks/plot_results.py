@@ -98,7 +98,7 @@ def canvas() -> tuple[Figure, Axes]:
 def annotate(
     axes: Axes, text: str, point: tuple[float, float], colour: str, left: bool = False
 ) -> None:
-    offset, side = ((-9, 4), "right") if left else ((9, 4), "left")
+    offset, side = ((-9, -12), "right") if left else ((9, 4), "left")
     style = {"textcoords": "offset points", "ha": side, "color": colour, "fontsize": 9}
     axes.annotate(text, point, offset, **style)
 
