@@ -163,8 +163,9 @@ def test_a_bad_mirror_is_named_with_its_reason_and_leaves_nothing(
     behaviour: str, reason: str, mirror: str, cache: Path
 ) -> None:
     began = time.monotonic()
+    timeout = 0.3 if reason == "too slow" else 3  # a busy machine is slow for a moment, too
     with pytest.raises(DataError) as failure:
-        data._fetch(TRAIN_IMAGES, cache, [f"{mirror}/{behaviour}/"], [], timeout=0.3, deadline=0.6)
+        data._fetch(TRAIN_IMAGES, cache, [f"{mirror}/{behaviour}/"], [], timeout, 2 * timeout)
     message = str(failure.value)
     host = mirror.removeprefix("http://")
     assert message.startswith(f"no intact {TRAIN_IMAGES} ({host}: ")
