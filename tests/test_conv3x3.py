@@ -13,7 +13,7 @@ from cnn_mnist.training import conv3x3
 from cnn_mnist.training.conv3x3 import Step, convolve, lay_out, one_by_one
 from cnn_mnist.training.model import MODELS
 
-SHAPES = [(1, 8, 28), (8, 16, 13), (16, 24, 11), (4, 12, 4), (12, 20, 9)]  # inputs, outputs, side
+SHAPES = [(1, 8, 28), (8, 16, 13), (16, 24, 11), (4, 12, 4), (12, 20, 9), (24, 8, 10)]  # inputs, outputs, side
 
 
 @pytest.fixture(autouse=True)

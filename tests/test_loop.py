@@ -20,7 +20,6 @@ from cnn_mnist.training.loop import (
     train_epoch,
     train_step,
 )
-from cnn_mnist.training.model import Net
 from cnn_mnist.training.recipes import DEFAULT, REFERENCE, Recipe
 from cnn_mnist.training.schedule import learning_rate
 
@@ -257,13 +256,12 @@ def test_averaging_is_the_plain_exponential_mean(tiny: Recipe, few_digits: Split
 
 
 def test_the_mean_forgets_its_random_start() -> None:
-    averaged, net = Net(), Net()
+    run = start(DEFAULT.changed(ema_decay=0.9))
+    with torch.no_grad():
+        run.params.normal_()
     for step in range(60):
-        average(averaged, net, step, decay=0.9)
-    assert all(
-        torch.allclose(mean, value, atol=1e-4)
-        for mean, value in zip(averaged.parameters(), net.parameters(), strict=True)
-    )
+        average(run, step)
+    assert torch.allclose(run.averaged_params, run.params, atol=1e-4)
 
 
 def test_without_averaging_the_trained_weights_count() -> None:

@@ -118,8 +118,7 @@ def save(folder: Path, run: Run) -> None:
     tensors = {f"net.{k}": v for k, v in run.net.state_dict().items()}
     if run.averaged is not None:
         tensors |= {f"averaged.{k}": v for k, v in run.averaged.state_dict().items()}
-    for index, state in run.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
+    tensors |= {f"optimizer.{k}": v for k, v in run.optimizer.state[run.params].items()}
     history = json.dumps([asdict(row) for row in run.history])
     model = _pack(dict(run.model.state_dict()))
     try:
@@ -243,10 +242,9 @@ def load_run(folder: Path, recipe: Recipe, device: torch.device, precision: torc
         run.net.load_state_dict(_part(tensors, "net."))
         if run.averaged is not None:
             run.averaged.load_state_dict(_part(tensors, "averaged."))
-        state = {
-            index: _optimizer_state(_part(tensors, f"optimizer.{index}."), param)
-            for index, param in enumerate(run.net.parameters())
-        }
+        saved = _part(tensors, "optimizer.")
+        means = {k: torch.empty_like(run.params).copy_(saved[k]) for k in ("exp_avg", "exp_avg_sq")}
+        state = {0: {"step": saved["step"], **means}}
         run.optimizer.load_state_dict(run.optimizer.state_dict() | {"state": state})
     return run
 
@@ -297,19 +295,6 @@ def _reading(path: Path) -> Iterator[None]:
         raise RunError(f"{path.parent} is not a run folder: there is no {path.name}") from None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise RunError(f"{path} cannot be read: {error}".splitlines()[0]) from error
-
-
-def _optimizer_state(saved: dict[str, Tensor], param: Tensor) -> dict[str, Tensor]:
-    """AdamW's state of one parameter, laid out in memory as the parameter is.
-
-    The fused optimizer pairs them by their place in memory: with another order of the axes it
-    would go on with the wrong means, and say nothing.
-    """
-    means = {
-        name: torch.empty_like(param, requires_grad=False).copy_(saved[name].view_as(param))
-        for name in ("exp_avg", "exp_avg_sq")
-    }
-    return {"step": saved["step"], **means}
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -113,7 +113,7 @@ class _Layer(ctypes.Structure):
     """conv3x3.c's layer: addresses and sizes."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("weights", "turned", "bias", "out", "which")),
+        *((name, ctypes.c_void_p) for name in ("weights", "bias", "out", "which")),
         *((name, ctypes.c_void_p) for name in ("weight_grads", "bias_grads")),
         *((name, ctypes.c_long) for name in ("inputs", "outputs", "rows", "columns")),
         *((name, ctypes.c_long) for name in ("pooled", "relu")),
@@ -127,18 +127,22 @@ class _Chain(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, kinds: list[tuple[bool, bool]], *params: Tensor) -> Tensor:
         groups, _, rows, columns, lanes = x.shape
         layers = (_Layer * len(kinds))()
-        outs, whiches, packed = [], [], []
+        outs, whiches = [], []
+        params = tuple(param.contiguous() for param in params)
         for number, (layer, (pool, relu)) in enumerate(zip(layers, kinds, strict=True)):
             weight, bias = params[2 * number : 2 * number + 2]
-            packed.append(_packed(weight))
-            layer.weights, layer.bias = packed[-1].data_ptr(), bias.data_ptr()
+            layer.weights, layer.bias = weight.data_ptr(), bias.data_ptr()
             layer.outputs, layer.inputs = weight.shape[:2]
             layer.rows, layer.columns, layer.pooled, layer.relu = rows, columns, pool, relu
             rows, columns = ((side - 2) // (2 if pool else 1) for side in (rows, columns))
             outs.append(torch.empty(groups, len(weight), rows, columns, lanes))
             whiches.append(torch.empty(outs[-1].shape, dtype=torch.int8))
             layer.out, layer.which = outs[-1].data_ptr(), whiches[-1].data_ptr()
-        _kernels().forward(x.data_ptr(), layers, len(layers), groups, torch.get_num_threads())
+        enough = _kernels().forward(
+            x.data_ptr(), layers, len(layers), groups, torch.get_num_threads()
+        )
+        if not enough:
+            raise MemoryError("no memory for the weights of the convolutions")
         ctx.save_for_backward(x, *params, *outs, *whiches)
         ctx.layers = layers
         return outs[-1]
@@ -148,15 +152,9 @@ class _Chain(torch.autograd.Function):
         x, *saved = ctx.saved_tensors
         out_grad = out_grad.contiguous()
         in_grad = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        grads, turned = [], []
-        for number, layer in enumerate(ctx.layers):
-            weight = saved[2 * number]
-            # Each group's own, so that their sum does not depend on the threads.
-            grads += [torch.empty(len(x), *weight.shape[:n]) for n in (4, 1)]
-            layer.weight_grads, layer.bias_grads = (grad.data_ptr() for grad in grads[-2:])
-            if number or in_grad is not None:
-                turned.append(_packed(weight.flip(2, 3).transpose(0, 1)))
-                layer.turned = turned[-1].data_ptr()
+        grads = [torch.empty_like(param) for param in saved[: 2 * len(ctx.layers)]]
+        for layer, weight_grad, bias_grad in zip(ctx.layers, grads[::2], grads[1::2], strict=True):
+            layer.weight_grads, layer.bias_grads = weight_grad.data_ptr(), bias_grad.data_ptr()
         enough = _kernels().backward(
             x.data_ptr(),
             out_grad.data_ptr(),
@@ -168,7 +166,7 @@ class _Chain(torch.autograd.Function):
         )
         if not enough:
             raise MemoryError("no memory for the gradients of the convolutions")
-        return in_grad, None, *(grad.sum(0) for grad in grads)
+        return in_grad, None, *grads
 
 
 def _bias(layer: nn.Conv2d) -> Tensor:
@@ -179,9 +177,3 @@ def _kernels() -> ctypes.CDLL:
     kernels = library()
     assert kernels is not None, "images lie side by side only where there are kernels"
     return kernels
-
-
-def _packed(weight: Tensor) -> Tensor:
-    """O×I×3×3 → O/B×I×9×B: the weights of B output channels beside each other."""
-    block = _kernels().block()
-    return weight.reshape(-1, block, weight.shape[1] * 9).transpose(1, 2).contiguous()

@@ -54,7 +54,9 @@ class Run:
     device: torch.device
     precision: torch.dtype
     net: nn.Module  # the weights being trained
+    params: nn.Parameter  # all of them as one vector, which the net's are views of
     averaged: nn.Module | None  # their running mean, where the recipe wants one
+    averaged_params: Tensor | None
     optimizer: torch.optim.Optimizer
     history: list[Epoch] = field(default_factory=list)
 
@@ -79,16 +81,35 @@ def start(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = MODELS[recipe.model]()
-    net = net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net.to(device)
+    params = as_vector(net)
     optimizer = torch.optim.AdamW(
-        net.parameters(),
+        [params],
         lr=recipe.lr,
         betas=(recipe.beta1, recipe.beta2),
         weight_decay=recipe.weight_decay,
         fused=True,
     )
     averaged = copy.deepcopy(net) if recipe.ema_decay else None
-    return Run(recipe, seed, torch.device(device), precision, net, averaged, optimizer)
+    mean = as_vector(averaged) if averaged else None
+    return Run(
+        recipe, seed, torch.device(device), precision, net, params, averaged, mean, optimizer
+    )
+
+
+def as_vector(net: nn.Module) -> nn.Parameter:
+    """A network's parameters as one vector, which they become views of; so do their gradients.
+
+    The optimizer and the averaging then have one tensor to change, not one or two a layer.
+    """
+    params = list(net.parameters())
+    vector = nn.Parameter(nn.utils.parameters_to_vector(params).detach())
+    vector.grad = torch.zeros_like(vector)
+    sizes = [param.numel() for param in params]
+    values, grads = vector.detach().split(sizes), vector.grad.split(sizes)
+    for param, value, grad in zip(params, values, grads, strict=True):
+        param.data, param.grad = value.view_as(param), grad.view_as(param)
+    return vector
 
 
 def check_seed(seed: int) -> None:
@@ -189,8 +210,7 @@ def train_epoch(
             group["lr"] = learning_rate(run.recipe, step, num_steps)
         batch = train[rows[mine]]
         totals += train_step(run, net, batch, generator, world_size / len(rows))
-        if run.averaged is not None:
-            average(run.averaged, run.net, step, run.recipe.ema_decay)
+        average(run, step)
         if on_step:
             on_step(index + 1, num_steps)
 
@@ -229,7 +249,8 @@ def train_step(
         loss = loss.lerp(taught, recipe.distil)
     if recipe.drawn:
         loss = loss + recipe.outlier_weight * outlier_loss(logits[labels == NOT_A_DIGIT])
-    run.optimizer.zero_grad()
+    assert run.params.grad is not None
+    run.params.grad.zero_()
     (loss * weight).backward()
     run.optimizer.step()
     return torch.stack([digit_loss.detach(), (logits.argmax(dim=1) == labels).sum()])
@@ -256,13 +277,16 @@ def epoch_generator(run: Run, epoch: int, stream: int) -> torch.Generator:
 
 
 @torch.no_grad()
-def average(averaged: nn.Module, net: nn.Module, step: int, decay: float) -> None:
+def average(run: Run, step: int) -> None:
     """Move the averaged weights towards the net's: an exponential mean that forgets its start.
 
     The decay rises from 0.1, so that the first, random weights leave no trace.
     """
-    weight = 1 - min(decay, (1 + step) / (10 + step))
-    for mean, value in zip(averaged.state_dict().values(), net.state_dict().values(), strict=True):
+    if run.averaged is None or run.averaged_params is None:
+        return
+    weight = 1 - min(run.recipe.ema_decay, (1 + step) / (10 + step))
+    run.averaged_params.lerp_(run.params, weight)
+    for mean, value in zip(run.averaged.buffers(), run.net.buffers(), strict=True):
         if mean.is_floating_point():
             mean.lerp_(value, weight)
         else:  # batch norm's count of batches
