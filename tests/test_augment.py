@@ -120,6 +120,15 @@ def centred(matrix: np.ndarray, dx: float, dy: float) -> np.ndarray:
     return moved(14 + dx, 14 + dy) @ matrix @ moved(-14, -14)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_affine_map_in_c_is_that_of_torch(blank: Split, threads: int) -> None:
+    torch.set_num_threads(threads)
+    limits = {"rotation": 40.0, "scale": 0.4, "shear": 0.4, "shift": 9.0}  # far out of the frame
+    images = torch.randint(0, 256, blank.images.shape, dtype=torch.uint8, generator=seeded(1))
+    plain = affine(images.float(), seeded(), **limits)
+    torch.testing.assert_close(affine(images, seeded(), **limits), plain, rtol=0, atol=0.05)
+
+
 def test_an_affine_map_of_nothing_leaves_images_alone(blank: Split) -> None:
     got = affine(blank.images, seeded(), 0, 0, 0, 0)
     assert torch.allclose(got, blank.images.float(), atol=1e-2)

@@ -9,16 +9,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cnn_mnist.training import conv3x3
 from cnn_mnist.training.conv3x3 import Step, convolve, lay_out, one_by_one
+from cnn_mnist.training.kernels import library
 from cnn_mnist.training.model import MODELS
 
-SHAPES = [(1, 8, 28), (8, 16, 13), (16, 24, 11), (4, 12, 4), (12, 20, 9), (24, 8, 10)]  # inputs, outputs, side
+# Inputs, outputs, side.
+SHAPES = [(1, 8, 28), (8, 16, 13), (16, 24, 11), (4, 12, 4), (12, 20, 9), (24, 8, 10)]
 
 
 @pytest.fixture(autouse=True)
 def kernels() -> None:
-    if conv3x3.library() is None:
+    if library() is None:
         pytest.skip("there is no C compiler, cc, that makes the kernels")
 
 
@@ -28,9 +29,9 @@ def side_by_side(x: Tensor) -> Tensor:
 
 
 def lanes() -> int:
-    library = conv3x3.library()
-    assert library is not None
-    return int(library.lanes())
+    kernels = library()
+    assert kernels is not None
+    return int(kernels.lanes())
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -76,6 +77,17 @@ def test_a_chain_is_one_step_after_the_other() -> None:
         assert all(map(torch.equal, result, results[0]))
 
 
+def test_no_images_have_no_gradient() -> None:
+    layer, x = nn.Conv2d(4, 8, 3), torch.empty(0, 4, 6, 6, lanes())
+    for _ in range(5):  # memory that another call has left
+        layer.zero_grad()
+        convolve(side_by_side(torch.randn(lanes(), 4, 6, 6)), Step(layer)).sum().backward()
+        layer.zero_grad()
+        convolve(x, Step(layer)).sum().backward()
+        assert layer.weight.grad is not None
+        assert not layer.weight.grad.any()
+
+
 def test_of_equal_values_the_first_is_the_largest() -> None:
     layer = nn.Conv2d(4, 4, 3)
     x = torch.ones(lanes(), 4, 4, 4).requires_grad_()
@@ -114,6 +126,7 @@ def test_images_go_side_by_side_only_where_the_kernels_take_them() -> None:
     images = torch.randn(2 * lanes(), 1, 28, 28)
     assert lay_out(images[1:], torch.float32).dim() == 4
     assert lay_out(images, torch.bfloat16).dim() == 4
+    assert lay_out(images[:, :, :27, :27], torch.float32).dim() == 4
     assert torch.equal(one_by_one(lay_out(images, torch.float32)), images.flatten(1))
 
 
@@ -129,7 +142,7 @@ def test_without_a_compiler_torch_does_the_work(tmp_path: Path) -> None:
 
 
 def test_the_kernels_are_compiled_once_and_kept_whole(tmp_path: Path) -> None:
-    code = "from cnn_mnist.training import conv3x3; assert conv3x3.library() is not None"
+    code = "from cnn_mnist.training.kernels import library; assert library() is not None"
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     times = []
     for _ in range(2):

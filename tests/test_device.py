@@ -87,5 +87,5 @@ def test_a_narrow_network_is_in_float32_where_our_kernels_are(
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     for kernels, expected in ((object(), torch.float32), (None, torch.bfloat16)):
-        monkeypatch.setattr("cnn_mnist.training.conv3x3.library", lambda it=kernels: it)
+        monkeypatch.setattr("cnn_mnist.training.kernels.library", lambda it=kernels: it)
         assert precision(CPU, DEFAULT) == expected

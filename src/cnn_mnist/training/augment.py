@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from cnn_mnist.training.kernels import library
 from cnn_mnist.training.pixels import SIDE, look_up, pixel_centres, sweep, uniform
 from cnn_mnist.training.recipes import Recipe
 
@@ -28,7 +29,7 @@ def augment(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
 
 def normalize(images: Tensor, mean: float, std: float) -> Tensor:
     """Images N×28×28, 0..255 → the network's input, float32 N×1×28×28."""
-    return images.unsqueeze(1).float().mul(1 / (255 * std)).sub(mean / std)
+    return images.unsqueeze(1).float().mul(1 / (255 * std)).sub_(mean / std)
 
 
 def crop_and_resize(images: Tensor, generator: Generator, p: float, side: int = 22) -> Tensor:
@@ -79,10 +80,21 @@ def affine(
         shear: columns moved per row, uniform in ±shear.
         shift: pixels, each way uniform in ±shift.
     """
-    angle = uniform(images, generator, -rotation, rotation) * (math.pi / 180)
-    zoom = uniform(images, generator, -scale, scale).exp()
-    slant = uniform(images, generator, -shear, shear)
-    dx, dy = (uniform(images, generator, -shift, shift) * (2 / SIDE) for _ in "xy")
+    size = (5, len(images))
+    numbers = torch.rand(size, generator=generator, device=images.device) * 2 - 1
+    on_cpu = images.device.type == "cpu" and images.dtype == torch.uint8
+    kernels = library() if on_cpu else None
+    if kernels:
+        images, out = images.contiguous(), torch.empty(images.shape)
+        addresses, limits = (images.data_ptr(), numbers.data_ptr()), (rotation, scale, shear, shift)
+        threads = torch.get_num_threads()
+        kernels.affine(*addresses, *limits, out.data_ptr(), len(images), threads)
+        return out
+
+    angle = numbers[0] * (rotation * math.pi / 180)
+    zoom = (numbers[1] * scale).exp()
+    slant = numbers[2] * shear
+    dx, dy = numbers[3:] * (shift * 2 / SIDE)
 
     # From output coordinates in -1..1 to the input coordinates they show, as grid_sample wants
     # them; one matrix product is 50 times faster here than F.affine_grid.

@@ -1,78 +1,31 @@
-"""Chains of 3×3 convolutions of few channels on a CPU, faster than torch's.
-
-conv3x3.c is compiled by the system's C compiler when it is first used and kept in the user's
-cache. Where there is no compiler, torch does the work.
-"""
+"""Chains of 3×3 convolutions of few channels on a CPU, faster than torch's."""
 
 import ctypes
-import functools
-import hashlib
-import platform
-import subprocess
-import tempfile
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import pooch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SOURCE = "conv3x3.c"
-COMPILE = ("cc", "-O3", "-march=native", "-fPIC", "-fopenmp", "-c")
-LINK = ("cc", "-shared")  # without OpenMP's library: torch's own is loaded already
-
-
-@functools.cache
-def library() -> ctypes.CDLL | None:
-    """The compiled kernels; none where they cannot be compiled."""
-    source = files("cnn_mnist.training").joinpath(SOURCE).read_bytes()
-    made_of = b"\0".join([source, *map(str.encode, COMPILE + LINK), _processor().encode()])
-    path = Path(pooch.os_cache("cnn-mnist")) / f"conv3x3-{hashlib.sha256(made_of).hexdigest()}.so"
-    try:
-        if not path.exists():
-            _compile(source, path)
-        kernels = ctypes.CDLL(str(path))
-    except (OSError, subprocess.SubprocessError):
-        return None
-    pointer, size, number = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
-    kernels.forward.argtypes = [pointer, pointer, size, size, number]
-    kernels.backward.argtypes = [pointer, pointer, pointer, pointer, size, size, number]
-    return kernels
-
-
-def _processor() -> str:
-    """What -march=native depends on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    flags = [line for line in lines if line.startswith(("flags", "Features"))]
-    return " ".join([platform.machine(), platform.processor(), *flags[:1]])
-
-
-def _compile(source: bytes, path: Path) -> None:
-    """Source → shared library, moved into place whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        code, compiled, linked = (Path(folder, name) for name in (SOURCE, "conv.o", "conv.so"))
-        code.write_bytes(source)
-        for command, made_from, made in ((COMPILE, code, compiled), (LINK, compiled, linked)):
-            line = [*command, str(made_from), "-o", str(made)]
-            subprocess.run(line, check=True, capture_output=True, timeout=60)
-        linked.replace(path)
+from cnn_mnist.training.kernels import library
 
 
 def lay_out(images: Tensor, precision: torch.dtype) -> Tensor:
     """Images N×1×H×W in the layout that a network computes fastest with.
 
-    For float32 on a CPU that is G×1×H×W×L, L images side by side. Where N is no multiple of L or
-    there are no kernels of ours it is N×1×H×W, channels last.
+    For float32 on a CPU that is G×1×H×W×L, L images side by side. Where N or H·W is no multiple of
+    L or there are no kernels of ours it is N×1×H×W, channels last.
     """
     on_cpu = images.device.type == "cpu" and precision == torch.float32
     kernels = library() if on_cpu else None
-    if kernels is None or len(images) % kernels.lanes():
+    count, _, rows, columns = images.shape
+    if kernels is None or count % kernels.lanes() or rows * columns % kernels.lanes():
         return images.contiguous(memory_format=torch.channels_last)
-    return images.view(-1, kernels.lanes(), *images.shape[1:]).movedim(1, -1).contiguous()
+    images = images.contiguous()
+    out = torch.empty(count // kernels.lanes(), 1, rows, columns, kernels.lanes())
+    size, threads = rows * columns, torch.get_num_threads()
+    kernels.lay_out(images.data_ptr(), out.data_ptr(), size, len(out), threads)
+    return out
 
 
 def one_by_one(x: Tensor) -> Tensor:

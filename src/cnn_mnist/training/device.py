@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cnn_mnist.training import conv3x3
+from cnn_mnist.training import kernels
 from cnn_mnist.training.model import NARROW, Net
 from cnn_mnist.training.recipes import Recipe
 
@@ -82,7 +82,7 @@ def precision(device: torch.device, recipe: Recipe) -> torch.dtype:
         return torch.float32
     if device.type == "cuda":
         fast = torch.cuda.get_device_capability(device) >= (8, 0)
-    elif recipe.model in NARROW and conv3x3.library():
+    elif recipe.model in NARROW and kernels.library():
         fast = False
     else:
         fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()

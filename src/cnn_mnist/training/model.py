@@ -72,7 +72,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "bn-wide": lambda: BatchNormNet((32, 48, 64, 96), pooled=(1, 3)),  # 112,906, to teach others
 }
 
-NARROW = {"net", "bn-small"}  # so few channels that conv3x3.c is faster than torch in bfloat16
+NARROW = {"net", "bn-small"}  # so few channels that the kernels are faster than torch in bfloat16
 
 
 def count_params(model: nn.Module) -> int:

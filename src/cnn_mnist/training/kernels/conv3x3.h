@@ -1,0 +1,80 @@
+/* What the parts of a chain of 3x3 convolutions share. LANES images lie side by side: an array is
+   groups x channels x rows x columns x LANES floats, so that everything is done to whole vectors,
+   whatever the number of channels. */
+
+#include <string.h>
+
+#include "lanes.h"
+
+enum {
+    TAPS = 9,    /* of a kernel */
+    BLOCK = 4,   /* output channels worked on together; their number is a multiple of it */
+    WIDTH = 6,   /* neighbours of a row worked on together, at most */
+    NONE = 4     /* of a 2x2 */
+};
+
+typedef float quad __attribute__((vector_size(16), may_alias));
+typedef int8_t bytes __attribute__((vector_size(LANES)));
+
+/* One convolution of the chain. out and which are as large as what it gives: groups x outputs x
+   (rows-2) x (columns-2), or with a pool half as many each way. */
+typedef struct {
+    const float *weights; /* outputs x inputs x TAPS */
+    const float *bias;
+    vec *out;
+    bytes *which;        /* of the 2x2 that was the largest, or NONE for ReLU's 0 */
+    float *weight_grads; /* as the weights */
+    float *bias_grads;
+    long inputs, outputs, rows, columns, pooled, relu;
+} layer;
+
+/* What follows from a layer's sizes: its output's, and the sizes of arrays in vectors. */
+typedef struct {
+    long step, high, wide, in, out, weights;
+} extent;
+
+INLINE extent extent_of(const layer *l)
+{
+    long step = l->pooled ? 2 : 1, high = (l->rows - 2) / step, wide = (l->columns - 2) / step;
+    return (extent){step, high, wide, l->inputs * l->rows * l->columns, l->outputs * high * wide,
+                    l->outputs * l->inputs * TAPS};
+}
+
+/* The sum over the lanes. */
+INLINE float total(const vec *values)
+{
+    const quad *parts = (const quad *)values;
+    quad sum = parts[0] + parts[1];
+    for (int i = 2; i < LANES / 4; i++)
+        sum += parts[i];
+    return sum[0] + sum[1] + sum[2] + sum[3];
+}
+
+/* The sums over an output's rows and columns. */
+INLINE void sum_up(const vec *grads, long count, long outputs, float *bias_grads)
+{
+    for (long o = 0; o < outputs; o++) {
+        vec sum = {0};
+        for (long i = 0; i < count; i++)
+            sum += grads[o * count + i];
+        bias_grads[o] = total(&sum);
+    }
+}
+
+/* One layer's way back, in one of two manners. */
+typedef struct {
+    long (*packed)(const layer *); /* floats that pack needs, and */
+    long (*room)(const layer *);   /* a group on its way */
+    void (*pack)(const layer *, float *packed);
+    /* One group: in, out_grad and which as the layer has them. in_grad: NULL where it is not wanted. */
+    void (*group)(const layer *, const float *packed, const vec *in, const vec *out_grad,
+                  const bytes *which, vec *in_grad, float *weight_grads, float *bias_grads,
+                  vec *room);
+} way_back;
+
+#pragma GCC visibility push(hidden)
+extern const way_back dense, pooled;
+void pack(const layer *l, float *packed);
+void forward_layer(const layer *l, const float *packed, const vec *in, long group);
+void put_together(const float *images, vec *group, long channels, long pixels, long image_step);
+#pragma GCC visibility pop

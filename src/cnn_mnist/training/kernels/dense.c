@@ -1,0 +1,206 @@
+/* One layer, forward and back, in the plain way: rows of outputs, many at a time. */
+
+#include "conv3x3.h"
+
+/* The weights of BLOCK output channels beside each other: outputs/BLOCK x inputs x TAPS x BLOCK. */
+void pack(const layer *l, float *packed)
+{
+    for (long o = 0; o < l->outputs; o++)
+        for (long i = 0; i < l->inputs * TAPS; i++)
+            packed[(o / BLOCK * l->inputs * TAPS + i) * BLOCK + o % BLOCK] =
+                l->weights[o * l->inputs * TAPS + i];
+}
+
+/* An array of channels, seen from one of its rows. */
+typedef struct {
+    const vec *at;
+    long channels, channel_step, row_step;
+} view;
+
+/* Adds to `width` neighbours of a row, in BLOCK channels, the kernel rows first..last-1. */
+INLINE void dot(view in, int first, int last, const float *weights, vec *out, long out_step,
+                const int width)
+{
+    vec sum[BLOCK][WIDTH];
+    for (int b = 0; b < BLOCK; b++)
+        for (int i = 0; i < width; i++)
+            sum[b][i] = out[b * out_step + i];
+    for (long c = 0; c < in.channels; c++)
+        for (int tap = 3 * first; tap < 3 * last; tap++) {
+            const float *w = weights + (c * TAPS + tap) * BLOCK;
+            const vec *x = in.at + c * in.channel_step + tap / 3 * in.row_step + tap % 3;
+            for (int i = 0; i < width; i++)
+                for (int b = 0; b < BLOCK; b++)
+                    sum[b][i] += w[b] * x[i];
+        }
+    for (int b = 0; b < BLOCK; b++)
+        for (int i = 0; i < width; i++)
+            out[b * out_step + i] = sum[b][i];
+}
+
+/* The same for a whole row, in pieces of nearly equal width: constants let them stay in registers. */
+static void add_row(view in, int first, int last, const float *weights, vec *out, long out_step,
+                    long columns)
+{
+    long pieces = (columns + WIDTH - 1) / WIDTH, x = 0;
+    for (long piece = 1; piece <= pieces; piece++) {
+        long width = piece * columns / pieces - x;
+        switch (width) {
+        case 1: dot(in, first, last, weights, out + x, out_step, 1); break;
+        case 2: dot(in, first, last, weights, out + x, out_step, 2); break;
+        case 3: dot(in, first, last, weights, out + x, out_step, 3); break;
+        case 4: dot(in, first, last, weights, out + x, out_step, 4); break;
+        case 5: dot(in, first, last, weights, out + x, out_step, 5); break;
+        case 6: dot(in, first, last, weights, out + x, out_step, 6); break;
+        }
+        in.at += width;
+        x += width;
+    }
+}
+
+INLINE void take_larger(vec *best, ints *index, vec other, int number)
+{
+    ints larger = other > *best;
+    *best = choose(larger, other, *best);
+    *index = (larger & number) | (*index & ~larger);
+}
+
+/* One row of outputs: the largest of each 2x2, or of each 1x1 without a pool, and with a ReLU of 0.
+   which: the one of the four that it is, or NONE where it is ReLU's 0. */
+static void reduce(const vec *upper, const vec *lower, vec *out, bytes *which, long columns,
+                   int pooled, int relu)
+{
+    for (long x = 0; x < columns; x++) {
+        const vec *corners[4] = {upper + 2 * x, upper + 2 * x + 1, lower + 2 * x, lower + 2 * x + 1};
+        vec best = pooled ? *corners[0] : upper[x];
+        ints index = {0};
+        for (int i = 1; i < 4 && pooled; i++)
+            take_larger(&best, &index, *corners[i], i);
+        if (relu)
+            take_larger(&best, &index, (vec){0}, NONE);
+        out[x] = best;
+        which[x] = __builtin_convertvector(index, bytes);
+    }
+}
+
+/* One group through one layer. */
+void forward_layer(const layer *l, const float *packed, const vec *in, long group)
+{
+    extent e = extent_of(l);
+    long used = e.wide * e.step;
+    for (long y = 0; y < e.high; y++)
+        for (long o = 0; o < l->outputs; o += BLOCK) {
+            vec lines[2][BLOCK][used];
+            for (long r = 0; r < e.step; r++) {
+                view from = {in + (y * e.step + r) * l->columns, l->inputs, l->rows * l->columns,
+                             l->columns};
+                for (int b = 0; b < BLOCK; b++)
+                    for (long x = 0; x < used; x++)
+                        lines[r][b][x] = (vec){0} + l->bias[o + b];
+                add_row(from, 0, 3, packed + o * l->inputs * TAPS, lines[r][0], used, used);
+            }
+            for (int b = 0; b < BLOCK; b++) {
+                long at = group * e.out + ((o + b) * e.high + y) * e.wide;
+                reduce(lines[0][b], lines[1][b], l->out + at, l->which + at, e.wide, l->pooled,
+                       l->relu);
+            }
+        }
+}
+
+/* The gradient's rows, with a frame of 0. */
+static long row_step(const layer *l) { return extent_of(l).wide * extent_of(l).step + 4; }
+
+static long packed(const layer *l)
+{
+    return (l->inputs + BLOCK - 1) / BLOCK * BLOCK * l->outputs * TAPS;
+}
+
+static long room(const layer *l)
+{
+    extent e = extent_of(l);
+    return l->outputs * e.high * e.step * row_step(l) * LANES;
+}
+
+/* As pack, with outputs and inputs exchanged and the kernels turned by 180 degrees. */
+static void pack_turned(const layer *l, float *packed)
+{
+    for (long o = 0; o < l->outputs; o++)
+        for (long i = 0; i < l->inputs; i++)
+            for (long tap = 0; tap < TAPS; tap++)
+                packed[((i / BLOCK * l->outputs + o) * TAPS + TAPS - 1 - tap) * BLOCK + i % BLOCK] =
+                    l->weights[(o * l->inputs + i) * TAPS + tap];
+}
+
+/* The gradient before pool and ReLU, with two columns of 0 on either side of each row. */
+static void spread(const vec *grad, const bytes *which, vec *dense, long lines, long wide, long step)
+{
+    long columns = wide * step + 4;
+    for (long line = 0; line < lines; line++)
+        for (int r = 0; r < step; r++) {
+            vec *to = dense + (line * step + r) * columns;
+            to[0] = to[1] = to[columns - 2] = to[columns - 1] = (vec){0};
+            for (long x = 0; x < wide; x++) {
+                ints index = __builtin_convertvector(which[line * wide + x], ints);
+                for (int c = 0; c < step; c++)
+                    to[2 + x * step + c] = (vec)((ints)grad[line * wide + x] & (index == 2 * r + c));
+            }
+        }
+}
+
+/* The gradients of one row of BLOCK outputs' kernels: an input's rows times the outputs' gradients. */
+static void correlate(const vec *in, long in_step, view grads, long rows, long columns,
+                      float *result, long result_step)
+{
+    vec sum[3][BLOCK] = {0};
+    for (long y = 0; y < rows; y++) {
+        const vec *x = in + y * in_step, *grad = grads.at + y * grads.row_step;
+#pragma GCC unroll 2
+        for (long i = 0; i < columns; i++)
+            for (int b = 0; b < BLOCK; b++)
+                for (int k = 0; k < 3; k++)
+                    sum[k][b] += grad[b * grads.channel_step + i] * x[i + k];
+    }
+    for (int k = 0; k < 3; k++)
+        for (int b = 0; b < BLOCK; b++)
+            result[b * result_step + k] = total(&sum[k][b]);
+}
+
+/* in_grad, as in: the output gradient correlated with the kernels turned by 180 degrees. */
+static void input_gradient(view grads, long grad_rows, const float *turned, vec *in_grad,
+                           long inputs, long rows, long columns)
+{
+    for (long i = 0; i < inputs * rows * columns; i++)
+        in_grad[i] = (vec){0};
+    for (long y = 0; y < grad_rows + 2; y++) {
+        int first = y < 2 ? 2 - y : 0, last = grad_rows + 2 - y < 3 ? grad_rows + 2 - y : 3;
+        view from = grads;
+        from.at += (y - 2) * grads.row_step;
+        for (long c = 0; c < inputs; c += BLOCK)
+            add_row(from, first, last, turned + c * grads.channels * TAPS,
+                    in_grad + (c * rows + y) * columns, rows * columns, grads.row_step - 2);
+    }
+}
+
+static void group_back(const layer *l, const float *turned, const vec *in, const vec *out_grad,
+                       const bytes *which, vec *in_grad, float *weight_grads, float *bias_grads,
+                       vec *room)
+{
+    extent e = extent_of(l);
+    long rows = e.high * e.step, columns = e.wide * e.step;
+    view grads = {room, l->outputs, rows * row_step(l), row_step(l)};
+    spread(out_grad, which, room, l->outputs * e.high, e.wide, e.step);
+    if (in_grad)
+        input_gradient(grads, rows, turned, in_grad, l->inputs, l->rows, l->columns);
+    sum_up(room, grads.channel_step, l->outputs, bias_grads);
+    grads.at += 2;
+    for (long o = 0; o < l->outputs; o += BLOCK) {
+        float *to = weight_grads + o * l->inputs * TAPS;
+        for (long c = 0; c < l->inputs; c++)
+            for (int k = 0; k < 3; k++)
+                correlate(in + (c * l->rows + k) * l->columns, l->columns, grads, rows, columns,
+                          to + c * TAPS + 3 * k, l->inputs * TAPS);
+        grads.at += BLOCK * grads.channel_step;
+    }
+}
+
+const way_back dense = {packed, room, pack_turned, group_back};

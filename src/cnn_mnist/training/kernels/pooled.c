@@ -1,0 +1,159 @@
+/* A pooled layer's way back. A 2x2 pool leaves one gradient of four, and which one differs from image
+   to image: so image by image, from one such place to the next, all inputs of a kernel's row side by
+   side. */
+
+#include "conv3x3.h"
+
+/* Vectors that a row of one output's kernels fills. */
+static long kernel_row(const layer *l) { return (l->inputs * 3 + LANES - 1) / LANES; }
+
+static long packed(const layer *l) { return l->outputs * 3 * kernel_row(l) * LANES; }
+
+/* outputs x 3 x kernel_row vectors: for each row of a kernel 3 x inputs, then zeros. */
+static void pack_rows(const layer *l, float *packed)
+{
+    long width = kernel_row(l) * LANES;
+    memset(packed, 0, l->outputs * 3 * width * sizeof(float));
+    for (long o = 0; o < l->outputs; o++)
+        for (long i = 0; i < l->inputs; i++)
+            for (long tap = 0; tap < TAPS; tap++)
+                packed[(o * 3 + tap / 3) * width + tap % 3 * l->inputs + i] =
+                    l->weights[(o * l->inputs + i) * TAPS + tap];
+}
+
+/* Exchanges the upper right and the lower left quarter of each 2 step x 2 step values. */
+INLINE void exchange(vec *block, const int step)
+{
+    ints low;
+    for (int i = 0; i < LANES; i++)
+        low[i] = i & step ? LANES + i - step : i;
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        if (!(i & step)) {
+            vec upper = block[i], lower = block[i + step];
+            block[i] = __builtin_shuffle(upper, lower, low);
+            block[i + step] = __builtin_shuffle(upper, lower, low + step);
+        }
+}
+
+/* LANES x LANES values: rows become columns. */
+INLINE void transpose(vec *block)
+{
+    exchange(block, 1);
+    exchange(block, 2);
+    exchange(block, 4);
+    if (LANES == 16)
+        exchange(block, 8);
+}
+
+/* channels x pixels x LANES to LANES images of pixels x channels, each image_step floats. */
+static void take_apart(const vec *group, float *images, long channels, long pixels, long image_step)
+{
+    for (long p = 0; p < pixels; p++)
+        for (long c = 0; c < channels; c += LANES) {
+            vec block[LANES] = {0};
+            for (long i = 0; i < LANES && c + i < channels; i++)
+                block[i] = group[(c + i) * pixels + p];
+            transpose(block);
+            for (long lane = 0; lane < LANES; lane++)
+                *(some_floats *)(images + lane * image_step + p * channels + c) = block[lane];
+        }
+}
+
+/* The way back. */
+void put_together(const float *images, vec *group, long channels, long pixels, long image_step)
+{
+    for (long p = 0; p < pixels; p++)
+        for (long c = 0; c < channels; c += LANES) {
+            vec block[LANES];
+            for (long lane = 0; lane < LANES; lane++)
+                block[lane] = *(const some_floats *)(images + lane * image_step + p * channels + c);
+            transpose(block);
+            for (long i = 0; i < LANES && c + i < channels; i++)
+                group[(c + i) * pixels + p] = block[i];
+        }
+}
+
+/* One output of one image: its gradients, LANES apart, each at its own place, times the inputs there
+   and times `width` vectors of each of the kernel's three rows. */
+INLINE void from_places(const float *grads, const int32_t *places, long count, const float *in,
+                        float *in_grad, long row_step, const vec *kernel, vec *sums,
+                        long kernel_row, const int width)
+{
+    vec sum[3][width], weights[3][width];
+    for (int k = 0; k < 3; k++)
+        for (int v = 0; v < width; v++) {
+            sum[k][v] = sums[k * kernel_row + v];
+            weights[k][v] = kernel[k * kernel_row + v];
+        }
+    for (long i = 0; i < count; i++) {
+        float grad = grads[i * LANES];
+        const float *from = in + places[i * LANES];
+        float *to = in_grad + places[i * LANES];
+        for (int k = 0; k < 3; k++)
+            for (int v = 0; v < width; v++) {
+                sum[k][v] += grad * ((const some_floats *)(from + k * row_step))[v];
+                ((some_floats *)(to + k * row_step))[v] += grad * weights[k][v];
+            }
+    }
+    for (int k = 0; k < 3; k++)
+        for (int v = 0; v < width; v++)
+            sums[k * kernel_row + v] = sum[k][v];
+}
+
+/* Floats of an image taken apart: its last vectors may end behind it. */
+static long image_size(const layer *l) { return l->rows * l->columns * l->inputs + LANES; }
+
+static long room(const layer *l)
+{
+    extent e = extent_of(l);
+    return 2 * LANES * image_size(l) + packed(l) + 2 * e.out * LANES;
+}
+
+static void group_back(const layer *l, const float *kernels, const vec *in, const vec *out_grad,
+                       const bytes *which, vec *in_grad, float *weight_grads, float *bias_grads,
+                       vec *room)
+{
+    extent e = extent_of(l);
+    long image = image_size(l), count = e.high * e.wide, row_step = l->columns * l->inputs;
+    long wide = kernel_row(l);
+    float *images = (float *)room, *image_grads = images + LANES * image;
+    vec *sums = (vec *)(image_grads + LANES * image), *grads = sums + l->outputs * 3 * wide;
+    ints *places = (ints *)(grads + e.out);
+    for (long i = 0; i < e.out; i++) {
+        int y = i % count / e.wide, x = i % e.wide, pixel = l->inputs, row = l->columns * pixel;
+        ints index = __builtin_convertvector(which[i], ints), corner = index & 3;
+        grads[i] = (vec)((ints)out_grad[i] & (index != NONE));
+        places[i] = (2 * y + (corner >> 1)) * row + (2 * x + (corner & 1)) * pixel;
+    }
+    sum_up(grads, count, l->outputs, bias_grads);
+    take_apart(in, images, l->inputs, l->rows * l->columns, image);
+    memset(image_grads, 0, LANES * image * sizeof(float));
+    memset(sums, 0, l->outputs * 3 * wide * sizeof(vec));
+    for (long lane = 0; lane < LANES; lane++)
+        for (long o = 0; o < l->outputs; o++)
+            for (long v = 0; v < wide; v += 3) {
+                const float *grad = (const float *)(grads + o * count) + lane;
+                const int32_t *place = (const int32_t *)(places + o * count) + lane;
+                long at = lane * image + v * LANES, row = o * 3 * wide + v;
+                const vec *kernel = (const vec *)kernels + row;
+#define FROM_PLACES(width)                                                                        \
+    from_places(grad, place, count, images + at, image_grads + at, row_step, kernel, sums + row, \
+                wide, width)
+                switch (wide - v) {
+                case 1: FROM_PLACES(1); break;
+                case 2: FROM_PLACES(2); break;
+                default: FROM_PLACES(3);
+                }
+            }
+    if (in_grad)
+        put_together(image_grads, in_grad, l->inputs, l->rows * l->columns, image);
+    const float *sum = (const float *)sums;
+    for (long o = 0; o < l->outputs; o++)
+        for (long i = 0; i < l->inputs; i++)
+            for (long tap = 0; tap < TAPS; tap++)
+                weight_grads[(o * l->inputs + i) * TAPS + tap] =
+                    sum[(o * 3 + tap / 3) * wide * LANES + tap % 3 * l->inputs + i];
+}
+
+const way_back pooled = {packed, room, pack_rows, group_back};
