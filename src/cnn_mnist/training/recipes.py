@@ -153,7 +153,7 @@ BEST = DEFAULT.changed(
 )
 BEST_BN = BEST.changed(name="best-bn", model="bn")
 BEST_SMALL = BEST.changed(name="best-small", model="bn-small")
-ROBUST = BEST_BN.changed(name="robust", epochs=24, damaged=0.08)
+ROBUST = BEST_BN.changed(name="robust", damaged=0.08)
 READER = DEFAULT.changed(
     name="reader",
     epochs=60,
