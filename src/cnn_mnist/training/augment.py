@@ -5,6 +5,7 @@ numbers, from the generator that is passed in and from nothing else.
 """
 
 import math
+from ctypes import CDLL
 
 import torch
 import torch.nn.functional as F
@@ -83,13 +84,9 @@ def affine(
     size = (5, len(images))
     numbers = torch.rand(size, generator=generator, device=images.device) * 2 - 1
     on_cpu = images.device.type == "cpu" and images.dtype == torch.uint8
-    kernels = library() if on_cpu else None
+    kernels = library() if on_cpu and images.shape[1:] == (SIDE, SIDE) else None
     if kernels:
-        images, out = images.contiguous(), torch.empty(images.shape)
-        addresses, limits = (images.data_ptr(), numbers.data_ptr()), (rotation, scale, shear, shift)
-        threads = torch.get_num_threads()
-        kernels.affine(*addresses, *limits, out.data_ptr(), len(images), threads)
-        return out
+        return _affine_in_c(kernels, images, numbers, (rotation, scale, shear, shift))
 
     angle = numbers[0] * (rotation * math.pi / 180)
     zoom = (numbers[1] * scale).exp()
@@ -102,6 +99,17 @@ def affine(
     rows = torch.stack([cos, slant * cos - sin, dx, sin, slant * sin + cos, dy], dim=1)
     grid = (rows.view(-1, 3) @ pixel_centres(images.device)).view(-1, 2, SIDE, SIDE)
     return look_up(images.float(), grid.permute(0, 2, 3, 1))
+
+
+def _affine_in_c(
+    kernels: CDLL, images: Tensor, numbers: Tensor, limits: tuple[float, ...]
+) -> Tensor:
+    """`affine` with these 5×N numbers in -1..1: kernels/affine.c, in a quarter of the time."""
+    images, out = images.contiguous(), torch.empty(images.shape)
+    threads = torch.get_num_threads()
+    addresses = images.data_ptr(), numbers.data_ptr()
+    kernels.affine(*addresses, *limits, out.data_ptr(), len(images), threads)
+    return out
 
 
 def handwriting(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
