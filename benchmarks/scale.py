@@ -7,7 +7,7 @@ Each part runs on a local pool of processes and on a Dask cluster on loopback, o
 workers with one thread each. The pictures are generated: 100 pages of 160x120 pixels with two
 digits, under as many names as are needed. Both cores of a machine with two must be idle.
 
-    reading   pictures a second, warm workers, the best of some rounds; the plain reader beside it
+    reading   pictures a second, warm workers, the plain reader beside it; medians, ratios within a round
     memory    the most that all processes hold together, for few and for many pictures
     killed    a worker killed ten times during a job: is the file that of an undisturbed one?
     study     short trainings by two workers: are the rows those of the serial study, and how long?
@@ -19,6 +19,7 @@ import contextlib
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -112,16 +113,18 @@ def reading(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
                     read(pool, warm, folder / f"warm-{kind}{count}{turn}.jsonl")
                     seconds = read(pool, source, folder / f"{kind}{count}{turn}.jsonl")
                 rates.setdefault(f"{kind} {count}", []).append(number / seconds)
-    best = {name: max(values) for name, values in rates.items()}
+
+    def over(one: str, other: str) -> float:
+        within = [a / b for a, b in zip(rates[one], rates[other], strict=True)]
+        return round(statistics.median(within), 3)
+
     return {
         "pictures": number,
         "rounds": options.rounds,
-        "pictures_a_second": {name: round(rate, 1) for name, rate in best.items()},
+        "pictures_a_second": {k: round(statistics.median(v), 1) for k, v in rates.items()},
         "all": {name: [round(rate, 1) for rate in values] for name, values in rates.items()},
-        "two_over_one": {k: round(best[f"{k} 2"] / best[f"{k} 1"], 3) for k in ENGINES},
-        "cluster_over_pool": {
-            n: round(best[f"cluster {n}"] / best[f"pool {n}"], 3) for n in (1, 2)
-        },
+        "two_over_one": {kind: over(f"{kind} 2", f"{kind} 1") for kind in ENGINES},
+        "cluster_over_pool": {n: over(f"cluster {n}", f"pool {n}") for n in (1, 2)},
     }
 
 
