@@ -7,7 +7,7 @@ Each part runs on a local pool of processes and on a Dask cluster on loopback, o
 workers with one thread each. The pictures are generated: 100 pages of 160x120 pixels with two
 digits, under as many names as are needed. Both cores of a machine with two must be idle.
 
-    reading   pictures a second, warm workers, the plain reader beside it; medians, ratios within a round
+    reading   pictures a second, warm workers, the plain reader beside; ratios within a round
     memory    the most that all processes hold together, for few and for many pictures
     killed    a worker killed ten times during a job: is the file that of an undisturbed one?
     study     short trainings by two workers: are the rows those of the serial study, and how long?
