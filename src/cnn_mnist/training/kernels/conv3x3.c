@@ -1,10 +1,8 @@
 /* A chain of 3x3 convolutions without padding, each with a 2x2 max-pool and a ReLU behind it if
    wanted, and the gradients.
 
-   LANES images lie side by side: an array is groups x channels x rows x columns x LANES floats, so
-   that everything is done to whole vectors, whatever the number of channels. Each thread takes
-   whole groups, and each group through the whole chain while it is near; no result depends on the
-   number of threads. */
+   Each thread takes whole groups of LANES images, and each group through the whole chain while it is
+   near; no result depends on the number of threads. */
 
 #include <stdlib.h>
 
