@@ -16,7 +16,8 @@ from pathlib import Path
 import pooch
 
 COMPILE = ("cc", "-O3", "-march=native", "-fPIC", "-fopenmp", "-c")
-LINK = ("cc", "-shared")  # without OpenMP's library: torch's own is loaded already
+LINK = ("cc", "-shared")
+LIBRARIES = ("-lm",)  # not OpenMP's: torch's own is loaded already
 
 
 @functools.cache
@@ -24,7 +25,8 @@ def library() -> ctypes.CDLL | None:
     """The compiled functions; none where they cannot be compiled."""
     here = sorted(files(__name__).iterdir(), key=lambda file: file.name)
     code = {file.name: file.read_bytes() for file in here if file.name.endswith((".c", ".h"))}
-    made_of = b"\0".join([*code.values(), *map(str.encode, COMPILE + LINK), _processor().encode()])
+    how = (*COMPILE, *LINK, *LIBRARIES, _processor())
+    made_of = b"\0".join([*code.values(), *map(str.encode, how)])
     path = Path(pooch.os_cache("cnn-mnist")) / f"kernels-{hashlib.sha256(made_of).hexdigest()}.so"
     try:
         if not path.exists():
@@ -57,7 +59,7 @@ def _compile(code: dict[str, bytes], path: Path) -> None:
             (folder / file).write_bytes(content)
         sources = [file for file in code if file.endswith(".c")]
         objects = [Path(source).with_suffix(".o").name for source in sources]
-        commands = [(*COMPILE, *sources), (*LINK, *objects, "-o", "kernels.so")]
+        commands = [(*COMPILE, *sources), (*LINK, *objects, *LIBRARIES, "-o", "kernels.so")]
         for command in commands:
             subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
         (folder / "kernels.so").replace(path)
