@@ -17,6 +17,7 @@ from PIL import Image
 
 from cnn_mnist import ImageError, Reader
 from drawn import page
+from paged import encoded
 
 SECONDS = 20
 KINDS = ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM"]
@@ -39,7 +40,7 @@ def originals() -> list[bytes]:
             except OSError:  # a mode that the format lacks
                 continue
             files.append(file.getvalue())
-    return files
+    return [*files, encoded(("5", "3"), "TIFF"), encoded(("5", "3"), "GIF")]
 
 
 def damaged(files: list[bytes], rng: random.Random) -> bytes:
@@ -77,7 +78,8 @@ def main() -> None:
         signal.alarm(SECONDS)
         start = time.perf_counter()
         try:
-            reader.read(data, single=bool(number % 2))
+            for _ in reader.read_pages(data, single=bool(number % 2)):
+                pass
             counts["read"] += 1
         except ImageError:
             counts["refused"] += 1

@@ -26,13 +26,14 @@ from PIL import Image
 from clustered import Clustered, dask, working
 from cnn_mnist.bulk import Addresses, Results, Settings, job, run
 from cnn_mnist.bulk.results import ResultsError
-from cnn_mnist.inference.image import ImageError
+from cnn_mnist.inference.image import FIRST_FRAME, ImageError
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.workers import Workers, workers
 from drawn import page
+from paged import chain, encoded
 
 Start = Callable[..., "subprocess.Popen[str]"]
-SHOWN = {"path", "text", "digits", "ok", "reason"}
+SHOWN = {"path", "page", "num_pages", "text", "digits", "ok", "reason", "notice"}
 
 
 class Threads(ThreadPoolExecutor, Workers):
@@ -121,7 +122,8 @@ def test_the_file_holds_what_the_reader_says(tmp_path: Path) -> None:
     results = read(tmp_path / "deep" / "r.jsonl", map(str, paths))
     got, reader = lines(tmp_path / "deep" / "r.jsonl"), Reader()
     assert [row.pop("path") for row in got] == list(map(str, paths))
-    assert got[:5] == [reader.read(path).to_dict() for path in paths[:5]]
+    read_here = [reading for path in paths[:5] for reading in reader.read_pages(path)]
+    assert got[:5] == [reading.to_dict() for reading in read_here]
     assert [set(row) | {"path"} for row in got] == [SHOWN] * 7
     assert "not a picture" in got[5]["reason"]
     assert "no such file" in got[6]["reason"]
@@ -129,15 +131,37 @@ def test_the_file_holds_what_the_reader_says(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["r.jsonl"]
 
 
+def test_every_page_has_its_line(tmp_path: Path) -> None:
+    (tmp_path / "three.tif").write_bytes(encoded(("7", "3", "5"), "TIFF"))
+    (tmp_path / "moving.gif").write_bytes(encoded(("8", "1"), "GIF"))
+    (tmp_path / "half.tif").write_bytes(chain(2)[:62])
+    names = ["three.tif", "moving.gif", "half.tif"]
+    results = read(tmp_path / "r.jsonl", [str(tmp_path / name) for name in names])
+    got = lines(tmp_path / "r.jsonl")
+    assert [(Path(row["path"]).name, row["page"], row["num_pages"]) for row in got] == [
+        ("three.tif", 1, 3),
+        ("three.tif", 2, 3),
+        ("three.tif", 3, 3),
+        ("moving.gif", 1, 1),
+        ("half.tif", 1, 2),
+        ("half.tif", 2, None),
+    ]
+    assert [row["text"] for row in got] == ["7", "3", "5", "8", "", ""]
+    assert [row["notice"] for row in got[2:4]] == [None, FIRST_FRAME]
+    assert got[5]["reason"].startswith("page 2 of 2 and those after it were not read")
+    assert (results.num_done, results.num_unreadable) == (3, 1)
+
+
 def test_parquet_holds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     monkeypatch.setattr("cnn_mnist.bulk.results.ROW_GROUP", 4)
     pictures(tmp_path / "p", 9)
+    (tmp_path / "p" / "two.tif").write_bytes(encoded(("4", "2"), "TIFF"))
     (tmp_path / "p" / os.fsdecode(b"\xff.png")).write_bytes(b"")  # a name that is no text
     for name in ("r.jsonl", "r.parquet"):
         read(tmp_path / name, Addresses([str(tmp_path / "p")], []))
     file, expected = parquet.ParquetFile(tmp_path / "r.parquet"), lines(tmp_path / "r.jsonl")
-    assert file.num_row_groups == 3
+    assert file.num_row_groups == 4
     got = file.read().to_pylist()
     for row, other in zip(got[:-1], expected[:-1], strict=True):
         for digit, as_text in zip(row["digits"], other["digits"], strict=True):
@@ -225,6 +249,26 @@ def test_two_jobs_do_not_write_one_file(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     with Results(path, {}), pytest.raises(ResultsError, match="another job is writing"):
         Results(path, {})
+
+
+@pytest.mark.parametrize("torn", ["", '{"path": "half a li'])
+@pytest.mark.parametrize("cut", range(8))
+def test_a_file_whose_last_pages_are_missing_is_read_again(
+    cut: int, torn: str, tmp_path: Path
+) -> None:
+    """Power loss may leave the first lines of a batch."""
+    (tmp_path / "a.tif").write_bytes(encoded(("4", "2"), "TIFF"))
+    (tmp_path / "b.tif").write_bytes(encoded(("7", "3", "5"), "TIFF"))
+    addresses = [str(tmp_path / name) for name in ("a.tif", "b.tif", "b.tif")]
+    read(tmp_path / "whole.jsonl", addresses)
+    whole = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
+    out, here = tmp_path / "r.jsonl", Settings.here(False, None, 60)
+    Results(out, here.kept()).__exit__(None, None, None)
+    (tmp_path / "r.jsonl.part" / "lines.jsonl").write_text("".join(whole[:cut]) + torn)
+    with Threads() as engine, Results(out, here.kept()) as results:
+        assert run(engine, addresses, here, results) == sum(cut >= end for end in (2, 5))
+    assert results.num_done == 3
+    assert out.read_text() == "".join(whole)
 
 
 # --- the command ---

@@ -24,13 +24,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from cnn_mnist.inference.image import FIRST_FRAME
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.serving.guard import PAUSE
 from cnn_mnist.serving.server import SharedListener
 from drawn import page
+from paged import chain, encoded, locked
 from served import SOURCE, Served, serve
 
-FIELDS = {"path", "text", "digits", "ok", "reason"}
+FIELDS = {"path", "page", "num_pages", "text", "digits", "ok", "reason", "notice"}
 
 
 def png(text: str, **look: int) -> bytes:
@@ -63,7 +65,8 @@ def test_raw_bytes_are_answered_as_by_the_command_line(
 ) -> None:
     response = predict(client, content)
     assert response.status_code == 200
-    assert response.json() == {"path": None, **Reader().read(content).to_dict()}
+    (reading,) = Reader().read_pages(content)
+    assert response.json() == {"path": None, **reading.to_dict()}
     assert set(response.json()) == FIELDS
 
 
@@ -88,6 +91,40 @@ def test_json_with_base64_and_data_urls(client: httpx.Client) -> None:
     many = client.post("v1/predict", json={"images": images}).json()
     assert [answer["text"] for answer in many] == ["7", "42"]
     assert len(client.post("v1/predict", json={"images": [text]}).json()) == 1
+
+
+def test_every_page_of_a_file_is_answered(client: httpx.Client) -> None:
+    three, two = encoded(("7", "3", "5"), "TIFF"), encoded(("4", "2"), "TIFF")
+    answers = predict(client, three).json()
+    assert [(a["path"], a["page"], a["num_pages"], a["text"]) for a in answers] == [
+        (None, 1, 3, "7"),
+        (None, 2, 3, "3"),
+        (None, 3, 3, "5"),
+    ]
+    assert all(set(answer) == FIELDS for answer in answers)
+    files = [("f", ("a.tif", two)), ("f", ("b.png", SEVEN)), ("f", ("c.tif", chain(2)[:62]))]
+    answers = client.post("v1/predict", files=files).json()
+    assert [(a["path"], a["page"], a["num_pages"]) for a in answers] == [
+        ("a.tif", 1, 2),
+        ("a.tif", 2, 2),
+        ("b.png", 1, 1),
+        ("c.tif", 1, 2),
+        ("c.tif", 2, None),
+    ]
+    assert "page 2 of 2 and those after it were not read" in answers[-1]["reason"]
+
+
+def test_every_page_of_a_pdf_is_answered(client: httpx.Client) -> None:
+    pytest.importorskip("pypdfium2")
+    answers = predict(client, encoded(("7", "3"), "PDF")).json()
+    assert [(a["page"], a["text"]) for a in answers] == [(1, "7"), (2, "3")]
+    refused = predict(client, locked())
+    assert "asks for a password" in one_line(refused, 422)
+
+
+def test_an_animation_says_what_was_not_read(client: httpx.Client) -> None:
+    answer = predict(client, encoded(("8", "1"), "GIF")).json()
+    assert (answer["text"], answer["notice"]) == ("8", FIRST_FRAME)
 
 
 def test_single_and_detail(client: httpx.Client) -> None:
@@ -176,6 +213,9 @@ def bomb(side: int) -> bytes:
         (FORTY_TWO[:300], "image/png", 422, "damaged"),
         (bomb(30_000), "image/png", 422, "million pixels"),
         (bomb(8_000), "image/png", 422, "million pixels"),
+        (chain(2, side=6000), "image/tiff", 422, "more than 50 million pixels"),
+        (chain(65), "image/tiff", 422, "more than 64 pages"),
+        (chain(30_000), "image/tiff", 422, "more than 500 pages"),
         (b"{", "application/json", 400, "no JSON"),
         (b"[" * 100_000, "application/json", 400, "no JSON"),
         (b"[]", "application/json", 422, "BASE64"),

@@ -241,7 +241,7 @@ def predict(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read the digits in pictures: a line a picture."""
+    """Read the digits in pictures: a line a picture, or a page."""
     if not (images or files_from):
         raise typer.BadParameter("name pictures or folders, or - for a picture on standard input")
     only_bulk = {"--files-from": files_from, "--workers": workers, "--scheduler": scheduler}
@@ -281,24 +281,28 @@ def _print_readings(
     images: list[Path], single: bool, model: Path | None, preview: Path | None, as_json: bool
 ) -> None:
     from cnn_mnist.inference import image
-    from cnn_mnist.inference.reader import Reader
+    from cnn_mnist.inference.reader import Reader, unreadable
 
-    say, reader, unreadable = Terminal(as_json), Reader(model), 0
+    say, reader, num_unreadable = Terminal(as_json), Reader(model), 0
     if preview:
         preview.mkdir(parents=True, exist_ok=True)
     for number, path in enumerate(image.pictures(images), start=1):
+        done = 0
         try:
             source = sys.stdin.buffer.read() if str(path) == "-" else path
-            reading = reader.read(source, single)
-            say.reading(str(path), reading)
-            if preview:
-                from cnn_mnist.inference.preview import write
+            for page in image.pages(source):
+                (reading,) = reader.read_pages(page, single)
+                say.reading(str(path), reading)
+                done += 1
+                if preview:
+                    from cnn_mnist.inference.preview import write
 
-                write(source, reading, preview / f"{number:04}-{path.stem}.png")
+                    suffix = f"-{page.number}" if page.num_pages > 1 else ""
+                    write(page, reading, preview / f"{number:04}-{path.stem}{suffix}.png")
         except image.ImageError as error:
-            unreadable += 1
-            say.unreadable(str(path), error)
-    if unreadable:
+            num_unreadable += 1
+            say.unreadable(str(path), unreadable(str(error), done + 1))
+    if num_unreadable:
         raise typer.Exit(1)
 
 

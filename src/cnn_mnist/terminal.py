@@ -177,22 +177,24 @@ class Terminal:
         self._row(f"{facts['num_mistakes']} mistakes; test accuracy by epoch: {epochs}")
 
     def reading(self, path: str, reading: "Reading") -> None:
-        """What one picture says."""
+        """What one page of a picture says."""
         if self._as_json:
             self._json({"path": path, **reading.to_dict()})
             return
+        if reading.notice:
+            self.notice(f"{path}: {reading.notice}")
+        page = f"{path}#{reading.page}" if reading.num_pages != 1 else path
         digits = " ".join(f"{digit.confidence:.0%}" for digit in reading.digits)
         self._row(
-            f"{path}: {reading.text} ({digits})" if reading.ok else f"{path}: {reading.reason}"
+            f"{page}: {reading.text} ({digits})" if reading.ok else f"{page}: {reading.reason}"
         )
 
-    def unreadable(self, path: str, error: Exception) -> None:
-        """A picture that could not be read at all."""
+    def unreadable(self, path: str, reading: "Reading") -> None:
+        """A picture, or the rest of it, that could not be read at all."""
         if self._as_json:
-            failed = {"text": "", "digits": [], "ok": False, "reason": str(error)}
-            self._json({"path": path, **failed})
+            self._json({"path": path, **reading.to_dict()})
         else:
-            self.notice(f"{path}: {error}")
+            self.notice(f"{path}: {reading.reason}")
 
     def written(self, figures: dict[str, Any]) -> None:
         """A file of results that is whole."""

@@ -1,20 +1,22 @@
-"""A worker's part: some addresses → a line of JSON each."""
+"""A worker's part: some addresses → a line of JSON for each page there."""
 
 import functools
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 
 from cnn_mnist.bulk.addresses import source
-from cnn_mnist.bulk.deadline import deadline
+from cnn_mnist.bulk.deadline import each
 from cnn_mnist.inference.classifier import released_model
 from cnn_mnist.inference.image import ImageError
-from cnn_mnist.inference.reader import Reader
+from cnn_mnist.inference.reader import Reader, Reading, unreadable
+
+FORMAT = 2  # of the lines
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Settings:
     single: bool
     model: str  # an exported file
     model_sha256: str
-    patience: float  # seconds for a picture
+    patience: float  # seconds for a picture, or for each of its pages
     folder: str  # that relative paths start from
 
     @classmethod
@@ -40,46 +42,46 @@ class Settings:
 
     def kept(self) -> dict[str, object]:
         """What must be the same for all lines of a file."""
-        return {"single": self.single, "model_sha256": self.model_sha256}
+        return {"single": self.single, "model_sha256": self.model_sha256, "format": FORMAT}
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What became of some pictures: a line each, in their order."""
+    """What became of some pictures: a line for each page, in their order."""
 
     lines: bytes
     num_unreadable: int
 
 
 def read(addresses: Sequence[str], settings: Settings) -> Batch:
-    """Read pictures; one that takes longer than the patience ends this process."""
+    """Read pictures; a page that takes longer than the patience ends this process."""
     reader = _reader(settings.model, settings.model_sha256)
     lines, num_unreadable = [], 0
     for address in addresses:
+        done = 0
         try:
             fetch = source(address, settings.folder)  # may load a file system, which takes time
-            with deadline(settings.patience):
-                reading = reader.read(fetch(), settings.single).to_dict()
+            for reading in each(_pages(reader, fetch, settings.single), settings.patience):
+                lines.append(_line(address, reading))
+                done += 1
         except Exception as error:  # whatever one picture does, the others are read
             kind = "" if isinstance(error, ImageError) else f"{type(error).__name__}: "
-            reading = unread(f"{kind}{error}")
+            lines.append(_line(address, unreadable(f"{kind}{error}", done + 1)))
             num_unreadable += 1
-        lines.append(_line(address, reading))
     return Batch(b"".join(lines), num_unreadable)
 
 
 def given_up(address: str, reason: str) -> Batch:
     """A picture that could not be read by any worker."""
-    return Batch(_line(address, unread(reason)), 1)
+    return Batch(_line(address, unreadable(reason)), 1)
 
 
-def unread(reason: str) -> dict[str, object]:
-    """The reading of what could not be read."""
-    return {"text": "", "digits": [], "ok": False, "reason": reason}
+def _pages(reader: Reader, fetch: Callable[[], str | bytes], single: bool) -> Iterator[Reading]:
+    yield from reader.read_pages(fetch(), single)
 
 
-def _line(address: str, reading: dict[str, object]) -> bytes:
-    return json.dumps({"path": address, **reading}).encode() + b"\n"
+def _line(address: str, reading: Reading) -> bytes:
+    return json.dumps({"path": address, **reading.to_dict()}).encode() + b"\n"
 
 
 @functools.cache

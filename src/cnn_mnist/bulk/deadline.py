@@ -6,6 +6,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _ends: dict[object, float] = {}  # of the blocks that run now, one a thread at most
 _lock = threading.Lock()
@@ -28,6 +31,17 @@ def deadline(seconds: float) -> Iterator[None]:
         with _lock:
             del _ends[block]
             _watch()
+
+
+def each(items: Iterator[T], seconds: float) -> Iterator[T]:
+    """The items, each with a deadline of its own."""
+    end = object()
+    while True:
+        with deadline(seconds):
+            item = next(items, end)
+        if item is end:
+            return
+        yield item  # type: ignore[misc]
 
 
 def _watch() -> None:

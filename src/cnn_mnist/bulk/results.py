@@ -49,7 +49,7 @@ class Results:
         try:
             _lock(self._file, path)
             self._keep(settings)
-            _cut_torn_line(self._file)
+            _cut_torn_picture(self._file)
         except BaseException:
             self._file.close()
             raise
@@ -72,9 +72,8 @@ class Results:
         Raises:
             ResultsError: the lines are of other pictures.
         """
-        self._file.seek(0)
-        for line in self._file:
-            then, now = json.loads(line), next(addresses, None)
+        for then in filter(_ends_a_picture, self._lines()):
+            now = next(addresses, None)
             self.num_done += 1
             if then["path"] != now:
                 raise ResultsError(
@@ -83,12 +82,12 @@ class Results:
                 )
             self.num_unreadable += then["reason"] not in (None, NO_INK, NO_DIGIT)
 
-    def append(self, lines: bytes, num_lines: int, num_unreadable: int) -> None:
-        """Write lines so that they survive whatever comes."""
+    def append(self, lines: bytes, num_pictures: int, num_unreadable: int) -> None:
+        """Write the lines of some pictures so that they survive whatever comes."""
         self._file.write(lines)
         self._file.flush()
         os.fsync(self._file.fileno())
-        self.num_done += num_lines
+        self.num_done += num_pictures
         self.num_unreadable += num_unreadable
 
     def finish(self) -> None:
@@ -132,18 +131,35 @@ def _lock(file: Any, path: Path) -> None:
         raise ResultsError(f"another job is writing {path}; wait for it or end it") from None
 
 
-def _cut_torn_line(file: Any) -> None:
-    """What follows the last line end was being written when the job ended."""
+def _cut_torn_picture(file: Any) -> None:
+    """Cut what was being written when the job ended: half a line, or a file's first pages."""
     end = file.seek(0, os.SEEK_END)
     while end:
-        begin = max(0, end - 2**16)
+        begin = _line_before(file, end)
         file.seek(begin)
-        last = file.read(end - begin).rfind(b"\n")
-        if last >= 0:
-            end = begin + last + 1
+        line = file.read(end - begin)
+        if line.endswith(b"\n") and _ends_a_picture(json.loads(line)):
             break
         end = begin
     file.truncate(end)
+
+
+def _line_before(file: Any, end: int) -> int:
+    """Where the line begins that ends at `end`, with a line end or without."""
+    begin = end - 1
+    while begin:
+        start = max(0, begin - 2**16)
+        file.seek(start)
+        last = file.read(begin - start).rfind(b"\n")
+        if last >= 0:
+            return int(start + last + 1)
+        begin = start
+    return 0
+
+
+def _ends_a_picture(line: dict[str, Any]) -> bool:
+    """Whether no other page follows; there is no number of pages where one cannot be read."""
+    return line["num_pages"] in (None, line["page"])
 
 
 def _write_parquet(lines: Iterator[dict[str, Any]], path: Path) -> None:
@@ -156,10 +172,13 @@ def _write_parquet(lines: Iterator[dict[str, Any]], path: Path) -> None:
     schema = pa.schema(
         {
             "path": pa.string(),
+            "page": pa.int32(),
+            "num_pages": pa.int32(),
             "text": pa.string(),
             "digits": pa.list_(digit),
             "ok": pa.bool_(),
             "reason": pa.string(),
+            "notice": pa.string(),
         }
     )
     with pq.ParquetWriter(path, schema) as writer:

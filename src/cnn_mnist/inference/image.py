@@ -1,14 +1,15 @@
-"""A path, bytes, PIL image or array → one upright RGB page. All decoding safety lives here.
+"""A path, bytes, PIL image or array → upright RGB pages. All decoding safety lives here.
 
 Colour is kept, because pale blue ink and yellow on blue differ from their paper in colour more
 than in lightness. Nothing downstream meets a file, an alpha channel or an odd number type.
 """
 
+import contextlib
 import io
 import math
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,14 +17,35 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
+from cnn_mnist.inference.pdf import PdfError, PdfFile
 
-MAX_BYTES = 64 * 2**20
-MAX_PIXELS = 80_000_000
+Source: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any] | Page"
+
+MAX_BYTES = 64 * 2**20  # of a file, all pages together
+MAX_PIXELS = 80_000_000  # of a page
+MAX_PAGES = 500
+MAX_ALL_PIXELS = 4_000_000_000  # of all pages of a file
 WORKING_SIDE = 2048  # px; a larger picture is reduced by a whole factor before anything else
 # Named one by one: Pillow also knows formats that start other programs (EPS).
-SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".ppm", ".pgm", ".webp", ".tif", ".tiff")
+SUFFIXES = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".gif",
+    ".bmp",
+    ".ppm",
+    ".pgm",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".pdf",
+)
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
+PAGED, ANIMATED = ("TIFF", "PDF"), ("GIF", "PNG", "WEBP")
+NO_PAGE = 0b101  # bits of TIFF's tag 254: a smaller copy of a page, or its mask
+TOO_MANY_PIXELS = f"the picture has more than {MAX_PIXELS // 10**6} million pixels; save it smaller"
+DAMAGED = 0, 0  # the size of a page without a header
+FIRST_FRAME = "the picture is animated; only its first frame was read"
 
 
 class ImageError(ValueError):
@@ -32,10 +54,16 @@ class ImageError(ValueError):
 
 @dataclass(frozen=True)
 class Page:
-    """An upright picture. `pixels` is uint8 RGB HxWx3; `size` is the original's width, height."""
+    """An upright picture. `pixels` is uint8 RGB HxWx3; `size` is the original's width, height.
+
+    `notice` tells what of the file is not in its pages.
+    """
 
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
+    number: int = 1
+    num_pages: int = 1
+    notice: str | None = None
 
     def original_box(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
         """A box of this page (x, y, width, height) in the original picture's pixels."""
@@ -52,27 +80,49 @@ def load(source: Source) -> Page:
     Args:
         source: a file's path, its bytes, a PIL image, or an array of HxW, HxWx1, HxWx3 (RGB)
             or HxWx4 (RGBA): bool, integers 0..255, uint16 0..65535, floats 0..1 or 0..255.
+            Of a file with several pages the first is taken; a page is given back.
 
     Raises:
         ImageError: missing, too large, damaged, empty, or not a picture.
     """
-    if isinstance(source, np.ndarray):
-        picture = _from_array(source)
-    elif isinstance(source, Image.Image):
-        picture = source
-    elif isinstance(source, bytes):
-        picture = _open(source)
-    elif isinstance(source, str | os.PathLike):
-        picture = _open(_file_bytes(Path(source)))
-    else:
-        raise ImageError(f"cannot read a {type(source).__name__} as a picture")
-    _check_size(*picture.size)
-    try:
-        return _page(picture)
-    except ImageError:
-        raise
-    except Exception as error:  # decoders raise whatever they meet in damaged bytes
-        raise ImageError(f"the picture is damaged ({error}); save it again") from error
+    return source if isinstance(source, Page) else _decode(_picture(source))
+
+
+def pages(source: Source) -> Iterator[Page]:
+    """Decode a TIFF or PDF page by page, each when it is asked for; all else is one page.
+
+    Raises:
+        ImageError: as `load`; or the pages are too many or have too many pixels together; or
+            one cannot be decoded, when those before it have been given.
+    """
+    if isinstance(source, Page):
+        yield source
+        return
+    picture = _picture(source)
+    sizes = _page_sizes(picture)
+    if DAMAGED in sizes.values():  # Pillow is in disorder after a seek that failed
+        picture = _picture(source)
+    notice = FIRST_FRAME if _is_animated(picture) else None
+    for number, frame in enumerate(sizes, start=1):
+        try:
+            page = _decode(picture, frame)
+        except ImageError as error:
+            if len(sizes) == 1:
+                raise
+            rest = f"page {number} of {len(sizes)} and those after it were not read"
+            raise ImageError(f"{rest}: {error}") from error
+        yield replace(page, number=number, num_pages=len(sizes), notice=notice)
+
+
+def page_sizes(source: Source) -> list[tuple[int, int]]:
+    """Width and height of each page, as the headers say; nothing is decoded.
+
+    Raises:
+        ImageError: as `pages`.
+    """
+    if isinstance(source, Page):
+        return [source.size]
+    return list(_page_sizes(_picture(source)).values())
 
 
 def pictures(paths: Iterable[Path]) -> Iterator[Path]:
@@ -85,6 +135,48 @@ def pictures(paths: Iterable[Path]) -> Iterator[Path]:
             yield from files
         else:
             yield path
+
+
+def _picture(source: Source) -> Image.Image:
+    """The source, opened but not decoded."""
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, Image.Image):
+        return source
+    if isinstance(source, bytes):
+        return _open(source)
+    if isinstance(source, str | os.PathLike):
+        return _open(_file_bytes(Path(source)))
+    raise ImageError(f"cannot read a {type(source).__name__} as a picture")
+
+
+def _page_sizes(picture: Image.Image) -> dict[int, tuple[int, int]]:
+    """The frames that are pages, with their sizes, in order."""
+    sizes = {0: picture.size}
+    if picture.format not in PAGED:
+        return sizes
+    for frame in range(1, MAX_PAGES + 1):  # Pillow's n_frames would follow a chain of any length
+        try:
+            picture.seek(frame)
+            if not getattr(picture, "tag_v2", {}).get(254, 0) & NO_PAGE:
+                sizes[frame] = picture.size
+        except EOFError:
+            break
+        except Exception:  # the page's header is damaged, which is told when its turn comes
+            sizes[frame] = DAMAGED
+            break
+    else:
+        raise ImageError(f"the file has more than {MAX_PAGES} pages; split it")
+    if sum(width * height for width, height in sizes.values()) > MAX_ALL_PIXELS:
+        limit = MAX_ALL_PIXELS // 10**6
+        raise ImageError(f"the pages have more than {limit:,} million pixels together; split it")
+    return sizes
+
+
+def _is_animated(picture: Image.Image) -> bool:
+    with contextlib.suppress(Exception):  # behind a whole first frame all may be damaged
+        return picture.format in ANIMATED and bool(getattr(picture, "is_animated", False))
+    return False
 
 
 def _file_bytes(path: Path) -> bytes:
@@ -108,12 +200,16 @@ def _open(data: bytes) -> Image.Image:
     if data[4:8] == b"ftyp":
         raise ImageError("HEIC and AVIF pictures are not read; save it as JPEG or PNG")
     try:
+        if data.startswith(b"%PDF"):
+            return PdfFile(data, WORKING_SIDE, MAX_PAGES + 1)
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
         kinds = ", ".join(FORMATS)
         raise ImageError(f"not a picture that can be read; save it as one of {kinds}") from error
+    except PdfError as error:
+        raise ImageError(str(error)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"the picture has too many pixels: {error}") from error
+        raise ImageError(TOO_MANY_PIXELS) from error
     except Exception as error:
         raise ImageError(f"the picture is damaged ({error}); save it again") from error
 
@@ -122,8 +218,22 @@ def _check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise ImageError(f"the picture is empty ({width}x{height} pixels)")
     if width * height > MAX_PIXELS:
-        limit = MAX_PIXELS // 10**6
-        raise ImageError(f"the picture has more than {limit} million pixels; save it smaller")
+        raise ImageError(TOO_MANY_PIXELS)
+
+
+def _decode(picture: Image.Image, frame: int | None = None) -> Page:
+    """A frame as a page; without one, the frame that is selected."""
+    try:
+        if frame is not None:
+            picture.seek(frame)
+        _check_size(*picture.size)
+        return _page(picture)
+    except ImageError:
+        raise
+    except PdfError as error:
+        raise ImageError(str(error)) from error
+    except Exception as error:  # decoders raise whatever they meet in damaged bytes
+        raise ImageError(f"the picture is damaged ({error}); save it again") from error
 
 
 def _page(picture: Image.Image) -> Page:

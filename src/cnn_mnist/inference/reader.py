@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +39,8 @@ class Digit:
 class Reading:
     """What a picture says. `ok` is False, `text` empty and `reason` set where it holds no digit.
 
-    `rejected` are the signs that were found and are no digits.
+    `rejected` are the signs that were found and are no digits. `num_pages` is None where the other
+    pages were not looked at, and `notice` tells what else of the file was not read.
     """
 
     text: str
@@ -47,6 +48,9 @@ class Reading:
     ok: bool
     reason: str | None = None
     rejected: tuple[Digit, ...] = ()
+    page: int = 1
+    num_pages: int | None = None
+    notice: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of `cnn-mnist predict`, without the path."""
@@ -54,7 +58,9 @@ class Reading:
             {"digit": d.digit, "confidence": round(d.confidence, 4), "box": list(d.box)}
             for d in self.digits
         ]
-        return {"text": self.text, "digits": digits, "ok": self.ok, "reason": self.reason}
+        pages = {"page": self.page, "num_pages": self.num_pages}
+        said = {"text": self.text, "digits": digits, "ok": self.ok, "reason": self.reason}
+        return pages | said | {"notice": self.notice}
 
 
 class _Sign(NamedTuple):
@@ -77,7 +83,7 @@ class Reader:
         self.classifier = Classifier(model, threads)
 
     def read(self, source: image.Source, single: bool = False) -> Reading:
-        """Read one picture.
+        """Read one picture; of a file with several pages, the first.
 
         Args:
             source: see `image.load`.
@@ -96,6 +102,17 @@ class Reader:
         boxes = [page.original_box(sign.glyph.box) for sign in signs]
         frames = _frames(signs)
         return _reading(self._digits(boxes, frames, self.classifier.steady_probs(frames)))
+
+    def read_pages(self, source: image.Source, single: bool = False) -> Iterator[Reading]:
+        """Read every page of a TIFF or PDF, each when it is asked for; all else is one page.
+
+        Raises:
+            ImageError: as `image.pages`.
+        """
+        for page in image.pages(source):
+            reading = self.read(page, single)
+            number, count = page.number, page.num_pages
+            yield replace(reading, page=number, num_pages=count, notice=page.notice)
 
     def read_many(self, sources: Iterable[image.Source], single: bool = False) -> list[Reading]:
         """Read pictures in order; a stack Nx28x28 of uint8 is read as N pictures, in one call of
@@ -152,6 +169,11 @@ class Reader:
 
     def _certainty(self, signs: list[_Sign]) -> NDArray[np.float32]:
         return np.asarray(self.classifier.probs(_frames(signs)).max(axis=1, initial=0), np.float32)
+
+
+def unreadable(reason: str, page: int = 1) -> Reading:
+    """What is said of a picture from the page on that could not be read."""
+    return Reading("", (), ok=False, reason=reason, page=page)
 
 
 def _reading(found: Iterable[tuple[Digit, bool]]) -> Reading:

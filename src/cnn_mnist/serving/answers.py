@@ -1,12 +1,14 @@
 """Encoded pictures → the JSON that answers them: the fields of `cnn-mnist predict --json`."""
 
 import base64
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from PIL import UnidentifiedImageError
 
 from cnn_mnist.inference.image import ImageError
-from cnn_mnist.inference.reader import Digit, Reader, Reading
+from cnn_mnist.inference.reader import Digit, Reader, Reading, unreadable
 from cnn_mnist.serving import metrics
 from cnn_mnist.serving.limits import Refusal
 from cnn_mnist.serving.pictures import Pictures
@@ -14,37 +16,39 @@ from cnn_mnist.serving.pictures import Pictures
 Answer = dict[str, Any]
 
 
-def read(reader: Reader, content: bytes, single: bool, detail: bool) -> Answer | Refusal:
-    """The reading of one picture, or why it cannot be read."""
+def read(reader: Reader, content: bytes, single: bool, detail: bool) -> Iterator[Answer | Refusal]:
+    """The reading of each page of a picture, or why it cannot be read from there on."""
     try:
-        reading = reader.read(content, single)
+        for reading in reader.read_pages(content, single):
+            metrics.PICTURES.labels("read" if reading.ok else "no_digit").inc()
+            for digit in reading.digits:
+                metrics.DIGITS.labels(digit.digit).inc()
+            yield _detailed(reading) if detail else reading.to_dict()
     except ImageError as error:
         metrics.PICTURES.labels("unreadable").inc()
         no_picture = isinstance(error.__cause__, UnidentifiedImageError)
-        return Refusal(415 if no_picture else 422, str(error))
-    metrics.PICTURES.labels("read" if reading.ok else "no_digit").inc()
-    for digit in reading.digits:
-        metrics.DIGITS.labels(digit.digit).inc()
-    return _detailed(reading) if detail else reading.to_dict()
+        yield Refusal(415 if no_picture else 422, str(error))
 
 
-def combine(pictures: Pictures, answers: list[Answer | Refusal]) -> Answer | list[Answer]:
-    """One answer to a request.
+def combine(pictures: Pictures, answers: list[list[Answer | Refusal]]) -> Answer | list[Answer]:
+    """One answer to a request, from those to the pages of each picture.
 
     Raises:
         Refusal: none of its pictures can be read.
     """
-    if all(isinstance(answer, Refusal) for answer in answers):
-        raise next(answer for answer in answers if isinstance(answer, Refusal))
+    pages = list(itertools.chain(*answers))
+    if all(isinstance(page, Refusal) for page in pages):
+        raise next(page for page in pages if isinstance(page, Refusal))
     named = [
-        {"path": name, **(_unread(answer) if isinstance(answer, Refusal) else answer)}
-        for name, answer in zip(pictures.names, answers, strict=True)
+        {"path": name, **(_unread(page, number) if isinstance(page, Refusal) else page)}
+        for name, picture in zip(pictures.names, answers, strict=True)
+        for number, page in enumerate(picture, start=1)
     ]
-    return named if pictures.many else named[0]
+    return named if pictures.many or len(named) > 1 else named[0]
 
 
-def _unread(refusal: Refusal) -> Answer:
-    return {"text": "", "digits": [], "ok": False, "reason": refusal.message}
+def _unread(refusal: Refusal, page: int) -> Answer:
+    return unreadable(refusal.message, page).to_dict()
 
 
 def _detailed(reading: Reading) -> Answer:

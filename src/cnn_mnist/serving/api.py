@@ -33,18 +33,29 @@ _DIGIT = {
 _DIGITS = {"type": "array", "items": _DIGIT}
 _READING = {
     "type": "object",
-    "required": ["path", "text", "digits", "ok", "reason"],
+    "required": ["path", "page", "num_pages", "text", "digits", "ok", "reason", "notice"],
     "properties": {
         "path": {"description": "the file's name in a form", "type": ["string", "null"]},
+        "page": {"description": "of the file, from 1", "type": "integer", "minimum": 1},
+        "num_pages": {
+            "description": "of the file; null where this and later ones cannot be read",
+            "type": ["integer", "null"],
+        },
         "text": {"description": "the number; empty where there is no digit", "type": "string"},
         "digits": _DIGITS,
         "rejected": {"description": "signs that are no digits; with detail only", **_DIGITS},
         "ok": {"type": "boolean"},
         "reason": {"description": "why there is no digit", "type": ["string", "null"]},
+        "notice": {
+            "description": "what else of the file was not read: frames after the first",
+            "type": ["string", "null"],
+        },
     },
 }
 _EXAMPLE = {
     "path": None,
+    "page": 1,
+    "num_pages": 1,
     "text": "42",
     "digits": [
         {"digit": 4, "confidence": 0.9981, "box": [60, 41, 80, 118]},
@@ -52,6 +63,7 @@ _EXAMPLE = {
     ],
     "ok": True,
     "reason": None,
+    "notice": None,
 }
 _PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAsCgVzwAAAABJRU5ErkJggg=="
@@ -74,9 +86,10 @@ def _error(meaning: str, example: str, retry: bool = False) -> dict[str, Any]:
 
 PREDICT: dict[str, Any] = {
     "description": (
-        "One picture is answered with an object; several files of a form and `images` in JSON with "
-        "a list in their order, where one that cannot be read has its `reason` and does not stop "
-        "the others. `single`: the picture holds one digit, its parts are never read as several. "
+        "One picture is answered with an object; several files of a form, `images` in JSON, and a "
+        "TIFF or PDF of several pages with a list in their order, where one that cannot be read "
+        "has its `reason` and does not stop the others. `single`: the picture holds one digit, its "
+        "parts are never read as several. "
         "`detail`: the ten probabilities of each sign and the 28×28 image that the network saw."
     ),
     "openapi_extra": {

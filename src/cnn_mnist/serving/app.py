@@ -28,7 +28,7 @@ from cnn_mnist.serving import api, metrics
 from cnn_mnist.serving.answers import combine, read
 from cnn_mnist.serving.guard import Guard
 from cnn_mnist.serving.limits import Limits, Refusal
-from cnn_mnist.serving.pictures import parse
+from cnn_mnist.serving.pictures import check, parse
 
 TYPES = {
     ".html": "text/html",
@@ -99,11 +99,15 @@ def _add_routes(app: FastAPI) -> None:
     async def predict(request: Request, single: bool = False, detail: bool = False) -> Response:
         state, limits = app.state, app.state.limits
         pictures = await parse(request.headers, request.scope["body"], limits)
-        loop, answers = asyncio.get_running_loop(), []
+        in_pool = partial(asyncio.get_running_loop().run_in_executor, state.pool)
+        await in_pool(check, pictures, limits)
+        answers: list[list[Answer | Refusal]] = []
         for content in pictures.contents:
-            # one by one, so that many pictures of one client don't stand before another's
-            job = partial(read, state.reader, content, single, detail)
-            answers.append(await loop.run_in_executor(state.pool, job))
+            answers.append([])
+            pages = read(state.reader, content, single, detail)
+            # one by one, so that many pages of one client don't stand before another's
+            while (answer := await in_pool(next, pages, None)) is not None:
+                answers[-1].append(answer)
         return JSONResponse(combine(pictures, answers))
 
     @app.get("/healthz", summary="The process lives", **api.STATE)

@@ -25,8 +25,8 @@ class Limits:
     """One worker's limits."""
 
     body: int = 16 * 2**20  # bytes
-    pictures: int = 64  # in a request
-    pixels: int = 50_000_000  # of all pictures of a request
+    pictures: int = 64  # in a request, and pages of all its pictures
+    pixels: int = 50_000_000  # of all pages of a request
     in_flight: int = 32  # requests being received, waiting or read
     patience: float = 10.0  # seconds for a request's head, and again for its body
 

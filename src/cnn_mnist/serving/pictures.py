@@ -2,17 +2,15 @@
 
 import base64
 import binascii
-import io
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from cnn_mnist.inference.image import FORMATS
+from cnn_mnist.inference.image import ImageError, page_sizes
 from cnn_mnist.serving.limits import Limits, Refusal
 
 JSON_FORM = 'give {"image": BASE64} or {"images": [BASE64, …]}'
@@ -31,7 +29,7 @@ async def parse(headers: Headers, body: bytes, limits: Limits) -> Pictures:
     """Take the pictures out of a body, by its content type; what is no form or JSON is raw.
 
     Raises:
-        Refusal: malformed, empty, or more than the limits allow.
+        Refusal: malformed, empty, or more pictures than the limits allow.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -40,7 +38,10 @@ async def parse(headers: Headers, body: bytes, limits: Limits) -> Pictures:
         pictures = _from_json(body)
     else:
         pictures = Pictures([None], [body], many=False)
-    _check(pictures, limits)
+    if not pictures.contents:
+        raise Refusal(422, "there is no picture in the request")
+    if len(pictures.contents) > limits.pictures:
+        raise Refusal(422, f"more than {limits.pictures} pictures; send them in several requests")
     return pictures
 
 
@@ -89,22 +90,27 @@ def _decoded(text: Any) -> bytes:
         raise Refusal(422, "a picture is not in base64") from error
 
 
-def _check(pictures: Pictures, limits: Limits) -> None:
-    if not pictures.contents:
-        raise Refusal(422, "there is no picture in the request")
-    if len(pictures.contents) > limits.pictures:
-        raise Refusal(422, f"more than {limits.pictures} pictures; send them in several requests")
-    if sum(map(_num_pixels, pictures.contents)) > limits.pixels:
-        millions = limits.pixels / 1e6
-        raise Refusal(422, f"more than {millions:g} million pixels; send the pictures smaller")
+def check(pictures: Pictures, limits: Limits) -> None:
+    """Whether all pages together are within the limits, as their headers say.
+
+    Raises:
+        Refusal: they are not.
+    """
+    num_pages = num_pixels = 0
+    for content in pictures.contents:
+        sizes = _page_sizes(content)
+        num_pages += len(sizes)
+        num_pixels += sum(width * height for width, height in sizes)
+        if num_pages > limits.pictures:
+            raise Refusal(422, f"more than {limits.pictures} pages; send them in several requests")
+        if num_pixels > limits.pixels:
+            millions = limits.pixels / 1e6
+            raise Refusal(422, f"more than {millions:g} million pixels; send the pictures smaller")
 
 
-def _num_pixels(content: bytes) -> int:
-    """As the header says; what has none that can be read is refused later, with its reason."""
+def _page_sizes(content: bytes) -> list[tuple[int, int]]:
+    """None of what cannot be read, which is refused later, with its reason."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-            return picture.width * picture.height
-    except Image.DecompressionBombError:
-        return 2**62
-    except Exception:
-        return 0
+        return page_sizes(content)
+    except ImageError:
+        return []
