@@ -19,12 +19,12 @@ from cnn_mnist.training import data
 from drawn import page
 
 TRAIN_FIELDS = {
-    "run", "recipe", "dataset", "seed", "epochs", "num_params", "test_accuracy",
+    "run", "recipe", "dataset", "data_source", "seed", "epochs", "num_params", "test_accuracy",
     "test_error_count", "test_nll", "seconds_train", "device",
 }  # fmt: skip
 EVALUATE_FIELDS = {
-    "split", "num_images", "accuracy", "error_count", "nll", "ece", "clean_label_accuracy",
-    "per_class", "confusion",
+    "split", "data_source", "num_images", "accuracy", "error_count", "nll", "ece",
+    "clean_label_accuracy", "per_class", "confusion",
 }  # fmt: skip
 
 
@@ -126,6 +126,8 @@ def test_training_with_json_prints_one_object_and_the_rows_elsewhere(shell: Shel
     assert figures["run"] == "here"
     assert (figures["recipe"], figures["dataset"]) == ("reference", "digits")
     assert (figures["seed"], figures["epochs"], figures["num_params"]) == (7, 1, 24_488)
+    config = json.loads(Path("here/config.json").read_text())
+    assert figures["data_source"] == config["data_source"] == "scikit-learn"
     assert 0 <= figures["test_accuracy"] <= 1
     assert "epoch  train loss" in outcome.err
 
@@ -139,6 +141,27 @@ def test_evaluating_gives_the_figures_of_the_training(shell: Shell, trained: Pat
     assert figures["error_count"] == metrics["test_error_count"]
     assert figures["nll"] == pytest.approx(metrics["test_nll"], rel=1e-5)
     assert len(figures["per_class"]) == len(figures["confusion"]) == 10
+
+
+def test_a_result_says_where_the_data_came_from(
+    mnist: data.Splits, shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = Path(mnist.source)
+    monkeypatch.setenv("CNN_MNIST_DATA", mnist.source)
+    (tmp_path / "mine").mkdir()
+    for name in data.SHA256:
+        (tmp_path / "mine" / name).write_bytes((whole / name).read_bytes())
+    line = "evaluate --dataset mnist --data-dir mine --device cpu --json"
+    outcome = shell(line)
+    assert outcome.err == ""
+    assert strict_json(outcome.out)["data_source"] == str(tmp_path / "mine")
+    (tmp_path / "mine" / "t10k-labels-idx1-ubyte.gz").write_bytes(b"damaged")
+    outcome = shell(line)
+    source = ", ".join(sorted([str(tmp_path / "mine"), mnist.source]))
+    assert strict_json(outcome.out)["data_source"] == source
+    assert "t10k-labels-idx1-ubyte.gz is damaged" in outcome.err
+    assert outcome.err.endswith(f"; MNIST was read from {source}\n")
+    assert outcome.err.count("\n") == 1
 
 
 def test_evaluating_another_split_measures_it(shell: Shell, trained: Path) -> None:

@@ -243,6 +243,8 @@ def test_a_damaged_file_in_a_given_folder_is_named_and_left_alone(
     (given / TRAIN_IMAGES).write_bytes(b"damaged")
     splits = load("mnist", given, mirrors=[f"{mirror}/serves/"])
     assert f"{given / TRAIN_IMAGES} is damaged" in splits.notice
+    assert splits.notice.endswith(f"; MNIST was read from {cache}, {given}")
+    assert splits.source == f"{cache}, {given}"
     assert (given / TRAIN_IMAGES).read_bytes() == b"damaged"
     assert held(cache) == {TRAIN_IMAGES: FILES[TRAIN_IMAGES]}
     assert torch.equal(
@@ -259,6 +261,16 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(
     load("mnist", mirrors=[f"{mirror}/serves/"])
     assert Mirror.asked == [f"/serves/{TRAIN_IMAGES}"]
     assert held(cache) == FILES
+
+
+def test_a_given_folder_that_lacks_a_file_is_told(cache: Path, tmp_path: Path) -> None:
+    fill(cache)
+    given = fill(tmp_path / "given", NAMES[1:])
+    splits = load("mnist", given, mirrors=())
+    assert splits.source == f"{cache}, {given}"
+    assert splits.notice == f"MNIST was read from {splits.source}"
+    whole = load("mnist", fill(given), mirrors=())
+    assert (whole.source, whole.notice) == (str(given), "")
 
 
 def test_a_folder_in_the_place_of_a_file_is_passed_over(mirror: str, tmp_path: Path) -> None:
@@ -281,7 +293,8 @@ def test_auto_goes_on_with_the_digits_and_says_so(mirror: str) -> None:
 
 def test_auto_takes_mnist_where_it_is(cache: Path) -> None:
     fill(cache)
-    assert load("auto", mirrors=()).name == "mnist"
+    splits = load("auto", mirrors=())
+    assert (splits.name, splits.source, splits.notice) == ("mnist", str(cache), "")
 
 
 def test_an_unknown_data_set_is_an_error() -> None:

@@ -165,7 +165,7 @@ def evaluate(
     say.notice(notice, splits.notice)
     model = checkpoint.load_model(folder).to(place)
     figures = asdict(evaluate_model(model, splits, config.recipe.test_norm, split))
-    say.figures({"split": split, **figures})
+    say.figures({"split": split, "data_source": splits.source, **figures})
 
 
 @app.command()
@@ -414,7 +414,8 @@ def study(
         torch.set_num_threads(threads or torch.get_num_threads())
         with say.progress(how):
             result = go(say.step, teacher)
-    about: dict[str, Any] = {"recipe": settings.name, "dataset": splits.name, "split": split}
+    about: dict[str, Any] = {"recipe": settings.name, "dataset": splits.name}
+    about |= {"data_source": splits.source, "split": split}
     about |= {"num_images": len(splits.test), **asdict(result)}
     if against:
         difference = compare(result.accuracies, theirs)

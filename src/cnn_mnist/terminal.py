@@ -88,8 +88,8 @@ class Terminal:
     def result(self, metrics: dict[str, Any]) -> None:
         """How a training ended."""
         if self._as_json:
-            names = "run recipe dataset seed epochs num_params test_accuracy test_error_count"
-            shown = f"{names} test_nll seconds_train device".split()
+            names = "run recipe dataset data_source seed epochs num_params test_accuracy"
+            shown = f"{names} test_error_count test_nll seconds_train device".split()
             self._json({name: metrics[name] for name in shown})
             return
         self._row(

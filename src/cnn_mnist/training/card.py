@@ -50,7 +50,9 @@ def of_run(folder: Path, splits: Splits) -> Card:
     threshold = fit_threshold((logits / temperature).softmax(dim=1), FALSE_REJECTION)
     test = predict_logits(model, splits.test, norm)
     names = ("onnx", "onnxscript", "onnxruntime")
-    return asdict(config) | {
+    facts = asdict(config)
+    del facts["data_source"]  # says nothing to whom the model is given
+    return facts | {
         "versions": config.versions | {name: version(name) for name in names},
         "temperature": temperature,
         "threshold": threshold,

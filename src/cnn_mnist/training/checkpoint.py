@@ -56,6 +56,7 @@ class Config:
     versions: dict[str, str]
     teacher: str = ""  # the run, or the folder of runs, that this one learns from
     teacher_sha256: str = ""  # of the weights there
+    data_source: str = ""  # the folder, or folders, of the data set's files
     format: int = FORMAT
 
     @classmethod
@@ -63,6 +64,7 @@ class Config:
         return cls(
             recipe=run.recipe,
             dataset=splits.name,
+            data_source=splits.source,
             num_train=len(splits.train),
             teacher=str(teacher) if teacher else "",
             teacher_sha256=weights_sha256(teacher) if teacher else "",

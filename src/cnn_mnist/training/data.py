@@ -84,12 +84,14 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """A data set to train on. `notice` tells the user what he would not expect, or is empty."""
+    """A data set to train on. `notice` tells the user what he would not expect, or is empty;
+    `source` is where it was read from."""
 
     name: str  # mnist or digits
     train: Split
     test: Split
     notice: str = ""
+    source: str = ""
 
     def hold_out(self, num_val: int = NUM_VAL) -> "Splits":
         """The same data set with the last training images in place of the test images.
@@ -149,6 +151,9 @@ def _mnist(data_dir: str | os.PathLike[str] | None, mirrors: Sequence[str]) -> S
         if path is None:
             paths[name] = _fetch(name, cache, mirrors, problems)
 
+    source = ", ".join(sorted({str(path.resolve().parent) for path in paths.values() if path}))
+    if problems or (data_dir and source != str(Path(data_dir).resolve())):
+        problems.append(f"MNIST was read from {source}")
     arrays = [torch.from_numpy(read_idx(path)) for path in paths.values() if path is not None]
     train_images, train_labels, test_images, test_labels = arrays
     return Splits(
@@ -156,6 +161,7 @@ def _mnist(data_dir: str | os.PathLike[str] | None, mirrors: Sequence[str]) -> S
         train=Split(train_images, train_labels.long()),
         test=Split(test_images, test_labels.long(), WRONG_TEST_LABELS),
         notice="; ".join(problems),
+        source=source,
     )
 
 
@@ -276,4 +282,4 @@ def _digits() -> Splits:
     bundle = load_digits()
     images = torch.from_numpy(np.stack([to_mnist(image / 16) for image in bundle.images]))
     split = Split(images, torch.from_numpy(bundle.target).long())
-    return Splits("digits", train=split[:-360], test=split[-360:])
+    return Splits("digits", train=split[:-360], test=split[-360:], source="scikit-learn")

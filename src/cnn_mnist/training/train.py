@@ -153,6 +153,7 @@ def finish(
         "run": str(folder),
         "recipe": run.recipe.name,
         "dataset": splits.name,
+        "data_source": splits.source,
         "seed": run.seed,
         "epochs": run.recipe.epochs,
         "num_params": count_params(run.net),
