@@ -1,6 +1,7 @@
 """Around the application: what is not allowed is refused here, before it costs anything."""
 
 import asyncio
+import contextlib
 import hmac
 import logging
 import time
@@ -14,6 +15,8 @@ API = "/v1/"
 ROUTES = ("/", "/explore/", "/v1/predict", "/healthz", "/readyz", "/metrics", "/openapi.json")
 SHORT = 64 * 1024  # bytes of a body that a refused client may still send
 PAUSE = 1.0  # seconds (as Retry-After says) before a client that was told to wait is listened to
+LINGER = 3  # times the patience, in which a refused client may finish what it is sending
+LINGER_BYTES = 256 * 2**20
 GONE = 499  # a client that left before its answer, as nginx logs it
 log = logging.getLogger("cnn_mnist.serving")
 
@@ -29,14 +32,13 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, send)
-        hasty = False
+        incoming, exchange = _Incoming(receive), _Exchange(scope, send)
+        refused, close = None, False
         try:
-            await self._admit(scope, receive, exchange)
+            await self._admit(scope, incoming, exchange)
         except Refusal as refusal:
-            close = _hang_up(scope, refusal)
-            hasty = refusal.status == 503 and not close
-            await exchange.refuse(refusal, close, more=hasty)
+            refused, close = refusal, _hang_up(scope, refusal)
+            await exchange.refuse(refusal, close, more=True)
         except Exception as error:
             log.error("failed", exc_info=error)
             await exchange.refuse(
@@ -44,12 +46,17 @@ class Guard:
             )
         finally:
             exchange.finish()
-        if hasty:
-            await exchange.pause(PAUSE)
+        if refused is None:
+            return
+        if close:
+            await incoming.drop(self._limits.patience)
+        elif refused.status == 503:
+            await asyncio.sleep(PAUSE)
+        await exchange.end()
 
-    async def _admit(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
+    async def _admit(self, scope: Scope, incoming: "_Incoming", exchange: "_Exchange") -> None:
         if not scope["path"].startswith(API):
-            await self._app(scope, receive, exchange.send)
+            await self._app(scope, incoming, exchange.send)
             return
         headers = dict(scope["headers"])
         self._authorize(headers.get(b"authorization", b""))
@@ -58,9 +65,9 @@ class Guard:
         self._in_flight += 1
         metrics.IN_FLIGHT.inc()
         try:
-            scope["body"] = await self._body(headers, receive)
+            scope["body"] = await self._body(headers, incoming)
             exchange.num_bytes = len(scope["body"])
-            await self._app(scope, receive, exchange.send)
+            await self._app(scope, incoming, exchange.send)
         finally:
             self._in_flight -= 1
             metrics.IN_FLIGHT.dec()
@@ -102,6 +109,32 @@ def _hang_up(scope: Scope, refusal: Refusal) -> bool:
     return refusal.status in (408, 413) or not short
 
 
+class _Incoming:
+    """What a client sends, and whether there is more of it."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._more = True
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._more = message.get("more_body", False)  # nothing comes after http.disconnect
+        return message
+
+    async def drop(self, patience: float) -> None:
+        """Read what still comes, and forget it.
+
+        To hang up on a client that is sending resets the connection, and most clients send all they
+        have before they look for an answer: they would never see it.
+        """
+        size = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER * patience):
+                while self._more and size <= LINGER_BYTES:
+                    async with asyncio.timeout(patience):
+                        size += len((await self()).get("body", b""))
+
+
 class _Exchange:
     """One request and its response, for the log and the metrics."""
 
@@ -123,10 +156,8 @@ class _Exchange:
             await self.send(start)
             await self.send({**body, "more_body": more})
 
-    async def pause(self, seconds: float) -> None:
-        """Take this client's next request only after a while: it has its whole answer already, and
-        the end of the exchange is what the next one waits for."""
-        await asyncio.sleep(seconds)
+    async def end(self) -> None:
+        """Take this client's next request, or hang up: it has had its whole answer already."""
         await self._send({"type": "http.response.body", "body": b""})
 
     def finish(self) -> None:
