@@ -19,7 +19,7 @@ import httpx
 import pytest
 import requests
 
-from cnn_mnist.serving.guard import LINGER_BYTES
+from cnn_mnist.serving.limits import LINGER_BYTES
 from served import Served, serve
 
 SIZE = 32 * 2**20  # more than the sockets' buffers hold, so that the client is sending when refused
@@ -111,6 +111,18 @@ def test_a_token_that_is_missing(client: Client, announced: bool, strict: Served
     assert (status, error) == (401, "this needs the header Authorization: Bearer TOKEN")
 
 
+@pytest.mark.parametrize(("path", "status"), [("nowhere", 404), ("healthz", 405)])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_body_that_nobody_wants(client: Client, path: str, status: int, strict: Served) -> None:
+    assert client(strict.url + path, bytes(SIZE), {"Connection": "close"})[0] == status
+
+
+@pytest.mark.parametrize("client", CLIENTS[:3])
+def test_headers_that_are_too_large(client: Client, strict: Served) -> None:
+    status, error = client(strict.url, b"", {"x": "a" * SIZE})
+    assert (status, error) == (431, "the headers are larger than 65,536 bytes")
+
+
 @pytest.fixture
 def busy(strict: Served) -> Iterator[Served]:
     """A server whose only place is taken for as long as the test runs."""
@@ -165,6 +177,13 @@ def test_a_client_that_never_stops_is_cut_off(length: bytes, strict: Served) -> 
         chunk = b"100000\r\n%s\r\n" % bytes(2**20)
         most = LINGER_BYTES + SIZE
         assert send_until_cut_off(raw, chunk, most) <= most
+
+
+def test_headers_that_never_stop_are_cut_off(strict: Served) -> None:
+    with connect(strict) as raw:
+        raw.sendall(b"GET / HTTP/1.1\r\nx: ")
+        most = LINGER_BYTES + SIZE
+        assert send_until_cut_off(raw, bytes(b"a" * 2**20), most) <= most
 
 
 def test_a_client_that_trickles_or_is_silent_is_cut_off(tmp_path: Path) -> None:

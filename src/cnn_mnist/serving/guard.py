@@ -9,14 +9,13 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cnn_mnist.serving import metrics
-from cnn_mnist.serving.limits import HEADERS, Limits, Refusal, answer
+from cnn_mnist.serving.limits import HEADERS, LINGER_BYTES, Limits, Refusal, answer
 
 API = "/v1/"
 ROUTES = ("/", "/explore/", "/v1/predict", "/healthz", "/readyz", "/metrics", "/openapi.json")
 SHORT = 64 * 1024  # bytes of a body that a refused client may still send
 PAUSE = 1.0  # seconds (as Retry-After says) before a client that was told to wait is listened to
 LINGER = 3  # times the patience, in which a refused client may finish what it is sending
-LINGER_BYTES = 256 * 2**20
 GONE = 499  # a client that left before its answer, as nginx logs it
 log = logging.getLogger("cnn_mnist.serving")
 
@@ -33,12 +32,13 @@ class Guard:
             await self._app(scope, receive, send)
             return
         incoming, exchange = _Incoming(receive), _Exchange(scope, send)
-        refused, close = None, False
+        hasty = False
         try:
             await self._admit(scope, incoming, exchange)
         except Refusal as refusal:
-            refused, close = refusal, _hang_up(scope, refusal)
-            await exchange.refuse(refusal, close, more=True)
+            close = _hang_up(scope, refusal)
+            hasty = refusal.status == 503 and not close
+            await exchange.refuse(refusal, close)
         except Exception as error:
             log.error("failed", exc_info=error)
             await exchange.refuse(
@@ -46,12 +46,10 @@ class Guard:
             )
         finally:
             exchange.finish()
-        if refused is None:
-            return
-        if close:
-            await incoming.drop(self._limits.patience)
-        elif refused.status == 503:
+        if hasty:
             await asyncio.sleep(PAUSE)
+        else:
+            await incoming.drop(self._limits.patience)
         await exchange.end()
 
     async def _admit(self, scope: Scope, incoming: "_Incoming", exchange: "_Exchange") -> None:
@@ -136,29 +134,36 @@ class _Incoming:
 
 
 class _Exchange:
-    """One request and its response, for the log and the metrics."""
+    """One request and its response, for the log and the metrics.
+
+    The client has the whole answer before its end: with that, the next request is taken, or the
+    connection closed.
+    """
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope, self._send = scope, send
         self._began = time.perf_counter()
         self._status = 0
+        self._is_whole = False
         self.num_bytes = 0
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             message["headers"] = [*message["headers"], *HEADERS]
+        elif not message.get("more_body"):
+            self._is_whole = True
+            message = {**message, "more_body": True}
         await self._send(message)
 
-    async def refuse(self, refusal: Refusal, close: bool, more: bool = False) -> None:
+    async def refuse(self, refusal: Refusal, close: bool) -> None:
         if not self._status:
-            start, body = answer(refusal.status, {"error": refusal.message}, close)
-            await self.send(start)
-            await self.send({**body, "more_body": more})
+            for message in answer(refusal.status, {"error": refusal.message}, close):
+                await self.send(message)
 
     async def end(self) -> None:
-        """Take this client's next request, or hang up: it has had its whole answer already."""
-        await self._send({"type": "http.response.body", "body": b""})
+        if self._is_whole:
+            await self._send({"type": "http.response.body", "body": b""})
 
     def finish(self) -> None:
         seconds = time.perf_counter() - self._began

@@ -20,6 +20,9 @@ HEADERS = [
 ]
 
 
+LINGER_BYTES = 256 * 2**20  # that a refused client may still send, to be dropped
+
+
 @dataclass(frozen=True)
 class Limits:
     """One worker's limits."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from cnn_mnist.serving.limits import HEADERS, answer
+from cnn_mnist.serving.limits import HEADERS, LINGER_BYTES, answer
 
 MAX_HEAD = 64 * 1024  # bytes of a request line and headers
 
@@ -19,6 +19,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._patience = patience
         self._deadline: asyncio.TimerHandle | None = None
         self._head = 0  # bytes that have arrived of it
+        self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -28,6 +29,10 @@ class PatientProtocol(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self._expect_head()
         self._head += len(data)
+        if self._is_refused:
+            if self._head > LINGER_BYTES:
+                self.transport.close()
+            return
         super().data_received(data)
         if self._deadline is not None and self._head > MAX_HEAD:
             self._refuse(431, f"the headers are larger than {MAX_HEAD:,} bytes")
@@ -54,12 +59,17 @@ class PatientProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answer what never became a request, and hang up."""
-        if self.transport.is_closing():
+        """Answer what never became a request, and hang up when the client has heard it, or when
+        the patience for its head is over; see `guard`."""
+        if self._is_refused or self.transport.is_closing():
             return
         start, body = answer(status, {"error": message}, close=True)
         headers = b"".join(b"%s: %s\r\n" % pair for pair in [*start["headers"], *HEADERS])
         phrase = HTTPStatus(status).phrase.encode()
         head = b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, phrase, headers)
         self.transport.write(head + body["body"])
-        self.transport.close()
+        self._is_refused = self._deadline is not None
+        if self._is_refused:
+            self.transport.write_eof()
+        else:  # in the middle of a body; whoever is answering it must learn of it
+            self.transport.close()
