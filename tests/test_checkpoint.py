@@ -4,11 +4,13 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -219,6 +221,62 @@ def test_half_a_file_is_named(name: str, share: float, folder: Path, tiny: Recip
     read = reload if name == "resume.safetensors" else load_model
     with pytest.raises(RunError, match=f"{name} cannot be read"):
         read(folder, tiny)
+
+
+def load_epochs(folder: Path, _: Recipe) -> dict[int, torch.nn.Module]:
+    return checkpoint.load_epochs(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "load"),
+    [
+        ("model.safetensors", load_model),
+        ("resume.safetensors", reload),
+        ("epochs/02.safetensors", load_epochs),
+    ],
+)
+def test_a_wrong_byte_anywhere_is_found(
+    name: str, load: Callable[[Path, Recipe], object], folder: Path, tiny: Recipe
+) -> None:
+    intact = (folder / name).read_bytes()
+    begin = 8 + int.from_bytes(intact[:8], "little")  # of the numbers, behind the header
+    places = [begin, begin + 1, (begin + len(intact)) // 2, len(intact) - 1]
+    places += [intact.index(b'"sha256":"') + 12, intact.index(b"sha256") + 3]
+    for place in places:
+        damaged = bytearray(intact)
+        damaged[place] ^= 1
+        (folder / name).write_bytes(damaged)
+        with pytest.raises(RunError, match=rf"^{folder / name} cannot be read: its checksum is wr"):
+            load(folder, tiny)
+
+
+def test_a_wrong_figure_in_the_history_is_found(folder: Path, run: Run) -> None:
+    path = folder / "resume.safetensors"
+    content = path.read_bytes()
+    place = content.index(b"test_accuracy") + 20
+    assert chr(content[place]).isdigit()
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(RunError, match="checksum is wrong; restore it from a copy, or train"):
+        checkpoint.load_history(folder)
+
+
+def test_a_folder_of_an_earlier_version_has_no_checksums(
+    run: Run, folder: Path, tiny: Recipe
+) -> None:
+    for path in folder.rglob("*.safetensors"):
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = {k: v for k, v in file.metadata().items() if k == "history"}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        safetensors.torch.save_file(tensors, path, metadata or None)
+    assert equal(checkpoint.load_model(folder).state_dict(), run.model.state_dict())
+    assert reload(folder, tiny).history == run.history
+    assert list(checkpoint.load_epochs(folder)) == [2]
+
+
+def test_the_same_weights_are_the_same_bytes(run: Run, folder: Path) -> None:
+    before = (folder / "model.safetensors").read_bytes()
+    checkpoint.save(folder, run)
+    assert (folder / "model.safetensors").read_bytes() == before
 
 
 JSON = st.recursive(

@@ -8,6 +8,7 @@
     epochs/              the weights that counted after each epoch, 100 KB each
 
 Every file is written under another name and renamed, so a reader finds it whole or not at all.
+A .safetensors file holds its own checksum, so wrong bytes in it are found.
 After a kill, resume.safetensors is the truth; the others are written from it.
 """
 
@@ -25,7 +26,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 import cnn_mnist
@@ -35,6 +36,7 @@ from cnn_mnist.training.model import MODELS, count_params
 from cnn_mnist.training.recipes import Recipe
 
 FORMAT = 1
+NO_SHA256 = "0" * 64
 RELEASED = Path(__file__).parent.parent / "weights"
 
 
@@ -224,8 +226,9 @@ def load_history(folder: Path) -> list[Epoch]:
     path = folder / "resume.safetensors"
     if not path.exists():
         return []
-    with _reading(path), safe_open(path, "pt") as file:
-        return [Epoch(**row) for row in json.loads(file.metadata()["history"])]
+    with _reading(path):
+        _, metadata = _unpack(path.read_bytes())
+        return [Epoch(**row) for row in json.loads(metadata["history"])]
 
 
 def load_run(folder: Path, recipe: Recipe, device: torch.device, precision: torch.dtype) -> Run:
@@ -239,7 +242,7 @@ def load_run(folder: Path, recipe: Recipe, device: torch.device, precision: torc
     if not path.exists():
         return run
     with _reading(path):
-        tensors = safetensors.torch.load(path.read_bytes())
+        tensors, _ = _unpack(path.read_bytes())
         run.history = load_history(folder)
         run.net.load_state_dict(_part(tensors, "net."))
         if run.averaged is not None:
@@ -285,7 +288,7 @@ def _epoch_path(folder: Path, number: int) -> Path:
 def _load_weights(folder: Path, path: Path) -> nn.Module:
     model = MODELS[load_config(folder).recipe.model]()
     with _reading(path):
-        model.load_state_dict(safetensors.torch.load(path.read_bytes()))
+        model.load_state_dict(_unpack(path.read_bytes())[0])
     return model.eval()
 
 
@@ -304,8 +307,28 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _pack(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+    """A .safetensors file whose metadata hold the SHA-256 of the file with zeros in its place."""
     plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    return safetensors.torch.save(plain, metadata)
+    content = safetensors.torch.save(plain, {**(metadata or {}), "sha256": NO_SHA256})
+    return _with_sha256(content, NO_SHA256, hashlib.sha256(content).hexdigest())
+
+
+def _unpack(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the metadata of a file, whose checksum is right or, in old ones, missing."""
+    tensors = safetensors.torch.load(content)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    metadata = dict(header.get("__metadata__", {}))
+    if metadata.keys() - {"history"}:
+        found = metadata.get("sha256", "")
+        if hashlib.sha256(_with_sha256(content, found, NO_SHA256)).hexdigest() != found:
+            raise ValueError(
+                "its checksum is wrong; restore it from a copy, or train the run again"
+            )
+    return tensors, metadata
+
+
+def _with_sha256(content: bytes, old: str, new: str) -> bytes:
+    return content.replace(f'"sha256":"{old}"'.encode(), f'"sha256":"{new}"'.encode(), 1)
 
 
 def _json(values: dict[str, Any]) -> bytes:
