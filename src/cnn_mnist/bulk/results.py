@@ -13,8 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cnn_mnist.inference.reader import NO_DIGIT, NO_INK
-
 FORMATS = (".jsonl", ".parquet")
 ROW_GROUP = 10_000  # rows of a Parquet file that are in memory at a time
 
@@ -80,7 +78,7 @@ class Results:
                     f"picture {self.num_done:,} was {then['path']} in {self._folder} and now is "
                     f"{now}; give the same pictures, or remove that folder to begin again"
                 )
-            self.num_unreadable += then["reason"] not in (None, NO_INK, NO_DIGIT)
+            self.num_unreadable += then["num_pages"] is None
 
     def append(self, lines: bytes, num_pictures: int, num_unreadable: int) -> None:
         """Write the lines of some pictures so that they survive whatever comes."""
@@ -158,7 +156,7 @@ def _line_before(file: Any, end: int) -> int:
 
 
 def _ends_a_picture(line: dict[str, Any]) -> bool:
-    """Whether no other page follows; there is no number of pages where one cannot be read."""
+    """Whether no other page follows; the number of pages is null where one cannot be read."""
     return line["num_pages"] in (None, line["page"])
 
 
