@@ -2,7 +2,7 @@
 
     python damage.py 20000
 
-A file that takes longer than SECONDS ends the process by a signal.
+A file that takes more than SECONDS of the processor ends the process by a signal.
 """
 
 import io
@@ -13,20 +13,22 @@ import signal
 import sys
 import time
 
+import numpy as np
 from PIL import Image
 
 from cnn_mnist import ImageError, Reader
 from drawn import page
 from paged import encoded
 
-SECONDS = 20
+SECONDS = 2
 KINDS = ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM"]
 
 
 def originals() -> list[bytes]:
-    """A digit in every format, grey, in colour, with a palette, transparent, turned, compressed."""
+    """A digit in every format, grey, in colour, with a palette, transparent, turned, compressed;
+    and pages that were made to be slow."""
     digit = Image.fromarray(page("5", 30, 4))
-    files = []
+    files = [crowd(apart, solid) for apart in (7, 12, 40) for solid in (True, False)]
     for kind in KINDS:
         for mode in ("RGB", "L", "P", "RGBA"):
             file = io.BytesIO()
@@ -41,6 +43,16 @@ def originals() -> list[bytes]:
                 continue
             files.append(file.getvalue())
     return [*files, encoded(("5", "3"), "TIFF"), encoded(("5", "3"), "GIF")]
+
+
+def crowd(apart: int, solid: bool) -> bytes:
+    """Squares side by side, or frames one within the other."""
+    y, x = np.indices((400, 400))
+    near = (y % apart, x % apart) if solid else (np.maximum(abs(y - 200), abs(x - 200)) % apart,)
+    ink = np.all([axis < apart * 0.7 for axis in near], axis=0)
+    file = io.BytesIO()
+    Image.fromarray(np.where(ink, 0, 255).astype(np.uint8)).save(file, "PNG")
+    return file.getvalue()
 
 
 def damaged(files: list[bytes], rng: random.Random) -> bytes:
@@ -75,7 +87,7 @@ def main() -> None:
     total, slowest, before = int(sys.argv[1]), 0.0, 0.0
     for number in range(total):
         data = damaged(files, rng)
-        signal.alarm(SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         start = time.perf_counter()
         try:
             for _ in reader.read_pages(data, single=bool(number % 2)):
@@ -84,7 +96,7 @@ def main() -> None:
         except ImageError:
             counts["refused"] += 1
         slowest = max(slowest, time.perf_counter() - start)
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         if number == total // 4:
             before = resident_mib()
     growth = resident_mib() - before

@@ -204,6 +204,21 @@ def bomb(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
+def test_a_page_of_too_many_marks_is_an_answer_and_the_server_goes_on(
+    client: httpx.Client,
+) -> None:
+    marks = np.full((2048, 2048), 255, np.uint8)
+    for y, x in np.ndindex(5, 5):
+        marks[y + 4 :: 14, x + 4 :: 14] = 0
+    crowd, kind = io.BytesIO(), {"content-type": "image/png"}
+    Image.fromarray(marks).save(crowd, "PNG")
+    for _ in range(3):
+        response = client.post("v1/predict", content=crowd.getvalue(), headers=kind)
+        assert response.status_code == 200
+        assert "too many marks" in response.json()["reason"]
+    assert client.post("v1/predict", content=png("42"), headers=kind).json()["text"] == "42"
+
+
 @pytest.mark.parametrize(
     ("content", "kind", "status", "reason"),
     [

@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 
 Mask = NDArray[Any]  # uint8, 0 or 1
 
+# What is looked at one by one. No page of digits has more; a hostile picture has millions.
+MOST, FEW = 2000, 100  # of large pictures, and of any
+ROOM = 800  # px of the picture for each of them
+OVERLAP = 8  # times the picture may all of their boxes cover; those of digits hardly overlap
+
 
 @dataclass(frozen=True)
 class Components:
@@ -39,3 +44,13 @@ def components(mask: Mask) -> Components:
         mask, 8, cv2.CV_32S, cv2.CCL_GRANA
     )
     return Components(mask, np.asarray(labels), np.asarray(stats))
+
+
+def most(pixels: int) -> int:
+    """How many components of a picture are looked at one by one."""
+    return min(max(pixels // ROOM, FEW), MOST)
+
+
+def crowded(sizes: NDArray[Any], pixels: int) -> bool:
+    """Whether boxes (width and height, N×2) are too many to look into each of them."""
+    return len(sizes) > most(pixels) or int(sizes.prod(axis=1).sum()) > OVERLAP * pixels

@@ -5,6 +5,7 @@ MNIST's own procedure (LeCun et al. 1998, section III.A; the pixel index was mea
 by whole pixels until the centre of mass lies on pixel index 14.0.
 """
 
+import math
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ BOX = 20
 CENTRE = 14.0
 STROKE = 2.7  # of BOX, MNIST's mean
 THIN, THICK = 2.0, 3.6  # of BOX; between them a stroke is left alone
+MOST_CHANGE = 24  # px; where a stroke is to change by more, a reduced copy's is changed
 MEASURABLE = 40  # px; in a smaller digit a stroke is too few pixels wide to be measured
 
 
@@ -54,8 +56,8 @@ def to_mnist(ink: NDArray[np.floating]) -> NDArray[np.uint8]:
 def _offset(digit: NDArray[np.float32], axis: int) -> int:
     """Whole pixels from the frame's edge to the digit's box, so that its mass is on CENTRE."""
     mass = digit.sum(axis=1 - axis)
-    centre = float((mass * np.arange(mass.size)).sum() / mass.sum())
-    return int(np.clip(round(CENTRE - centre), 0, SIDE - mass.size))
+    centre = float(mass @ np.arange(mass.size)) / float(mass.sum())
+    return min(max(round(CENTRE - centre), 0), SIDE - len(mass))
 
 
 def ready_frame(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
@@ -115,11 +117,30 @@ def even_stroke(ink: NDArray[np.floating]) -> NDArray[np.float32]:
         return digit
     # A wider pen also makes the box larger: solve width' / (side + width' - width) for STROKE.
     change = (STROKE * side - BOX * width) / (BOX - STROKE)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (1 + round(abs(change)),) * 2)
+    factor = math.ceil(abs(change) / MOST_CHANGE)
     if change < 0:
-        thinner = np.asarray(cv2.erode(digit, kernel), np.float32)
+        thinner = np.asarray(cv2.erode(_reduced(digit, factor), _disc(change / factor)), np.float32)
         return thinner if thinner.max() > 0.5 else digit
-    return np.asarray(cv2.dilate(_with_margin(digit, kernel.shape[0]), kernel), np.float32)
+    # A hairline would vanish in the reduced copy, if it were not first as wide as its pixels.
+    grown = 2 * factor - 2
+    digit = _with_margin(digit, grown)
+    digit = _reduced(cv2.dilate(digit, np.ones((grown + 1,) * 2, np.uint8)), factor)
+    disc = _disc((change - grown) / factor)
+    return np.asarray(cv2.dilate(_with_margin(digit, len(disc)), disc), np.float32)
+
+
+def _reduced(digit: NDArray[Any], factor: int) -> NDArray[np.float32]:
+    """Its area averages, so that no kernel grows with the digit."""
+    if factor == 1:
+        return np.asarray(digit, np.float32)
+    size = [max(1, round(side / factor)) for side in digit.shape[::-1]]
+    return np.asarray(cv2.resize(digit, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _disc(change: float) -> NDArray[np.uint8]:
+    """The kernel that makes a stroke so much wider or thinner."""
+    side = 1 + round(abs(change))
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
 def stroke_width(ink: NDArray[np.floating]) -> float:

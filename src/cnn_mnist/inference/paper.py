@@ -99,7 +99,7 @@ def _continued(pixels: Picture, margin: int) -> Picture:
 def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture:
     """The narrow median, but for regions with a sharp outline where the wide one looks more
     like the page as a whole: those are broad strokes."""
-    difference = cv2.absdiff(wide, narrow).max(axis=2)
+    difference = _most(cv2.absdiff(wide, narrow))
     regions = (difference > LEAST_CONTRAST).astype(np.uint8)
     count, labels = cv2.connectedComponents(regions)
     size = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
@@ -108,7 +108,7 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
     square = np.ones((3, 3), np.uint8)
     window = int(WINDOWS[1] * min(small.shape[:2]))
     broad = cv2.medianBlur(small, window // 3 | 1)  # without ruled lines
-    step = (cv2.dilate(broad, square) - cv2.erode(broad, square)).max(axis=2)
+    step = _most(cv2.dilate(broad, square) - cv2.erode(broad, square))
     reach = window // 4 + 2  # medians round corners off
     step = cv2.dilate(step, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     rim = labels * (cv2.erode(regions, square) == 0)
@@ -116,7 +116,7 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
     steep = np.bincount(rim[step > 0.6 * height[labels]], minlength=count)
 
     page = np.median(wide.reshape(-1, 3), axis=0)
-    nearer = np.abs(narrow - page).sum(axis=2) - np.abs(wide - page).sum(axis=2)
+    nearer = (np.abs(narrow - page) - np.abs(wide - page)) @ np.ones(3)
     closeness = np.bincount(labels.ravel(), weights=nearer.ravel(), minlength=count)
     stroke = ((steep > SHARP * edge) & (closeness > 0)).astype(np.uint8)
     stroke[0] = 0
@@ -124,8 +124,14 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
     paper = np.where(chosen[..., None] > 0, wide, narrow)
 
     # A median loses the corners of a page that lies on a dark desk.
-    like_page = (np.abs(small - page).max(axis=2) < 30) & (small.sum(axis=2) > paper.sum(axis=2))
+    lighter = (small.astype(np.float64) - paper) @ np.ones(3) > 0
+    like_page = (_most(np.abs(small - page)) < 30) & lighter
     return np.where(like_page[..., None], small, paper)
+
+
+def _most(field: NDArray[Any]) -> NDArray[Any]:
+    """Of each pixel's three values; many times faster than numpy's over so short an axis."""
+    return cv2.max(cv2.max(field[..., 0], field[..., 1]), field[..., 2])
 
 
 def resized(field: NDArray[Any], like: Picture) -> NDArray[Any]:

@@ -21,6 +21,7 @@ AMONG_DIGITS = 0.5  # of the threshold is enough where most signs are digits
 WHOLE = 0, 0, SIDE, SIDE
 NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
+CROWDED = "too many marks: this is not a page of digits"
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,12 @@ class Reader:
         if frame is not None:
             return _reading(self._digits([WHOLE], frame[None], self.classifier.probs(frame[None])))
         marks = ink.find(page.pixels)
-        glyphs = segment.single(marks) if single else segment.split(marks)
-        signs = _framed(glyphs) if single else self._separate(_framed(glyphs))
+        try:
+            glyphs = segment.single(marks) if single else segment.split(marks)
+        except segment.CrowdedError:
+            return Reading("", (), ok=False, reason=CROWDED)
+        cuts = 0 if single else touching.most(marks.size)
+        signs = self._separate(_framed(glyphs), cuts) if cuts else _framed(glyphs)
         boxes = [page.original_box(sign.glyph.box) for sign in signs]
         frames = _frames(signs)
         return _reading(self._digits(boxes, frames, self.classifier.steady_probs(frames)))
@@ -147,8 +152,8 @@ class Reader:
         found = map(Digit, answers, confidences, boxes, frames, probs)
         return zip(found, accepted.tolist(), strict=True)
 
-    def _separate(self, signs: list[_Sign]) -> list[_Sign]:
-        """Cut signs that the network takes for several digits rather than for one."""
+    def _separate(self, signs: list[_Sign], cuts: int) -> list[_Sign]:
+        """Cut signs that the network takes for several digits rather than for one; so many."""
         usual = float(np.median([sign.glyph.box[3] for sign in signs])) if signs else 0.0
         separated: list[_Sign] = []
         alone = len(signs) == 1
@@ -156,9 +161,10 @@ class Reader:
             height = max(sign.glyph.box[3], round(usual))
             share = sign.glyph.box[2] / height
             doubtful = any(share > wide and certainty < sure for wide, sure in DOUBTS)
-            if not doubtful or (alone and share < LONE_PAIR):
+            if not doubtful or not cuts or (alone and share < LONE_PAIR):
                 separated.append(sign)
                 continue
+            cuts -= 1
             pieces = _framed(touching.separate(sign.glyph, height, self._liking))
             unsure = alone and self._certainty(pieces).min() < LONE_SURE
             separated += [sign] if unsure else pieces

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.components import Components, Mask
+from cnn_mnist.inference.components import Components, Mask, crowded
 
 SEARCH_SIDE = 400  # px; the slope is searched on a small copy
 SLOPES = np.tan(np.radians(np.arange(-12, 12.1, 0.5)))
@@ -15,6 +15,7 @@ LEAST_SIDE = 64  # px; below, a stroke of the digit is as long as a ruled line
 SPAN = 0.7  # of the picture, which a ruled line must cover
 PIECE = 0.12  # of the picture, which it must cover without a break
 MAX_THICKNESS = 0.02  # of the picture's long side
+LEAST_FRAME = 1.5  # times width and height; what runs along four sides has more ink
 FRAME_SIDE = 24  # px; in a smaller sign the corners of a 0 cannot be told
 
 
@@ -36,9 +37,15 @@ def without_lines(mask: Mask) -> Mask:
 def without_frames(marks: Components) -> Components:
     """The marks without the boxes and tables of a form, unless there is nothing else."""
     keep = np.ones(len(marks.stats), np.bool_)
-    for index, (x, y, width, height, area) in enumerate(marks.stats[1:], start=1):
-        if min(width, height) >= FRAME_SIDE and area < 0.3 * width * height:
-            keep[index] = not _is_frame(marks.labels[y : y + height, x : x + width] == index)
+    width, height, area = marks.stats[:, 2:].astype(np.int64).T
+    likely = np.minimum(width, height) >= FRAME_SIDE
+    likely &= (area < 0.3 * width * height) & (area > LEAST_FRAME * (width + height))
+    likely[0] = False
+    if crowded(marks.stats[likely, 2:4], marks.mask.size):
+        return marks
+    for index in np.flatnonzero(likely):
+        x, y, wide, high = marks.stats[index, :4]
+        keep[index] = not _is_frame(marks.labels[y : y + high, x : x + wide] == index)
     return marks.only(keep) if keep[1:].any() else marks
 
 
@@ -81,13 +88,9 @@ def _reduced(mask: Mask) -> Mask:
 
 def _slope(mask: Mask) -> float:
     """The slope under which the mask's rows are most uneven, as ruled paper's are."""
-    y, x = np.nonzero(mask)
-    scores = []
-    for slope in SLOPES:
-        rows = np.rint(y - slope * (x - mask.shape[1] / 2)).astype(np.int64)
-        inside = rows[(rows >= 0) & (rows < mask.shape[0])]
-        scores.append(float((np.bincount(inside).astype(np.float64) ** 2).sum()))
-    return float(SLOPES[int(np.argmax(scores))])
+    sheared = (_shear(mask, -slope) for slope in SLOPES)
+    rows = [cv2.reduce(level, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F) for level in sheared]
+    return float(SLOPES[int(np.argmax([cv2.norm(row) for row in rows]))])
 
 
 def _shear(mask: Mask, slope: float) -> Mask:

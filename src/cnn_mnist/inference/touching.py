@@ -23,6 +23,9 @@ MOST_CANDIDATES = 14
 NARROWEST, WIDEST = 0.12, 1.3  # of the height; a digit's width
 USUAL, SPREAD = 0.75, 0.3  # of the height; wider digits are less likely
 LOWEST = 0.5  # of the height; no digit in a row is lower
+LONGEST = (MOST_CANDIDATES + 1) * WIDEST  # of the height; what is longer cannot be cut into digits
+FEW, MANY = 6, 24  # signs of a picture that are cut at most: of a small one, of a large one
+ROOM = 150_000  # px of the picture for each of them
 CUT, CROSSED = 1.2, 0.3  # log-probability that a cut costs, and each stroke that it crosses
 
 
@@ -34,6 +37,11 @@ class Path:
     crossed: float
 
 
+def most(pixels: int) -> int:
+    """How many signs of a picture are cut: each costs as much as a hundred others."""
+    return min(max(pixels // ROOM, FEW), MANY)
+
+
 def separate(glyph: Glyph, height: int, certainty: Certainty) -> list[Glyph]:
     """The digits of one sign from the left; the sign itself where it is best left whole.
 
@@ -41,6 +49,8 @@ def separate(glyph: Glyph, height: int, certainty: Certainty) -> list[Glyph]:
         height: px, of a digit.
         certainty: the network's highest probability for each of some glyphs.
     """
+    if glyph.box[2] > LONGEST * height:
+        return [glyph]
     scale = min(1.0, HEIGHT / height)
     small, height = _reduced(glyph, scale), max(1, round(height * scale))
     rows, width = small.ink.shape
@@ -108,7 +118,9 @@ def paths(ink: Ink, height: int) -> list[Path]:
     for path in sorted(found, key=lambda p: p.crossed):
         if all(np.abs(path.columns - p.columns).mean() > 0.05 * height for p in distinct):
             distinct.append(path)
-    return sorted(distinct[:MOST_CANDIDATES], key=lambda p: p.columns.mean())
+        if len(distinct) == MOST_CANDIDATES:
+            break
+    return sorted(distinct, key=lambda p: p.columns.mean())
 
 
 def _length(ink: Ink) -> float:
@@ -129,22 +141,24 @@ def _seams(ink: Ink, middles: NDArray[np.float64], reach: float) -> NDArray[np.i
     """For each middle, the column, row by row, of the path from top to bottom that crosses least
     ink (Avidan and Shamir 2007)."""
     height, width = ink.shape
-    away = np.abs(np.arange(width) - middles[:, None])
+    window = np.arange(-math.ceil(reach), math.ceil(reach) + 1)
+    columns = np.clip(np.rint(middles[:, None]).astype(np.int64) + window, 0, width - 1)
+    away = np.abs(columns - middles[:, None])
     toll = np.where(away <= reach, 0.02 * away / max(reach, 1), 1e3)
-    total = np.empty((height, len(middles), width))
-    total[0] = ink[0] + toll
-    above = np.full((len(middles), width + 2), np.inf)
+    total = np.empty((height, *columns.shape))
+    total[0] = ink[0, columns] + toll
+    above = np.full((len(middles), window.size + 2), np.inf)
     for row in range(1, height):
         above[:, 1:-1] = total[row - 1]
         slanted = np.minimum(above[:, :-2], above[:, 2:]) + 0.05
-        total[row] = ink[row] + toll + np.minimum(slanted, above[:, 1:-1])
-    columns = np.zeros((len(middles), height), np.int64)
-    columns[:, -1] = total[-1].argmin(axis=1)
+        total[row] = ink[row, columns] + toll + np.minimum(slanted, above[:, 1:-1])
+    places = np.zeros((len(middles), height), np.int64)
+    places[:, -1] = total[-1].argmin(axis=1)
     for row in range(height - 2, -1, -1):
-        near = np.clip(columns[:, row + 1, None] + np.array([0, -1, 1]), 0, width - 1)
+        near = np.clip(places[:, row + 1, None] + np.array([0, -1, 1]), 0, window.size - 1)
         choice = np.take_along_axis(total[row], near, axis=1).argmin(axis=1)
-        columns[:, row] = np.take_along_axis(near, choice[:, None], axis=1)[:, 0]
-    return columns
+        places[:, row] = np.take_along_axis(near, choice[:, None], axis=1)[:, 0]
+    return np.take_along_axis(columns, places, axis=1)
 
 
 def _between(glyph: Glyph, left: Path, right: Path) -> Glyph | None:
