@@ -1,9 +1,7 @@
 """From any picture to its digits, with real components throughout."""
 
-import gzip
 import io
 import json
-import os
 import time
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from PIL import Image
 from cnn_mnist.inference import preview
 from cnn_mnist.inference.image import ImageError
 from cnn_mnist.inference.reader import NO_DIGIT, NO_INK, Reader
+from cnn_mnist.training.data import Splits
 from drawn import Colour, page
 
 
@@ -150,7 +149,7 @@ def test_preview_shows_page_and_tiles(reader: Reader, tmp_path: Path) -> None:
     assert np.array_equal(sheet[rows : rows + preview.TILE, : preview.TILE, 0], enlarged)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     pixels=st.sampled_from([np.uint8, np.bool_, np.float32]).flatmap(
         lambda dtype: arrays(
@@ -172,12 +171,8 @@ def test_any_picture_gives_a_reading(reader: Reader, pixels: np.ndarray, single:
         assert 0 <= y <= y + height <= pixels.shape[0]
 
 
-def test_mnist_as_pictures_equals_mnist_as_arrays(reader: Reader) -> None:
-    folder = os.environ.get("CNN_MNIST_DATA")
-    if folder is None:
-        pytest.skip("CNN_MNIST_DATA is not set: no MNIST to read")
-    data = gzip.decompress((Path(folder) / "t10k-images-idx3-ubyte.gz").read_bytes())
-    images = np.frombuffer(data, np.uint8, offset=16).reshape(-1, 28, 28)
+def test_mnist_as_pictures_equals_mnist_as_arrays(reader: Reader, mnist: Splits) -> None:
+    images = mnist.test.images.numpy()
     probs = reader.classifier.probs(images)
     accepted = reader.classifier.is_digit(probs)
     expected = [str(p.argmax()) if ok else "" for p, ok in zip(probs, accepted, strict=True)]
