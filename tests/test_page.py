@@ -13,6 +13,7 @@ from PIL import Image
 from drawn import STROKES, arc
 from drawn import page as paper
 from served import Served
+from waiting import wait_until
 from watched import Watched
 
 PICTURES = os.environ.get("CNN_MNIST_SCREENSHOTS")  # a folder to keep screenshots in
@@ -175,14 +176,13 @@ def test_the_keyboard_draws(desk: Desk) -> None:
 
 def test_what_is_drawn_while_an_answer_is_awaited_is_asked_for_next(desk: Desk) -> None:
     held: list[playwright.Route] = []
-    desk.page.route("**/v1/predict*", lambda route: held.append(route))
+    desk.page.route("**/v1/predict*", lambda route: held.append(route), times=1)
     desk.draw("6", x=130)
-    desk.page.wait_for_function("asking")
+    wait_until(lambda: desk.page.evaluate("asking"))
     desk.draw("1", x=400)
-    desk.page.wait_for_function("again")  # the pause after the last stroke is over
-    (first,) = held
-    desk.page.unroute("**/v1/predict*")
-    first.continue_()
+    wait_until(lambda: desk.page.evaluate("again"))  # the pause after the last stroke is over
+    assert len([url for url in desk.asked if "/v1/predict" in url]) == 1
+    held[0].continue_()
     desk.expect("61")
 
 
