@@ -110,11 +110,12 @@ def mirror(server: Server) -> str:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, no CNN_MNIST_DATA, and the small files' checksums."""
+    """An empty cache, no CNN_MNIST_DATA, the small files' checksums, no pause before a retry."""
     for name, content in FILES.items():
         monkeypatch.setitem(data.SHA256, name, hashlib.sha256(content).hexdigest())
     monkeypatch.delenv("CNN_MNIST_DATA", raising=False)
     monkeypatch.setattr(data.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
     return tmp_path / "cache" / "cnn-mnist"
 
 
