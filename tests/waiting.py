@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-PATIENCE = 300  # seconds; only what hangs takes as long
+PATIENCE = 900  # seconds; only what hangs takes as long
 
 
 def wait_until(condition: Callable[[], T]) -> T:
