@@ -40,6 +40,7 @@ def leave_out(what: str, how: str) -> NoReturn:
     (pytest.fail if what == REQUIRED else pytest.skip)(f"{what}: {how}")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One line of what was left out, and how to get it."""
     skipped = terminalreporter.getreports("skipped")
