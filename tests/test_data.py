@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -115,7 +116,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setitem(data.SHA256, name, hashlib.sha256(content).hexdigest())
     monkeypatch.delenv("CNN_MNIST_DATA", raising=False)
     monkeypatch.setattr(data.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
-    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
+    monkeypatch.setattr("pooch.core.time", SimpleNamespace(sleep=lambda _: None))
     return tmp_path / "cache" / "cnn-mnist"
 
 

@@ -18,6 +18,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import httpx
@@ -328,7 +329,7 @@ def test_the_503_itself_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     async def note(event: object) -> None:
         events.append(event.get("status", event.get("body")) if isinstance(event, dict) else event)
 
-    monkeypatch.setattr("cnn_mnist.serving.guard.asyncio.sleep", note)
+    monkeypatch.setattr("cnn_mnist.serving.guard.asyncio", SimpleNamespace(sleep=note))
     scope = {"type": "http", "path": "/v1/predict", "method": "POST"}
     scope["headers"] = [(b"content-length", b"3")]
     asyncio.run(Guard(note, Limits(in_flight=0))(scope, note, note))
@@ -415,7 +416,7 @@ def test_a_shared_listener_gives_one_connection_a_turn() -> None:
 
 def test_a_worker_holds_back_the_longer_the_more_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("cnn_mnist.serving.server.time.sleep", slept.append)
+    monkeypatch.setattr("cnn_mnist.serving.server.time", SimpleNamespace(sleep=slept.append))
     listener = SharedListener(fileno=socket.create_server(("127.0.0.1", 0)).detach())
     with listener, contextlib.ExitStack() as stack:
         for _ in range(10):
