@@ -147,8 +147,11 @@ def test_a_batch_that_does_not_fit_leaves_no_folder(few_digits: Splits, tmp_path
 
 
 PAUSED = """
-import sys
+import signal, sys
 from cnn_mnist import cli
+
+# What a shell starts in the background ignores Ctrl-C, and so would this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Paused(cli.Terminal):
     epoch = 0
