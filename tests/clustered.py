@@ -5,17 +5,17 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
-from distributed import Client
+from distributed import Client, Nanny, Status
+
+from waiting import PATIENCE, wait_until
 
 TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src"
-SETTLED = 6  # seconds
 
 
 class Clustered(NamedTuple):
@@ -24,29 +24,36 @@ class Clustered(NamedTuple):
     nanny: "subprocess.Popen[bytes]"
 
 
-def working(nanny: "subprocess.Popen[bytes] | None" = None) -> list[psutil.Process]:
-    """The processes that do the work of a local pool, of this process; or of Dask's nanny.
+def working(cluster: Clustered | None = None) -> list[psutil.Process]:
+    """The processes that do the work of a local pool, of this process; or of a cluster."""
+    if cluster:
+        return wait_until(lambda: settled(cluster.address))
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just died
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
-    There it waits for one that has been up for a while: one that dies while it starts is not
-    replaced.
-    """
-    while True:
-        found = []
-        for child in psutil.Process(nanny and nanny.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):  # it has just died
-                settled = not nanny or time.time() - child.create_time() > SETTLED
-                if settled and "spawn_main" in " ".join(child.cmdline()):
-                    found.append(child)
-        if found or not nanny:
-            return found
-        time.sleep(0.1)
+
+def settled(address: str) -> list[psutil.Process]:
+    """The workers that their nannies know to run: one that dies before that is not replaced."""
+    with Client(address, set_as_default=False) as client:
+        pids = client.run(pid_if_running, nanny=True).values()
+    return [psutil.Process(pid) for pid in pids if pid]
+
+
+def pid_if_running(dask_worker: Nanny) -> int | None:
+    """Of a nanny's worker; called in the nanny."""
+    process = dask_worker.process
+    return process.pid if process and process.status is Status.running else None
 
 
 @contextlib.contextmanager
-def dask(folder: Path, num_workers: int = 2) -> Iterator[Clustered]:
+def dask(folder: Path, num_workers: int = 2, **settings: str) -> Iterator[Clustered]:
     """A scheduler on a free port, and workers that start in `folder`."""
     paths = [str(SOURCE), str(TESTS), os.environ.get("PYTHONPATH")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | settings
     contact = folder / "scheduler.json"
 
     def begin(*arguments: object) -> "subprocess.Popen[bytes]":
@@ -58,19 +65,16 @@ def dask(folder: Path, num_workers: int = 2) -> Iterator[Clustered]:
     scheduler = begin("scheduler", "--host", "127.0.0.1", "--port", "0", *where)
     nanny = begin("worker", *where, "--nthreads", 1, "--nworkers", num_workers)
     try:
-        deadline = time.monotonic() + 60
-        while not contact.exists() or not contact.read_text().endswith("}"):
-            assert time.monotonic() < deadline, (folder / "scheduler.log").read_text()
-            time.sleep(0.05)
+        wait_until(lambda: contact.exists() and contact.read_text().endswith("}"))
         address = json.loads(contact.read_text())["address"]
         with Client(address, set_as_default=False) as client:
-            client.wait_for_workers(num_workers, timeout=60)
+            client.wait_for_workers(num_workers, timeout=PATIENCE)
         yield Clustered(address, scheduler, nanny)
     finally:
         children = psutil.Process(nanny.pid).children(recursive=True)
         for process in (nanny, scheduler):
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE)
         for child in children:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()

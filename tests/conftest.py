@@ -4,25 +4,50 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 # Before torch is imported: spinning threads starve each other where tests run side by side.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "passive"
 
+import playwright.sync_api as playwright
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from clustered import Clustered, dask
 from cnn_mnist.training.data import Split, Splits, load
 from cnn_mnist.training.recipes import Recipe
 from served import Served, serve
+from waiting import PATIENCE
 
 torch.set_num_threads(1)  # one thread adds in one order, here and in every subprocess
 
 SOURCE = Path(__file__).parent.parent / "src"
+REQUIRED = os.environ.get("CNN_MNIST_REQUIRE")  # what no test may be skipped for: browser
+
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
+
+
+def leave_out(what: str, how: str) -> NoReturn:
+    """Skip a test for want of something, or fail where CNN_MNIST_REQUIRE names it."""
+    (pytest.fail if what == REQUIRED else pytest.skip)(f"{what}: {how}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line of what was left out, and how to get it."""
+    skipped = terminalreporter.getreports("skipped")
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    if reasons:
+        told = "; ".join(f"{count} × {reason}" for reason, count in reasons.items())
+        terminalreporter.write_line(f"Left out: {told}")
 
 
 @pytest.fixture(autouse=True)
@@ -45,12 +70,17 @@ def few_digits(digits: Splits) -> Splits:
 
 
 @pytest.fixture(scope="session")
-def mnist() -> Splits:
-    """The real thing, for the tests that need it."""
+def mnist_folder() -> Path:
+    """Where the real thing is, for the tests that need it."""
     folder = os.environ.get("CNN_MNIST_DATA")
     if not folder:
-        pytest.skip("set CNN_MNIST_DATA to the folder with the four MNIST .gz files")
-    return load("mnist", folder, mirrors=())
+        leave_out("MNIST", "set CNN_MNIST_DATA to the folder with its four .gz files")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def mnist(mnist_folder: Path) -> Splits:
+    return load("mnist", mnist_folder, mirrors=())
 
 
 @pytest.fixture
@@ -111,12 +141,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A headless Chromium, for the pages."""
-    playwright = pytest.importorskip("playwright.sync_api")
     program = (
         os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     )
     if not program:
-        pytest.skip("there is no chromium on this machine (or in $CHROMIUM) to open a page with")
+        leave_out("browser", "apt install chromium, or name one in CHROMIUM")
+    playwright.expect.set_options(timeout=1000 * PATIENCE)
     with playwright.sync_playwright() as play:
         started = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield started
@@ -125,7 +155,9 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
-    """A Dask cluster of two workers, for the tests that do not end it."""
+    """A Dask cluster of two workers, for the tests that do not end it. It gives work up that one
+    worker died over: the next might die while it starts, and such a one is not replaced."""
     pytest.importorskip("distributed")
-    with dask(tmp_path_factory.mktemp("cluster")) as started:
+    once = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    with dask(tmp_path_factory.mktemp("cluster"), **once) as started:
         yield started

@@ -6,16 +6,29 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
+
+from waiting import PATIENCE, wait_until
+
 SOURCE = Path(__file__).parent.parent / "src"
+
+# httpx itself gives up after five seconds.
+get = partial(httpx.get, timeout=PATIENCE)
+post = partial(httpx.post, timeout=PATIENCE)
 
 
 class Served(NamedTuple):
     url: str  # with the last slash
     process: "subprocess.Popen[str]"
     log: Path
+
+    def wait_for(self, event: str, count: int = 1) -> None:
+        """Wait until the log has so many lines of an event."""
+        wait_until(lambda: self.log.read_text().count(f'"event": "{event}"') >= count)
 
 
 @contextlib.contextmanager
@@ -39,4 +52,4 @@ def serve(folder: Path, *options: object, **environment: str) -> Iterator[Served
         yield Served(line.split()[1], process, log)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=40)
+        process.communicate(timeout=PATIENCE)

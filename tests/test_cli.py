@@ -5,7 +5,6 @@ import math
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -345,18 +344,19 @@ def test_a_damaged_run_is_one_line(shell: Shell, trained: Path, tmp_path: Path) 
 
 def run(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
-def test_help_answers_in_a_blink_and_loads_nothing_heavy(environment: dict[str, str]) -> None:
+HEAVY = ("torch", "numpy", "cv2", "sklearn", "onnxruntime", "PIL", "rich", "pydantic")
+
+
+def test_help_loads_nothing_heavy(environment: dict[str, str]) -> None:
     program = (
         "import sys; from cnn_mnist.cli import main; sys.argv = ['cnn-mnist', '--help']\n"
         "try: main()\n"
-        "finally: print([m for m in ('torch', 'numpy', 'cv2', 'sklearn') if m in sys.modules])"
+        f"finally: print([m for m in {HEAVY} if m in sys.modules])"
     )
-    began = time.perf_counter()
     result = run(environment, "-c", program)
-    assert time.perf_counter() - began < 2  # 0.13 s on a quiet machine
     assert result.returncode == 0
     assert "Commands:" in result.stdout
     assert result.stdout.endswith("[]\n")

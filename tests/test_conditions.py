@@ -1,6 +1,5 @@
 """The generator of hard conditions is what it says, and the reader stands up to it."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,8 @@ Test = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 @pytest.fixture(scope="module")
-def test_images() -> Test:
-    folder = os.environ.get("CNN_MNIST_DATA")
-    if folder is None:
-        pytest.skip("CNN_MNIST_DATA is not set: no MNIST to write with")
-    return mnist_test(Path(folder))
+def test_images(mnist_folder: Path) -> Test:
+    return mnist_test(mnist_folder)
 
 
 @pytest.mark.parametrize("name", CONDITIONS)

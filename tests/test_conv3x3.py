@@ -20,7 +20,7 @@ SHAPES = [(1, 8, 28), (8, 16, 13), (16, 24, 11), (4, 12, 4), (12, 20, 9), (24, 8
 @pytest.fixture(autouse=True)
 def kernels() -> None:
     if library() is None:
-        pytest.skip("there is no C compiler, cc, that makes the kernels")
+        pytest.skip("C compiler: apt install gcc")
 
 
 def side_by_side(x: Tensor) -> Tensor:

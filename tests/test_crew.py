@@ -181,7 +181,7 @@ def test_a_study_of_twenty_with_workers_that_are_killed(
 
         def kill(row: dict[str, Any]) -> None:
             if row["seed"] % 2 == 0:
-                for worker in working(cluster.nanny if cluster else None)[:1]:
+                for worker in working(cluster)[:1]:
                     worker.kill()
                     killed.append(worker.pid)
 

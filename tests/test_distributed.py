@@ -5,7 +5,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from cnn_mnist.training.data import Splits
 from cnn_mnist.training.loop import start, train_epoch
 from cnn_mnist.training.recipes import DEFAULT, REFERENCE
 from cnn_mnist.training.train import begin, finish
+from waiting import PATIENCE, wait_until
 
 ONE_STEP = """
 import sys, torch
@@ -45,7 +45,7 @@ def torchrun(environment: dict[str, str], folder: Path, *arguments: object) -> A
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     command += ["--master-port", str(port), *map(str, arguments)]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
 
 
@@ -127,7 +127,7 @@ def test_two_hosts_train_one_run_as_good_as_that_of_one_process(
     environment: dict[str, str], digits: Splits, tmp_path: Path
 ) -> None:
     with two_hosts(environment, tmp_path, *TRAIN, "--epochs", 10) as hosts:
-        outputs = [host.communicate(timeout=300) for host in hosts]
+        outputs = [host.communicate(timeout=PATIENCE) for host in hosts]
     assert [host.returncode for host in hosts] == [0, 0], outputs
     metrics = json.loads(outputs[0][0])
     assert outputs[1][0] == ""
@@ -143,14 +143,11 @@ def test_a_lost_host_ends_the_run_with_one_line_and_resume_goes_on(
     lost: int, environment: dict[str, str], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    with two_hosts(environment, tmp_path, *TRAIN, "--epochs", 400, "--out", run) as hosts:
-        deadline = time.monotonic() + 200
-        while not (run / "epochs" / "02.safetensors").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    with two_hosts(environment, tmp_path, *TRAIN, "--epochs", 10_000, "--out", run) as hosts:
+        wait_until((run / "epochs" / "02.safetensors").exists)
         for process in [*psutil.Process(hosts[lost].pid).children(), hosts[lost]]:
             process.kill()
-        _, err = hosts[1 - lost].communicate(timeout=120)
+        _, err = hosts[1 - lost].communicate(timeout=PATIENCE)
     assert hosts[1 - lost].returncode == 1
     ours = [line for line in err.splitlines() if line.startswith("cnn-mnist: ")]
     assert len(ours) == 1
@@ -159,7 +156,7 @@ def test_a_lost_host_ends_the_run_with_one_line_and_resume_goes_on(
 
     go_on = ("train", "--resume", run, "--epochs", len(behind) + 1, "--device", "cpu", "--json")
     with two_hosts(environment, tmp_path, *go_on) as hosts:
-        outputs = [host.communicate(timeout=300) for host in hosts]
+        outputs = [host.communicate(timeout=PATIENCE) for host in hosts]
     assert [host.returncode for host in hosts] == [0, 0], outputs
     history = checkpoint.load_history(run)
     assert len(history) == len(behind) + 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import playwright.sync_api as playwright
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -24,9 +25,9 @@ from cnn_mnist.training.recipes import NORM, Recipe
 from cnn_mnist.training.train import begin, finish
 from drawn import STROKES, arc
 from served import Served
+from waiting import wait_until
 from watched import Watched
 
-playwright = pytest.importorskip("playwright.sync_api")
 PAD, PEN = 280, 30  # pixels, as in pad.js
 LAYERS = ("conv1", "pool1", "conv2", "conv3", "pool2", "fc1", "fc2")
 
@@ -297,8 +298,7 @@ def test_every_part_of_the_page_follows_the_pen(visit: Visit) -> None:
     parts = [*LAYERS, "input", "for", "against", "where"]
     before = {name: visit.picture(name) for name in parts}
     visit.draw(written("2")[:1], lift=False)
-    visit.page.wait_for_timeout(100)
-    assert [name for name in parts if visit.picture(name) == before[name]] == []
+    wait_until(lambda: all(visit.picture(name) != before[name] for name in parts))
 
 
 def test_what_is_out_of_view_follows_when_it_is_scrolled_to(reading: Visit) -> None:
@@ -473,11 +473,8 @@ def test_everything_to_use_has_a_name(visit: Visit) -> None:
 
 
 def test_the_server_has_the_page_too(browser: "playwright.Browser", server: Served) -> None:
-    context = browser.new_context(viewport={"width": 1360, "height": 900})
-    page, said = context.new_page(), []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(server.url)
+    visit = Watched(browser, server.url, viewport={"width": 1360, "height": 900})
+    page = visit.page
     page.click("text=See how a network does it")
     page.wait_for_selector("body[data-ready]")
     page.keyboard.press("4")
@@ -486,8 +483,8 @@ def test_the_server_has_the_page_too(browser: "playwright.Browser", server: Serv
     page.goto(f"{server.url}explore")
     page.wait_for_selector("body[data-ready]")
     assert page.goto(f"{server.url}explore/none.js").status == 404
-    assert [line for line in said if "404" not in line] == []
-    context.close()
+    assert [line for line in visit.said if "404" not in line] == []
+    visit.context.close()
 
 
 def test_the_page_in_the_package_opens_and_is_small(browser: "playwright.Browser") -> None:

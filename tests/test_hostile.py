@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +22,8 @@ from PIL import Image
 
 from drawn import page
 from served import Served, serve
+from served import post as ask
+from waiting import PATIENCE
 
 schemathesis = pytest.importorskip("schemathesis")
 from schemathesis.checks import not_a_server_error  # noqa: E402
@@ -48,13 +49,12 @@ def test_the_server_keeps_its_own_schema(server: Served) -> None:
 
         @settings(
             max_examples=25,
-            deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
         )
         @given(case=operation.as_strategy())
         def exchange(case: "schemathesis.Case") -> None:
-            case.call_and_validate(checks=CHECKS)
+            case.call_and_validate(checks=CHECKS, timeout=PATIENCE)
 
         exchange()
 
@@ -164,7 +164,7 @@ KINDS = (picture, picture, picture, form, json_body, chunks, path, headers, garb
 def exchange(url: str, request: bytes) -> tuple[int, bytes]:
     """The status, 0 where there was none, and what came with it."""
     parts, received = urlsplit(url), b""
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as raw:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as raw:
         with contextlib.suppress(OSError):
             raw.sendall(request)
         with contextlib.suppress(ConnectionError):
@@ -213,7 +213,7 @@ def attack(served: Served, count: int) -> Counter[int]:
 
 def assert_right(served: Served) -> None:
     for _ in range(10):
-        answer = httpx.post(served.url + "v1/predict", content=PICTURES[0], timeout=30)
+        answer = ask(served.url + "v1/predict", content=PICTURES[0])
         if answer.status_code == 503:
             time.sleep(float(answer.headers["retry-after"]))
             continue

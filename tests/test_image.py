@@ -170,7 +170,7 @@ def test_truncated_files_are_refused_or_read(kind: str) -> None:
         read_or_refuse(data[:keep])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     kind=st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"]),
     changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=9),
@@ -182,7 +182,7 @@ def test_mutated_files_are_refused_or_read(kind: str, changes: list[tuple[int, i
     read_or_refuse(bytes(data))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from([np.uint8, np.uint16, np.int32, np.float32, np.float64, np.bool_]).flatmap(
         lambda dtype: arrays(dtype, array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=6))

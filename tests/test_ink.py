@@ -171,7 +171,7 @@ def test_small_crops(height: int) -> None:
     assert overlap(ink.find(pixels[crop]), truth[crop]) > 0.5
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     arrays(np.uint8, st.tuples(st.integers(1, 80), st.integers(1, 80), st.just(3)))
     | st.tuples(st.integers(1, 300), st.integers(1, 300), st.integers(0, 2**32)).map(

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import playwright.sync_api as playwright
 import pytest
 from PIL import Image
 
 from drawn import STROKES, arc
 from drawn import page as paper
 from served import Served
+from waiting import wait_until
 from watched import Watched
 
-playwright = pytest.importorskip("playwright.sync_api")
 PICTURES = os.environ.get("CNN_MNIST_SCREENSHOTS")  # a folder to keep screenshots in
 
 
@@ -41,13 +42,14 @@ class Desk(Watched):
         mouse.up()
 
     def expect(self, text: str) -> None:
-        playwright.expect(self.page.locator("#answer")).to_have_text(text, timeout=15_000)
+        playwright.expect(self.page.locator("body.waiting")).to_have_count(0)
+        playwright.expect(self.page.locator("#answer")).to_have_text(text)
 
     def expect_reason(self, text: str) -> None:
-        playwright.expect(self.page.locator("#reason")).to_contain_text(text, timeout=15_000)
+        playwright.expect(self.page.locator("#reason")).to_contain_text(text)
 
     def keep(self, name: str) -> None:
-        playwright.expect(self.page.locator("body.waiting")).to_have_count(0, timeout=15_000)
+        playwright.expect(self.page.locator("body.waiting")).to_have_count(0)
         if PICTURES:
             self.page.wait_for_timeout(700)
             self.page.screenshot(path=Path(PICTURES) / f"{name}.png")
@@ -173,25 +175,15 @@ def test_the_keyboard_draws(desk: Desk) -> None:
 
 
 def test_what_is_drawn_while_an_answer_is_awaited_is_asked_for_next(desk: Desk) -> None:
-    running = 0
-    most = 0
-
-    def begins(request: object) -> None:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-
-    def ends(request: object) -> None:
-        nonlocal running
-        running -= 1
-
-    desk.page.on("request", begins)
-    desk.page.on("requestfinished", ends)
+    held: list[playwright.Route] = []
+    desk.page.route("**/v1/predict*", lambda route: held.append(route), times=1)
     desk.draw("6", x=130)
-    desk.page.wait_for_timeout(150)
+    wait_until(lambda: desk.page.evaluate("asking"))
     desk.draw("1", x=400)
+    wait_until(lambda: desk.page.evaluate("again"))  # the pause after the last stroke is over
+    assert len([url for url in desk.asked if "/v1/predict" in url]) == 1
+    held[0].continue_()
     desk.expect("61")
-    assert most == 1
 
 
 def test_every_control_has_a_name_and_a_place_in_the_order(desk: Desk) -> None:

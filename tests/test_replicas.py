@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,15 +17,16 @@ import onnx
 import pytest
 
 from cnn_mnist.inference.classifier import released_model
-from served import Served, serve
+from served import Served, get, serve
 from test_serving import FORTY_TWO, SEVEN, png
+from waiting import PATIENCE, wait_until
 
 CONFIGURATION = Path(__file__).parent.parent / "deploy" / "nginx.conf"
 LARGE = png("42", height=600, pen=50)  # more than what fits one buffer of a proxy
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not shutil.which("nginx"), reason="there is no nginx on this machine"),
+    pytest.mark.skipif(not shutil.which("nginx"), reason="nginx: apt install nginx-light"),
 ]
 
 
@@ -54,18 +54,18 @@ def balancer(folder: Path, port: int, replicas: list[int]) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 def wait_for(url: str) -> None:
     """What a rolling change waits for before it goes on."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def ready() -> bool:
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(url).status_code == 200:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"{url} is not ready")
+            return get(url).status_code == 200
+        return False
+
+    wait_until(ready)
 
 
 class Load:
@@ -79,7 +79,7 @@ class Load:
 
     def _ask(self, number: int) -> None:
         text, content = (("7", SEVEN), ("42", FORTY_TWO), ("42", LARGE))[number % 3]
-        with httpx.Client(timeout=60) as client:
+        with httpx.Client(timeout=PATIENCE) as client:
             while not self._over.is_set():
                 response = client.post(f"{self._url}v1/predict", content=content)
                 self.answers.append((response.status_code, text, response.text))
@@ -87,15 +87,12 @@ class Load:
     def more(self, count: int = 30) -> None:
         """Wait until so many more are answered."""
         enough = len(self.answers) + count
-        deadline = time.monotonic() + 120
-        while len(self.answers) < enough:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: len(self.answers) >= enough)
 
     def end(self) -> list[tuple[int, str, str]]:
         self._over.set()
         for client in self._clients:
-            client.result(60)
+            client.result(PATIENCE)
         return self.answers
 
 
@@ -128,7 +125,7 @@ def test_no_request_is_lost_with_a_replica_nor_while_the_model_is_changed(tmp_pa
 
         for n, replica in enumerate(replicas):
             replica.process.terminate()
-            assert replica.process.wait(40) == 0  # what it had accepted is answered
+            assert replica.process.wait(PATIENCE) == 0  # what it had accepted is answered
             replicas[n] = start(n, "--model", tmp_path / "stern.onnx")
             wait_for(replicas[n].url + "readyz")
             load.more(10)

@@ -76,7 +76,7 @@ def test_a_broad_digit_is_not_cut(digit: str, wider: float) -> None:
     assert Reader().read(np.uint8(255 - np.rint(220 * ink[:, columns]))).text == digit
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     arrays(np.float32, st.tuples(*[st.integers(1, 60)] * 2), elements=st.floats(0, 1, width=16)),
     st.integers(1, 60),

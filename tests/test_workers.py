@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 
 from cnn_mnist.process import num_cores
 from cnn_mnist.workers import Workers, workers
+from waiting import PATIENCE
 
 
 class Mark:
@@ -52,13 +52,13 @@ def test_work_is_done_by_prepared_workers_and_what_dies_is_replaced(
 ) -> None:
     assert engine.num_workers == 2
     futures = [engine.submit(pow, n, 2) for n in range(20)]
-    assert [future.result(60) for future in futures] == [n * n for n in range(20)]
+    assert [future.result(PATIENCE) for future in futures] == [n * n for n in range(20)]
     with pytest.raises(ZeroDivisionError):
-        engine.submit(divmod, 1, 0).result(60)
+        engine.submit(divmod, 1, 0).result(PATIENCE)
 
     with pytest.raises(BrokenExecutor):
-        engine.submit(os._exit, 1).result(60)
-    assert (marks / str(engine.submit(os.getpid).result(60))).exists()
+        engine.submit(os._exit, 1).result(PATIENCE)
+    assert (marks / str(engine.submit(os.getpid).result(PATIENCE))).exists()
 
 
 def test_a_local_worker_has_the_threads_it_is_given_and_no_core_of_its_own(
@@ -80,30 +80,29 @@ def test_what_runs_is_stopped_when_the_block_fails() -> None:
     began = time.monotonic()
     with contextlib.suppress(KeyboardInterrupt), workers(1) as pool:
         pool.submit(os.getpid).result()
-        pool.submit(time.sleep, 60)
+        pool.submit(time.sleep, 10 * PATIENCE)
         pool.submit(os.getpid)
         raise KeyboardInterrupt
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < PATIENCE
 
 
 ORPHANS = """
-import os, time
+import os, sys
 from cnn_mnist.workers import workers
 with workers(2) as pool:
     print(*[f.result() for f in [pool.submit(os.getpid), pool.submit(os.getpid)]], flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
 def test_workers_end_with_a_killed_parent(environment: dict[str, str]) -> None:
     command = [sys.executable, "-c", ORPHANS]
-    parent = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE)
-    assert parent.stdout is not None
-    children = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    parent.stdout.close()
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, text=True, **pipes) as parent:
+        assert parent.stdout is not None
+        children = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+        parent.kill()
+    assert psutil.wait_procs(children, timeout=PATIENCE)[1] == []
 
 
 @pytest.mark.parametrize("address", ["here", "tcp://127.0.0.1:1", "tcp://HOST:PORT"])

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from waiting import PATIENCE
+
 
 class Watched:
     """One page in a context of its own."""
 
     def __init__(self, browser: Any, url: str, **settings: Any) -> None:
         self.context = browser.new_context(**settings)
+        self.context.set_default_timeout(1000 * PATIENCE)
         self.page = self.context.new_page()
         self.said: list[str] = []
         self.asked: list[str] = []
