@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_mnist.training.conv3x3 import Step, convolve, one_by_one
+from cnn_mnist.training.lines.network import LineNet
 from cnn_mnist.training.pixels import SIDE
 
 
@@ -70,6 +71,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "bn": lambda: BatchNormNet((8, 16, 24, 32, 36), pooled=(1, 3)),  # 23,642 parameters
     "bn-small": lambda: BatchNormNet((8, 12, 16, 16, 12), pooled=(1, 3)),  # 7,314 parameters
     "bn-wide": lambda: BatchNormNet((32, 48, 64, 96), pooled=(1, 3)),  # 112,906, to teach others
+    "lines": LineNet,  # 270,938
 }
 
 NARROW = {"net", "bn-small"}  # so few channels that the kernels are faster than torch in bfloat16

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+MODELS = ("net", "bn", "bn-small", "bn-wide", "lines")
 AUGMENT = ("none", "reference", "affine", "handwriting")
 NORM = (0.1307, 0.3081)  # mean and std of the MNIST training images, of values in 0..1
 
@@ -34,7 +35,7 @@ class Recipe:
     """One way to train. Any change of a setting gives a new Recipe (see `changed`)."""
 
     name: str
-    model: str = setting("net", "architecture", choices=("net", "bn", "bn-small", "bn-wide"))
+    model: str = setting("net", "architecture", choices=MODELS)
     epochs: int = setting(10, "passes over the training images", 1, 10_000)
     epoch_size: int = setting(0, "images a pass, drawn anew each time; 0 = all", 0, 10**6)
     batch_size: int = setting(256, "images a step; the last step takes what is left", 1, 60_000)
@@ -192,8 +193,22 @@ TEACHER_WARPED = TEACHER_AFFINE.changed(
     plain_p=0.5,
     weight_decay=0.05,
 )
+LINES = Recipe(
+    name="lines",
+    model="lines",
+    epochs=40,
+    epoch_size=19_200,
+    batch_size=48,
+    lr=0.004,
+    warmup=0.1,
+    beta2=0.98,
+    weight_decay=0.01,
+    ema_decay=0.999,
+    augment="none",
+    mixed_precision=False,
+)
 
-STUDENTS = (REFERENCE, DEFAULT, FAST, BEST, BEST_BN, BEST_SMALL, ROBUST, READER)
+STUDENTS = (REFERENCE, DEFAULT, FAST, BEST, BEST_BN, BEST_SMALL, ROBUST, READER, LINES)
 TEACHERS = (TEACHER, TEACHER_AFFINE, TEACHER_WARPED)
 RECIPES = {recipe.name: recipe for recipe in STUDENTS + TEACHERS}
 

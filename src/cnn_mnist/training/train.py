@@ -15,6 +15,7 @@ from cnn_mnist.training.data import Splits
 from cnn_mnist.training.device import precision
 from cnn_mnist.training.distil import Teacher
 from cnn_mnist.training.evaluate import evaluate, predict_logits
+from cnn_mnist.training.lines.train import evaluate_lines, fit_lines, written_lines
 from cnn_mnist.training.loop import Run, check_batch, fit, start
 from cnn_mnist.training.metrics import measure
 from cnn_mnist.training.model import count_params
@@ -146,9 +147,13 @@ def finish(
         if on_epoch:
             on_epoch(run)
 
-    teacher = teacher or _teacher_of(run, splits, folder)
-    fit(run.recipe, splits, save_then_tell, run=run, teacher=teacher, on_step=on_step)
-    test = asdict(evaluate(run.model, splits, run.recipe.test_norm))
+    if run.recipe.model == "lines":
+        fit_lines(run, splits, save_then_tell, on_step)
+        test = asdict(evaluate_lines(run.model, written_lines(splits.test)))
+    else:
+        teacher = teacher or _teacher_of(run, splits, folder)
+        fit(run.recipe, splits, save_then_tell, run=run, teacher=teacher, on_step=on_step)
+        test = asdict(evaluate(run.model, splits, run.recipe.test_norm))
     metrics = {
         "run": str(folder),
         "recipe": run.recipe.name,
@@ -170,7 +175,7 @@ def finish(
 
 
 def draw(run: Run, splits: Splits, folder: Path) -> None:
-    """Write the run's five plots as PNG files into its folder."""
+    """Write the run's plots as PNG files into its folder."""
     from cnn_mnist.training import plots  # matplotlib takes a second to load
 
     splits = splits.to("cpu")

@@ -1,0 +1,37 @@
+"""One line of writing: the characters that the line network knows, and what it is shown."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+DIGITS = "0123456789"
+SIGNS = ".,-/:+=$€£"
+OTHER = "?"  # a letter, or any other sign that is neither
+ALPHABET = DIGITS + SIGNS + OTHER
+HEIGHT = 40  # px of the picture that the network sees
+LEAST_CONTRAST = 16.0  # of 255; less is spread no further, or grain would look like ink
+
+
+def normalized(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A crop of one line as the network sees it.
+
+    Args:
+        grey: uint8 H×W, dark ink on light paper, of any size.
+
+    Returns:
+        float32 2×HEIGHT×W', ink positive: the contrast with the paper, stretched over the whole
+        line; and the contrast with what is near, in its own standard deviations.
+    """
+    height, width = grey.shape
+    wide = max(8, round(width * HEIGHT / height))
+    shrinks = height > HEIGHT
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    small = cv2.resize(grey, (wide, HEIGHT), interpolation=how).astype(np.float32)
+    dark, light = np.percentile(small, (1, 90))
+    stretched = (light - small) / max(light - dark, LEAST_CONTRAST)
+    window = (31, 31)
+    mean = cv2.blur(small, window, borderType=cv2.BORDER_REFLECT_101)
+    square = cv2.blur(small * small, window, borderType=cv2.BORDER_REFLECT_101)
+    deviation = np.sqrt(np.maximum(square - mean * mean, 0))
+    local = (mean - small) / (deviation + LEAST_CONTRAST / 2)
+    return np.stack([np.clip(stretched, -0.5, 1.5), np.clip(local, -2, 4) / 2]).astype(np.float32)

@@ -1,0 +1,64 @@
+"""A hand: how whoever writes a line writes all of it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cnn_mnist.training.lines import typefaces
+from cnn_mnist.training.strokes import Glyph
+
+Random = np.random.Generator
+
+SOURCES = {"mnist": 0.5, "strokes": 0.22, "typeface": 0.28}
+
+
+@dataclass
+class Hand:
+    """Slant, pen, size and spacing of a line. Lengths are shares of a digit's height."""
+
+    source: str  # of the digits: mnist, strokes, typeface or print
+    height: float  # of a digit, px
+    pen: float  # width
+    slant: float  # to the right a height upwards
+    aspect: float  # factor of every sign's width
+    gap: float  # the least distance between two signs, row by row
+    unsteady: float  # standard deviation of size and place
+    tremor: float  # standard deviation of a stroke's points, of 10 a height
+    rise: float  # of the line, upwards a length to the right
+    joined: float  # probability of a stroke from one digit to the next
+    typeface: Path | None = None
+    forms: dict[str, Glyph] = field(default_factory=dict)  # a writer's own, of each digit
+
+
+def any_hand(rng: Random, printed: float) -> Hand:
+    """Someone's hand.
+
+    Args:
+        printed: probability that it is print.
+    """
+    source = str(rng.choice(list(SOURCES), p=list(SOURCES.values())))
+    if rng.random() < printed:
+        source = "print"
+    thinnest = 0.09 if source == "mnist" else 0.035
+    tight = rng.random() < 0.35
+    hand = Hand(
+        source=source,
+        height=float(np.exp(rng.uniform(np.log(16), np.log(56)))),
+        pen=float(np.exp(rng.uniform(np.log(thinnest), np.log(0.2)))),
+        slant=float(np.clip(rng.normal(0.1, 0.17), -0.35, 0.6)),
+        aspect=float(np.clip(np.exp(rng.normal(0, 0.18)), 0.6, 1.6)),
+        gap=float(rng.uniform(-0.07, 0.04) if tight else rng.uniform(0.03, 0.4)),
+        unsteady=float(rng.uniform(0, 0.07)),
+        tremor=float(rng.uniform(0, 0.25)),
+        rise=float(rng.normal(0, 0.03)),
+        joined=float(rng.uniform(0, 0.5)) if rng.random() < 0.2 else 0.0,
+    )
+    if source == "typeface":
+        every = typefaces.handwritten()
+        hand.typeface = every[rng.integers(len(every))]
+    if source == "print":
+        hand.typeface = typefaces.printed(str(rng.choice(typefaces.PRINTED)))
+        hand.slant, hand.gap = float(rng.normal(0, 0.03)), float(rng.uniform(0.04, 0.2))
+        hand.unsteady = hand.joined = hand.rise = 0.0
+    return hand

@@ -1,0 +1,50 @@
+"""The line network: a grey line of any width → for every second column, what is written there.
+
+Convolutions close the height step by step; dilated convolutions then see some digits to both sides.
+Connectionist temporal classification (Graves et al., ICML 2006) makes a string of it.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cnn_mnist.inference.line import ALPHABET
+
+BLANK = 0  # class of a column in which no sign has its middle; the alphabet follows
+NUM_CLASSES = 1 + len(ALPHABET)
+STRIDE = 2  # px of the line a column of the output
+
+
+class LineNet(nn.Module):
+    """Six convolutions and four along the line."""
+
+    def __init__(self, channels: tuple[int, ...] = (16, 32, 48, 64, 112)) -> None:
+        super().__init__()
+        sizes = zip((2, *channels[:-2]), channels[:-1], strict=True)
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1, bias=False) for i, o in sizes)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(o) for o in channels[:-1])
+        width = channels[-1]
+        self.close = nn.Conv2d(channels[-2], width, (5, 3), padding=(0, 1), bias=False)
+        self.close_norm = nn.BatchNorm2d(width)
+        self.along = nn.ModuleList(
+            nn.Conv1d(width, width, 3, padding=d, dilation=d, bias=False) for d in (1, 2, 4)
+        )
+        self.along_norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in self.along)
+        self.classes = nn.Conv1d(width, NUM_CLASSES, 1)
+        self.box = nn.Conv1d(width, 4, 1)
+
+    def forward(self, lines: Tensor) -> tuple[Tensor, Tensor]:
+        """Lines N×2×40×W → logits N×NUM_CLASSES×W/2, and the box of the sign whose middle is in a
+        column, N×4×W/2: its top and bottom, and how far it reaches to the left and to the right,
+        as shares of the line's height."""
+        x = lines
+        pools = ((2, 2), (2, 1), (2, 1), None)
+        for conv, norm, pool in zip(self.convs, self.norms, pools, strict=True):
+            x = conv(x)
+            if pool:
+                x = F.max_pool2d(x, pool)  # before the norm: a fraction of the work
+            x = F.relu(norm(x))
+        x = F.relu(self.close_norm(self.close(x)))[:, :, 0]  # N×112×W/2
+        for conv, norm in zip(self.along, self.along_norms, strict=True):
+            x = x + F.relu(norm(conv(x)))
+        return self.classes(x), torch.sigmoid(self.box(x))

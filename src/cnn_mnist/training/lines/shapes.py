@@ -1,0 +1,159 @@
+"""The ink of one sign in a hand: an MNIST digit, pen strokes, or a character of a typeface."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.line import OTHER
+from cnn_mnist.training.drawn import flourish
+from cnn_mnist.training.glyphs import DIGITS
+from cnn_mnist.training.lines import typefaces
+from cnn_mnist.training.lines.hand import Hand
+from cnn_mnist.training.lines.signs import SIGNS
+from cnn_mnist.training.nondigits import scribble, symbol
+from cnn_mnist.training.strokes import Glyph
+
+Random = np.random.Generator
+Ink = NDArray[Any]  # float32 H×W; 0 = paper, 1 = full ink
+
+MNIST_PEN = 0.13  # of a digit's height, the mean width of MNIST's strokes
+FLOURISHED = {0: 0.1, 1: 0.45, 7: 0.3}  # share of MNIST's digits with a slash, flag or bar added
+OVERSAMPLING = 3
+MARK = 0.3  # ink above it counts as a mark
+
+
+@dataclass(frozen=True)
+class Digits:
+    """MNIST images uint8 N×28×28, and the rows of each digit among them."""
+
+    images: NDArray[np.uint8]
+    rows: tuple[NDArray[np.int64], ...]
+
+    @classmethod
+    def of(cls, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> "Digits":
+        return cls(images, tuple(np.flatnonzero(labels == digit) for digit in range(10)))
+
+    def draw(self, digit: int, rng: Random) -> NDArray[np.uint8]:
+        """One of them, flourished now and then, cropped to its ink."""
+        image = self.images[rng.choice(self.rows[digit])]
+        if rng.random() < FLOURISHED.get(digit, 0):
+            image = flourish(image, digit, rng)
+        x, y, width, height = cv2.boundingRect(image)
+        return np.asarray(image[y : y + height, x : x + width])
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A sign's ink, cropped, and the y of its first row; a digit reaches from 0 to its height."""
+
+    ink: Ink
+    top: float
+
+
+def shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
+    """One character of a line, as the hand writes it."""
+    if character == OTHER:
+        return _other(hand, rng)
+    if hand.typeface is not None and character not in "€£":  # few typefaces have these
+        return _typeset(character, hand.typeface, hand, rng)
+    if not character.isdigit():
+        return _stroked(SIGNS[character](rng), hand, rng)
+    if hand.source == "mnist":
+        return _scanned(digits.draw(int(character), rng), hand, rng)
+    if character not in hand.forms or rng.random() < 0.2:
+        hand.forms[character] = DIGITS[int(character)](rng)
+    return _stroked(hand.forms[character], hand, rng)
+
+
+def _other(hand: Hand, rng: Random) -> Shape:
+    """A letter or another sign that is none of the alphabet."""
+    kind = rng.random()
+    if hand.source != "print" and kind < 0.3:
+        glyph = symbol(rng) if rng.random() < 0.75 else scribble(rng)
+        return _stroked(glyph, hand, rng)
+    if kind < 0.75:
+        path, known = hand.typeface, typefaces.LETTERS
+        if path is None:
+            every = typefaces.handwritten()
+            path = every[rng.integers(len(every))]
+    elif kind < 0.92:
+        path, known = typefaces.printed(str(rng.choice(typefaces.WITH_GREEK))), typefaces.GREEK
+    else:
+        path = typefaces.printed(str(rng.choice(typefaces.WITH_OBJECTS)))
+        known = typefaces.OBJECTS
+    return _typeset(known[rng.integers(len(known))], path, hand, rng)
+
+
+def _scanned(image: NDArray[np.uint8], hand: Hand, rng: Random) -> Shape:
+    """An MNIST digit, upright or leaning, its pen made thinner or wider."""
+    height = hand.height * np.exp(rng.normal(0, hand.unsteady))
+    scale = height / max(image.shape)
+    across = scale * hand.aspect
+    lean = hand.slant * 0.6 * across  # MNIST's hands lean by themselves
+    wide = across * image.shape[1] + abs(lean) * image.shape[0]
+    size = max(2, round(wide)), max(2, round(scale * image.shape[0]))
+    move = np.array([[across, -lean, max(lean, 0) * image.shape[0]], [0, scale, 0]])
+    ink = cv2.warpAffine(image, move, size, flags=cv2.INTER_LINEAR).astype(np.float32)
+    # A lower threshold on the soft edge of a stroke is a wider pen.
+    level = 255 * float(np.clip(0.5 - 4.5 * (hand.pen - MNIST_PEN), 0.18, 0.72))
+    soft = 255 * float(np.clip(1.6 / scale, 0.25, 0.9))
+    return _cropped(np.clip((ink - level) / soft + 0.5, 0, 1), hand.height - size[1])
+
+
+def _stroked(glyph: Glyph, hand: Hand, rng: Random) -> Shape:
+    """A glyph in a square of 10 by 10, with the hand's slant, tremor and pen."""
+    unit = hand.height / 10 * np.exp(rng.normal(0, hand.unsteady))
+    pen = hand.pen * hand.height
+    lines = []
+    for stroke in glyph:
+        points = np.array(stroke, float) + rng.normal(0, hand.tremor, (len(stroke), 2))
+        points[:, 0] = points[:, 0] * hand.aspect * 0.72 + hand.slant * (10 - points[:, 1])
+        lines.append(points * unit)
+    every = np.concatenate(lines)
+    low, high = every.min(axis=0) - pen / 2 - 1, every.max(axis=0) + pen / 2 + 1
+    size = np.ceil((high - low) * OVERSAMPLING).astype(int)
+    drawn = np.zeros((size[1], size[0]), np.uint8)
+    fixed = [np.rint((line - low) * OVERSAMPLING * 16).astype(np.int32) for line in lines]
+    cv2.polylines(drawn, fixed, False, 255, max(1, round(pen * OVERSAMPLING)), cv2.LINE_8, 4)
+    shrunk = max(1, size[0] // OVERSAMPLING), max(1, size[1] // OVERSAMPLING)
+    ink = cv2.resize(drawn, shrunk, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return _cropped(ink, low[1])
+
+
+def _typeset(character: str, path: Path, hand: Hand, rng: Random) -> Shape:
+    """A character of a typeface; where it stands for handwriting, bent anew each time."""
+    ink, first = typefaces.draw(path, character)
+    if hand.source != "print":
+        margin = round(0.15 * max(ink.shape))
+        ink, first = _bent(ink, margin, hand, rng), first - margin
+    scale = hand.height / typefaces.height(path)
+    wide, high = scale * ink.shape[1] * hand.aspect, scale * ink.shape[0]
+    ink = cv2.resize(ink, (max(1, round(wide)), max(1, round(high))), interpolation=cv2.INTER_AREA)
+    return _cropped(ink, first * scale)
+
+
+def _bent(ink: Ink, margin: int, hand: Hand, rng: Random) -> Ink:
+    """Sheared, and every pixel moved by a smooth field of random numbers; also a wider pen."""
+    ink = cv2.copyMakeBorder(ink, *(margin,) * 4, cv2.BORDER_CONSTANT, value=0)
+    high, wide = ink.shape
+    grid = rng.normal(0, 0.035 * min(high, wide), (2, 4, 4)).astype(np.float32)
+    dx, dy = (cv2.resize(g, (wide, high), interpolation=cv2.INTER_CUBIC) for g in grid)
+    x, y = np.meshgrid(np.arange(wide, dtype=np.float32), np.arange(high, dtype=np.float32))
+    lean = np.float32(0.6 * hand.slant) * (y - high / 2)
+    bent = cv2.remap(ink, x + dx + lean, y + dy, cv2.INTER_LINEAR)
+    if hand.pen > MNIST_PEN:
+        width = 1 + round((hand.pen - 0.08) * high)
+        bent = cv2.dilate(bent, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)))
+    return np.asarray(bent, np.float32)
+
+
+def _cropped(ink: Ink, top: float) -> Shape:
+    """The ink without the empty rows and columns around."""
+    x, y, width, height = cv2.boundingRect((ink > MARK).astype(np.uint8))
+    if not width:
+        return Shape(ink.astype(np.float32), float(top))
+    return Shape(ink[y : y + height, x : x + width].astype(np.float32), float(top + y))

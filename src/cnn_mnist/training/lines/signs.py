@@ -1,0 +1,87 @@
+"""The signs that stand between digits, as pen strokes in a digit's square of 10 by 10."""
+
+import numpy as np
+
+from cnn_mnist.training.strokes import Glyph, arc
+
+Random = np.random.Generator
+
+
+def dot(rng: Random, y: float) -> Glyph:
+    size = rng.uniform(0.1, 0.6)
+    return [[(0, y), (size, y + rng.uniform(-0.3, 0.3))]]
+
+
+def full_stop(rng: Random) -> Glyph:
+    return dot(rng, rng.uniform(8.6, 10.2))
+
+
+def comma(rng: Random) -> Glyph:
+    y, length = rng.uniform(8.4, 9.8), rng.uniform(1.2, 3.2)
+    return [[(1.0, y), (0.9, y + 0.5 * length), (rng.uniform(-0.6, 0.5), y + length)]]
+
+
+def dash(rng: Random) -> Glyph:
+    y, slope = rng.uniform(4, 6.8), rng.uniform(-0.7, 0.7)
+    return [[(0, y), (rng.uniform(2.5, 9), y + slope)]]
+
+
+def slash(rng: Random) -> Glyph:
+    return [[(rng.uniform(2.5, 6.5), rng.uniform(-2, 0.5)), (0, rng.uniform(9.8, 12.5))]]
+
+
+def colon(rng: Random) -> Glyph:
+    return dot(rng, rng.uniform(2.5, 4.5)) + dot(rng, rng.uniform(7.5, 9.6))
+
+
+def plus(rng: Random) -> Glyph:
+    x, y, half = 3.5, rng.uniform(4.5, 6), rng.uniform(2, 3.8)
+    slope = rng.uniform(-0.4, 0.4)
+    bar = [(x - half, y + slope), (x + half, y - slope)]
+    return [bar, [(x + rng.uniform(-0.4, 0.4), y - half), (x - slope, y + half)]]
+
+
+def equals(rng: Random) -> Glyph:
+    y, apart, width = rng.uniform(3.5, 5.5), rng.uniform(1.5, 3), rng.uniform(4, 9)
+    slope = rng.uniform(-0.5, 0.5)
+    upper, lower = rng.uniform(-0.6, 0.6, 2)
+    return [
+        [(upper, y), (width + upper, y + slope)],
+        [(lower, y + apart), (width + lower, y + apart + slope)],
+    ]
+
+
+def dollar(rng: Random) -> Glyph:
+    bows = arc(5, 2.8, 2.6, 2.3, -30, -270) + arc(5, 7.4, 2.8, 2.4, -90, 150)
+    x, length = rng.uniform(4.6, 5.4), rng.uniform(0.6, 1.8)
+    bars = [[(x, -length), (x - rng.uniform(-0.4, 0.6), 10 + length)]]
+    if rng.random() < 0.3:
+        bars.append([(x + 1, -length), (x + 0.8, 10 + length)])
+    return [bows, *bars]
+
+
+def euro(rng: Random) -> Glyph:
+    width = rng.uniform(2.8, 4)
+    bow = arc(5.5, 5, width, 5, -50, -310)
+    y = rng.uniform(3.6, 4.4)
+    return [bow, [(0.5, y), (6.5, y)], [(0.5, y + 1.9), (6, y + 1.9)]]
+
+
+def pound(rng: Random) -> Glyph:
+    bow = arc(5.5, 2.5, 2.4, 2.5, -20, -190)
+    stem = [*bow, (3.6, 6), (2, 10), (8, rng.uniform(9.2, 10))]
+    return [stem, [(1.2, 5.6), (6.3, 5.4)]]
+
+
+SIGNS = {
+    ".": full_stop,
+    ",": comma,
+    "-": dash,
+    "/": slash,
+    ":": colon,
+    "+": plus,
+    "=": equals,
+    "$": dollar,
+    "€": euro,
+    "£": pound,
+}

@@ -1,0 +1,118 @@
+"""What people write into a field: numbers of every kind, letters now and then, or nothing.
+
+A text uses the characters of `ALPHABET`; a space is a wide gap, and every letter is OTHER.
+"""
+
+import numpy as np
+
+from cnn_mnist.inference.line import OTHER
+
+Random = np.random.Generator
+
+
+def field(rng: Random) -> str:
+    """The text of one field or line, up to some twelve characters."""
+    kinds = list(KINDS)
+    return kinds[rng.choice(len(kinds), p=SHARES)](rng)
+
+
+def plain(rng: Random) -> str:
+    """One to eight digits, now and then in groups."""
+    text = _digits(rng, int(rng.integers(1, 9)))
+    if len(text) > 3 and rng.random() < 0.1:
+        cut = int(rng.integers(1, len(text)))
+        text = f"{text[:cut]} {text[cut:]}"
+    return text
+
+
+def amount(rng: Random) -> str:
+    """Money: round sums, separators, a currency sign before, a closing stroke behind."""
+    text = str(int(rng.integers(1, 10 ** int(rng.integers(1, 4)))))
+    if rng.random() < 0.5:
+        text += "0" * int(rng.integers(1, 5))
+    else:
+        text += _digits(rng, int(rng.integers(0, 4)))
+    if len(text) > 3 and rng.random() < 0.6:
+        text = f"{text[:-3]}{rng.choice(['.', ',', ' '], p=[0.55, 0.3, 0.15])}{text[-3:]}"
+    if rng.random() < 0.2:
+        text += f"{rng.choice(['.', ','])}{rng.choice(['00', _digits(rng, 2)])}"
+    if rng.random() < 0.15:
+        text = f"{rng.choice(['$', '$', '€', '£'])}{text}"
+    if rng.random() < 0.35:
+        text += str(rng.choice([".", ",", "-", "=", ".-", ",-", "/-", " -", " =", OTHER]))
+    return text
+
+
+def decimal(rng: Random) -> str:
+    """A number with a fraction, a sign, or both."""
+    sign = "-" if rng.random() < 0.4 else "+" if rng.random() < 0.1 else ""
+    whole = _digits(rng, int(rng.integers(1, 4)))
+    point = f"{rng.choice(['.', ','])}{_digits(rng, int(rng.integers(1, 4)))}"
+    return f"{sign}{whole}{point if rng.random() < 0.7 else ''}"
+
+
+def date(rng: Random) -> str:
+    """A date or a time of day."""
+    day, month = int(rng.integers(1, 32)), int(rng.integers(1, 13))
+    if rng.random() < 0.2:
+        return f"{rng.integers(0, 24)}:{rng.integers(0, 60):02}"
+    year = int(rng.integers(1950, 2031))
+    shown = str(year) if rng.random() < 0.6 else f"{year % 100:02}"
+    padded = (f"{day:02}", f"{month:02}") if rng.random() < 0.6 else (str(day), str(month))
+    return str(rng.choice(["/", "-", "."], p=[0.55, 0.25, 0.2])).join([*padded, shown])
+
+
+def calculation(rng: Random) -> str:
+    """A sum, with or without its result."""
+    left, right = int(rng.integers(0, 100)), int(rng.integers(0, 100))
+    operator = rng.choice(["+", "-", "/", ":"], p=[0.5, 0.3, 0.1, 0.1])
+    return f"{left}{operator}{right}" + (f"={left + right}" if rng.random() < 0.7 else "")
+
+
+def repeated(rng: Random) -> str:
+    """The same digit several times, where readers lose count; mostly 0s and 1s."""
+    digit = str(rng.choice(10, p=[0.3, 0.35, *[0.35 / 8] * 8]))
+    before, after = (_digits(rng, int(rng.integers(0, 3))) for _ in range(2))
+    return before + digit * int(rng.integers(2, 5)) + after
+
+
+def single(rng: Random) -> str:
+    """One digit."""
+    return _digits(rng, 1)
+
+
+def nothing(_: Random) -> str:
+    """A blank field."""
+    return ""
+
+
+def letters(rng: Random) -> str:
+    """One letter or a short word."""
+    return OTHER * int(rng.choice([1, 1, 1, 2, 3, 4]))
+
+
+def labelled(rng: Random) -> str:
+    """Letters and digits together: a unit, a house number."""
+    digits = _digits(rng, int(rng.integers(1, 5)))
+    word = OTHER * int(rng.integers(1, 3))
+    gap = " " if rng.random() < 0.5 else ""
+    return f"{word}{gap}{digits}" if rng.random() < 0.5 else f"{digits}{gap}{word}"
+
+
+KINDS = {
+    plain: 0.28,
+    amount: 0.25,
+    decimal: 0.07,
+    date: 0.06,
+    calculation: 0.05,
+    repeated: 0.05,
+    single: 0.12,
+    nothing: 0.03,
+    letters: 0.06,
+    labelled: 0.03,
+}
+SHARES = list(KINDS.values())
+
+
+def _digits(rng: Random, count: int) -> str:
+    return "".join(map(str, rng.choice(10, count, p=[0.12, 0.16, *[0.09] * 8])))

@@ -1,0 +1,126 @@
+"""Writing: a text in a hand → the ink of the line, and where each sign of it stands."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.training.lines.hand import Hand
+from cnn_mnist.training.lines.shapes import MARK, Digits, Ink, Shape, shape
+
+Random = np.random.Generator
+Box = tuple[float, float, float, float]
+
+FAR = 1000  # px; a row without ink is as far as that from everything
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One written sign: its character and its box in the ink, x0, y0, x1, y1 in px."""
+
+    character: str
+    box: Box
+
+
+@dataclass(frozen=True)
+class Line:
+    """Ink 0..1 H×W, the signs in it from the left, and the height of a digit in px."""
+
+    ink: Ink
+    marks: tuple[Mark, ...]
+    height: float
+
+
+class _Placed(NamedTuple):
+    character: str
+    shape: Shape
+    x: float
+    y: float
+
+
+def write(text: str, hand: Hand, digits: Digits, rng: Random) -> Line:
+    """A text in a hand, without a margin; one pixel of paper where there is nothing to write."""
+    placed: list[_Placed] = []
+    cursor, spaced = 0.0, True
+    for character in text:
+        if character == " ":
+            cursor += rng.uniform(0.4, 1.0) * hand.height
+            spaced = True
+            continue
+        new = shape(character, hand, digits, rng)
+        y = new.top + hand.height * rng.normal(0, hand.unsteady) - hand.rise * cursor
+        gap = hand.height * (hand.gap + rng.normal(0, 0.5 * hand.unsteady))
+        x = cursor + max(gap, 0) if spaced else _beside(placed[-1], new, y, gap)
+        placed.append(_Placed(character, new, x, y))
+        cursor, spaced = max(cursor, x + new.ink.shape[1]), False
+    if not placed:
+        return Line(np.zeros((1, 1), np.float32), (), hand.height)
+    ink, marks = _together(placed)
+    _join(ink, marks, hand, rng)
+    return Line(ink, tuple(marks), hand.height)
+
+
+def _beside(left: _Placed, new: Shape, y: float, gap: float) -> float:
+    """The x at which a sign comes within `gap` of the one on its left in the closest row."""
+    width = left.shape.ink.shape[1]
+    shift = round(y - left.y)
+    top, bottom = max(0, shift), min(len(left.shape.ink), shift + len(new.ink))
+    nearest = -FAR
+    if bottom > top:
+        ends = _ends(left.shape.ink[top:bottom])
+        starts = _starts(new.ink[top - shift : bottom - shift])
+        nearest = int((ends - starts).max())
+    if nearest < -FAR // 2:  # no row has both
+        nearest = width
+    return float(left.x + max(nearest + gap, 0.3 * width))
+
+
+def _starts(ink: Ink) -> NDArray[np.int64]:
+    marks = ink > MARK
+    return np.where(marks.any(axis=1), marks.argmax(axis=1), FAR)
+
+
+def _ends(ink: Ink) -> NDArray[np.int64]:
+    marks = ink[:, ::-1] > MARK
+    return np.where(marks.any(axis=1), ink.shape[1] - marks.argmax(axis=1), -FAR)
+
+
+def _together(placed: list[_Placed]) -> tuple[Ink, list[Mark]]:
+    left, top = min(p.x for p in placed), min(p.y for p in placed)
+    width = max(p.x + p.shape.ink.shape[1] for p in placed) - left
+    height = max(p.y + p.shape.ink.shape[0] for p in placed) - top
+    ink = np.zeros((int(height) + 2, int(width) + 2), np.float32)
+    marks = []
+    for character, sign, x, y in placed:
+        column, row = round(x - left), round(y - top)
+        place = ink[row : row + sign.ink.shape[0], column : column + sign.ink.shape[1]]
+        np.maximum(place, sign.ink[: place.shape[0], : place.shape[1]], out=place)
+        marks.append(Mark(character, (column, row, column + place.shape[1], row + place.shape[0])))
+    return ink, marks
+
+
+def _join(ink: Ink, marks: list[Mark], hand: Hand, rng: Random) -> None:
+    """Strokes from the right side of a digit to the left side of the next."""
+    for left, right in pairwise(marks):
+        if not (left.character.isdigit() and right.character.isdigit()):
+            continue
+        eager = 2 if left.character == right.character == "0" else 1
+        if rng.random() >= hand.joined * eager:
+            continue
+        begin = _edge(ink, left.box, rng.uniform(0.05, 0.95), side=-1)
+        end = _edge(ink, right.box, rng.uniform(0.05, 0.6), side=0)
+        middle = (begin + end) / 2 + [0, rng.uniform(-0.1, 0.25) * hand.height]
+        points = np.rint(np.stack([begin, middle, end]) * 16).astype(np.int32)
+        thickness = max(1, round(0.8 * hand.pen * hand.height))
+        cv2.polylines(ink, [points], False, 1.0, thickness, cv2.LINE_AA, 4)
+
+
+def _edge(ink: Ink, box: Box, share: float, side: int) -> NDArray[np.float64]:
+    """The first (side 0) or last (-1) mark in a row at a share of a sign's height."""
+    x0, y0, x1, y1 = (int(v) for v in box)
+    row = min(int(y0 + share * (y1 - y0)), len(ink) - 1)
+    columns = np.flatnonzero(ink[row, x0:x1] > MARK)
+    return np.array([x0 + (columns[side] if columns.size else (x1 - x0) / 2), row], float)
