@@ -3,7 +3,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: train test test-slow lint serve notebook bench teachers release clean
+# Handwriting typefaces for the recipe lines, into runs/fonts; needs npm.
+fonts:
+	mkdir -p runs/fonts
+	cp src/cnn_mnist/training/lines/package.json runs/fonts
+	npm install --prefix runs/fonts --no-audit --no-fund
+
+.PHONY: fonts train test test-slow lint serve notebook bench teachers release clean
 
 train: .venv/.train
 	$(BIN)/cnn-mnist train $(ARGS)

@@ -27,8 +27,8 @@ app = typer.Typer(
 RecipeOption = Annotated[
     str | None,
     typer.Option(
-        help="reference, default, fast, best, best-bn, best-small, robust, reader, or one that "
-        "teaches: teacher, teacher-affine, teacher-warped.",
+        help="reference, default, fast, best, best-bn, best-small, robust, reader, lines, or one "
+        "that teaches: teacher, teacher-affine, teacher-warped.",
         show_default="default",
     ),
 ]
