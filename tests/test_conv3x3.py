@@ -113,7 +113,7 @@ def test_the_threads_do_not_change_a_bit() -> None:
         assert all(map(torch.equal, result, results[0]))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"lines"}))
 def test_a_network_gives_the_same_for_images_side_by_side(name: str) -> None:
     torch.manual_seed(0)
     model, images = MODELS[name](), torch.randn(2 * lanes(), 1, 28, 28)

@@ -72,7 +72,7 @@ def test_torchvisions_files_are_those_of_mnist(few_digits: Splits, tmp_path: Pat
     assert (tmp_path / "raw/train-labels-idx1-ubyte").stat().st_size == 8 + 300
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"lines"}))
 def test_multiply_adds_are_those_of_a_plain_count(name: str) -> None:
     """Every output of a layer is a sum of products; count the products by making all of them 1."""
     model = MODELS[name]().eval()

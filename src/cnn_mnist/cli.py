@@ -163,6 +163,7 @@ def evaluate(
     splits = load(dataset or config.dataset, data_dir)
     say = Terminal(as_json)
     say.notice(notice, splits.notice)
+    _refuse_lines(config.recipe.model, folder)
     model = checkpoint.load_model(folder).to(place)
     figures = asdict(evaluate_model(model, splits, config.recipe.test_norm, split))
     say.figures({"split": split, "data_source": splits.source, **figures})
@@ -191,6 +192,7 @@ def export(
 
     say, folder = Terminal(as_json), run or checkpoint.RELEASED
     config = checkpoint.load_config(folder)
+    _refuse_lines(config.recipe.model, folder)
     splits = load(config.dataset if run else "auto", data_dir)
     if form == "web":
         say.notice(splits.notice)
@@ -441,6 +443,14 @@ def _with_labels_alone(recipe: Any, teacher: Path | None, say: Terminal) -> Any:
         return recipe
     say.notice(f"No --teacher is named: {recipe.name} learns from the labels alone, and less well.")
     return recipe.changed(distil=0.0)
+
+
+def _refuse_lines(model: str, folder: Path) -> None:
+    if model == "lines":
+        raise ValueError(
+            f"{folder} is a run of the line network, which is not a digit classifier; its "
+            "accuracy is in metrics.json there"
+        )
 
 
 def _keep_settings(resume: Path | None, settings: dict[str, Any]) -> None:
