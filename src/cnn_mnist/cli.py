@@ -160,10 +160,10 @@ def evaluate(
     folder = run or checkpoint.RELEASED
     config = checkpoint.load_config(folder)
     place, notice = choose(device)
+    _refuse_lines(config.recipe.model, folder)
     splits = load(dataset or config.dataset, data_dir)
     say = Terminal(as_json)
     say.notice(notice, splits.notice)
-    _refuse_lines(config.recipe.model, folder)
     model = checkpoint.load_model(folder).to(place)
     figures = asdict(evaluate_model(model, splits, config.recipe.test_norm, split))
     say.figures({"split": split, "data_source": splits.source, **figures})

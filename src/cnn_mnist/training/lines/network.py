@@ -16,18 +16,18 @@ STRIDE = 2  # px of the line a column of the output
 
 
 class LineNet(nn.Module):
-    """Six convolutions and four along the line."""
+    """Five 3×3 convolutions, one that closes the height, and four along the line."""
 
-    def __init__(self, channels: tuple[int, ...] = (16, 32, 48, 64, 112)) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        sizes = zip((2, *channels[:-2]), channels[:-1], strict=True)
+        channels, width = (16, 32, 48, 64, 80), 112
+        sizes = zip((2, *channels[:-1]), channels, strict=True)
         self.convs = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1, bias=False) for i, o in sizes)
-        self.norms = nn.ModuleList(nn.BatchNorm2d(o) for o in channels[:-1])
-        width = channels[-1]
-        self.close = nn.Conv2d(channels[-2], width, (5, 3), padding=(0, 1), bias=False)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(o) for o in channels)
+        self.close = nn.Conv2d(channels[-1], width, (5, 1), bias=False)
         self.close_norm = nn.BatchNorm2d(width)
         self.along = nn.ModuleList(
-            nn.Conv1d(width, width, 3, padding=d, dilation=d, bias=False) for d in (1, 2, 4)
+            nn.Conv1d(width, width, 3, padding=d, dilation=d, bias=False) for d in (1, 2, 4, 8)
         )
         self.along_norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in self.along)
         self.classes = nn.Conv1d(width, NUM_CLASSES, 1)
@@ -38,7 +38,7 @@ class LineNet(nn.Module):
         column, N×4×W/2: its top and bottom, and how far it reaches to the left and to the right,
         as shares of the line's height."""
         x = lines
-        pools = ((2, 2), (2, 1), (2, 1), None)
+        pools = ((2, 2), (2, 1), (2, 1), None, None)
         for conv, norm, pool in zip(self.convs, self.norms, pools, strict=True):
             x = conv(x)
             if pool:

@@ -47,9 +47,10 @@ def photograph(line: Line, hand: Hand, digits: Digits, hard: float, rng: Random)
     _surround(scene, hand, digits, hard, rng)
     _rule(scene, hard, rng)
     _pattern(scene, hard, rng)
-    grey = _lit(scene, hard, rng)
+    contrast = rng.uniform(0.5, 0.95) if rng.random() < 0.6 else rng.uniform(0.18, 0.6)
+    grey = _lit(scene, contrast, hard, rng)
     grey, marks = _turned(grey, marks, rng)
-    return Photograph(_developed(grey, hard, rng), marks)
+    return Photograph(_developed(grey, scene.height, contrast, hard, rng), marks)
 
 
 def _framed(line: Line, rng: Random) -> tuple[Scene, tuple[Mark, ...]]:
@@ -230,11 +231,10 @@ def _grain(scene: Scene, coarse: float, rng: Random) -> Ink:
     return cv2.resize(grains, (wide, high), interpolation=cv2.INTER_LINEAR)
 
 
-def _lit(scene: Scene, hard: float, rng: Random) -> Ink:
+def _lit(scene: Scene, contrast: float, hard: float, rng: Random) -> Ink:
     """Grey 0..255 of paper and ink under a light."""
     high, wide = scene.ink.shape
     paper = rng.uniform(150, 255) if rng.random() < 0.75 else rng.uniform(70, 255)
-    contrast = rng.uniform(0.5, 0.95) if rng.random() < 0.6 else rng.uniform(0.18, 0.6)
     ink = scene.ink
     if rng.random() < 0.3 * hard:  # a dry pen or a pencil
         rough = np.abs(_grain(scene, rng.uniform(1, 2.5), rng))
@@ -273,11 +273,11 @@ def _turned(grey: Ink, marks: tuple[Mark, ...], rng: Random) -> tuple[Ink, tuple
     return np.asarray(turned, np.float32), tuple(map(moved, marks))
 
 
-def _developed(grey: Ink, hard: float, rng: Random) -> Grey:
-    """Blur, low resolution, noise and JPEG."""
+def _developed(grey: Ink, height: float, contrast: float, hard: float, rng: Random) -> Grey:
+    """Blur, low resolution, noise and JPEG, as much as digits of that height and contrast bear."""
     high, wide = grey.shape
     if rng.random() < 0.5:
-        spread = rng.uniform(0.3, 0.4 + 0.04 * high * hard)
+        spread = rng.uniform(0.3, 0.4 + 0.045 * height * hard)
         grey = cv2.GaussianBlur(grey, (0, 0), min(spread, 2.5))
     if rng.random() < 0.2 * hard:  # a coarse camera
         factor = max(rng.uniform(0.4, 0.9), 16 / high)
@@ -285,7 +285,9 @@ def _developed(grey: Ink, hard: float, rng: Random) -> Grey:
         coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
         grey = cv2.resize(coarse, (wide, high), interpolation=cv2.INTER_LINEAR)
     if rng.random() < 0.6:
-        grey = grey + rng.uniform(0.5, 1 + 9 * hard) * rng.standard_normal(grey.shape, np.float32)
+        grey = grey + rng.uniform(0.5, 1 + 16 * contrast * hard) * rng.standard_normal(
+            grey.shape, np.float32
+        )
     picture = np.clip(grey, 0, 255).astype(np.uint8)
     if rng.random() < 0.3:
         quality = int(rng.integers(15, 90))

@@ -13,8 +13,8 @@ from cnn_mnist.training.drawn import flourish
 from cnn_mnist.training.glyphs import DIGITS
 from cnn_mnist.training.lines import typefaces
 from cnn_mnist.training.lines.hand import Hand
-from cnn_mnist.training.lines.signs import SIGNS
-from cnn_mnist.training.nondigits import scribble, symbol
+from cnn_mnist.training.lines.signs import SIGNS, upstroke_one
+from cnn_mnist.training.nondigits import SYMBOLS, scribble
 from cnn_mnist.training.strokes import Glyph
 
 Random = np.random.Generator
@@ -22,6 +22,9 @@ Ink = NDArray[Any]  # float32 H×W; 0 = paper, 1 = full ink
 
 MNIST_PEN = 0.13  # of a digit's height, the mean width of MNIST's strokes
 FLOURISHED = {0: 0.1, 1: 0.45, 7: 0.3}  # share of MNIST's digits with a slash, flag or bar added
+DRAWN = {"1": 0.35, "4": 0.1, "7": 0.1}  # share of digits drawn among MNIST's, for their forms
+UPSTROKE = 0.5  # share of drawn 1s with a long one
+SYMBOLS_ONLY = sorted(SYMBOLS.keys() - {"dash", "plus", "equals"})  # without the alphabet's
 OVERSAMPLING = 3
 MARK = 0.3  # ink above it counts as a mark
 
@@ -62,10 +65,11 @@ def shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
         return _typeset(character, hand.typeface, hand, rng)
     if not character.isdigit():
         return _stroked(SIGNS[character](rng), hand, rng)
-    if hand.source == "mnist":
+    if hand.source == "mnist" and rng.random() > DRAWN.get(character, 0):
         return _scanned(digits.draw(int(character), rng), hand, rng)
     if character not in hand.forms or rng.random() < 0.2:
-        hand.forms[character] = DIGITS[int(character)](rng)
+        upstroke = character == "1" and rng.random() < UPSTROKE
+        hand.forms[character] = upstroke_one(rng) if upstroke else DIGITS[int(character)](rng)
     return _stroked(hand.forms[character], hand, rng)
 
 
@@ -73,7 +77,8 @@ def _other(hand: Hand, rng: Random) -> Shape:
     """A letter or another sign that is none of the alphabet."""
     kind = rng.random()
     if hand.source != "print" and kind < 0.3:
-        glyph = symbol(rng) if rng.random() < 0.75 else scribble(rng)
+        name = SYMBOLS_ONLY[rng.integers(len(SYMBOLS_ONLY))]
+        glyph = SYMBOLS[name] if rng.random() < 0.75 else scribble(rng)
         return _stroked(glyph, hand, rng)
     if kind < 0.75:
         path, known = hand.typeface, typefaces.LETTERS
@@ -100,7 +105,7 @@ def _scanned(image: NDArray[np.uint8], hand: Hand, rng: Random) -> Shape:
     ink = cv2.warpAffine(image, move, size, flags=cv2.INTER_LINEAR).astype(np.float32)
     # A lower threshold on the soft edge of a stroke is a wider pen.
     level = 255 * float(np.clip(0.5 - 4.5 * (hand.pen - MNIST_PEN), 0.18, 0.72))
-    soft = 255 * float(np.clip(1.6 / scale, 0.25, 0.9))
+    soft = min(255 * float(np.clip(1.6 / scale, 0.25, 0.9)), 2 * level)  # paper stays paper
     return _cropped(np.clip((ink - level) / soft + 0.5, 0, 1), hand.height - size[1])
 
 
