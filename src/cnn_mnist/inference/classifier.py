@@ -39,7 +39,7 @@ class Classifier:
         try:
             data = path.read_bytes()
             self._session = onnxruntime.InferenceSession(
-                data, _options(), providers=["CPUExecutionProvider"]
+                data, session_options(), providers=["CPUExecutionProvider"]
             )
             self.threshold = float(self._metadata()["threshold"])
         except OSError as error:
@@ -110,7 +110,8 @@ def released_model() -> Path:
     return Path(str(resources.files("cnn_mnist") / "weights" / "model.onnx"))
 
 
-def _options() -> onnxruntime.SessionOptions:
+def session_options() -> onnxruntime.SessionOptions:
+    """One thread, and no reports on standard error."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4  # a damaged model is reported by our own line

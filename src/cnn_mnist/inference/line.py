@@ -9,6 +9,7 @@ SIGNS = ".,-/:+=$€£"
 OTHER = "?"  # a letter, or any other sign that is neither
 ALPHABET = DIGITS + SIGNS + OTHER
 HEIGHT = 40  # px of the picture that the network sees
+MOST_WIDE = 80 * HEIGHT  # px; a longer line is squeezed
 LEAST_CONTRAST = 16.0  # of 255; less is spread no further, or grain would look like ink
 
 
@@ -23,7 +24,7 @@ def normalized(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
         line; and the contrast with what is near, in its own standard deviations.
     """
     height, width = grey.shape
-    wide = max(8, round(width * HEIGHT / height))
+    wide = min(max(8, round(width * HEIGHT / height)), MOST_WIDE)
     shrinks = height > HEIGHT
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     small = cv2.resize(grey, (wide, HEIGHT), interpolation=how).astype(np.float32)

@@ -3,21 +3,17 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference import image, ink, segment, touching
+from cnn_mnist.inference import image, ink, lines, segment
+from cnn_mnist.inference.agree import SURE, Found, agree, agree_on_one
 from cnn_mnist.inference.classifier import Classifier
+from cnn_mnist.inference.line_reader import Box, LineReader, Sign
 from cnn_mnist.inference.normalize import SIDE, even_stroke, ready_frame, ready_frames, to_mnist
 
-# A sign may be digits that touch if its width over height is larger and its certainty lower.
-DOUBTS = ((1.0, 1.1), (0.75, 0.999), (0.4, 0.95))
-# A letter is easily taken for two digits. Where nothing else is written, two digits that touch
-# must be as wide as that (width over height), and each as certain as that.
-LONE_PAIR, LONE_SURE = 1.1, 0.9
-AMONG_DIGITS = 0.5  # of the threshold is enough where most signs are digits
 WHOLE = 0, 0, SIDE, SIDE
 NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
@@ -64,11 +60,6 @@ class Reading:
         return pages | said | {"notice": self.notice}
 
 
-class _Sign(NamedTuple):
-    glyph: segment.Glyph
-    frame: NDArray[np.uint8]  # the 28×28 image that the network sees
-
-
 class Reader:
     """Reads anybody's digits. Thread-safe; loading one takes some 10 ms."""
 
@@ -82,6 +73,7 @@ class Reader:
             ValueError: the file is no such model.
         """
         self.classifier = Classifier(model, threads)
+        self.line_reader = LineReader()
 
     def read(self, source: image.Source, single: bool = False) -> Reading:
         """Read one picture; of a file with several pages, the first.
@@ -96,17 +88,26 @@ class Reader:
         page = image.load(source)
         frame = ready_frame(page.pixels)
         if frame is not None:
-            return _reading(self._digits([WHOLE], frame[None], self.classifier.probs(frame[None])))
+            return _reading(self._digits(frame[None], self.classifier.probs(frame[None])))
         marks = ink.find(page.pixels)
         try:
             glyphs = segment.single(marks) if single else segment.split(marks)
         except segment.CrowdedError:
             return Reading("", (), ok=False, reason=CROWDED)
-        cuts = 0 if single else touching.most(marks.size)
-        signs = self._separate(_framed(glyphs), cuts) if cuts else _framed(glyphs)
-        boxes = [page.original_box(sign.glyph.box) for sign in signs]
-        frames = _frames(signs)
-        return _reading(self._digits(boxes, frames, self.classifier.steady_probs(frames)))
+        boxes: list[Box] = [glyph.box for glyph in glyphs]
+        frames = _frames(glyphs)
+        grey = lines.grey_page(page.pixels)
+        readings = [lines.read_lines(self.line_reader, grey, boxes)]
+        if (whole := lines.read_whole(self.line_reader, grey)) is not None:
+            readings.append(whole)
+        probs = self.classifier.steady_probs(frames)
+        if single:
+            found = agree_on_one(readings, boxes, probs)
+        else:
+            found = agree(max(readings, key=_certainty), boxes, probs)
+        if not found:
+            return Reading("", (), ok=False, reason=NO_DIGIT if glyphs else NO_INK)
+        return _line_reading(found, frames, marks, page)
 
     def read_pages(self, source: image.Source, single: bool = False) -> Iterator[Reading]:
         """Read every page of a TIFF or PDF, each when it is asked for; all else is one page.
@@ -127,54 +128,52 @@ class Reader:
         images = np.asarray(sources, np.uint8)
         frames, ready = ready_frames(images)
         probs = self.classifier.probs(frames[ready])
-        whole = self._digits([WHOLE] * len(probs), frames[ready], probs, together=False)
+        whole = self._digits(frames[ready], probs)
         return [
             _reading([next(whole)]) if is_ready else self.read(source, single)
             for source, is_ready in zip(images, ready.tolist(), strict=True)
         ]
 
     def _digits(
-        self,
-        boxes: list[segment.Box],
-        frames: NDArray[np.uint8],
-        probs: NDArray[np.float32],
-        together: bool = True,
+        self, frames: NDArray[np.uint8], probs: NDArray[np.float32]
     ) -> Iterator[tuple[Digit, bool]]:
-        """What the network says to each frame, and whether it takes it for a digit.
-
-        Args:
-            together: the frames are of one page, where a sign among digits is likelier to be one.
-        """
+        """What the network says to MNIST images, and whether it takes each for a digit."""
         accepted = self.classifier.is_digit(probs)
-        if together and accepted.sum() >= 2 and accepted.mean() > 0.5:
-            accepted |= probs.max(axis=1) >= AMONG_DIGITS * self.classifier.threshold
         answers, confidences = probs.argmax(axis=1).tolist(), probs.max(axis=1).tolist()
-        found = map(Digit, answers, confidences, boxes, frames, probs)
+        found = map(Digit, answers, confidences, [WHOLE] * len(probs), frames, probs)
         return zip(found, accepted.tolist(), strict=True)
 
-    def _separate(self, signs: list[_Sign], cuts: int) -> list[_Sign]:
-        """Cut signs that the network takes for several digits rather than for one; so many."""
-        usual = float(np.median([sign.glyph.box[3] for sign in signs])) if signs else 0.0
-        separated: list[_Sign] = []
-        alone = len(signs) == 1
-        for sign, certainty in zip(signs, self._certainty(signs), strict=True):
-            height = max(sign.glyph.box[3], round(usual))
-            share = sign.glyph.box[2] / height
-            doubtful = any(share > wide and certainty < sure for wide, sure in DOUBTS)
-            if not doubtful or not cuts or (alone and share < LONE_PAIR):
-                separated.append(sign)
-                continue
-            cuts -= 1
-            pieces = _framed(touching.separate(sign.glyph, height, self._liking))
-            unsure = alone and self._certainty(pieces).min() < LONE_SURE
-            separated += [sign] if unsure else pieces
-        return separated
 
-    def _liking(self, glyphs: list[segment.Glyph]) -> NDArray[np.float32]:
-        return self._certainty(_framed(glyphs))
+def _line_reading(
+    found: list[Found], frames: NDArray[np.uint8], marks: segment.Ink, page: image.Page
+) -> Reading:
+    digits: list[Digit] = []
+    rejected: list[Digit] = []
+    for sign in found:
+        frame = _ink_at(sign.box, marks) if sign.glyph is None else frames[sign.glyph]
+        x, y, width, height = (round(v) for v in sign.box)
+        box = page.original_box((x, y, width, height))
+        probs = np.asarray(sign.digit_probs / max(sign.digit_probs.sum(), 1e-6), np.float32)
+        digit = Digit(int(probs.argmax()), sign.confidence, box, frame, probs)
+        (digits if sign.is_digit and sign.confidence >= SURE else rejected).append(digit)
+    if not digits:
+        return Reading("", (), False, NO_DIGIT, tuple(rejected))
+    text = "".join([str(digit.digit) for digit in digits])
+    return Reading(text, tuple(digits), ok=True, rejected=tuple(rejected))
 
-    def _certainty(self, signs: list[_Sign]) -> NDArray[np.float32]:
-        return np.asarray(self.classifier.probs(_frames(signs)).max(axis=1, initial=0), np.float32)
+
+def _certainty(signs: list[Sign]) -> float:
+    """Of a reading: the mean of its signs' probabilities; 0 where there are none."""
+    return sum(sign.confidence for sign in signs) / max(1, len(signs))
+
+
+def _ink_at(box: Any, marks: segment.Ink) -> NDArray[np.uint8]:
+    """The ink within a box in MNIST's frame; an empty frame where there is none."""
+    x, y, width, height = (max(0, round(v)) for v in box)
+    inside = marks[y : y + height, x : x + width]
+    if not inside.any():
+        return np.zeros((SIDE, SIDE), np.uint8)
+    return to_mnist(even_stroke(inside))
 
 
 def unreadable(reason: str, page: int = 1) -> Reading:
@@ -199,9 +198,7 @@ def _is_stack(sources: object) -> bool:
     return bool(sources.dtype == np.uint8 and sources.shape[1:] == (SIDE, SIDE))
 
 
-def _framed(glyphs: list[segment.Glyph]) -> list[_Sign]:
-    return [_Sign(glyph, to_mnist(even_stroke(glyph.ink))) for glyph in glyphs]
-
-
-def _frames(signs: list[_Sign]) -> NDArray[np.uint8]:
-    return np.stack([s.frame for s in signs]) if signs else np.zeros((0, SIDE, SIDE), np.uint8)
+def _frames(glyphs: list[segment.Glyph]) -> NDArray[np.uint8]:
+    if not glyphs:
+        return np.zeros((0, SIDE, SIDE), np.uint8)
+    return np.stack([to_mnist(even_stroke(glyph.ink)) for glyph in glyphs])

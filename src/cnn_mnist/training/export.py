@@ -98,7 +98,9 @@ def export(
     if path.is_dir() or not path.parent.is_dir():
         raise ExportError(f"{path} cannot be written: it is a folder, or its folder is not there")
     exported = Exported(copy.deepcopy(model).cpu().eval(), norm, temperature)
-    content, images = _to_onnx(exported, metadata), images.cpu()
+    example = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
+    names = ("images", ["logits", "probabilities"])
+    content, images = to_onnx(exported, example, {0: "N"}, names, metadata), images.cpu()
     if form == "onnx-int8":
         _judge(_prove(exported, content, images), "onnx", path)
         content = quantize(content, images.numpy())
@@ -109,7 +111,7 @@ def export(
 
 
 def _prove(exported: nn.Module, content: bytes, images: Tensor, test: Split | None = None) -> Proof:
-    session = _session(content)
+    session = open_session(content)
     difference = moved = 0.0
     for size in BATCH_SIZES:
         batch = images[torch.arange(size) % len(images)]
@@ -143,17 +145,28 @@ def _judge(proof: Proof, form: str, path: Path, num_test: int = 0) -> None:
         )
 
 
-def _to_onnx(exported: nn.Module, metadata: Mapping[str, str]) -> bytes:
-    # A batch of one would be taken for a constant.
-    example = (torch.zeros(2, SIDE, SIDE, dtype=torch.uint8),)
+def to_onnx(
+    exported: nn.Module,
+    example: Tensor,
+    dynamic: Mapping[int, str],
+    names: tuple[str, list[str]],
+    metadata: Mapping[str, str],
+) -> bytes:
+    """A module of one input as an ONNX file.
+
+    Args:
+        example: an input. No side of it that may vary is 1, which would be taken for a constant.
+        dynamic: the dimensions that may vary, with their names.
+        names: of the input and of the outputs.
+    """
     with _quiet():
         program = torch.onnx.export(
             exported,
-            example,
+            (example,),
             dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("N")},),
-            input_names=["images"],
-            output_names=["logits", "probabilities"],
+            dynamic_shapes=({axis: torch.export.Dim(name) for axis, name in dynamic.items()},),
+            input_names=[names[0]],
+            output_names=names[1],
             external_data=False,
             verbose=False,
         )
@@ -186,7 +199,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _session(content: bytes) -> onnxruntime.InferenceSession:
+def open_session(content: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,109 @@
+"""Two opinions → one: the line network's signs, and the digit classifier on the ink's glyphs.
+
+The line network knows where digits end, what is a comma, and what is no writing at all; the
+classifier knows a digit better that stands by itself. Where one sign is one glyph, the mean counts.
+"""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.line import DIGITS
+from cnn_mnist.inference.line_reader import Box, Sign
+
+MEETS = 0.3  # of the smaller of two boxes within the other
+SURE = 0.5  # mean probability at which a sign is a digit
+
+
+class Found(NamedTuple):
+    """A sign of a page: its character, its probability and box, and the ten digits'
+    probabilities; `glyph` is the place of its glyph, or None."""
+
+    character: str
+    confidence: float
+    box: Box
+    digit_probs: NDArray[Any]
+    glyph: int | None
+
+    @property
+    def is_digit(self) -> bool:
+        return self.character in DIGITS
+
+
+def agree(signs: list[Sign], boxes: list[Box], probs: NDArray[np.float32]) -> list[Found]:
+    """What stands on a line or page.
+
+    Args:
+        signs: of the line network, in reading order, boxes in the page's pixels.
+        boxes: of the glyphs.
+        probs: the classifier's, glyphs×10.
+    """
+    partner = _partners(signs, boxes)
+    return [
+        _alone(sign) if glyph is None else _together(sign, glyph, boxes[glyph], probs[glyph])
+        for sign, glyph in zip(signs, partner, strict=True)
+    ]
+
+
+def agree_on_one(
+    readings: list[list[Sign]], boxes: list[Box], probs: NDArray[np.float32]
+) -> list[Found]:
+    """The one digit of a picture, or nothing.
+
+    Args:
+        readings: of the line network, of crops of different size.
+        boxes, probs: as for `agree`, of at most one glyph.
+    """
+    nearest = [sign for signs in readings if (sign := _nearest(signs, boxes))]
+    if not nearest:
+        return []
+    digit_probs = np.sum([sign.digit_probs for sign in nearest], axis=0) / len(readings)
+    surest = max(nearest, key=lambda sign: sign.confidence)
+    mean = replace(surest, digit_probs=digit_probs)
+    if boxes and any(_overlap([sign.box], boxes)[0, 0] > MEETS for sign in nearest):
+        return [_together(mean, 0, boxes[0], probs[0])]
+    return [_alone(mean)]
+
+
+def _nearest(signs: list[Sign], boxes: list[Box]) -> Sign | None:
+    """The sign that covers most of the glyph, or else the surest."""
+    if not signs:
+        return None
+    covers = _overlap([sign.box for sign in signs], boxes).sum(axis=1)
+    ranks = covers * (covers > MEETS) + 0.1 * np.array([sign.confidence for sign in signs])
+    return signs[int(ranks.argmax())]
+
+
+def _alone(sign: Sign) -> Found:
+    return Found(sign.character, sign.confidence, sign.box, sign.digit_probs, None)
+
+
+def _together(sign: Sign, glyph: int, box: Box, probs: NDArray[np.float32]) -> Found:
+    mean = (sign.digit_probs + probs) / 2
+    best = int(mean.argmax())
+    if mean[best] >= SURE or sign.character in DIGITS:
+        return Found(DIGITS[best], float(mean[best]), box, mean, glyph)
+    return Found(sign.character, sign.confidence, sign.box, mean, glyph)
+
+
+def _partners(signs: list[Sign], boxes: list[Box]) -> list[int | None]:
+    """For each sign the one glyph that it alone overlaps."""
+    if not signs or not boxes:
+        return [None] * len(signs)
+    meets = _overlap([sign.box for sign in signs], boxes) > MEETS
+    alone = (meets.sum(axis=1) == 1) & (meets[:, meets.argmax(axis=1)].sum(axis=0) == 1)
+    return [int(row.argmax()) if ok else None for row, ok in zip(meets, alone, strict=True)]
+
+
+def _overlap(some: list[Box], others: list[Box]) -> NDArray[Any]:
+    """How much of the smaller of two boxes lies in the other, for each pair."""
+    a, b = (
+        np.reshape(np.array(some, float), (-1, 1, 4)),
+        np.reshape(np.array(others, float), (1, -1, 4)),
+    )
+    low = np.maximum(a[..., :2], b[..., :2])
+    high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
+    least = np.maximum(np.minimum(a[..., 2:], b[..., 2:]), 1)
+    return np.asarray((np.clip(high - low, 0, None) / least).prod(axis=2))

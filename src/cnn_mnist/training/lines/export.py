@@ -1,0 +1,84 @@
+"""A trained line network → one ONNX file, and the proof that it computes the same.
+
+    python -m cnn_mnist.training.lines.export runs/lines --out src/cnn_mnist/weights/lines.onnx
+
+Input `lines`: float32 N×2×40×W, W even, as `inference.line.normalized` makes them. Outputs, for
+every second column: `probabilities` N×22×W/2 and `boxes` N×4×W/2.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cnn_mnist.inference.line import HEIGHT
+from cnn_mnist.training import checkpoint
+from cnn_mnist.training.export import TOLERANCE, ExportError, open_session, to_onnx
+
+WIDTHS = (8, 40, 322)  # px of the lines that the two are compared on
+
+
+class ExportedLines(nn.Module):
+    """What the file computes: normalised lines → probabilities and boxes."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, lines: Tensor) -> tuple[Tensor, Tensor]:
+        logits, boxes = self.model(lines)
+        return logits.softmax(dim=1), boxes
+
+
+def export_lines(folder: Path, path: Path) -> float:
+    """Write the weights of a run as ONNX once they agree with torch.
+
+    Returns:
+        The largest difference of any output.
+
+    Raises:
+        RunError: the folder is no run of a line network.
+        ExportError: they do not agree; no file is written.
+    """
+    config = checkpoint.load_config(folder)
+    if config.recipe.model != "lines":
+        raise checkpoint.RunError(f"{folder} is no run of a line network")
+    exported = ExportedLines(checkpoint.load_model(folder)).eval()
+    example = torch.zeros(2, 2, HEIGHT, 64)
+    names = ("lines", ["probabilities", "boxes"])
+    content = to_onnx(exported, example, {0: "N", 3: "W"}, names, {"seed": str(config.seed)})
+    difference = max(_difference(exported, content, width) for width in WIDTHS)
+    if not difference <= TOLERANCE:
+        raise ExportError(f"the exported model differs from torch by {difference:.2g}")
+    checkpoint.write(path, content)
+    return difference
+
+
+@torch.no_grad()
+def _difference(exported: nn.Module, content: bytes, width: int) -> float:
+    lines = torch.randn(2, 2, HEIGHT, width, generator=torch.Generator().manual_seed(0))
+    got = open_session(content).run(None, {"lines": lines.numpy()})
+    return max(
+        float(np.abs(a - b.numpy()).max()) for a, b in zip(got, exported(lines), strict=True)
+    )
+
+
+def main() -> None:
+    """Export a run; what it is worth goes to stdout."""
+    parser = argparse.ArgumentParser(prog="python -m cnn_mnist.training.lines.export")
+    parser.add_argument("run", type=Path, help="run folder of the recipe lines")
+    parser.add_argument("--out", type=Path, required=True, help="file to write")
+    options = parser.parse_args()
+    try:
+        difference = export_lines(options.run, options.out)
+    except ValueError as error:
+        sys.exit(f"export: {error}")
+    print(json.dumps({"file": str(options.out), "largest_difference": difference}))
+
+
+if __name__ == "__main__":
+    main()
