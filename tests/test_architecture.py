@@ -47,7 +47,7 @@ FLOORS = [
     {"lines.loss"},
     {"checkpoint", "plots", "lines.train"},
     {"train", "export", "card", "web"},
-    {"crew", "release"},
+    {"crew", "release", "lines.export"},
     {"study"},
     {"__init__"},
 ]
@@ -63,6 +63,7 @@ DOORS = {
     ("training.lines.shapes", "inference.line"),
     ("training.lines.photograph", "inference.line"),
     ("training.lines.stream", "inference.line"),
+    ("training.lines.export", "inference.line"),
 }
 
 

@@ -11,13 +11,24 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adversary import COARSEST, DRAWN, FINEST, KINDS, Kind, hostile
-from cnn_mnist.inference import classifier, components, ink, ruling, segment, touching
+from cnn_mnist.inference import classifier, components, ink, line, lines, ruling, segment
+from cnn_mnist.inference.line_reader import LineReader, Sign
 from cnn_mnist.inference.normalize import MOST_CHANGE, even_stroke, to_mnist
 from cnn_mnist.inference.reader import CROWDED, Reader
 from drawn import coverage
 
 SIZES = st.tuples(st.integers(30, 700), st.integers(30, 700))
 GRAINS = st.integers(FINEST, COARSEST)
+
+
+class CountingLines(LineReader):
+    """The released line network, and how many columns it has been asked about."""
+
+    columns = 0
+
+    def read(self, grey: NDArray[np.uint8]) -> list[Sign]:
+        self.columns += line.normalized_width(*grey.shape)
+        return super().read(grey)
 
 
 class Counting(classifier.Classifier):
@@ -79,14 +90,13 @@ def test_signs_and_their_boxes_are_bounded(
 @given(st.sampled_from(sorted(KINDS)), st.integers(0, 999), st.booleans())
 def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) -> None:
     _, picture = hostile(kind, 0.1, seed)
-    counting, reader = Counting(), Reader()
-    reader.classifier = counting
+    counting, counting_lines, reader = Counting(), CountingLines(), Reader()
+    reader.classifier, reader.line_reader = counting, counting_lines
     reader.read(picture, single)
-    moves, pieces = len(classifier.MOVES), touching.MOST_CANDIDATES + 1
-    cuts = touching.most(picture.size)
-    cutting = cuts * (pieces * (pieces + 1) // 2 + pieces)
-    signs = components.most(picture.size) + cuts * pieces
-    assert counting.seen <= (moves if single else (1 + moves) * signs + cutting)
+    signs = 1 if single else components.most(picture.size)
+    assert counting.seen <= len(classifier.MOVES) * signs
+    whole_and_one = 2 * line.MOST_WIDE  # the whole picture, and always one line
+    assert counting_lines.columns <= whole_and_one + lines.SPARE + lines.SHARE * picture.size
 
 
 @settings(max_examples=60, deadline=None)

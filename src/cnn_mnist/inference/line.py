@@ -13,6 +13,11 @@ MOST_WIDE = 80 * HEIGHT  # px; a longer line is squeezed
 LEAST_CONTRAST = 16.0  # of 255; less is spread no further, or grain would look like ink
 
 
+def normalized_width(height: int, width: int) -> int:
+    """The columns of a crop once it is HEIGHT px high."""
+    return min(max(8, round(width * HEIGHT / height)), MOST_WIDE)
+
+
 def normalized(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """A crop of one line as the network sees it.
 
@@ -23,10 +28,8 @@ def normalized(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
         float32 2×HEIGHT×W', ink positive: the contrast with the paper, stretched over the whole
         line; and the contrast with what is near, in its own standard deviations.
     """
-    height, width = grey.shape
-    wide = min(max(8, round(width * HEIGHT / height)), MOST_WIDE)
-    shrinks = height > HEIGHT
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    wide = normalized_width(*grey.shape)
+    how = cv2.INTER_AREA if len(grey) > HEIGHT else cv2.INTER_LINEAR
     small = cv2.resize(grey, (wide, HEIGHT), interpolation=how).astype(np.float32)
     dark, light = np.percentile(small, (1, 90))
     stretched = (light - small) / max(light - dark, LEAST_CONTRAST)

@@ -6,12 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.line import DIGITS
+from cnn_mnist.inference.line import DIGITS, normalized_width
 from cnn_mnist.inference.line_reader import Box, LineReader, Sign
 
 MARGIN = 0.25  # of a line's height, around it
 LINE_HEIGHT = 0.3  # of a picture's height: where digits are taller, the picture is one line
-MOST_LINES = 200  # of a picture; the network looks at the tallest ones
+# The network looks at as many columns as this, and at the tallest lines where there are more.
+SPARE, SHARE = 1000, 0.01  # columns of any picture, and for each of its pixels
 
 
 class Crop(NamedTuple):
@@ -50,11 +51,18 @@ def _crops(page: NDArray[np.uint8], boxes: list[Box]) -> list[Crop]:
             lines[-1].append(box)
         else:
             lines.append([box])
-    crops = [_crop(page, np.array(line)) for line in lines]
-    if len(crops) <= MOST_LINES:
-        return crops
-    least = sorted((len(crop.grey) for crop in crops), reverse=True)[MOST_LINES]
-    return [crop for crop in crops if len(crop.grey) > least]
+    return _affordable([_crop(page, np.array(line)) for line in lines], page.size)
+
+
+def _affordable(crops: list[Crop], pixels: int) -> list[Crop]:
+    """Those that the network has time for, the tallest first to be kept, in their order."""
+    left, kept = SPARE + pixels * SHARE, set[int]()
+    for number, crop in sorted(enumerate(crops), key=lambda pair: -len(pair[1].grey)):
+        left -= normalized_width(*crop.grey.shape)
+        if left < 0 and kept:
+            break
+        kept.add(number)
+    return [crop for number, crop in enumerate(crops) if number in kept]
 
 
 def _goes_on(last: Box, box: Box) -> bool:
