@@ -22,6 +22,7 @@ class Hand:
     pen: float  # width
     slant: float  # to the right a height upwards
     aspect: float  # factor of every sign's width
+    round_zero: float  # a further factor of a 0's
     gap: float  # the least distance between two signs, row by row
     unsteady: float  # standard deviation of size and place
     tremor: float  # standard deviation of a stroke's points, of 10 a height
@@ -47,7 +48,8 @@ def any_hand(rng: Random, printed: float) -> Hand:
         height=float(np.exp(rng.uniform(np.log(16), np.log(56)))),
         pen=float(np.exp(rng.uniform(np.log(thinnest), np.log(0.2)))),
         slant=float(np.clip(rng.normal(0.1, 0.17), -0.35, 0.6)),
-        aspect=float(np.clip(np.exp(rng.normal(0, 0.18)), 0.6, 1.6)),
+        aspect=float(np.clip(np.exp(rng.normal(0.12, 0.25)), 0.6, 2.0)),
+        round_zero=float(rng.uniform(0.9, 1.5)),
         gap=float(rng.uniform(-0.07, 0.04) if tight else rng.uniform(0.03, 0.4)),
         unsteady=float(rng.uniform(0, 0.07)),
         tremor=float(rng.uniform(0, 0.25)),
@@ -61,4 +63,5 @@ def any_hand(rng: Random, printed: float) -> Hand:
         hand.typeface = typefaces.printed(str(rng.choice(typefaces.PRINTED)))
         hand.slant, hand.gap = float(rng.normal(0, 0.03)), float(rng.uniform(0.04, 0.2))
         hand.unsteady = hand.joined = hand.rise = 0.0
+        hand.round_zero = 1.0
     return hand

@@ -62,7 +62,7 @@ def _framed(line: Line, rng: Random) -> tuple[Scene, tuple[Mark, ...]]:
     small = rng.random()
     reach = 0.1 if small < 0.45 else 0.45 if small < 0.85 else 0.9
     above, below = np.maximum(rng.uniform(-0.03, reach, 2), rng.uniform(-0.03, 0.08)) * unit
-    left, right = np.maximum(rng.uniform(-0.02, 1.6 * reach, 2), rng.uniform(-0.02, 0.3)) * unit
+    left, right = rng.uniform(-0.03, 1.6 * reach, 2) * unit
     if not line.marks:
         above, below, left, right = rng.uniform(0.5, 1.2, 4) * unit
     top, start = round(above), round(left)

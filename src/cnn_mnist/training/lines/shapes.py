@@ -1,6 +1,6 @@
 """The ink of one sign in a hand: an MNIST digit, pen strokes, or a character of a typeface."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,8 @@ class Shape:
 
 def shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
     """One character of a line, as the hand writes it."""
+    if character == "0":
+        hand = replace(hand, aspect=hand.aspect * hand.round_zero)
     if character == OTHER:
         return _other(hand, rng)
     if hand.typeface is not None and character not in "€£":  # few typefaces have these
