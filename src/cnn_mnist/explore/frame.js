@@ -8,6 +8,7 @@ const CENTRE = 14.0; // pixel index of the centre of mass, as MNIST has it
 const RIM = 0.35; // ink above it is part of a stroke; its neighbours are the stroke's soft rim
 const STROKE = 2.7; // width of MNIST's strokes, of BOX
 const THICK = 3.6; // a broader stroke is thinned; the pad's pen never writes a thinner one than 2
+const MOST_CHANGE = 24; // px; where a stroke is to change by more, a reduced copy's is changed
 const MEASURABLE = 40; // px; in a smaller drawing no stroke can be measured
 
 /**
@@ -64,7 +65,10 @@ function evenStroke(digit) {
   if ((width * BOX) / side <= THICK) return digit;
   // Thinning makes the box smaller, too: solve width' / (side + width' - width) for STROKE.
   const change = (BOX * width - STROKE * side) / (BOX - STROKE);
-  const thinner = erode(digit, 1 + roundHalfEven(change));
+  const factor = Math.ceil(change / MOST_CHANGE);
+  const [columns, rows] = [digit.width, digit.height].map((s) => Math.max(1, roundHalfEven(s / factor)));
+  const smaller = factor === 1 ? digit : resized(digit, areaShares, columns, rows);
+  const thinner = erode(smaller, 1 + roundHalfEven(change / factor));
   return thinner.pixels.some((value) => value > 0.5) ? thinner : digit;
 }
 
@@ -155,19 +159,12 @@ function toMnist(digit) {
   const scale = BOX / Math.max(width, height);
   const [newWidth, newHeight] = [width, height].map((s) => Math.max(1, roundHalfEven(s * scale)));
   const shares = scale < 1 ? areaShares : linearShares;
-  const [across, down] = [shares(width, newWidth), shares(height, newHeight)];
-  const small = picture(newWidth, newHeight);
-  down.forEach((rows, y) => {
-    across.forEach((columns, x) => {
-      let sum = 0;
-      for (const [row, rowShare] of rows) {
-        for (const [column, share] of columns) {
-          sum += rowShare * share * pixels[(row + top) * digit.width + column + left];
-        }
-      }
-      small.pixels[y * newWidth + x] = sum;
-    });
-  });
+  const box = picture(width, height);
+  for (let y = 0; y < height; y++) {
+    const begin = (y + top) * digit.width + left;
+    box.pixels.set(pixels.subarray(begin, begin + width), y * width);
+  }
+  const small = resized(box, shares, newWidth, newHeight);
 
   const [dx, dy] = offsets(small);
   const frame = new Uint8Array(SIDE * SIDE);
@@ -192,6 +189,22 @@ function inkBox({ width, height, pixels }) {
     right = Math.max(right, x);
   }
   return { left, top, width: right - left + 1, height: bottom - top + 1, pixels };
+}
+
+/** A picture of another size; `shares` says which old pixels make up a new one. */
+function resized({ width, height, pixels }, shares, newWidth, newHeight) {
+  const [across, down] = [shares(width, newWidth), shares(height, newHeight)];
+  const result = picture(newWidth, newHeight);
+  down.forEach((rows, y) => {
+    across.forEach((columns, x) => {
+      let sum = 0;
+      for (const [row, rowShare] of rows) {
+        for (const [column, share] of columns) sum += rowShare * share * pixels[row * width + column];
+      }
+      result.pixels[y * newWidth + x] = sum;
+    });
+  });
+  return result;
 }
 
 /** For each of the new pixels the old ones under it, with their shares of its area. A share of
