@@ -33,7 +33,7 @@ from paged import chain, encoded
 from waiting import PATIENCE, wait_until
 
 Start = Callable[..., "subprocess.Popen[str]"]
-SHOWN = {"path", "page", "num_pages", "text", "digits", "ok", "reason", "notice"}
+SHOWN = {"path", "page", "num_pages", "text", "digits", "ok", "reason", "lines", "notice"}
 
 
 class Threads(ThreadPoolExecutor, Workers):

@@ -32,7 +32,7 @@ EXPORT_FIELDS = {
 }  # fmt: skip
 
 READING_FIELDS = {
-    "path", "page", "num_pages", "text", "digits", "ok", "reason", "notice",
+    "path", "page", "num_pages", "text", "digits", "ok", "reason", "lines", "notice",
 }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ from paged import chain, encoded, locked
 from served import SOURCE, Served, get, post, serve
 from waiting import PATIENCE, wait_until
 
-FIELDS = {"path", "page", "num_pages", "text", "digits", "ok", "reason", "notice"}
+FIELDS = {"path", "page", "num_pages", "text", "digits", "ok", "reason", "lines", "notice"}
 
 
 def png(text: str, **look: int) -> bytes:

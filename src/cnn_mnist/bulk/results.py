@@ -167,6 +167,15 @@ def _write_parquet(lines: Iterator[dict[str, Any]], path: Path) -> None:
     digit = pa.struct(
         {"digit": pa.int8(), "confidence": pa.float32(), "box": pa.list_(pa.int32(), 4)}
     )
+    number = pa.struct(
+        {
+            "text": pa.string(),
+            "digits": pa.string(),
+            "box": pa.list_(pa.int32(), 4),
+            "confidence": pa.float32(),
+        }
+    )
+    written = pa.struct({"text": pa.string(), "numbers": pa.list_(number)})
     schema = pa.schema(
         {
             "path": pa.string(),
@@ -176,6 +185,7 @@ def _write_parquet(lines: Iterator[dict[str, Any]], path: Path) -> None:
             "digits": pa.list_(digit),
             "ok": pa.bool_(),
             "reason": pa.string(),
+            "lines": pa.list_(written),
             "notice": pa.string(),
         }
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.line import DIGITS, normalized_width
 from cnn_mnist.inference.line_reader import Box, LineReader, Sign
 
+REACH = 6  # heights of a sign, as far as which the next one is of its line
 MARGIN = 0.25  # of a line's height, around it
 LINE_HEIGHT = 0.3  # of a picture's height: where digits are taller, the picture is one line
 # The network looks at as many columns as this, and at the tallest lines where there are more.
@@ -37,7 +38,7 @@ def read_whole(reader: LineReader, page: NDArray[np.uint8]) -> list[Sign] | None
 
 
 def read_lines(reader: LineReader, page: NDArray[np.uint8], boxes: list[Box]) -> list[Sign]:
-    """The signs of every line that boxes of a page's ink, in reading order, stand in."""
+    """The signs of every line that boxes of a page's ink stand in."""
     found: list[Sign] = []
     for crop in _crops(page, boxes):
         found += [sign.moved(crop.x, crop.y) for sign in reader.read(crop.grey)]
@@ -45,13 +46,34 @@ def read_lines(reader: LineReader, page: NDArray[np.uint8], boxes: list[Box]) ->
 
 
 def _crops(page: NDArray[np.uint8], boxes: list[Box]) -> list[Crop]:
-    lines: list[list[Box]] = []
-    for box in boxes:
-        if lines and _goes_on(lines[-1][-1], box):
-            lines[-1].append(box)
+    if not boxes:
+        return []
+    corners = np.array(boxes, float)
+    rows = _rows(corners)
+    lines = [corners[rows == row] for row in range(rows.max() + 1)]
+    lines.sort(key=lambda line: float((line[:, 1] + line[:, 3] / 2).mean()))
+    return _affordable([_crop(page, line) for line in lines], page.size)
+
+
+def _rows(boxes: NDArray[Any]) -> NDArray[np.int64]:
+    """The line of each box: that of the nearest one to the left or right at its height.
+
+    Tall boxes come first, so that a comma or a dot joins the digits that it stands by.
+    """
+    rows = np.full(len(boxes), -1)
+    order = np.argsort(-boxes[:, 3], kind="stable")
+    x, y, width, height = boxes[order].T
+    for number, box in enumerate(order):
+        low = np.maximum(y[:number], y[number])
+        high = np.minimum((y + height)[:number], y[number] + height[number])
+        level = high - low > 0.4 * height[number]
+        away = np.maximum(x[:number] - x[number] - width[number], x[number] - (x + width)[:number])
+        near = level & (away < REACH * height[:number])
+        if near.any():
+            rows[box] = rows[order[np.where(near, away, np.inf).argmin()]]
         else:
-            lines.append([box])
-    return _affordable([_crop(page, np.array(line)) for line in lines], page.size)
+            rows[box] = rows.max() + 1
+    return rows
 
 
 def _affordable(crops: list[Crop], pixels: int) -> list[Crop]:
@@ -63,12 +85,6 @@ def _affordable(crops: list[Crop], pixels: int) -> list[Crop]:
             break
         kept.add(number)
     return [crop for number, crop in enumerate(crops) if number in kept]
-
-
-def _goes_on(last: Box, box: Box) -> bool:
-    """Whether a box stands to the right of the last one of a line, at its height."""
-    overlap = min(last[1] + last[3], box[1] + box[3]) - max(last[1], box[1])
-    return box[0] >= last[0] and overlap > 0.4 * min(last[3], box[3])
 
 
 def _crop(page: NDArray[np.uint8], line: NDArray[Any]) -> Crop:

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from cnn_mnist.inference import image, ink, lines, segment
 from cnn_mnist.inference.agree import SURE, Found, agree, agree_on_one
 from cnn_mnist.inference.classifier import Classifier
+from cnn_mnist.inference.line import OTHER
 from cnn_mnist.inference.line_reader import Box, LineReader, Sign
 from cnn_mnist.inference.normalize import SIDE, even_stroke, ready_frame, ready_frames, to_mnist
+from cnn_mnist.inference.structure import Line, Number, lines_of
 
 WHOLE = 0, 0, SIDE, SIDE
 NO_INK = "no ink found: the picture is blank or its contrast too low"
@@ -36,7 +38,8 @@ class Digit:
 class Reading:
     """What a picture says. `ok` is False, `text` empty and `reason` set where it holds no digit.
 
-    `rejected` are the signs that were found and are no digits. `num_pages` is None where the other
+    `text` has all digits in reading order; `lines` has the numbers with their signs. `rejected` are
+    the signs that were found and are no digits. `num_pages` is None where the other
     pages were not looked at, and `notice` tells what else of the file was not read.
     """
 
@@ -45,6 +48,7 @@ class Reading:
     ok: bool
     reason: str | None = None
     rejected: tuple[Digit, ...] = ()
+    lines: tuple[Line, ...] = ()
     page: int = 1
     num_pages: int | None = None
     notice: str | None = None
@@ -57,7 +61,8 @@ class Reading:
         ]
         pages = {"page": self.page, "num_pages": self.num_pages}
         said = {"text": self.text, "digits": digits, "ok": self.ok, "reason": self.reason}
-        return pages | said | {"notice": self.notice}
+        lines = [line.to_dict() for line in self.lines]
+        return pages | said | {"lines": lines, "notice": self.notice}
 
 
 class Reader:
@@ -147,6 +152,7 @@ class Reader:
 def _line_reading(
     found: list[Found], frames: NDArray[np.uint8], marks: segment.Ink, page: image.Page
 ) -> Reading:
+    kept: list[Found] = []
     digits: list[Digit] = []
     rejected: list[Digit] = []
     for sign in found:
@@ -155,11 +161,16 @@ def _line_reading(
         box = page.original_box((x, y, width, height))
         probs = np.asarray(sign.digit_probs / max(sign.digit_probs.sum(), 1e-6), np.float32)
         digit = Digit(int(probs.argmax()), sign.confidence, box, frame, probs)
-        (digits if sign.is_digit and sign.confidence >= SURE else rejected).append(digit)
+        unsure = sign.is_digit and sign.confidence < SURE
+        kept.append(sign._replace(box=box, character=OTHER if unsure else sign.character))
+        if kept[-1].is_digit:
+            digits.append(digit)
+        elif kept[-1].character == OTHER:
+            rejected.append(digit)
     if not digits:
         return Reading("", (), False, NO_DIGIT, tuple(rejected))
     text = "".join([str(digit.digit) for digit in digits])
-    return Reading(text, tuple(digits), ok=True, rejected=tuple(rejected))
+    return Reading(text, tuple(digits), True, rejected=tuple(rejected), lines=lines_of(kept))
 
 
 def _certainty(signs: list[Sign]) -> float:
@@ -188,7 +199,9 @@ def _reading(found: Iterable[tuple[Digit, bool]]) -> Reading:
         (digits if accepted else rejected).append(digit)
     if digits:
         text = "".join([str(digit.digit) for digit in digits])
-        return Reading(text, tuple(digits), ok=True, rejected=tuple(rejected))
+        number = Number(text, digits[0].box, digits[0].confidence)
+        whole = (Line((number,)),)
+        return Reading(text, tuple(digits), ok=True, rejected=tuple(rejected), lines=whole)
     return Reading("", (), False, NO_DIGIT if rejected else NO_INK, tuple(rejected))
 
 

@@ -31,9 +31,19 @@ _DIGIT = {
     },
 }
 _DIGITS = {"type": "array", "items": _DIGIT}
+_NUMBER = {
+    "type": "object",
+    "required": ["text", "digits", "box", "confidence"],
+    "properties": {
+        "text": {"description": "as it is written, with its signs", "type": "string"},
+        "digits": {"description": "without signs", "type": "string"},
+        "box": {"type": "array", "items": {"type": "integer"}, "minItems": 4, "maxItems": 4},
+        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+    },
+}
 _READING = {
     "type": "object",
-    "required": ["path", "page", "num_pages", "text", "digits", "ok", "reason", "notice"],
+    "required": ["path", "page", "num_pages", "text", "digits", "ok", "reason", "lines", "notice"],
     "properties": {
         "path": {"description": "the file's name in a form", "type": ["string", "null"]},
         "page": {"description": "of the file, from 1", "type": "integer", "minimum": 1},
@@ -46,6 +56,18 @@ _READING = {
         "rejected": {"description": "signs that are no digits; with detail only", **_DIGITS},
         "ok": {"type": "boolean"},
         "reason": {"description": "why there is no digit", "type": ["string", "null"]},
+        "lines": {
+            "description": "the lines of the page, each with its numbers",
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["text", "numbers"],
+                "properties": {
+                    "text": {"type": "string"},
+                    "numbers": {"type": "array", "items": _NUMBER},
+                },
+            },
+        },
         "notice": {
             "description": "what else of the file was not read: frames after the first",
             "type": ["string", "null"],
@@ -63,6 +85,14 @@ _EXAMPLE = {
     ],
     "ok": True,
     "reason": None,
+    "lines": [
+        {
+            "text": "42",
+            "numbers": [
+                {"text": "42", "digits": "42", "box": [60, 41, 187, 118], "confidence": 0.9954}
+            ],
+        }
+    ],
     "notice": None,
 }
 _PIXEL = (
