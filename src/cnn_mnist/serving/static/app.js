@@ -283,8 +283,9 @@ function forget() {
 }
 
 function render(answer) {
-  $("answer").textContent = answer.text;
-  $("answer").classList.toggle("long", answer.text.length > 5);
+  const written = answer.lines.map((line) => line.text).join(" "); // with commas and other signs
+  $("answer").textContent = written;
+  $("answer").classList.toggle("long", written.length > 5);
   signs = answer.digits.concat(answer.rejected.map((sign) => ({ ...sign, rejected: true })));
   chosen = Math.max(0, Math.min(chosen, signs.length - 1));
   if (!answer.ok) {
