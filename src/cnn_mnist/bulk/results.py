@@ -172,7 +172,7 @@ def _write_parquet(lines: Iterator[dict[str, Any]], path: Path) -> None:
             "text": pa.string(),
             "digits": pa.string(),
             "box": pa.list_(pa.int32(), 4),
-            "confidence": pa.float32(),
+            "confidence": pa.float64(),
         }
     )
     written = pa.struct({"text": pa.string(), "numbers": pa.list_(number)})
