@@ -12,8 +12,9 @@ from cnn_mnist.inference.line import OTHER
 from cnn_mnist.training.drawn import flourish
 from cnn_mnist.training.glyphs import DIGITS
 from cnn_mnist.training.lines import typefaces
+from cnn_mnist.training.lines.forms import FORMS
 from cnn_mnist.training.lines.hand import Hand
-from cnn_mnist.training.lines.signs import SIGNS, upstroke_one
+from cnn_mnist.training.lines.signs import SIGNS
 from cnn_mnist.training.nondigits import SYMBOLS, scribble
 from cnn_mnist.training.strokes import Glyph
 
@@ -22,8 +23,9 @@ Ink = NDArray[Any]  # float32 H×W; 0 = paper, 1 = full ink
 
 MNIST_PEN = 0.13  # of a digit's height, the mean width of MNIST's strokes
 FLOURISHED = {0: 0.1, 1: 0.45, 7: 0.3}  # share of MNIST's digits with a slash, flag or bar added
-DRAWN = {"1": 0.35, "4": 0.1, "7": 0.1}  # share of digits drawn among MNIST's, for their forms
-UPSTROKE = 0.5  # share of drawn 1s with a long one
+DRAWN = 0.15  # share of digits drawn among MNIST's, for their forms
+QUICK = 0.35  # share of drawn digits in a form of quick writing, where they have one
+BENT = 0.6  # share of MNIST's digits that are bent anew
 SYMBOLS_ONLY = sorted(SYMBOLS.keys() - {"dash", "plus", "equals"})  # without the alphabet's
 OVERSAMPLING = 3
 MARK = 0.3  # ink above it counts as a mark
@@ -67,11 +69,11 @@ def shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
         return _typeset(character, hand.typeface, hand, rng)
     if not character.isdigit():
         return _stroked(SIGNS[character](rng), hand, rng)
-    if hand.source == "mnist" and rng.random() > DRAWN.get(character, 0):
+    if hand.source == "mnist" and rng.random() > DRAWN * (2 if character == "1" else 1):
         return _scanned(digits.draw(int(character), rng), hand, rng)
     if character not in hand.forms or rng.random() < 0.2:
-        upstroke = character == "1" and rng.random() < UPSTROKE
-        hand.forms[character] = upstroke_one(rng) if upstroke else DIGITS[int(character)](rng)
+        quick = character in FORMS and rng.random() < QUICK
+        hand.forms[character] = FORMS[character](rng) if quick else DIGITS[int(character)](rng)
     return _stroked(hand.forms[character], hand, rng)
 
 
@@ -107,6 +109,8 @@ def _scanned(image: NDArray[np.uint8], hand: Hand, rng: Random) -> Shape:
     ink = cv2.warpAffine(image, move, size, flags=cv2.INTER_LINEAR).astype(np.float32)
     # A lower threshold on the soft edge of a stroke is a wider pen.
     level = 255 * float(np.clip(0.5 - 4.5 * (hand.pen - MNIST_PEN), 0.18, 0.72))
+    if rng.random() < BENT:
+        ink = _warped(ink, 0.0, 0.03 * hand.height, rng)
     soft = min(255 * float(np.clip(1.6 / scale, 0.25, 0.9)), 2 * level)  # paper stays paper
     return _cropped(np.clip((ink - level) / soft + 0.5, 0, 1), hand.height - size[1])
 
@@ -146,16 +150,20 @@ def _typeset(character: str, path: Path, hand: Hand, rng: Random) -> Shape:
 def _bent(ink: Ink, margin: int, hand: Hand, rng: Random) -> Ink:
     """Sheared, and every pixel moved by a smooth field of random numbers; also a wider pen."""
     ink = cv2.copyMakeBorder(ink, *(margin,) * 4, cv2.BORDER_CONSTANT, value=0)
-    high, wide = ink.shape
-    grid = rng.normal(0, 0.035 * min(high, wide), (2, 4, 4)).astype(np.float32)
-    dx, dy = (cv2.resize(g, (wide, high), interpolation=cv2.INTER_CUBIC) for g in grid)
-    x, y = np.meshgrid(np.arange(wide, dtype=np.float32), np.arange(high, dtype=np.float32))
-    lean = np.float32(0.6 * hand.slant) * (y - high / 2)
-    bent = cv2.remap(ink, x + dx + lean, y + dy, cv2.INTER_LINEAR)
+    bent = _warped(ink, 0.6 * hand.slant, 0.035 * min(ink.shape), rng)
     if hand.pen > MNIST_PEN:
-        width = 1 + round((hand.pen - 0.08) * high)
+        width = 1 + round((hand.pen - 0.08) * len(ink))
         bent = cv2.dilate(bent, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)))
     return np.asarray(bent, np.float32)
+
+
+def _warped(ink: Ink, slant: float, reach: float, rng: Random) -> Ink:
+    """Sheared, and every pixel moved by a smooth field, some `reach` px far."""
+    high, wide = ink.shape
+    grid = rng.normal(0, reach, (2, 4, 4)).astype(np.float32)
+    dx, dy = (cv2.resize(g, (wide, high), interpolation=cv2.INTER_CUBIC) for g in grid)
+    x, y = np.arange(wide, dtype=np.float32), np.arange(high, dtype=np.float32)[:, None]
+    return cv2.remap(ink, x + dx + np.float32(slant) * (y - high / 2), y + dy, cv2.INTER_LINEAR)
 
 
 def _cropped(ink: Ink, top: float) -> Shape:

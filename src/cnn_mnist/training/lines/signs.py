@@ -1,27 +1,10 @@
-"""The signs that stand between digits, and a 1 that MNIST lacks, as pen strokes.
-
-As a digit they stand in a square of 10 by 10.
-"""
+"""The signs that stand between digits, as pen strokes in a digit's square of 10 by 10."""
 
 import numpy as np
 
 from cnn_mnist.training.strokes import Glyph, arc
 
 Random = np.random.Generator
-
-
-def upstroke_one(rng: Random) -> Glyph:
-    """A 1 whose upstroke is nearly as long as its stem."""
-    between = rng.uniform
-    top = (between(5, 7), 0.0)
-    reach, drop = between(2, 5.5), between(3.5, 9.8)
-    begin = (top[0] - reach, drop)
-    bend = (top[0] - reach * between(0.3, 0.5), drop * between(0.4, 0.6))
-    glyph: Glyph = [[begin, bend, top, (top[0] + between(-0.8, 0.6), between(9.4, 10.6))]]
-    if rng.random() < 0.15:
-        foot, y = glyph[0][-1][0], glyph[0][-1][1]
-        glyph.append([(foot - between(1, 3), y), (foot + between(1, 3), y)])
-    return glyph
 
 
 def dot(rng: Random, y: float) -> Glyph:

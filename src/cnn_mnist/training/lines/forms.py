@@ -1,0 +1,127 @@
+"""Forms of digits that run together in quick writing, as pen strokes in a square of 10 by 10.
+
+MNIST was written digit by digit and has few of them.
+"""
+
+import numpy as np
+
+from cnn_mnist.training.strokes import Glyph, Stroke, arc
+
+Random = np.random.Generator
+
+
+def curled_zero(rng: Random) -> Glyph:
+    """It goes on beyond its closing, into a curl or towards the next digit."""
+    between = rng.uniform
+    width = between(3, 6)
+    start = between(-110, -40)
+    ring = arc(5, 5, width, 5, start, start - 360)
+    if rng.random() < 0.5:
+        return [[*ring, (5 + between(-0.5, 0.5) * width, between(1.5, 4)), *_tail(width, rng)]]
+    return [[*ring, (5 + between(0.3, 1) * width, between(-0.5, 2)), *_tail(width, rng)]]
+
+
+def _tail(width: float, rng: Random) -> Stroke:
+    return [(5 + width * rng.uniform(0.9, 1.5), rng.uniform(-0.5, 2.5))]
+
+
+def upstroke_one(rng: Random) -> Glyph:
+    """The upstroke is nearly as long as the stem, straight or in a bow."""
+    between = rng.uniform
+    top = (between(5, 7), 0.0)
+    reach, drop = between(2, 6), between(3.5, 9.8)
+    begin = (top[0] - reach, drop)
+    bow = between(-0.25, 0.3)
+    bend = (top[0] - reach * (0.45 + bow), drop * (0.5 + bow))
+    glyph: Glyph = [[begin, bend, top, (top[0] + between(-0.8, 0.6), between(9.4, 10.6))]]
+    if rng.random() < 0.15:
+        foot, y = glyph[0][-1]
+        glyph.append([(foot - between(1, 3), y), (foot + between(1, 3), y)])
+    return glyph
+
+
+def swinging_two(rng: Random) -> Glyph:
+    """A bow from deep on the left, a narrow loop at the foot, and a wave along the line."""
+    between = rng.uniform
+    width, height = between(2.5, 4.5), between(2.2, 3.6)
+    bow = arc(5, height, width, height, between(120, 200), between(380, 410))
+    foot = 5 - width + between(-1, 0.6)
+    radius = between(0.4, 1.1)
+    loop = arc(foot, 9.6 - radius, 1.4 * radius, radius, 20, 300)
+    wave = [(5, between(8.8, 10)), (6.5, between(9.6, 10.6)), (5 + width + between(0.5, 3), 9.3)]
+    return [[*bow, *loop, *wave]]
+
+
+def open_four(rng: Random) -> Glyph:
+    """Like an h: a short left stroke that turns into the bar, and a long right one."""
+    between = rng.uniform
+    left, bar, right = between(1, 3), between(4, 6.5), between(5.5, 8)
+    angle = [
+        (left + between(0, 1.5), between(0, 1.5)),
+        (left, bar),
+        (right, bar + between(-1, 0.5)),
+    ]
+    if rng.random() < 0.5:
+        return [[*angle, (right + between(-0.4, 0.4), 10)]]
+    return [angle, [(right + between(-0.3, 0.8), between(1, 4)), (right - between(-0.4, 1), 10)]]
+
+
+def flowing_five(rng: Random) -> Glyph:
+    """An S without corners, or a belly under a roof that floats."""
+    between = rng.uniform
+    upper = arc(5.5, 2.6, between(2, 3.2), 2.6, between(-40, -10), -250)
+    lower = arc(4.6, 7.4, between(2.2, 3.6), 2.6, -100, between(120, 170))
+    if rng.random() < 0.6:
+        return [upper + lower]
+    x, y = between(3, 5.5), between(-1.2, 0.4)
+    neck = [(3, between(0.8, 2)), (2.8, 4.6)]
+    return [neck + lower, [(x, y), (x + between(2.5, 6), y + between(-0.8, 0.4))]]
+
+
+def waved_seven(rng: Random) -> Glyph:
+    """A wave for a roof, a steep stem, and a bar through it."""
+    between = rng.uniform
+    roof = [(1.5, between(0.5, 2)), (3, between(-0.4, 0.4)), (5.5, between(0.4, 1.2))]
+    stem = [(between(7.5, 9), between(-0.4, 0.2)), (6, 4.5), (between(3, 6), 10)]
+    y, half = between(3.8, 6), between(1.5, 3.5)
+    bar = [(6 - half, y + between(-0.6, 1)), (6 + half, y + between(-1.2, 0.4))]
+    return [roof + stem, bar] if rng.random() < 0.75 else [roof + stem]
+
+
+def knotted_eight(rng: Random) -> Glyph:
+    """One stroke that begins in the middle or at the right and crosses itself."""
+    between = rng.uniform
+    width = between(2, 3.4)
+    start = (5 + width + between(-0.5, 1), between(0.2, 2))
+    upper = arc(5, 2.4, width, 2.4, -20, -250)
+    lower = arc(5, 7.4, width + between(-0.3, 0.8), 2.6, -60, 230)
+    return [[start, *upper, *lower, (5 + width * between(0.2, 1.2), between(0.8, 3))]]
+
+
+def curved_nine(rng: Random) -> Glyph:
+    """A small loop, and a tail that turns back to the left, short or closing like a g."""
+    between = rng.uniform
+    width, height = between(1.6, 3.2), between(1.6, 2.8)
+    loop = arc(5, height, width, height, between(-50, 0), -370)
+    right = 5 + width
+    if rng.random() < 0.5:
+        return [[*loop, (right + between(-0.6, 0.2), 5.5), *_hook(right, rng)]]
+    return [[*loop, (right - between(0.2, 1), 6), (5 + between(-1, 0.6), between(9, 10))]]
+
+
+def _hook(right: float, rng: Random) -> Stroke:
+    between = rng.uniform
+    radius = between(1.2, 2.8)
+    return arc(right - radius - 0.2, 10 - radius, radius, radius, 0, between(90, 250))
+
+
+FORMS = {
+    "0": curled_zero,
+    "1": upstroke_one,
+    "2": swinging_two,
+    "4": open_four,
+    "5": flowing_five,
+    "7": waved_seven,
+    "8": knotted_eight,
+    "9": curved_nine,
+}
