@@ -39,7 +39,7 @@ FLOORS = [
     {"model", "recipes", "metrics", "distributed", "strokes", "calibrate", "quantize"},
     {"data", "augment", "schedule", "device", "glyphs", "nondigits"},
     {"damage", "drawn", "evaluate"},
-    {"distil", "lines.signs", "lines.hand"},
+    {"distil", "lines.signs", "lines.forms", "lines.hand"},
     {"loop", "lines.shapes"},
     {"lines.writing"},
     {"lines.photograph"},

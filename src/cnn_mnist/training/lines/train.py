@@ -18,7 +18,7 @@ from cnn_mnist.training.schedule import learning_rate
 
 BUNDLE = 8  # batches that are made and sorted by width together
 HARDENING = 0.4  # share of the training in which lines get harder
-NUM_LINES = 2_000  # of an evaluation
+SHARE = 0.2  # lines of an evaluation for each of its split's digits
 MAX_GRAD = 5.0  # norm; a larger gradient is scaled down to it
 
 
@@ -109,9 +109,9 @@ def digits_of(split: Split) -> Digits:
     return Digits.of(split.images.cpu().numpy(), split.labels.cpu().numpy())
 
 
-def written_lines(split: Split, count: int = NUM_LINES) -> list[Batch]:
+def written_lines(split: Split) -> list[Batch]:
     """Lines to measure with, the same each time and as hard as they get."""
-    digits, rng = digits_of(split), np.random.default_rng(0)
+    digits, rng, count = digits_of(split), np.random.default_rng(0), round(SHARE * len(split))
     examples = [example(digits, 1.0, rng) for _ in range(count)]
     examples.sort(key=lambda e: e.line.shape[2])
     return [batch(examples[i : i + 50]) for i in range(0, count, 50)]

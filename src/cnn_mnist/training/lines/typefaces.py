@@ -41,14 +41,18 @@ def handwritten() -> tuple[Path, ...]:
     Raises:
         ValueError: they are not where CNN_MNIST_FONTS says.
     """
-    folder = Path(os.environ.get("CNN_MNIST_FONTS", "runs/fonts/node_modules/@fontsource"))
-    wanted = json.loads((Path(__file__).parent / "package.json").read_text())["dependencies"]
-    names = [name.removeprefix("@fontsource/") for name in wanted]
-    files = tuple(folder / n / "files" / f"{n}-latin-400-normal.woff" for n in names)
-    missing = [file for file in files if not file.is_file()]
+    found = files(Path(os.environ.get("CNN_MNIST_FONTS", "runs/fonts/node_modules/@fontsource")))
+    missing = [file for file in found if not file.is_file()]
     if missing:
         raise ValueError(f"{missing[0]}: no such file; get the typefaces with: make fonts")
-    return files
+    return found
+
+
+def files(folder: Path) -> tuple[Path, ...]:
+    """Where each of the handwriting typefaces is in a folder."""
+    wanted = json.loads((Path(__file__).parent / "package.json").read_text())["dependencies"]
+    names = [name.removeprefix("@fontsource/") for name in wanted]
+    return tuple(folder / n / "files" / f"{n}-latin-400-normal.woff" for n in names)
 
 
 @cache
