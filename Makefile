@@ -3,13 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-# Handwriting typefaces for the recipe lines, into runs/fonts; needs npm.
-fonts:
-	mkdir -p runs/fonts
-	cp src/cnn_mnist/training/lines/package.json runs/fonts
-	npm install --prefix runs/fonts --no-audit --no-fund
-
-.PHONY: fonts train test test-slow lint serve notebook bench teachers release clean
+.PHONY: train test test-slow lint serve notebook bench teachers fonts release clean
 
 train: .venv/.train
 	$(BIN)/cnn-mnist train $(ARGS)
@@ -40,11 +34,20 @@ bench: .venv/.train
 	$(BIN)/python benchmarks/roofline.py
 
 # Trains and replaces the released weights. MNIST is found as in `cnn-mnist train`. Stopped, it goes on.
-release: runs/reader/metrics.json
+release: runs/reader/metrics.json runs/lines/metrics.json
 	$(BIN)/python -m cnn_mnist.training.release runs/reader --out src/cnn_mnist/weights
+	$(BIN)/python -m cnn_mnist.training.lines.export runs/lines --out src/cnn_mnist/weights/lines.onnx
 
 runs/reader/metrics.json: private TEACHER = --teacher runs/teacher
 runs/reader/metrics.json: runs/teacher/metrics.json
+runs/lines/metrics.json: | fonts
+
+# Handwriting typefaces, from which the recipe lines draws. They are no part of the package. Needs npm.
+fonts: runs/fonts/package.json
+
+runs/fonts/package.json: src/cnn_mnist/training/lines/package.json
+	npm install --prefix runs/fonts --no-audit --no-fund $$(sed -n 's/ *"\(@fontsource[^"]*\)": "\([^"]*\)".*/\1@\2/p' $<)
+	cp $< $@
 
 # Whom the recipes best, best-bn and best-small learn from: --teacher runs/teachers. About 40 minutes.
 teachers: $(patsubst %,runs/teachers/%/metrics.json,teacher teacher-affine teacher-warped)
