@@ -99,11 +99,11 @@ def _partners(signs: list[Sign], boxes: list[Box]) -> list[int | None]:
 
 def _overlap(some: list[Box], others: list[Box]) -> NDArray[Any]:
     """How much of the smaller of two boxes lies in the other, for each pair."""
-    a, b = (
-        np.reshape(np.array(some, float), (-1, 1, 4)),
-        np.reshape(np.array(others, float), (1, -1, 4)),
-    )
-    low = np.maximum(a[..., :2], b[..., :2])
-    high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
-    least = np.maximum(np.minimum(a[..., 2:], b[..., 2:]), 1)
-    return np.asarray((np.clip(high - low, 0, None) / least).prod(axis=2))
+    a = np.reshape(np.array(some, np.float32), (-1, 1, 4))
+    b = np.reshape(np.array(others, np.float32), (1, -1, 4))
+    shares = np.ones((len(some), len(others)), np.float32)
+    for low, size in ((0, 2), (1, 3)):
+        inside = np.minimum(a[..., low] + a[..., size], b[..., low] + b[..., size])
+        inside -= np.maximum(a[..., low], b[..., low])
+        shares *= inside.clip(min=0) / np.minimum(a[..., size], b[..., size]).clip(min=1)
+    return shares
