@@ -27,7 +27,7 @@ class CountingLines(LineReader):
     columns = 0
 
     def read(self, grey: NDArray[np.uint8]) -> list[Sign]:
-        self.columns += line.normalized_width(*grey.shape)
+        self.columns += len(line_reader.LOOKS) * line.normalized_width(*grey.shape)
         return super().read(grey)
 
 

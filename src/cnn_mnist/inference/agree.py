@@ -14,6 +14,7 @@ from cnn_mnist.inference.line import DIGITS
 from cnn_mnist.inference.line_reader import Box, Sign
 
 MEETS = 0.3  # of the smaller of two boxes within the other
+DOUBT = 0.1  # probability of a digit at which the classifier may overrule a sign or a letter
 SURE = 0.5  # mean probability at which a sign is a digit
 
 
@@ -83,7 +84,8 @@ def _alone(sign: Sign) -> Found:
 def _together(sign: Sign, glyph: int, box: Box, probs: NDArray[np.float32]) -> Found:
     mean = (sign.digit_probs + probs) / 2
     best = int(mean.argmax())
-    if mean[best] >= SURE or sign.character in DIGITS:
+    doubted = mean[best] >= SURE and sign.digit_probs[best] >= DOUBT
+    if sign.character in DIGITS or doubted:
         return Found(DIGITS[best], float(mean[best]), box, mean, glyph)
     return Found(sign.character, sign.confidence, sign.box, mean, glyph)
 

@@ -18,17 +18,18 @@ def normalized_width(height: int, width: int) -> int:
     return min(max(8, round(width * HEIGHT / height)), MOST_WIDE)
 
 
-def normalized(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+def normalized(grey: NDArray[np.uint8], width: float = 1.0) -> NDArray[np.float32]:
     """A crop of one line as the network sees it.
 
     Args:
         grey: uint8 H×W, dark ink on light paper, of any size.
+        width: a factor; below 1 the line is squeezed.
 
     Returns:
         float32 2×HEIGHT×W', ink positive: the contrast with the paper, stretched over the whole
         line; and the contrast with what is near, in its own standard deviations.
     """
-    wide = normalized_width(*grey.shape)
+    wide = max(8, round(width * normalized_width(*grey.shape)))
     how = cv2.INTER_AREA if len(grey) > HEIGHT else cv2.INTER_LINEAR
     small = cv2.resize(grey, (wide, HEIGHT), interpolation=how).astype(np.float32)
     dark, light = np.percentile(small, (1, 90))

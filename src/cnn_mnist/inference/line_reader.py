@@ -15,6 +15,7 @@ from cnn_mnist.inference.line import ALPHABET, DIGITS, HEIGHT, normalized
 
 Box = tuple[float, float, float, float]
 
+LOOKS = 1.0, 0.85  # widths at which a line is looked at; the surest reading counts
 STRIDE = 2  # px of the normalised line a column of the network's output
 
 
@@ -60,12 +61,20 @@ class LineReader:
         Args:
             grey: uint8 H×W, dark ink on light paper, from edge to edge of the line.
         """
-        line = normalized(grey)
+        return max((self._look(grey, width) for width in LOOKS), key=certainty)
+
+    def _look(self, grey: NDArray[np.uint8], width: float) -> list[Sign]:
+        line = normalized(grey, width)
+        scale = grey.shape[1] / line.shape[2], grey.shape[0] / HEIGHT
         if line.shape[2] % STRIDE:
             line = np.pad(line, ((0, 0), (0, 0), (0, 1)))
         probs, boxes = self._session.run(["probabilities", "boxes"], {"lines": line[None]})
-        scale = grey.shape[0] / HEIGHT
         return [_sign(probs[0], boxes[0], column, scale) for column in _middles(probs[0])]
+
+
+def certainty(signs: list[Sign]) -> float:
+    """Of a reading: the mean of its signs' probabilities; 0 where there are none."""
+    return sum(sign.confidence for sign in signs) / max(1, len(signs))
 
 
 def released_lines() -> Path:
@@ -83,11 +92,15 @@ def _middles(probs: NDArray[np.float32]) -> list[int]:
 
 
 def _sign(
-    probs: NDArray[np.float32], boxes: NDArray[np.float32], column: int, scale: float
+    probs: NDArray[np.float32],
+    boxes: NDArray[np.float32],
+    column: int,
+    scale: tuple[float, float],
 ) -> Sign:
     best = int(probs[:, column].argmax())
-    top, bottom, left, right = (boxes[:, column] * HEIGHT * scale).tolist()
-    middle = (column + 0.5) * STRIDE * scale
-    box = (middle - left, top, left + right, max(bottom - top, 1.0))
+    across, down = scale
+    top, bottom, left, right = (boxes[:, column] * HEIGHT).tolist()
+    x = (column + 0.5) * STRIDE - left
+    box = (x * across, top * down, (left + right) * across, max((bottom - top) * down, 1.0))
     digits = probs[1 : 1 + len(DIGITS), column]
     return Sign(ALPHABET[best - 1], float(probs[best, column]), box, digits)

@@ -12,10 +12,11 @@ from cnn_mnist.inference import image, ink, lines, segment
 from cnn_mnist.inference.agree import SURE, Found, agree, agree_on_one
 from cnn_mnist.inference.classifier import Classifier
 from cnn_mnist.inference.line import OTHER
-from cnn_mnist.inference.line_reader import Box, LineReader, Sign
+from cnn_mnist.inference.line_reader import Box, LineReader, certainty
 from cnn_mnist.inference.normalize import SIDE, even_stroke, ready_frame, ready_frames, to_mnist
 from cnn_mnist.inference.structure import Line, Number, lines_of
 
+AMONG_DIGITS = 0.5  # of SURE is enough: to drop a digit of a number is worse than to misread it
 WHOLE = 0, 0, SIDE, SIDE
 NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
@@ -109,7 +110,7 @@ class Reader:
         if single:
             found = agree_on_one(readings, boxes, probs)
         else:
-            found = agree(max(readings, key=_certainty), boxes, probs)
+            found = agree(max(readings, key=certainty), boxes, probs)
         if not found:
             return Reading("", (), ok=False, reason=NO_DIGIT if glyphs else NO_INK)
         return _line_reading(found, frames, marks, page)
@@ -155,13 +156,15 @@ def _line_reading(
     kept: list[Found] = []
     digits: list[Digit] = []
     rejected: list[Digit] = []
+    num_digits = sum(sign.is_digit for sign in found)
+    least = SURE if num_digits < 2 else AMONG_DIGITS * SURE
     for sign in found:
         frame = _ink_at(sign.box, marks) if sign.glyph is None else frames[sign.glyph]
         x, y, width, height = (round(v) for v in sign.box)
         box = page.original_box((x, y, width, height))
         probs = np.asarray(sign.digit_probs / max(sign.digit_probs.sum(), 1e-6), np.float32)
         digit = Digit(int(probs.argmax()), sign.confidence, box, frame, probs)
-        unsure = sign.is_digit and sign.confidence < SURE
+        unsure = sign.is_digit and sign.confidence < least
         kept.append(sign._replace(box=box, character=OTHER if unsure else sign.character))
         if kept[-1].is_digit:
             digits.append(digit)
@@ -171,11 +174,6 @@ def _line_reading(
         return Reading("", (), False, NO_DIGIT, tuple(rejected))
     text = "".join([str(digit.digit) for digit in digits])
     return Reading(text, tuple(digits), True, rejected=tuple(rejected), lines=lines_of(kept))
-
-
-def _certainty(signs: list[Sign]) -> float:
-    """Of a reading: the mean of its signs' probabilities; 0 where there are none."""
-    return sum(sign.confidence for sign in signs) / max(1, len(signs))
 
 
 def _ink_at(box: Any, marks: segment.Ink) -> NDArray[np.uint8]:

@@ -67,15 +67,29 @@ def open_four(rng: Random) -> Glyph:
 
 
 def flowing_five(rng: Random) -> Glyph:
-    """An S without corners, or a belly under a roof that floats."""
+    """An S without corners, a belly under a roof that floats, or a square one like an h."""
     between = rng.uniform
+    kind = rng.random()
+    if kind < 0.3:
+        return _square_five(rng)
     upper = arc(5.5, 2.6, between(2, 3.2), 2.6, between(-40, -10), -250)
     lower = arc(4.6, 7.4, between(2.2, 3.6), 2.6, -100, between(120, 170))
-    if rng.random() < 0.6:
+    if kind < 0.7:
         return [upper + lower]
     x, y = between(3, 5.5), between(-1.2, 0.4)
     neck = [(3, between(0.8, 2)), (2.8, 4.6)]
     return [neck + lower, [(x, y), (x + between(2.5, 6), y + between(-0.8, 0.4))]]
+
+
+def _square_five(rng: Random) -> Glyph:
+    between = rng.uniform
+    left, waist, width = between(2, 3.5), between(4.8, 6.5), between(1.5, 3)
+    corner = (left + between(-0.3, 0.5), between(-0.3, 0.4))
+    stem = [(left + between(4, 7), between(-0.3, 0.6)), corner, (left, between(6.5, 9.8))]
+    bow = arc(left + width, waist + 0.8, width, 1.4, 190, between(370, 400))
+    end = (left + width * between(0.8, 1.8), between(9, 10.2))
+    curl = arc(end[0] - 0.8, end[1] - 0.9, 0.8, 0.8, 60, between(150, 360))
+    return [stem, [(left, waist + 0.5), *bow, end, *(curl if rng.random() < 0.5 else [])]]
 
 
 def waved_seven(rng: Random) -> Glyph:
@@ -99,10 +113,13 @@ def knotted_eight(rng: Random) -> Glyph:
 
 
 def curved_nine(rng: Random) -> Glyph:
-    """A small loop, and a tail that turns back to the left, short or closing like a g."""
+    """A loop, often begun within, and a tail that turns back to the left, short or like a g."""
     between = rng.uniform
-    width, height = between(1.6, 3.2), between(1.6, 2.8)
+    width, height = between(1.6, 3.4), between(1.6, 3.2)
     loop = arc(5, height, width, height, between(-50, 0), -370)
+    if rng.random() < 0.45:
+        start = (5 + width * between(-0.2, 0.5), height * between(0.7, 1.2))
+        loop = [start, *arc(5, height, width, height, between(60, 140), between(360, 375))]
     right = 5 + width
     if rng.random() < 0.5:
         return [[*loop, (right + between(-0.6, 0.2), 5.5), *_hook(right, rng)]]

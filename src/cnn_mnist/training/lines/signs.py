@@ -27,7 +27,8 @@ def dash(rng: Random) -> Glyph:
 
 
 def slash(rng: Random) -> Glyph:
-    return [[(rng.uniform(2.5, 6.5), rng.uniform(-2, 0.5)), (0, rng.uniform(9.8, 12.5))]]
+    # Longer than a digit, and more slanting than a 1.
+    return [[(rng.uniform(4, 8), rng.uniform(-3, -0.6)), (0, rng.uniform(10.6, 13))]]
 
 
 def colon(rng: Random) -> Glyph:
