@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adversary import COARSEST, DRAWN, FINEST, KINDS, Kind, hostile
-from cnn_mnist.inference import classifier, components, ink, line, lines, ruling, segment
+from cnn_mnist.inference import (
+    classifier,
+    components,
+    ink,
+    line,
+    line_reader,
+    lines,
+    ruling,
+    segment,
+)
 from cnn_mnist.inference.line_reader import LineReader, Sign
 from cnn_mnist.inference.normalize import MOST_CHANGE, even_stroke, to_mnist
 from cnn_mnist.inference.reader import CROWDED, Reader
@@ -96,7 +105,8 @@ def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) ->
     signs = 1 if single else components.most(picture.size)
     assert counting.seen <= len(classifier.MOVES) * signs
     whole_and_one = 2 * line.MOST_WIDE  # the whole picture, and always one line
-    assert counting_lines.columns <= whole_and_one + lines.SPARE + lines.SHARE * picture.size
+    columns = whole_and_one + lines.SPARE + lines.SHARE * picture.size
+    assert counting_lines.columns <= len(line_reader.LOOKS) * columns
 
 
 @settings(max_examples=60, deadline=None)
