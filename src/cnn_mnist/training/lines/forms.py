@@ -26,30 +26,51 @@ def _tail(width: float, rng: Random) -> Stroke:
 
 
 def upstroke_one(rng: Random) -> Glyph:
-    """The upstroke is nearly as long as the stem, straight or in a bow."""
+    """The upstroke is nearly as long as the stem, straight or in a bow, and may turn into it."""
     between = rng.uniform
-    top = (between(5, 7), 0.0)
-    reach, drop = between(2, 6), between(3.5, 9.8)
-    begin = (top[0] - reach, drop)
+    x, reach, drop = between(5, 7), between(1, 6), between(2.5, 10.6)
     bow = between(-0.25, 0.3)
-    bend = (top[0] - reach * (0.45 + bow), drop * (0.5 + bow))
-    glyph: Glyph = [[begin, bend, top, (top[0] + between(-0.8, 0.6), between(9.4, 10.6))]]
-    if rng.random() < 0.15:
-        foot, y = glyph[0][-1]
-        glyph.append([(foot - between(1, 3), y), (foot + between(1, 3), y)])
-    return glyph
+    upstroke = [(x - reach, drop), (x - reach * (0.45 + bow), drop * (0.5 + bow))]
+    if rng.random() < 0.25:  # it begins with a curl
+        radius = between(0.5, 1.2)
+        upstroke = arc(x - reach - radius, drop, radius, radius, between(60, 200), 360) + upstroke
+    round_top = arc(x - 0.5, 0.5, 0.5, 0.5, 180, 360) if rng.random() < 0.25 else [(x, 0.0)]
+    foot, y = x + between(-1.2, 0.6), between(9.4, 10.6)
+    stem = [*upstroke, *round_top, (foot, y)]
+    end = rng.random()
+    if end < 0.25:
+        return [
+            stem,
+            [(foot - between(1, 3.5), y), (foot + between(1, 3.5), y - between(-0.4, 0.6))],
+        ]
+    if end < 0.35:  # the stem turns to the next digit
+        stem.append((foot + between(1.5, 4), y - between(-0.2, 1.5)))
+    return [stem]
 
 
 def swinging_two(rng: Random) -> Glyph:
     """A bow from deep on the left, a narrow loop at the foot, and a wave along the line."""
     between = rng.uniform
     width, height = between(2.5, 4.5), between(2.2, 3.6)
-    bow = arc(5, height, width, height, between(120, 200), between(380, 410))
+    begin = between(30, 120) if rng.random() < 0.4 else between(120, 200)  # from within the bow
+    bow = arc(5, height, width, height, begin, between(380, 410))
     foot = 5 - width + between(-1, 0.6)
     radius = between(0.4, 1.1)
     loop = arc(foot, 9.6 - radius, 1.4 * radius, radius, 20, 300)
     wave = [(5, between(8.8, 10)), (6.5, between(9.6, 10.6)), (5 + width + between(0.5, 3), 9.3)]
     return [[*bow, *loop, *wave]]
+
+
+def roofed_three(rng: Random) -> Glyph:
+    """A wide flat roof, now and then with a tick before it, over a low belly."""
+    between = rng.uniform
+    left, right, waist = between(0, 2.5), between(6.5, 9), between(3.2, 5.2)
+    roof = [(left, between(0, 0.9)), (right, between(-0.3, 0.5)), (between(3, 5.5), waist)]
+    if rng.random() < 0.35:
+        roof.insert(0, (left + between(-0.3, 0.3), between(1.2, 2.4)))
+    belly = arc(between(4, 5), (waist + 10) / 2, between(2.5, 4.5), (10 - waist) / 2, -70,
+                between(110, 190))  # fmt: skip
+    return [roof + belly]
 
 
 def open_four(rng: Random) -> Glyph:
@@ -92,6 +113,16 @@ def _square_five(rng: Random) -> Glyph:
     return [stem, [(left, waist + 0.5), *bow, end, *(curl if rng.random() < 0.5 else [])]]
 
 
+def hooked_six(rng: Random) -> Glyph:
+    """A long neck with a hook at its top, and a low loop."""
+    between = rng.uniform
+    width, height = between(2, 3.6), between(1.4, 2.4)
+    left, top = 4.5 - width, between(3.5, 7.5)
+    hook = arc(top, 1.3, between(1, 2.4), 1.3, between(-20, 50), -120)
+    loop = arc(4.5, 10 - height, width, height, 180, between(-230, -150))
+    return [[*hook, (left + between(0, 0.8), between(3.5, 5.5)), *loop]]
+
+
 def waved_seven(rng: Random) -> Glyph:
     """A wave for a roof, a steep stem, and a bar through it."""
     between = rng.uniform
@@ -106,16 +137,30 @@ def knotted_eight(rng: Random) -> Glyph:
     """One stroke that begins in the middle or at the right and crosses itself."""
     between = rng.uniform
     width = between(2, 3.4)
+    if rng.random() < 0.25:
+        return _straight_eight(width, rng)
     start = (5 + width + between(-0.5, 1), between(0.2, 2))
     upper = arc(5, 2.4, width, 2.4, -20, -250)
     lower = arc(5, 7.4, width + between(-0.3, 0.8), 2.6, -60, 230)
     return [[start, *upper, *lower, (5 + width * between(0.2, 1.2), between(0.8, 3))]]
 
 
+def _straight_eight(width: float, rng: Random) -> Glyph:
+    """Two bows on a straight back, like a B."""
+    between = rng.uniform
+    left, waist = 5 - width + between(-0.3, 0.5), between(4, 5.4)
+    upper = arc(left + 0.5, waist / 2, 1.6 * width, waist / 2, -90, between(70, 100))
+    lower = arc(left + 0.5, (waist + 10) / 2, 1.8 * width, (10 - waist) / 2, -80, 110)
+    return [[(left + between(-0.5, 0.5), 10), (left, between(-0.2, 0.8)), *upper, *lower]]
+
+
 def curved_nine(rng: Random) -> Glyph:
     """A loop, often begun within, and a tail that turns back to the left, short or like a g."""
     between = rng.uniform
     width, height = between(1.6, 3.4), between(1.6, 3.2)
+    if rng.random() < 0.3:  # clockwise, back to a stem in the middle
+        loop = arc(5, height, width, height, between(100, 170), between(440, 520))
+        return [[*loop, (5 + between(-0.6, 0.8), 6), (5 + between(-1.5, 0.8), between(9.5, 10.4))]]
     loop = arc(5, height, width, height, between(-50, 0), -370)
     if rng.random() < 0.45:
         start = (5 + width * between(-0.2, 0.5), height * between(0.7, 1.2))
@@ -136,8 +181,10 @@ FORMS = {
     "0": curled_zero,
     "1": upstroke_one,
     "2": swinging_two,
+    "3": roofed_three,
     "4": open_four,
     "5": flowing_five,
+    "6": hooked_six,
     "7": waved_seven,
     "8": knotted_eight,
     "9": curved_nine,
