@@ -37,6 +37,20 @@ def test_a_line_is_read_with_the_places_of_its_digits(reader: LineReader) -> Non
         assert sign.character in ALPHABET
 
 
+def test_boxes_end_where_the_picture_ends(reader: LineReader) -> None:
+    whole, rng, num_signs = grey("4072"), np.random.default_rng(0), 0
+    for _ in range(40):
+        y, x = rng.integers(0, np.array(whole.shape) // 2)
+        tall, wide = rng.integers(4, np.array(whole.shape) // 2)
+        crop = whole[y : y + tall, x : x + wide]
+        for sign in reader.read(crop):
+            left, top, width, height = sign.box
+            assert 0 <= left < left + width <= crop.shape[1]
+            assert 0 <= top < top + height <= crop.shape[0]
+            num_signs += 1
+    assert num_signs > 10
+
+
 def test_blank_paper_has_no_signs(reader: LineReader) -> None:
     assert reader.read(np.full((60, 200), 230, np.uint8)) == []
 

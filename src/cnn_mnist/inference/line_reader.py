@@ -69,7 +69,8 @@ class LineReader:
         if line.shape[2] % STRIDE:
             line = np.pad(line, ((0, 0), (0, 0), (0, 1)))
         probs, boxes = self._session.run(["probabilities", "boxes"], {"lines": line[None]})
-        return [_sign(probs[0], boxes[0], column, scale) for column in _middles(probs[0])]
+        signs = [_sign(probs[0], boxes[0], column, scale) for column in _middles(probs[0])]
+        return [replace(sign, box=_within(sign.box, grey.shape)) for sign in signs]
 
 
 def certainty(signs: list[Sign]) -> float:
@@ -101,6 +102,14 @@ def _sign(
     across, down = scale
     top, bottom, left, right = (boxes[:, column] * HEIGHT).tolist()
     x = (column + 0.5) * STRIDE - left
-    box = (x * across, top * down, (left + right) * across, max((bottom - top) * down, 1.0))
+    box = (x * across, top * down, (left + right) * across, (bottom - top) * down)
     digits = probs[1 : 1 + len(DIGITS), column]
     return Sign(ALPHABET[best - 1], float(probs[best, column]), box, digits)
+
+
+def _within(box: Box, shape: tuple[int, ...]) -> Box:
+    """The part of a box that lies in a crop, at least a pixel wide and high."""
+    x, y, width, height = box
+    x0, y0 = (min(max(low, 0.0), size - 1.0) for low, size in ((x, shape[1]), (y, shape[0])))
+    x1, y1 = min(x + width, shape[1]), min(y + height, shape[0])
+    return x0, y0, max(x1 - x0, 1.0), max(y1 - y0, 1.0)
