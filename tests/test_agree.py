@@ -47,6 +47,22 @@ def test_a_sign_stays_a_sign_though_the_classifier_sees_a_digit(character: str) 
     assert not found.is_digit
 
 
+def test_a_digit_is_one_though_the_two_differ_which() -> None:
+    (found,) = agree([sign("1", 0.9, LEFT, d1=0.9, d7=0.06)], [LEFT], digits(d7=0.92)[None])
+    assert found.character == "7"
+
+
+def test_a_letter_is_a_digit_where_the_classifier_is_sure_enough() -> None:
+    signs = [sign("?", 0.9, LEFT, d5=0.08), sign("?", 0.99, RIGHT)]
+    probs = np.stack([digits(d5=0.96), digits(d5=0.6)])
+    assert [f.character for f in agree(signs, [LEFT, RIGHT], probs)] == ["5", "?"]
+
+
+def test_what_neither_is_sure_of_is_no_digit() -> None:
+    (found,) = agree([sign("5", 0.5, LEFT, d5=0.5, d6=0.1)], [LEFT], digits(d5=0.3)[None])
+    assert found.character == "?"
+
+
 def test_the_one_digit_of_a_picture_is_the_mean_of_all_readings() -> None:
     near, tight = [sign("8", 0.5, LEFT, d8=0.5)], [sign("3", 0.7, LEFT, d3=0.7)]
     (found,) = agree_on_one([near, tight], [LEFT], digits(d8=0.9)[None])

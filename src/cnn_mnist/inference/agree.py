@@ -1,7 +1,8 @@
 """Two opinions → one: the line network's signs, and the digit classifier on the ink's glyphs.
 
 The line network knows where digits end, what is a comma, and what is no writing at all; the
-classifier knows a digit better that stands by itself. Where one sign is one glyph, the mean counts.
+classifier knows a digit better that stands by itself. Where one sign is one glyph, the means count:
+of how likely it is a digit at all, and of how likely it is which.
 """
 
 from dataclasses import replace
@@ -10,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.line import DIGITS
+from cnn_mnist.inference.line import DIGITS, OTHER, SIGNS
 from cnn_mnist.inference.line_reader import Box, Sign
 
 MEETS = 0.3  # of the smaller of two boxes within the other
-DOUBT = 0.1  # probability of a digit at which the classifier may overrule a sign or a letter
-SURE = 0.5  # mean probability at which a sign is a digit
+DOUBT = 0.1  # probability of a digit at which the classifier may overrule a sign such as a comma
+SURE = 0.5  # mean probability of being a digit, at which one is
 
 
 class Found(NamedTuple):
@@ -65,7 +66,7 @@ def agree_on_one(
     mean = replace(surest, digit_probs=digit_probs)
     if boxes and any(_overlap([sign.box], boxes)[0, 0] > MEETS for sign in nearest):
         return [_together(mean, 0, boxes[0], probs[0])]
-    return [_alone(mean)]
+    return [_alone(surest)]
 
 
 def _nearest(signs: list[Sign], boxes: list[Box]) -> Sign | None:
@@ -78,16 +79,21 @@ def _nearest(signs: list[Sign], boxes: list[Box]) -> Sign | None:
 
 
 def _alone(sign: Sign) -> Found:
-    return Found(sign.character, sign.confidence, sign.box, sign.digit_probs, None)
+    unsure = sign.character in DIGITS and sign.digit_probs.sum() < SURE
+    character = OTHER if unsure else sign.character
+    return Found(character, sign.confidence, sign.box, sign.digit_probs, None)
 
 
 def _together(sign: Sign, glyph: int, box: Box, probs: NDArray[np.float32]) -> Found:
     mean = (sign.digit_probs + probs) / 2
     best = int(mean.argmax())
-    doubted = mean[best] >= SURE and sign.digit_probs[best] >= DOUBT
-    if sign.character in DIGITS or doubted:
+    is_digit = sign.digit_probs.sum() + probs.max() >= 2 * SURE
+    if sign.character in SIGNS:
+        is_digit = mean[best] >= SURE and sign.digit_probs[best] >= DOUBT
+    if is_digit:
         return Found(DIGITS[best], float(mean[best]), box, mean, glyph)
-    return Found(sign.character, sign.confidence, sign.box, mean, glyph)
+    character = sign.character if sign.character in SIGNS else OTHER
+    return Found(character, sign.confidence, sign.box, mean, glyph)
 
 
 def _partners(signs: list[Sign], boxes: list[Box]) -> list[int | None]:

@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference import image, ink, lines, segment
-from cnn_mnist.inference.agree import SURE, Found, agree, agree_on_one
+from cnn_mnist.inference.agree import Found, agree, agree_on_one
 from cnn_mnist.inference.classifier import Classifier
 from cnn_mnist.inference.line import OTHER
 from cnn_mnist.inference.line_reader import Box, LineReader, certainty
 from cnn_mnist.inference.normalize import SIDE, even_stroke, ready_frame, ready_frames, to_mnist
 from cnn_mnist.inference.structure import Line, Number, lines_of
 
-AMONG_DIGITS = 0.5  # of SURE is enough: to drop a digit of a number is worse than to misread it
 WHOLE = 0, 0, SIDE, SIDE
 NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
@@ -156,19 +155,16 @@ def _line_reading(
     kept: list[Found] = []
     digits: list[Digit] = []
     rejected: list[Digit] = []
-    num_digits = sum(sign.is_digit for sign in found)
-    least = SURE if num_digits < 2 else AMONG_DIGITS * SURE
     for sign in found:
         frame = _ink_at(sign.box, marks) if sign.glyph is None else frames[sign.glyph]
         x, y, width, height = (round(v) for v in sign.box)
         box = page.original_box((x, y, width, height))
         probs = np.asarray(sign.digit_probs / max(sign.digit_probs.sum(), 1e-6), np.float32)
         digit = Digit(int(probs.argmax()), sign.confidence, box, frame, probs)
-        unsure = sign.is_digit and sign.confidence < least
-        kept.append(sign._replace(box=box, character=OTHER if unsure else sign.character))
-        if kept[-1].is_digit:
+        kept.append(sign._replace(box=box))
+        if sign.is_digit:
             digits.append(digit)
-        elif kept[-1].character == OTHER:
+        elif sign.character == OTHER:
             rejected.append(digit)
     if not digits:
         return Reading("", (), False, NO_DIGIT, tuple(rejected))

@@ -31,6 +31,7 @@ from cnn_mnist.training.quantize import quantize
 
 FORMATS = ("onnx", "onnx-int8")
 BATCH_SIZES = (1, 2, 7, 1000)
+MAX_CALIBRATION = 1000  # images that the ranges of int8 are taken from
 TOLERANCE = 1e-4  # float32: of any logit or probability
 MOVED = 0.01  # int8: the share of an image's probability that moves to other digits, on average
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]  # logits, probabilities
@@ -103,7 +104,7 @@ def export(
     content, images = to_onnx(exported, example, {0: "N"}, names, metadata), images.cpu()
     if form == "onnx-int8":
         _judge(_prove(exported, content, images), "onnx", path)
-        content = quantize(content, images.numpy())
+        content = quantize(content, [images[:MAX_CALIBRATION].numpy()])
     proof = _prove(exported, content, images, test)
     _judge(proof, form, path, len(test or ()))
     checkpoint.write(path, content)

@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,44 +17,47 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-Images = NDArray[np.uint8]  # N×28×28
-
-LAYERS = ["Conv", "Gemm", "MaxPool", "Relu", "Reshape"]  # the softmax stays in float32
-MAX_IMAGES = 1000  # that the ranges are taken from
+LAYERS = ["Add", "Conv", "Gemm", "MaxPool", "Relu", "Reshape"]  # the softmax stays in float32
 
 
-def quantize(content: bytes, images: Images) -> bytes:
-    """Weights and activations of an ONNX file as uint8, the activations' ranges from images.
+def quantize(
+    content: bytes,
+    batches: Iterable[NDArray[np.generic]],
+    ranges: CalibrationMethod = CalibrationMethod.Percentile,
+) -> bytes:
+    """Weights and activations of an ONNX file as uint8, the activations' ranges from examples.
 
     uint8 times uint8, because int8 weights overflow on processors without VNNI.
 
     Args:
-        content: the ONNX file; its metadata are kept.
-        images: what the model takes, typical of its work; the first 1,000 are taken.
+        content: the ONNX file of a model with one input; its metadata are kept.
+        batches: what the model takes, typical of its work.
+        ranges: how the range of an activation follows from its values.
     """
+    model = onnx.load_from_string(content)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "int8.onnx"
         quantize_static(
-            onnx.load_from_string(content),
+            model,
             path,
-            _OneBatch(images[:MAX_IMAGES]),
+            _Batches(model.graph.input[0].name, batches),
             op_types_to_quantize=LAYERS,
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QUInt8,
-            calibrate_method=CalibrationMethod.Percentile,
+            calibrate_method=ranges,
         )
         return path.read_bytes()
 
 
-class _OneBatch(CalibrationDataReader):  # type: ignore[misc]
-    """The images as ONNX Runtime asks for them: a batch, then None."""
+class _Batches(CalibrationDataReader):  # type: ignore[misc]
+    """Batches as ONNX Runtime asks for them: one after the other, then None."""
 
-    def __init__(self, images: Images) -> None:
-        self._batches = iter([{"images": images}])
+    def __init__(self, name: str, batches: Iterable[NDArray[np.generic]]) -> None:
+        self._inputs = ({name: batch} for batch in batches)
 
-    def get_next(self) -> dict[str, Images] | None:
-        return next(self._batches, None)
+    def get_next(self) -> dict[str, NDArray[np.generic]] | None:
+        return next(self._inputs, None)
 
 
 @contextlib.contextmanager
