@@ -28,7 +28,6 @@ BAND = 64  # rows; what is worked on stays in the processor's cache
 MAX_LIGHT_GAIN = 6.0  # a shadow may take 5/6 of the light
 LIT_PAPER = 80.0  # luma; darker paper is a board or a screen, whose light need not be evened
 NOISE_FACTOR = 4.0
-ALONG = 0.35  # of the picture's border, which surroundings touch and digits do not
 SPECK = 6  # px; no digit that can be read is smaller
 GRAIN = 4  # px; no piece of a stroke is smaller, but on small pictures
 
@@ -57,7 +56,6 @@ def find(pixels: Picture) -> Ink:
 def _ink(contrast: Contrast) -> Ink:
     found = np.zeros(contrast.shape, np.float32)
     faint = math.ceil(max(paper.LEAST_CONTRAST, NOISE_FACTOR * _percentile(contrast, 50)))
-    contrast = _without_surroundings(contrast, max(faint, 25))
     part = _marked(contrast, faint)
     if part is None:
         return found
@@ -226,24 +224,3 @@ def _without_specks(marks: Components, reach: int) -> Mask:
 
 def _least_side(largest: int) -> float:
     return max(SPECK, 0.12 * largest)
-
-
-def _without_surroundings(contrast: Contrast, level: int) -> Contrast:
-    """Blank what lies along the picture's border: the desk beside the page, a scanner's rim."""
-    mask = (contrast >= level).astype(np.uint8)
-    crowded = [b for b in (mask[0], mask[-1], mask[:, 0], mask[:, -1]) if b.mean() > ALONG]
-    if (
-        not crowded or min(mask.shape) < paper.SMALL_PICTURE
-    ):  # strokes lie along a close crop's border
-        return contrast
-    reach = 2 + round(ruling.MAX_THICKNESS * max(mask.shape))
-    broad: Mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((reach, reach), np.uint8))
-    count, labels = cv2.connectedComponents(broad)
-    outside = np.zeros(count, np.uint8)
-    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        outside |= np.bincount(border, minlength=count) > ALONG * border.size
-    outside[0] = 0
-    if not outside.any() or not (mask & ~outside[labels]).any():
-        return contrast
-    blank = cv2.dilate(outside[labels], np.ones((reach + 5, reach + 5), np.uint8))
-    return np.asarray(np.where(blank > 0, 0, contrast), np.uint8)
