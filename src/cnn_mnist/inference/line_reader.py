@@ -15,7 +15,8 @@ from cnn_mnist.inference.line import ALPHABET, DIGITS, HEIGHT, normalized
 
 Box = tuple[float, float, float, float]
 
-LOOKS = 1.0, 0.85  # widths at which a line is looked at; the surest reading counts
+LOOKS = 1.0, 0.85  # widths at which a line is looked at, the second one only in doubt
+DOUBT = 0.9  # probability of a sign below which a line is looked at again; the surer reading counts
 STRIDE = 2  # px of the normalised line a column of the network's output
 
 
@@ -61,7 +62,10 @@ class LineReader:
         Args:
             grey: uint8 H×W, dark ink on light paper, from edge to edge of the line.
         """
-        return max((self._look(grey, width) for width in LOOKS), key=certainty)
+        signs = self._look(grey, LOOKS[0])
+        if all(sign.confidence >= DOUBT for sign in signs):
+            return signs
+        return max(signs, self._look(grey, LOOKS[1]), key=certainty)
 
     def _look(self, grey: NDArray[np.uint8], width: float) -> list[Sign]:
         line = normalized(grey, width)
