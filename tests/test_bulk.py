@@ -1,6 +1,7 @@
 """Bulk reading: the file that comes out, whatever happens on the way."""
 
 import contextlib
+import csv
 import functools
 import http.server
 import itertools
@@ -25,10 +26,12 @@ from PIL import Image
 from clustered import Clustered, dask, working
 from cnn_mnist.bulk import Addresses, Results, Settings, job, run
 from cnn_mnist.bulk.results import ResultsError
+from cnn_mnist.inference import table
 from cnn_mnist.inference.image import FIRST_FRAME, ImageError
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.workers import Workers, workers
 from drawn import page
+from gridded import grid
 from paged import chain, encoded
 from waiting import PATIENCE, wait_until
 
@@ -171,6 +174,38 @@ def test_parquet_holds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert got[-1]["path"].endswith("?.png")
 
 
+def test_csv_has_a_row_a_line(tmp_path: Path) -> None:
+    pictures(tmp_path / "p", 12)
+    (tmp_path / "p" / "two.tif").write_bytes(encoded(("4", "2"), "TIFF"))
+    read(tmp_path / "r.jsonl", Addresses([str(tmp_path / "p")], []))
+    read(tmp_path / "r.csv", Addresses([str(tmp_path / "p")], []))
+    expected = table.text(lines(tmp_path / "r.jsonl"), placed=True)
+    assert (tmp_path / "r.csv").read_bytes() == expected.encode()
+    got = list(csv.reader(expected.splitlines()))
+    names = [(Path(row[0]).name, *row[1:]) for row in got]
+    assert names[0] == ("path", "page", "line", "number_1")
+    assert ("0010.png", "1", "1", "10") in names
+    assert names[-2:] == [("two.tif", "1", "1", "4"), ("two.tif", "2", "1", "2")]
+    assert ("none.png", "1", "", "") in names
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p", "r.csv", "r.jsonl"]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_empty_cells_are_written(suffix: str, tmp_path: Path) -> None:
+    row = {"path": "sheet.png", **grid(["12", "", "7"], ["", "", ""]).to_dict()}
+    out = tmp_path / f"r{suffix}"
+    with Results(out, {}) as results:
+        results.append(json.dumps(row).encode() + b"\n", 1, 0)
+        results.finish()
+    if suffix == ".csv":
+        rows = list(csv.reader(out.read_text().splitlines()))
+        assert [cells[3:] for cells in rows[1:]] == [["12", "", "7"], ["", "", ""]]
+        return
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (got,) = parquet.read_table(out).to_pylist()
+    assert got["lines"] == row["lines"]
+
+
 def test_no_more_than_a_few_batches_are_on_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,8 +276,8 @@ def test_what_does_not_fit_is_refused_and_left_alone(begun: tuple[Path, list[str
     read(out, addresses)
     with pytest.raises(ResultsError, match=r"r.jsonl exists already; choose another --out"):
         read(out, addresses)
-    with pytest.raises(ResultsError, match=r"r.csv: results are written as .jsonl or .parquet"):
-        read(out.with_name("r.csv"), addresses)
+    with pytest.raises(ResultsError, match=r"r.txt: results are written as .jsonl, .parquet, .csv"):
+        read(out.with_name("r.txt"), addresses)
 
 
 def test_two_jobs_do_not_write_one_file(tmp_path: Path) -> None:

@@ -8,14 +8,17 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import onnx
 import pytest
 from PIL import Image
 
 from cnn_mnist import cli
 from cnn_mnist.inference.classifier import released_model
+from cnn_mnist.inference.reader import NO_INK
 from cnn_mnist.training import data
 from drawn import page
+from paged import encoded
 
 TRAIN_FIELDS = {
     "run", "recipe", "dataset", "data_source", "seed", "epochs", "num_params", "test_accuracy",
@@ -102,7 +105,67 @@ def strict_json(text: str) -> dict:
     return json.loads(text, parse_constant=refuse)
 
 
+@pytest.fixture
+def sheets() -> None:
+    """A page of two lines, a file of two pages, and a page without a number."""
+    lines = [page("12", 60, 6), page("405", 60, 6)]
+    sheet = np.full((240, 200, 3), 255, np.uint8)
+    for index, line in enumerate(lines):
+        sheet[120 * index : 120 * (index + 1), : line.shape[1]] = line
+    Image.fromarray(sheet).save("sheet.png")
+    Path("two.tif").write_bytes(encoded(("7", "3"), "TIFF"))
+    Image.new("L", (90, 90), 255).save("blank.png")
+
+
 # --- results ---
+
+
+def test_a_line_of_a_page_is_a_row_that_names_its_file(shell: Shell, sheets: None) -> None:
+    rows = shell("predict sheet.png two.tif blank.png").out.splitlines()
+    assert [row.partition(" (")[0] for row in rows] == [
+        "sheet.png: 12",
+        "sheet.png: 405",
+        "two.tif#1: 7",
+        "two.tif#2: 3",
+        f"blank.png: {NO_INK}",
+    ]
+
+
+def test_a_page_as_a_table_is_its_numbers_alone(shell: Shell, sheets: None) -> None:
+    assert shell("predict sheet.png --csv") == Outcome(0, "12\r\n405\r\n", "")
+    assert shell("predict blank.png --csv") == Outcome(0, "", f"blank.png: {NO_INK}\n")
+
+
+def test_a_table_of_several_pages_tells_them_apart(shell: Shell, sheets: None) -> None:
+    Path("none.png").write_bytes(b"no picture")
+    outcome = shell("predict sheet.png two.tif blank.png none.png --csv")
+    assert outcome.code == 1
+    assert outcome.out.split("\r\n") == [
+        "path,page,line,number_1",
+        "sheet.png,1,1,12",
+        "sheet.png,1,2,405",
+        "two.tif,1,1,7",
+        "two.tif,2,1,3",
+        "blank.png,1,,",
+        "none.png,1,,",
+        "",
+    ]
+    assert len(outcome.err.splitlines()) == 2
+    assert shell("predict two.tif --csv").out.startswith("path,page,line,")
+    Path("folder").mkdir()
+    Path("sheet.png").rename("folder/sheet.png")
+    assert shell("predict folder --csv").out.startswith("path,page,line,")
+
+
+def test_the_results_file_of_a_table_is_named_so(shell: Shell, sheets: None) -> None:
+    outcome = shell("predict sheet.png --csv --out r.jsonl")
+    assert outcome.code == 2
+    assert "results file ends in .csv" in outcome.err
+    assert shell("predict sheet.png --csv --json").code == 2
+    pytest.importorskip("fsspec")
+    assert shell("predict sheet.png --csv --out r.csv --workers 1").code == 0
+    rows = Path("r.csv").read_bytes().decode().split("\r\n")
+    assert rows == ["path,page,line,number_1", "sheet.png,1,1,12", "sheet.png,1,2,405", ""]
 
 
 def test_training_prints_rows_and_leaves_a_run(shell: Shell) -> None:

@@ -18,6 +18,7 @@ from cnn_mnist.inference.reader import NO_DIGIT, NO_INK, Reader
 from cnn_mnist.training.data import Splits
 from cost import cost
 from drawn import Colour, page
+from gridded import grid
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,25 @@ def test_ready_images_cost_little_more_than_their_classification(reader: Reader)
 def test_no_picture_is_an_error(reader: Reader) -> None:
     with pytest.raises(ImageError):
         reader.read(b"no picture")
+
+
+def test_preview_of_a_grid_shows_its_cells_and_no_tiles(tmp_path: Path) -> None:
+    reading = grid(["1", ""], ["", "234"], cell=100)
+    path = preview.write(np.full((200, 200, 3), 255, np.uint8), reading, tmp_path / "grid.png")
+    with Image.open(path) as picture:
+        sheet = np.asarray(picture)
+    scale = preview.PAGE_SIDE / 200
+    said = sheet[: preview.PAGE_SIDE, preview.PAGE_SIDE + preview.GAP :]
+    seen = sheet[: preview.PAGE_SIDE, : preview.PAGE_SIDE]
+
+    def inked(side: np.ndarray, x: int, y: int) -> bool:
+        inner = side[int(100 * y * scale) :, int(100 * x * scale) :][20:400, 20:400]
+        return bool((inner != 255).any())
+
+    cells = [(0, 0), (1, 0), (0, 1), (1, 1)]
+    assert [inked(said, x, y) for x, y in cells] == [True, False, False, True]
+    assert not any(inked(seen, x, y) for x, y in cells)  # nothing lies over the writing
+    assert sheet.shape[0] < preview.PAGE_SIDE + preview.TILE
 
 
 def test_preview_shows_page_and_tiles(reader: Reader, tmp_path: Path) -> None:

@@ -125,6 +125,24 @@ def test_every_page_of_a_pdf_is_answered(client: httpx.Client) -> None:
     assert "asks for a password" in one_line(refused, 422)
 
 
+def test_a_table_is_answered_to_whoever_accepts_csv(client: httpx.Client) -> None:
+    table = {"accept": "text/csv"}
+    one = client.post("v1/predict", content=FORTY_TWO, headers=table)
+    assert (one.status_code, one.text) == (200, "42\r\n")
+    assert one.headers["content-type"] == "text/csv; charset=utf-8"
+    files = [("f", ("a.tif", encoded(("4", "2"), "TIFF"))), ("f", ("b.txt", b"text"))]
+    many = client.post("v1/predict", files=files, headers=table)
+    assert many.text.split("\r\n") == [
+        "path,page,line,number_1",
+        "a.tif,1,1,4",
+        "a.tif,2,1,2",
+        "b.txt,1,,",
+        "",
+    ]
+    refused = client.post("v1/predict", content=b"text", headers=table)
+    assert "not a picture" in one_line(refused, 415)
+
+
 def test_an_animation_says_what_was_not_read(client: httpx.Client) -> None:
     answer = predict(client, encoded(("8", "1"), "GIF")).json()
     assert (answer["text"], answer["notice"]) == ("8", FIRST_FRAME)

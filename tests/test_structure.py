@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnn_mnist.inference.agree import Found
-from cnn_mnist.inference.structure import lines_of
+from cnn_mnist.inference.structure import Line, Number, lines_of
 
 
 def written(text: str, y: int = 0, confidence: float = 0.9) -> list[Found]:
@@ -54,3 +54,14 @@ def test_each_line_of_the_page_is_a_line() -> None:
     lines = lines_of(written("407") + written("25", y=100))
     assert [line.text for line in lines] == ["407", "25"]
     assert lines[1].numbers[0].box == (0, 100, 50, 40)
+
+
+def test_an_empty_cell_is_a_number_without_text() -> None:
+    box = 0, 0, 40, 40
+    line = Line((Number("12", box, 0.9), Number("", box, 0.8), Number("-3", box, 0.7)))
+    assert line.text == "12 _ -3"
+    said = line.to_dict()
+    assert said["text"] == "12 _ -3"
+    assert said["numbers"][1] == {
+        "text": "", "digits": "", "box": [0, 0, 40, 40], "confidence": 0.8,
+    }  # fmt: skip

@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from cnn_mnist import process
 from cnn_mnist.terminal import Terminal
+
+if TYPE_CHECKING:
+    from cnn_mnist.inference.reader import Reading
 
 app = typer.Typer(
     help="Handwritten digits: read your own, and learn them from MNIST.",
@@ -228,7 +231,8 @@ def predict(
         Path | None, typer.Option(help="Folder for pictures of what was found and seen.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Results file, .jsonl or .parquet: any number of pictures.")
+        Path | None,
+        typer.Option(help="Results file, .jsonl, .parquet or .csv: any number of pictures."),
     ] = None,
     files_from: Annotated[
         list[Path] | None, typer.Option(help="With --out: file with a picture's address a line.")
@@ -241,16 +245,28 @@ def predict(
             help="With --out: seconds for a picture.", show_default="60", min=0.1, max=86_400
         ),
     ] = None,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print a table: a row a line, a column a number.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Read the digits in pictures: a line a picture, or a page."""
+    """Read the numbers in pictures: a row for each line of a page."""
     if not (images or files_from):
         raise typer.BadParameter("name pictures or folders, or - for a picture on standard input")
     only_bulk = {"--files-from": files_from, "--workers": workers, "--scheduler": scheduler}
     if not out:
         _refuse("--out is missing; without it, leave", only_bulk | {"--timeout": timeout})
-        _print_readings([Path(image) for image in images or []], single, model, preview, as_json)
+        if as_csv:
+            _refuse("with --csv leave", {"--json": as_json})
+        paths = [Path(image) for image in images or []]
+        readings = _readings(paths, single, model, preview)
+        if as_csv:
+            _print_table(readings, len(paths) > 1 or paths[0].is_dir())
+        else:
+            _print_readings(readings, Terminal(as_json))
         return
+    if as_csv and out.suffix != ".csv":
+        raise typer.BadParameter(f"with --csv the results file ends in .csv, not in {out.suffix}")
     if scheduler:
         _refuse("--scheduler has workers of its own; leave", {"--workers": workers})
     _refuse("with --out leave", {"--preview": preview, "-": "-" in (images or [])})
@@ -279,13 +295,14 @@ def predict(
         raise typer.Exit(1)
 
 
-def _print_readings(
-    images: list[Path], single: bool, model: Path | None, preview: Path | None, as_json: bool
-) -> None:
+def _readings(
+    images: list[Path], single: bool, model: Path | None, preview: Path | None
+) -> Iterator[tuple[str, "Reading"]]:
+    """Every page of the pictures; one that cannot be read ends its file with the reason."""
     from cnn_mnist.inference import image
     from cnn_mnist.inference.reader import Reader, unreadable
 
-    say, reader, num_unreadable = Terminal(as_json), Reader(model), 0
+    reader = Reader(model)
     if preview:
         preview.mkdir(parents=True, exist_ok=True)
     for number, path in enumerate(image.pictures(images), start=1):
@@ -294,7 +311,7 @@ def _print_readings(
             source = sys.stdin.buffer.read() if str(path) == "-" else path
             for page in image.pages(source):
                 (reading,) = reader.read_pages(page, single)
-                say.reading(str(path), reading)
+                yield str(path), reading
                 done += 1
                 if preview:
                     from cnn_mnist.inference.preview import write
@@ -302,9 +319,28 @@ def _print_readings(
                     suffix = f"-{page.number}" if page.num_pages > 1 else ""
                     write(page, reading, preview / f"{number:04}-{path.stem}{suffix}.png")
         except image.ImageError as error:
-            num_unreadable += 1
-            say.unreadable(str(path), unreadable(str(error), done + 1))
+            yield str(path), unreadable(str(error), done + 1)
+
+
+def _print_readings(readings: Iterator[tuple[str, "Reading"]], say: Terminal) -> None:
+    num_unreadable = 0
+    for path, reading in readings:
+        say.reading(path, reading)
+        num_unreadable += reading.num_pages is None
     if num_unreadable:
+        raise typer.Exit(1)
+
+
+def _print_table(readings: Iterator[tuple[str, "Reading"]], several: bool) -> None:
+    """The table of all readings; a single page has no path, page and line before its numbers."""
+    from cnn_mnist.inference import table
+
+    say, answers = Terminal(as_json=False), []
+    for path, reading in readings:
+        say.remarks(path, reading)
+        answers.append({"path": path, **reading.to_dict()})
+    say.table(table.text(answers, several or len(answers) > 1))
+    if any(answer["num_pages"] is None for answer in answers):
         raise typer.Exit(1)
 
 

@@ -177,24 +177,31 @@ class Terminal:
         self._row(f"{facts['num_mistakes']} mistakes; test accuracy by epoch: {epochs}")
 
     def reading(self, path: str, reading: "Reading") -> None:
-        """What one page of a picture says."""
+        """What one page of a picture says, a row a line; or why it could not be read."""
         if self._as_json:
             self._json({"path": path, **reading.to_dict()})
             return
+        if reading.num_pages is None:
+            self.notice(f"{path}: {reading.reason}")
+            return
         if reading.notice:
             self.notice(f"{path}: {reading.notice}")
-        page = f"{path}#{reading.page}" if reading.num_pages != 1 else path
-        digits = " ".join(f"{digit.confidence:.0%}" for digit in reading.digits)
-        self._row(
-            f"{page}: {reading.text} ({digits})" if reading.ok else f"{page}: {reading.reason}"
-        )
+        page = _page(path, reading)
+        for line in reading.lines:
+            least = min(number.confidence for number in line.numbers)
+            self._row(f"{page}: {line.text} ({least:.0%})")
+        if not reading.lines:
+            self._row(f"{page}: {reading.reason}")
 
-    def unreadable(self, path: str, reading: "Reading") -> None:
-        """A picture, or the rest of it, that could not be read at all."""
-        if self._as_json:
-            self._json({"path": path, **reading.to_dict()})
-        else:
-            self.notice(f"{path}: {reading.reason}")
+    def remarks(self, path: str, reading: "Reading") -> None:
+        """What a table does not say of a page."""
+        page = _page(path, reading)
+        self.notice(*(f"{page}: {text}" for text in (reading.notice, reading.reason) if text))
+
+    def table(self, text: str) -> None:
+        """CSV, whose line ends and letters are the same everywhere."""
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.flush()
 
     def written(self, figures: dict[str, Any]) -> None:
         """A file of results that is whole."""
@@ -222,3 +229,7 @@ class Terminal:
         if self._bar is not None:
             self._bar.clear()
         print(text, file=stream, flush=True)
+
+
+def _page(path: str, reading: "Reading") -> str:
+    return path if reading.num_pages in (1, None) else f"{path}#{reading.page}"

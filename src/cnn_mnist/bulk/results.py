@@ -8,12 +8,14 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-FORMATS = (".jsonl", ".parquet")
+from cnn_mnist.inference import table
+
+FORMATS = (".jsonl", ".parquet", ".csv")
 ROW_GROUP = 10_000  # rows of a Parquet file that are in memory at a time
 
 
@@ -28,7 +30,7 @@ class Results:
         """Begin, or go on with what an earlier job has left.
 
         Args:
-            path: .jsonl or .parquet.
+            path: .jsonl, .parquet or .csv.
             settings: what must be the same for all lines.
 
         Raises:
@@ -36,7 +38,7 @@ class Results:
                 job had other settings.
         """
         if path.suffix not in FORMATS:
-            raise ResultsError(f"{path}: results are written as {' or '.join(FORMATS)}")
+            raise ResultsError(f"{path}: results are written as {', '.join(FORMATS)}")
         if path.exists():
             raise ResultsError(f"{path} exists already; choose another --out")
         if path.suffix == ".parquet":
@@ -94,6 +96,9 @@ class Results:
         if self.path.suffix == ".parquet":
             whole = self._folder / "rows.parquet"
             _write_parquet(self._lines(), whole)
+        elif self.path.suffix == ".csv":
+            whole = self._folder / "rows.csv"
+            _write_csv(self._lines, whole)
         whole.replace(self.path)
         for rest in self._folder.iterdir():
             rest.unlink()
@@ -197,4 +202,12 @@ def _write_parquet(lines: Iterator[dict[str, Any]], path: Path) -> None:
                         row[name] = row[name].encode("utf-8", "replace").decode()
             writer.write_table(pa.Table.from_pylist(rows, schema))
     with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _write_csv(lines: Callable[[], Iterator[dict[str, Any]]], path: Path) -> None:
+    columns = table.width(lines())
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table.write(lines(), columns, placed=True, file=file)
+        file.flush()
         os.fsync(file.fileno())

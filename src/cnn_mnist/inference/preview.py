@@ -1,22 +1,39 @@
-"""A picture of what was read: the page with its boxes, and below it what the network saw."""
+"""A picture of what was read: the page with its boxes, and the same page in print beside it."""
 
+import functools
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from cnn_mnist.inference import image
 from cnn_mnist.inference.reader import Digit, Reading
+from cnn_mnist.inference.structure import Box, Line, Number
 
-ACCEPTED, REJECTED = (0, 150, 0), (200, 0, 0)
+SURE, UNSURE, REJECTED = (0, 125, 70), (190, 95, 0), (200, 0, 0)
+EMPTY, LINE, GROUND = (165, 170, 180), (120, 150, 215), (238, 239, 241)
+LEAST_SURE = 0.8  # a number with less is shown as unsure
+LEGEND = {
+    "read": SURE,
+    f"less than {LEAST_SURE:.0%} sure": UNSURE,
+    "empty cell": EMPTY,
+    "not a digit": REJECTED,
+    "line": LINE,
+}
+PRINTED = str.maketrans({"€": "EUR ", "£": "GBP "})  # which Pillow's own font lacks
 PAGE_SIDE = 840  # px
+TEXT = 16  # px
+GAP = 12  # px
 TILE = 84  # px: one 28x28 image, three times enlarged
 CAPTION = 14  # px
+MOST_TILES = 24  # more signs than that are not shown one by one
 
 
 def write(source: image.Source, reading: Reading, path: str | os.PathLike[str]) -> Path:
-    """Write a PNG with the found boxes (green: a digit, red: rejected) and the 28x28 images.
+    """Write a PNG: the page with the boxes of what was found, what was read in the same places,
+    and the 28x28 images where they are few.
 
     Args:
         source: the picture that `reading` was read from.
@@ -25,27 +42,66 @@ def write(source: image.Source, reading: Reading, path: str | os.PathLike[str]) 
         ImageError: the source is no picture.
         OSError: the file cannot be written.
     """
-    page = _boxed_page(image.load(source), reading)
+    panels = _panels(image.load(source), reading)
     signs = [*reading.digits, *reading.rejected]
-    tiles = _tiles(signs, len(reading.digits), max(page.width, TILE))
-    sheet = Image.new("RGB", (max(page.width, tiles.width), page.height + tiles.height), "white")
-    sheet.paste(page, (0, 0))
-    sheet.paste(tiles, (0, page.height))
-    sheet.save(path, "PNG")
+    parts = [panels, _legend(panels.width)]
+    if 0 < len(signs) <= MOST_TILES:
+        parts.append(_tiles(signs, len(reading.digits), panels.width))
+    _stacked(parts).save(path, "PNG")
     return Path(path)
 
 
-def _boxed_page(page: image.Page, reading: Reading) -> Image.Image:
+def _panels(page: image.Page, reading: Reading) -> Image.Image:
+    """The page and its copy in print: side by side, or one below the other where it is broad."""
     scale = PAGE_SIDE / max(page.size)
     size = max(1, round(page.size[0] * scale)), max(1, round(page.size[1] * scale))
-    picture = Image.fromarray(page.pixels).resize(size)
-    draw = ImageDraw.Draw(picture)
-    for signs, colour in ((reading.rejected, REJECTED), (reading.digits, ACCEPTED)):
-        for sign in signs:
-            x, y, width, height = sign.box
-            corners = (x * scale, y * scale, (x + width) * scale, (y + height) * scale)
-            draw.rectangle(corners, outline=colour, width=2)
-    return picture
+    seen = Image.fromarray(page.pixels).resize(size)
+    said = Image.new("RGB", size, "white")
+    for picture in (seen, said):
+        _draw_boxes(ImageDraw.Draw(picture), reading, scale)
+    _print(ImageDraw.Draw(said), reading, scale)
+    is_broad = size[0] > 1.5 * size[1]
+    across, down = (0, size[1] + GAP) if is_broad else (size[0] + GAP, 0)
+    both = Image.new("RGB", (size[0] + across, size[1] + down), GROUND)
+    both.paste(seen, (0, 0))
+    both.paste(said, (across, down))
+    return both
+
+
+def _draw_boxes(draw: ImageDraw.ImageDraw, reading: Reading, scale: float) -> None:
+    for line in reading.lines:
+        if len(line.numbers) > 1:
+            draw.rectangle(_corners(_around(line), scale, margin=4), outline=LINE, width=1)
+    for sign in reading.rejected:
+        draw.rectangle(_corners(sign.box, scale), outline=REJECTED, width=2)
+    for number in _numbers(reading):
+        width = 2 if number.text else 1
+        draw.rectangle(_corners(number.box, scale), outline=_colour(number), width=width)
+
+
+def _print(draw: ImageDraw.ImageDraw, reading: Reading, scale: float) -> None:
+    """Each number as large as its box allows."""
+    for number in _numbers(reading):
+        left, top, right, bottom = _corners(number.box, scale)
+        text = number.text.translate(PRINTED)
+        size = min(0.7 * (bottom - top), 0.9 * (right - left) / max(_font(1).getlength(text), 0.5))
+        middle = (left + right) / 2, (top + bottom) / 2
+        draw.text(middle, text, fill=_colour(number), font=_font(max(9, int(size))), anchor="mm")
+    if reading.reason:
+        draw.text((GAP, GAP), reading.reason, fill=REJECTED, font=_font(TEXT))
+
+
+def _legend(width: int) -> Image.Image:
+    legend = Image.new("RGB", (width, 2 * TEXT + 2 * GAP), GROUND)
+    draw, x, y = ImageDraw.Draw(legend), GAP, GAP
+    for text, colour in LEGEND.items():
+        length = round(TEXT + GAP / 2 + _font(TEXT).getlength(text))
+        if x + length > width:
+            x, y = GAP, y + TEXT + GAP // 2
+        draw.rectangle((x, y, x + TEXT, y + TEXT), outline=colour, width=2)
+        draw.text((x + TEXT + GAP / 2, y), text, fill=colour, font=_font(TEXT))
+        x += length + 2 * GAP
+    return legend.crop((0, 0, width, y + TEXT + GAP))
 
 
 def _tiles(signs: list[Digit], num_accepted: int, width: int) -> Image.Image:
@@ -57,6 +113,45 @@ def _tiles(signs: list[Digit], num_accepted: int, width: int) -> Image.Image:
         x, y = index % columns * TILE, index // columns * (TILE + CAPTION)
         enlarged = np.kron(sign.image, np.ones((3, 3), np.uint8))
         tiles.paste(Image.fromarray(enlarged), (x, y))
-        colour = ACCEPTED if index < num_accepted else REJECTED
+        colour = SURE if index < num_accepted else REJECTED
         draw.text((x + 2, y + TILE), f"{sign.digit} {sign.confidence:.0%}", fill=colour)
     return tiles
+
+
+def _stacked(parts: list[Image.Image]) -> Image.Image:
+    size = max(part.width for part in parts), sum(part.height for part in parts)
+    sheet = Image.new("RGB", size, GROUND)
+    y = 0
+    for part in parts:
+        sheet.paste(part, (0, y))
+        y += part.height
+    return sheet
+
+
+def _numbers(reading: Reading) -> list[Number]:
+    return [number for line in reading.lines for number in line.numbers]
+
+
+def _around(line: Line) -> Box:
+    """The box around all numbers of a line."""
+    corners = np.array([number.box for number in line.numbers])
+    corners[:, 2:] += corners[:, :2]
+    x, y = corners[:, :2].min(axis=0).tolist()
+    right, bottom = corners[:, 2:].max(axis=0).tolist()
+    return x, y, right - x, bottom - y
+
+
+def _corners(box: Box, scale: float, margin: int = 0) -> tuple[float, float, float, float]:
+    x, y, width, height = (scale * value for value in box)
+    return x - margin, y - margin, x + width + margin, y + height + margin
+
+
+def _colour(number: Number) -> tuple[int, int, int]:
+    if not number.text:
+        return EMPTY
+    return SURE if number.confidence >= LEAST_SURE else UNSURE
+
+
+@functools.cache
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size)

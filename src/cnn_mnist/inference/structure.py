@@ -16,8 +16,9 @@ AROUND_SIGN = 2 * GAP  # the same between a digit and a sign such as a comma
 
 @dataclass(frozen=True)
 class Number:
-    """A number as it is written, with its signs. `box` is x, y, width, height in the original
-    picture's pixels, `confidence` the probability that all of it is right."""
+    """A number as it is written, with its signs; empty in an empty cell of a grid. `box` is x, y,
+    width, height in the original picture's pixels, `confidence` the probability that all of it is
+    right."""
 
     text: str
     box: Box
@@ -42,8 +43,8 @@ class Line:
 
     @property
     def text(self) -> str:
-        """The numbers, with a space between."""
-        return " ".join(number.text for number in self.numbers)
+        """The numbers, with a space between; _ stands for an empty cell."""
+        return " ".join(number.text or "_" for number in self.numbers)
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON object."""

@@ -1,4 +1,4 @@
-"""Encoded pictures → the JSON that answers them: the fields of `cnn-mnist predict --json`."""
+"""Encoded pictures → the JSON, or CSV, that answers them: as of `cnn-mnist predict`."""
 
 import base64
 import itertools
@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import UnidentifiedImageError
 
+from cnn_mnist.inference import table
 from cnn_mnist.inference.image import ImageError
 from cnn_mnist.inference.reader import Digit, Reader, Reading, unreadable
 from cnn_mnist.serving import metrics
@@ -45,6 +46,13 @@ def combine(pictures: Pictures, answers: list[list[Answer | Refusal]]) -> Answer
         for number, page in enumerate(picture, start=1)
     ]
     return named if pictures.many or len(named) > 1 else named[0]
+
+
+def as_csv(answer: Answer | list[Answer]) -> str:
+    """The lines of the pictures as a table; a list's rows begin with path, page and line."""
+    if isinstance(answer, list):
+        return table.text(answer, placed=True)
+    return table.text([answer], placed=False)
 
 
 def _unread(refusal: Refusal, page: int) -> Answer:

@@ -35,7 +35,10 @@ _NUMBER = {
     "type": "object",
     "required": ["text", "digits", "box", "confidence"],
     "properties": {
-        "text": {"description": "as it is written, with its signs", "type": "string"},
+        "text": {
+            "description": "as it is written, with its signs; empty in an empty cell of a grid",
+            "type": "string",
+        },
         "digits": {"description": "without signs", "type": "string"},
         "box": {"type": "array", "items": {"type": "integer"}, "minItems": 4, "maxItems": 4},
         "confidence": {"type": "number", "minimum": 0, "maximum": 1},
@@ -51,19 +54,25 @@ _READING = {
             "description": "of the file; null where this and later ones cannot be read",
             "type": ["integer", "null"],
         },
-        "text": {"description": "the number; empty where there is no digit", "type": "string"},
+        "text": {
+            "description": "all digits in reading order; empty where there is none",
+            "type": "string",
+        },
         "digits": _DIGITS,
         "rejected": {"description": "signs that are no digits; with detail only", **_DIGITS},
         "ok": {"type": "boolean"},
         "reason": {"description": "why there is no digit", "type": ["string", "null"]},
         "lines": {
-            "description": "the lines of the page, each with its numbers",
+            "description": "the lines of the page, or rows of its grid, each with its numbers",
             "type": "array",
             "items": {
                 "type": "object",
                 "required": ["text", "numbers"],
                 "properties": {
-                    "text": {"type": "string"},
+                    "text": {
+                        "description": "the numbers, a space between, _ for an empty cell",
+                        "type": "string",
+                    },
                     "numbers": {"type": "array", "items": _NUMBER},
                 },
             },
@@ -120,7 +129,9 @@ PREDICT: dict[str, Any] = {
         "TIFF or PDF of several pages with a list in their order, where one that cannot be read "
         "has its `reason` and does not stop the others. `single`: the picture holds one digit, its "
         "parts are never read as several. "
-        "`detail`: the ten probabilities of each sign and the 28×28 image that the network saw."
+        "`detail`: the ten probabilities of each sign and the 28×28 image that the network saw. "
+        "With `Accept: text/csv` the answer is a table, a row for each line and a column for each "
+        "number; where JSON would be a list, it has a head and begins with path, page and line."
     ),
     "openapi_extra": {
         "requestBody": {
@@ -179,10 +190,12 @@ PREDICT: dict[str, Any] = {
                                 "digits": [],
                                 "ok": False,
                                 "reason": "what is drawn does not look like a digit",
+                                "lines": [],
                             }
                         },
                     },
-                }
+                },
+                "text/csv": {"schema": {"type": "string"}, "example": '12,"1,250",\r\n7,,3\r\n'},
             },
         },
         400: _error("The form or JSON is malformed", "the body is no JSON"),

@@ -25,7 +25,7 @@ import cnn_mnist
 from cnn_mnist import process
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.serving import api, metrics
-from cnn_mnist.serving.answers import combine, read
+from cnn_mnist.serving.answers import as_csv, combine, read
 from cnn_mnist.serving.guard import Guard
 from cnn_mnist.serving.limits import Limits, Refusal
 from cnn_mnist.serving.pictures import check, parse
@@ -108,7 +108,10 @@ def _add_routes(app: FastAPI) -> None:
             # one by one, so that many pages of one client don't stand before another's
             while (answer := await in_pool(next, pages, None)) is not None:
                 answers[-1].append(answer)
-        return JSONResponse(combine(pictures, answers))
+        combined = combine(pictures, answers)
+        if "text/csv" in request.headers.get("accept", ""):
+            return Response(as_csv(combined), media_type="text/csv")
+        return JSONResponse(combined)
 
     @app.get("/healthz", summary="The process lives", **api.STATE)
     async def healthz() -> Answer:
