@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference import image, ink, lines, segment
+from cnn_mnist.inference import cell, grid, image, ink, lines, segment
 from cnn_mnist.inference.agree import SURE, Found, agree, agree_on_one
 from cnn_mnist.inference.classifier import Classifier
 from cnn_mnist.inference.line import OTHER
@@ -20,6 +20,7 @@ AMONG_DIGITS = 0.5  # of SURE is enough: to drop a digit of a number is worse th
 WHOLE = 0, 0, SIDE, SIDE
 NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
+NO_DIGIT_IN_GRID = "the cells of the grid are empty"
 CROWDED = "too many marks: this is not a page of digits"
 
 
@@ -95,6 +96,8 @@ class Reader:
         frame = ready_frame(page.pixels)
         if frame is not None:
             return _reading(self._digits(frame[None], self.classifier.probs(frame[None])))
+        if not single and (grids := grid.find(lines.grey_page(page.pixels))):
+            return self._grid_reading(page, [row for cells in grids for row in cells])
         marks = ink.find(page.pixels)
         try:
             glyphs = segment.single(marks) if single else segment.split(marks)
@@ -114,6 +117,34 @@ class Reader:
         if not found:
             return Reading("", (), ok=False, reason=NO_DIGIT if glyphs else NO_INK)
         return _line_reading(found, frames, marks, page)
+
+    def _grid_reading(self, page: image.Page, rows: list[NDArray[Any]]) -> Reading:
+        cells = [[cell.straightened(page, corners) for corners in row] for row in rows]
+        read = [[self._cell_reading(one) for one in row] for row in cells]
+        written = [reading for row in read for reading, _ in row]
+        digits = tuple(digit for reading in written for digit in reading.digits)
+        rejected = tuple(digit for reading in written for digit in reading.rejected)
+        text = "".join(reading.text for reading in written)
+        said = tuple(Line(tuple(number for _, number in row)) for row in read)
+        reason = None if digits else NO_DIGIT_IN_GRID
+        return Reading(text, digits, bool(digits), reason, rejected, said)
+
+    def _cell_reading(self, one: cell.Cell) -> tuple[Reading, Number]:
+        """What stands in a cell, and all of it as one number."""
+        if not one.glyphs:
+            return Reading("", (), False, NO_INK), Number("", one.box, 1.0)
+        boxes: list[Box] = [glyph.box for glyph in one.glyphs]
+        frames = _frames(one.glyphs)
+        readings = [lines.read_lines(self.line_reader, one.grey, boxes)]
+        if (whole := lines.read_whole(self.line_reader, one.grey)) is not None:
+            readings.append(whole)
+        found = agree(max(readings, key=certainty), boxes, self.classifier.steady_probs(frames))
+        reading = _line_reading(found, frames, one.ink, one)
+        numbers = [number for line in reading.lines for number in line.numbers]
+        confidence = float(np.prod([number.confidence for number in numbers]))
+        if not numbers:
+            confidence = 1 - max((float(sign.digit_probs.max()) for sign in found), default=0.0)
+        return reading, Number("".join(n.text for n in numbers), one.box, confidence)
 
     def read_pages(self, source: image.Source, single: bool = False) -> Iterator[Reading]:
         """Read every page of a TIFF or PDF, each when it is asked for; all else is one page.
@@ -151,7 +182,7 @@ class Reader:
 
 
 def _line_reading(
-    found: list[Found], frames: NDArray[np.uint8], marks: segment.Ink, page: image.Page
+    found: list[Found], frames: NDArray[np.uint8], marks: segment.Ink, page: image.Page | cell.Cell
 ) -> Reading:
     kept: list[Found] = []
     digits: list[Digit] = []

@@ -43,7 +43,7 @@ class Line:
     @property
     def text(self) -> str:
         """The numbers, with a space between."""
-        return " ".join(number.text for number in self.numbers)
+        return " ".join(number.text or "_" for number in self.numbers)
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON object."""

@@ -1,0 +1,111 @@
+"""One cell of a grid: straightened by its corners, freed of its lines, and the signs in it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference import segment
+from cnn_mnist.inference.components import Mask, components
+from cnn_mnist.inference.image import Page
+from cnn_mnist.inference.paper import LEAST_CONTRAST
+
+Box = tuple[int, int, int, int]
+Contrast = NDArray[np.float32]
+
+INSET = 0.03  # of the shorter side, by which a line may reach into its cell
+LEAST_SIDE, MOST_HIGH = 8, 120  # px
+NOISE = 6.0  # times the median contrast of a cell, which is that of its paper
+WEAK = 0.35  # of a cell's strongest contrast
+LEAST_SIGN = 0.15  # of the cell's shorter side
+EDGE = 0.12  # of the cell's shorter side; what lies along a border and reaches no deeper is a line
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A straightened cell: dark writing on light `grey`, `ink` of 0 to 1, its `glyphs`, and the
+    matrix from its pixels to the page's."""
+
+    grey: NDArray[np.uint8]
+    ink: segment.Ink
+    glyphs: list[segment.Glyph]
+    matrix: NDArray[np.float64]
+    page: Page
+
+    def original_box(self, box: Box) -> Box:
+        """A box of this cell in the original picture's pixels."""
+        x, y, width, height = box
+        corners = np.array([[[x, y], [x + width, y], [x + width, y + height], [x, y + height]]])
+        on_page = cv2.perspectiveTransform(corners.astype(np.float64), self.matrix)[0]
+        limits = self.page.pixels.shape[1::-1]
+        low = np.clip(np.floor(on_page.min(axis=0)), 0, limits).astype(int)
+        high = np.clip(np.ceil(on_page.max(axis=0)), 0, limits).astype(int)
+        left, top = low.tolist()
+        wide, tall = (high - low).tolist()
+        return self.page.original_box((left, top, wide, tall))
+
+    @property
+    def box(self) -> Box:
+        """The whole cell in the original picture's pixels."""
+        return self.original_box((0, 0, *self.grey.shape[::-1]))
+
+
+def straightened(page: Page, corners: NDArray[Any]) -> Cell:
+    """A cell of a page by its corners, 4×2, clockwise from the upper left."""
+    sides = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
+    wide, high = (max(LEAST_SIDE, round(float(pair.mean()))) for pair in (sides[::2], sides[1::2]))
+    inset = 1 + INSET * min(wide, high)
+    low, (right, bottom) = -inset, (wide + inset, high + inset)
+    outer = np.array([[low, low], [right, low], [right, bottom], [low, bottom]], np.float32)
+    matrix = cv2.getPerspectiveTransform(outer, corners.astype(np.float32))
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    pixels = cv2.warpPerspective(page.pixels, matrix, (wide, high), flags=how)
+    scale = min(1.0, MOST_HIGH / high)
+    pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return _cell(np.asarray(pixels, np.uint8), matrix @ np.diag([1 / scale, 1 / scale, 1]), page)
+
+
+def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) -> Cell:
+    grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+    contrast = _contrast(pixels)
+    marks, rest = _marks(contrast)
+    clean = np.where(rest, np.uint8(np.median(grey)), grey)
+    full = float(np.percentile(contrast[marks > 0], 75)) if marks.any() else 1.0
+    near = cv2.dilate(marks, np.ones((3, 3), np.uint8))
+    ink = np.minimum(contrast * near / full, 1).astype(np.float32)
+    try:
+        glyphs = segment.split(ink)
+    except segment.CrowdedError:
+        glyphs = []
+    return Cell(clean, ink, glyphs, matrix, page)
+
+
+def _contrast(pixels: NDArray[np.uint8]) -> Contrast:
+    """By how much the most different of a pixel's colours differs from the paper's."""
+    paper = np.median(pixels.reshape(-1, 3), axis=0)
+    return np.asarray(np.abs(pixels - paper.astype(np.float32)).max(axis=2), np.float32)
+
+
+def _marks(contrast: Contrast) -> tuple[Mask, NDArray[np.bool_]]:
+    """The pixels of writing, and those of lines that reach into the cell."""
+    strong, noise = float(np.percentile(contrast, 99.5)), float(np.median(contrast))
+    none = np.zeros(contrast.shape, np.uint8)
+    if strong < max(LEAST_CONTRAST, NOISE * noise):
+        return none, none > 0
+    found = components((contrast > max(WEAK * strong, LEAST_CONTRAST)).astype(np.uint8))
+    short = min(contrast.shape)
+    edge = max(1, round(EDGE * short))
+    inner, labels = found.labels[edge:-edge, edge:-edge], found.labels
+    inside, cut = (np.zeros(len(found.stats), np.bool_) for _ in range(2))
+    inside[inner] = True
+    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        cut[border] = True
+    keep = inside | ~cut
+    keep[0] = False
+    if not (keep & (found.sides >= LEAST_SIGN * short)).any():
+        keep[:] = False
+    marks = found.only(keep).mask if keep.any() else none
+    lines = cv2.dilate((found.mask > marks).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return marks, (lines > 0) & (marks == 0)
