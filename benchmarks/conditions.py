@@ -76,7 +76,7 @@ def generate(
     them (one in twelve; mostly loops that a broad pen has filled).
     """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    traced = traced(images, rng)
+    traced = _traced(images, rng)
     for _ in range(n):
         length = int(rng.integers(2, 13)) if name in ROWS else 1
         chosen = [next(traced) for _ in range(length)]
@@ -84,7 +84,7 @@ def generate(
         yield Picture(source, "".join(str(labels[index]) for index, _ in chosen), ideal)
 
 
-def traced(images: NDArray[np.uint8], rng: Rng) -> Iterator[tuple[int, list[Stroke]]]:
+def _traced(images: NDArray[np.uint8], rng: Rng) -> Iterator[tuple[int, list[Stroke]]]:
     while True:
         index = int(rng.integers(len(images)))
         strokes = pens.trace(images[index])

@@ -15,7 +15,8 @@ from cnn_mnist.inference.paper import LEAST_CONTRAST
 Box = tuple[int, int, int, int]
 Contrast = NDArray[np.float32]
 
-INSET = 0.03  # of the shorter side, by which a line may reach into its cell
+MARGIN = 0.25  # of the cell's shorter side, of paper around it
+INSET = 0.01  # of the shorter side, by which a line may reach into its cell
 LEAST_SIDE, MOST_HIGH = 8, 120  # px
 NOISE = 6.0  # times the median contrast of a cell, which is that of its paper
 WEAK = 0.35  # of a cell's strongest contrast
@@ -49,7 +50,9 @@ class Cell:
     @property
     def box(self) -> Box:
         """The whole cell in the original picture's pixels."""
-        return self.original_box((0, 0, *self.grey.shape[::-1]))
+        margin = round(MARGIN / (1 + 2 * MARGIN) * min(self.grey.shape))
+        height, width = self.grey.shape
+        return self.original_box((margin, margin, width - 2 * margin, height - 2 * margin))
 
 
 def straightened(page: Page, corners: NDArray[Any]) -> Cell:
@@ -71,15 +74,20 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     contrast = _contrast(pixels)
     marks, rest = _marks(contrast)
-    clean = np.where(rest, np.uint8(np.median(grey)), grey)
+    paper = int(np.median(grey))
+    clean = np.where(rest, np.uint8(paper), grey)
     full = float(np.percentile(contrast[marks > 0], 75)) if marks.any() else 1.0
     near = cv2.dilate(marks, np.ones((3, 3), np.uint8))
     ink = np.minimum(contrast * near / full, 1).astype(np.float32)
+    margin = round(MARGIN * min(grey.shape))
+    clean = cv2.copyMakeBorder(clean, *(margin,) * 4, cv2.BORDER_CONSTANT, value=paper)
+    ink = cv2.copyMakeBorder(ink, *(margin,) * 4, cv2.BORDER_CONSTANT, value=0)
+    moved = np.array([[1, 0, -margin], [0, 1, -margin], [0, 0, 1]])
     try:
         glyphs = segment.split(ink)
     except segment.CrowdedError:
         glyphs = []
-    return Cell(clean, ink, glyphs, matrix, page)
+    return Cell(clean, ink, glyphs, matrix @ moved, page)
 
 
 def _contrast(pixels: NDArray[np.uint8]) -> Contrast:

@@ -7,7 +7,7 @@ stand to the right and below. Each cell is straightened by its own corners.
 import heapq
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,13 +19,17 @@ Quads = NDArray[Any]  # …×4×2: x, y of the corners, clockwise from the upper
 Links = NDArray[np.int64]  # for each cell the one that follows to the right, or below; or NOBODY
 
 SEARCH_SIDE = 1200  # px; cells are searched on a copy that is no larger
-COARSER, AROUND = 3, 20  # the paper is the median of a twentieth of the copy, at a third of its size
-DARKER = 0.96, 0.9, 0.8  # than the paper is what may be a line
+COARSER, AROUND = (
+    3,
+    20,
+)  # the paper is the median of a twentieth of the copy, at a third of its size
+DARKER = 0.98, 0.95, 0.9, 0.8  # than the paper is what may be a line
+ALONG = 7  # px, over which a line is averaged, so that noise does not break it
 LEAST_SIDE = 10  # px of the copy, of a cell
 LARGEST = 1 / 3  # of the picture, of a cell
 MOST_CANDIDATES, MOST_CELLS = 2000, 1000
 FULL = 0.87, 1.12  # what of its quadrilateral a cell covers; a round loop covers more
-WALL = 0.5  # of a cell's shorter side, from each corner to that of the next cell
+WALL = 0.9  # of a cell's shorter side, from each corner to that of the next cell
 LEAST_CELLS = 4
 ALIKE = 1.6  # times the width of its column's cells and the height of its row's
 LEAST_FOUND = 0.6  # of a grid's cells
@@ -41,33 +45,42 @@ def find(grey: Grey) -> list[Quads]:
     """
     scale = min(1.0, SEARCH_SIDE / max(grey.shape))
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    found = max((_grids(mask) for mask in _line_masks(small)), key=_num_cells)
-    return [grid / scale for grid in found]
+    best = max((_lattices(mask) for mask in _line_masks(small)), key=_worth)
+    outer = [grid for grid, _ in best if not any(_within(grid, other) for other, _ in best)]
+    return [grid / scale for grid in sorted(outer, key=lambda grid: float(grid[..., 1].mean()))]
 
 
-def _num_cells(grids: list[Quads]) -> int:
-    return sum(grid.shape[0] * grid.shape[1] for grid in grids)
+class Lattice(NamedTuple):
+    """A grid, and how many of its cells were found, less those that were missing."""
+
+    corners: Quads
+    worth: int
+
+
+def _worth(lattices: list[Lattice]) -> int:
+    return sum(lattice.worth for lattice in lattices)
 
 
 def _line_masks(grey: Grey) -> Iterator[Mask]:
-    """What may be lines: by how much they must be darker than the paper depends on the light."""
+    """What may be lines, level or upright: by how much they are darker than the paper depends on
+    print and light."""
     size = [max(1, side // COARSER) for side in grey.shape[::-1]]
     coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     paper = cv2.medianBlur(coarse, max(3, max(size) // AROUND | 1))
     paper = cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    along = cv2.min(cv2.blur(grey, (ALONG, 1)), cv2.blur(grey, (1, ALONG)))
     for share in DARKER:
-        yield (grey < paper * np.float32(share)).astype(np.uint8)
+        yield (along < paper * np.float32(share)).astype(np.uint8)
 
 
-def _grids(lines: Mask) -> list[Quads]:
+def _lattices(lines: Mask) -> list[Lattice]:
+    """The cells that lines close off, in rows and columns."""
     cells = _cells(lines)
     if len(cells) < LEAST_CELLS:
         return []
-    right, below = _links(cells)
-    grids = [_lattice(cells, places) for places in _places(right, below)]
-    whole = [grid for grid in grids if grid is not None and not _runs_on(grid, lines)]
-    outer = [grid for grid in whole if not any(_within(grid, other) for other in whole)]
-    return sorted(outer, key=lambda grid: float(grid[..., 1].mean()))
+    placed = (_lattice(cells, places) for places in _places(*_links(cells)))
+    whole = (lattice for lattice in placed if lattice is not None)
+    return [lattice for lattice in whole if not _runs_on(lattice.corners, lines)]
 
 
 def _cells(lines: Mask) -> Quads:
@@ -158,7 +171,7 @@ def _steps(right: Links, below: Links) -> list[list[tuple[int, int, int]]]:
     return steps
 
 
-def _lattice(cells: Quads, places: dict[int, tuple[int, int]]) -> Quads | None:
+def _lattice(cells: Quads, places: dict[int, tuple[int, int]]) -> Lattice | None:
     """The cells in rows and columns, the missing ones filled in; None where too few are there."""
     where = np.array(list(places.values()))
     where -= where.min(axis=0)
@@ -169,7 +182,9 @@ def _lattice(cells: Quads, places: dict[int, tuple[int, int]]) -> Quads | None:
     for cell, (row, column) in reversed(list(zip(places, where.tolist(), strict=True))):
         grid[row, column] = cells[cell]
     grid[_misshapen(grid)] = np.nan
-    return _filled(grid)
+    missing = np.isnan(grid[..., 0, 0])
+    whole = _filled(grid)
+    return None if whole is None else Lattice(whole, int((~missing).sum() - missing.sum()))
 
 
 def _misshapen(grid: Quads) -> NDArray[np.bool_]:
@@ -206,16 +221,21 @@ def _runs_on(grid: Quads, lines: Mask) -> bool:
 
 
 def _goes_on(grid: Quads, lines: Mask) -> bool:
-    """Whether the upright lines go on above the uppermost cells."""
-    top = grid[0]
+    """Whether the upright lines, and light between them, go on above the uppermost cells."""
+    top, middle = grid[0], grid[0].mean(axis=1)
     if len(top) < 3:
         return False
-    ends = (top[:-1, 1] + top[1:, 0]) / 2
-    beyond = ends + (ends - (top[:-1, 2] + top[1:, 3]) / 2) / 3
-    x, y = np.rint(beyond).astype(int).T
-    broad = cv2.dilate(lines, np.ones((5, 5), np.uint8))
-    dark = broad[y.clip(0, len(lines) - 1), x.clip(0, lines.shape[1] - 1)]
-    return bool(dark.mean() > 0.8)
+    upper, lower = (top[:-1, 1] + top[1:, 0]) / 2, (top[:-1, 2] + top[1:, 3]) / 2
+    beyond = upper + (upper - lower) / 3
+    between = middle + (top[:, :2].mean(axis=1) - middle) * 5 / 3
+    near = cv2.dilate(lines, np.ones((5, 5), np.uint8))
+    return _at(beyond, near) > 0.8 and _at(between, lines) < 0.2
+
+
+def _at(points: NDArray[Any], mask: Mask) -> float:
+    """The share of points (x, y) that are in a mask; those outside the picture count at its border."""
+    x, y = np.rint(points).astype(int).T
+    return float(mask[y.clip(0, len(mask) - 1), x.clip(0, mask.shape[1] - 1)].mean())
 
 
 def _within(grid: Quads, other: Quads) -> bool:

@@ -140,6 +140,8 @@ class Reader:
             readings.append(whole)
         found = agree(max(readings, key=certainty), boxes, self.classifier.steady_probs(frames))
         reading = _line_reading(found, frames, one.ink, one)
+        if len(reading.rejected) > len(reading.digits):  # a word
+            reading = Reading("", (), False, NO_DIGIT, reading.rejected)
         numbers = [number for line in reading.lines for number in line.numbers]
         confidence = float(np.prod([number.confidence for number in numbers]))
         if not numbers:
