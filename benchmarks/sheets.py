@@ -1,11 +1,11 @@
 """How well grids are read: tables, sudokus, rows of boxes and score sheets, drawn and photographed.
 
-    python benchmarks/sheets.py [--n 20] [--seeds 0 1 2 3 4] [--only sudoku] [--failures FOLDER]
+    python benchmarks/sheets.py [--n 20] [--seeds 0 1 2 3 4] [--failures FOLDER]
 
-A sheet is drawn with ruled or printed lines, thick or thin, filled in by hand (MNIST test digits) or in print, then bent, turned, seen at an angle, lit from one side, and
-saved as a JPEG. A cell counts as found where rows and columns are right and the middle of its box
-lies in the cell that was drawn, and as exact where what it says is right, too. The last line of
-stdout is one JSON object.
+A sheet is drawn with ruled or printed lines, thick or thin, filled in by hand (MNIST test digits)
+or in print, then bent, turned, seen at an angle, lit from one side, and saved as a JPEG. A cell
+counts as found where rows and columns are right and the middle of its box lies in the cell that was
+drawn, and as exact where what it says is right, too. The last line of stdout is one JSON object.
 """
 
 import argparse
@@ -27,9 +27,19 @@ from cnn_mnist import Reader, Reading
 from cnn_mnist.inference.line_reader import LineReader
 from cnn_mnist.training.lines import typefaces
 from conditions import (
-    INKS, MISLABELLED, PLAIN_PAPERS, RULINGS, Paper, Rng, mnist_test, paper, photographed, pick,
-    shadowed, stamp,
-)  # fmt: skip
+    INKS,
+    MISLABELLED,
+    PLAIN_PAPERS,
+    RULINGS,
+    Paper,
+    Rng,
+    mnist_test,
+    paper,
+    photographed,
+    pick,
+    shadowed,
+    stamp,
+)
 from pen import Coverage
 
 Quads = NDArray[Any]  # rows×columns×4×2: corners clockwise from the upper left

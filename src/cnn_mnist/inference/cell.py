@@ -18,6 +18,7 @@ Contrast = NDArray[np.float32]
 MARGIN = 0.25  # of the cell's shorter side, of paper around it
 INSET = 0.01  # of the shorter side, by which a line may reach into its cell
 LEAST_SIDE, MOST_HIGH = 8, 120  # px
+FIT = 500  # pixels that tell the colour of the paper
 NOISE = 6.0  # times the median contrast of a cell, which is that of its paper
 WEAK = 0.35  # of a cell's strongest contrast
 LEAST_SIGN = 0.15  # of the cell's shorter side
@@ -67,7 +68,9 @@ def straightened(page: Page, corners: NDArray[Any]) -> Cell:
     pixels = cv2.warpPerspective(page.pixels, matrix, (wide, high), flags=how)
     scale = min(1.0, MOST_HIGH / high)
     pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return _cell(np.asarray(pixels, np.uint8), matrix @ np.diag([1 / scale, 1 / scale, 1]), page)
+    return _cell(
+        np.asarray(pixels, np.uint8), np.asarray(matrix @ np.diag([1 / scale, 1 / scale, 1])), page
+    )
 
 
 def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) -> Cell:
@@ -87,13 +90,23 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
         glyphs = segment.split(ink)
     except segment.CrowdedError:
         glyphs = []
-    return Cell(clean, ink, glyphs, matrix @ moved, page)
+    return Cell(np.asarray(clean, np.uint8), ink, glyphs, matrix @ moved, page)
 
 
 def _contrast(pixels: NDArray[np.uint8]) -> Contrast:
     """By how much the most different of a pixel's colours differs from the paper's."""
-    paper = np.median(pixels.reshape(-1, 3), axis=0)
-    return np.asarray(np.abs(pixels - paper.astype(np.float32)).max(axis=2), np.float32)
+    return np.asarray(np.abs(pixels - _paper(pixels)).max(axis=2), np.float32)
+
+
+def _paper(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The paper's colour, which changes evenly over a cell: a plane through its lighter half."""
+    y, x = np.mgrid[: pixels.shape[0], : pixels.shape[1]].astype(np.float32)
+    plane = np.stack([x, y, np.ones_like(x)], axis=-1)
+    luma = pixels.sum(axis=2)
+    light = luma >= np.median(luma)
+    step = 1 + light.sum() // FIT
+    slopes = np.linalg.lstsq(plane[light][::step], pixels[light][::step].astype(np.float32))[0]
+    return np.asarray(plane @ slopes, np.float32)
 
 
 def _marks(contrast: Contrast) -> tuple[Mask, NDArray[np.bool_]]:

@@ -45,7 +45,7 @@ def find(grey: Grey) -> list[Quads]:
     """
     scale = min(1.0, SEARCH_SIDE / max(grey.shape))
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    best = max((_lattices(mask) for mask in _line_masks(small)), key=_worth)
+    best = max((_lattices(mask) for mask in _line_masks(np.asarray(small, np.uint8))), key=_worth)
     outer = [grid for grid, _ in best if not any(_within(grid, other) for other, _ in best)]
     return [grid / scale for grid in sorted(outer, key=lambda grid: float(grid[..., 1].mean()))]
 
@@ -86,7 +86,7 @@ def _lattices(lines: Mask) -> list[Lattice]:
 def _cells(lines: Mask) -> Quads:
     """The light regions with four corners; what is written inside does not matter."""
     height, width = lines.shape
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(1 - lines, connectivity=4)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - lines, connectivity=4)
     x, y, wide, high, area = stats.T
     likely = (np.minimum(wide, high) >= LEAST_SIDE) & (wide * high < LARGEST * lines.size)
     likely &= (x > 0) & (y > 0) & (x + wide < width) & (y + high < height)
@@ -98,7 +98,7 @@ def _cells(lines: Mask) -> Quads:
         left, top, across, down = stats[label, :4].tolist()
         region = labels[top : top + down, left : left + across] == label
         if (quad := _quad(region.astype(np.uint8))) is not None:
-            quads.append(quad + [left, top])
+            quads.append(quad + np.array([left, top]))
     return np.reshape(np.array(quads, np.float32), (-1, 4, 2))
 
 
@@ -109,7 +109,7 @@ def _quad(region: Mask) -> Quads | None:
     down, up = hull.sum(axis=1), hull[:, 0] - hull[:, 1]
     quad = hull[[down.argmin(), up.argmax(), down.argmax(), up.argmin()]]
     share = cv2.contourArea(hull) / max(cv2.contourArea(quad), 1)
-    return quad if FULL[0] < share < FULL[1] else None
+    return np.asarray(quad) if FULL[0] < share < FULL[1] else None
 
 
 def _links(cells: Quads) -> tuple[Links, Links]:
@@ -129,7 +129,7 @@ def _link(ends: tuple[Any, Any], begins: tuple[Any, Any], reach: NDArray[Any]) -
     nearest, back = away.argmin(axis=1), away.argmin(axis=0)
     numbers = np.arange(len(away))
     mutual = (back[nearest] == numbers) & np.isfinite(away[numbers, nearest])
-    return np.where(mutual, nearest, NOBODY)
+    return np.asarray(np.where(mutual, nearest, NOBODY), np.int64)
 
 
 def _distances(some: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
@@ -184,11 +184,13 @@ def _lattice(cells: Quads, places: dict[int, tuple[int, int]]) -> Lattice | None
     grid[_misshapen(grid)] = np.nan
     missing = np.isnan(grid[..., 0, 0])
     whole = _filled(grid)
-    return None if whole is None else Lattice(whole, int((~missing).sum() - missing.sum()))
+    return (
+        None if whole is None else Lattice(_widened(whole), int((~missing).sum() - missing.sum()))
+    )
 
 
 def _misshapen(grid: Quads) -> NDArray[np.bool_]:
-    """Cells that are much wider or narrower than their column, or taller or lower than their row."""
+    """Cells much wider or narrower than their column, or taller or lower than their row."""
     sides = np.linalg.norm(grid - np.roll(grid, -1, axis=2), axis=3)
     wide, high = sides[..., ::2].mean(axis=2), sides[..., 1::2].mean(axis=2)
     across = wide / np.nanmedian(wide, axis=0)
@@ -197,20 +199,40 @@ def _misshapen(grid: Quads) -> NDArray[np.bool_]:
 
 
 def _filled(grid: Quads) -> Quads | None:
-    """Each missing cell is the fourth corner of parallelograms with three of its neighbours."""
+    """The missing cells put in where their neighbours say."""
     while np.isnan(grid).any():
-        padded = np.pad(grid, ((1, 1), (1, 1), (0, 0), (0, 0)), constant_values=np.nan)
-        level = padded[1:-1, :-2], padded[1:-1, 2:]
-        upright = padded[:-2, 1:-1], padded[2:, 1:-1]
-        oblique = padded[:-2, :-2], padded[2:, :-2], padded[:-2, 2:], padded[2:, 2:]
-        guesses = np.stack([a + b - c for (a, b), c in zip(product(level, upright), oblique)])
+        guesses = _guesses(grid)
         known = ~np.isnan(guesses)
-        guess = np.where(known, guesses, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         fits = np.isnan(grid) & known.any(axis=0)
         if not fits.any():
             return None
+        guess = np.where(known, guesses, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         grid = np.where(fits, guess, grid)
     return grid
+
+
+def _widened(grid: Quads) -> Quads:
+    """Writing that touches a line takes the corner beside it from the cell, so a corner goes
+    outward as far as all neighbours say."""
+    guesses = _guesses(grid)
+    moved = grid.copy()
+    for across in ([1, 0, 3, 2], [3, 2, 1, 0]):
+        outward = grid - grid[:, :, across]
+        outward /= np.maximum(np.linalg.norm(outward, axis=-1, keepdims=True), 1)
+        shift = ((guesses - grid) * outward).sum(axis=-1)
+        asked = np.where(np.isnan(shift), np.inf, shift).min(axis=0)
+        moved += np.where(np.isfinite(asked) & (asked > 1), asked, 0)[..., None] * outward
+    return moved
+
+
+def _guesses(grid: Quads) -> Quads:
+    """Each cell as the fourth corner of its four parallelograms with three neighbours."""
+    padded = np.pad(grid, ((1, 1), (1, 1), (0, 0), (0, 0)), constant_values=np.nan)
+    level = padded[1:-1, :-2], padded[1:-1, 2:]
+    upright = padded[:-2, 1:-1], padded[2:, 1:-1]
+    oblique = padded[:-2, :-2], padded[2:, :-2], padded[:-2, 2:], padded[2:, 2:]
+    beside = zip(product(level, upright), oblique, strict=True)
+    return np.stack([a + b - c for (a, b), c in beside])
 
 
 def _runs_on(grid: Quads, lines: Mask) -> bool:
@@ -232,8 +254,8 @@ def _goes_on(grid: Quads, lines: Mask) -> bool:
     return _at(beyond, near) > 0.8 and _at(between, lines) < 0.2
 
 
-def _at(points: NDArray[Any], mask: Mask) -> float:
-    """The share of points (x, y) that are in a mask; those outside the picture count at its border."""
+def _at(points: NDArray[Any], mask: NDArray[Any]) -> float:
+    """The share of points (x, y) in a mask; those outside the picture count at its border."""
     x, y = np.rint(points).astype(int).T
     return float(mask[y.clip(0, len(mask) - 1), x.clip(0, mask.shape[1] - 1)].mean())
 

@@ -17,6 +17,7 @@ from cnn_mnist.inference.normalize import SIDE, even_stroke, ready_frame, ready_
 from cnn_mnist.inference.structure import Line, Number, lines_of
 
 AMONG_DIGITS = 0.5  # of SURE is enough: to drop a digit of a number is worse than to misread it
+WORD = 1 / 3  # of a cell's signs are letters: it holds a word, not a number
 WHOLE = 0, 0, SIDE, SIDE
 NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
@@ -140,7 +141,8 @@ class Reader:
             readings.append(whole)
         found = agree(max(readings, key=certainty), boxes, self.classifier.steady_probs(frames))
         reading = _line_reading(found, frames, one.ink, one)
-        if len(reading.rejected) > len(reading.digits):  # a word
+        letters = [sign.character for sign in found].count(OTHER)
+        if letters > WORD * len(found):
             reading = Reading("", (), False, NO_DIGIT, reading.rejected)
         numbers = [number for line in reading.lines for number in line.numbers]
         confidence = float(np.prod([number.confidence for number in numbers]))
