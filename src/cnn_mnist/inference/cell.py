@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference import segment
-from cnn_mnist.inference.components import Mask, components
+from cnn_mnist.inference import line_reader, lines, segment
+from cnn_mnist.inference.components import Components, Mask, components
 from cnn_mnist.inference.image import Page
+from cnn_mnist.inference.line import normalized_width
 from cnn_mnist.inference.paper import LEAST_CONTRAST
 
 Box = tuple[int, int, int, int]
@@ -17,7 +18,7 @@ Contrast = NDArray[np.float32]
 
 MARGIN = 0.25  # of the cell's shorter side, of paper around it
 INSET = 0.01  # of the shorter side, by which a line may reach into its cell
-LEAST_SIDE, MOST_HIGH = 8, 120  # px
+LEAST_SIDE, MOST_HIGH = 8, 80  # px
 FIT = 500  # pixels that tell the colour of the paper
 NOISE = 6.0  # times the median contrast of a cell, which is that of its paper
 WEAK = 0.35  # of a cell's strongest contrast
@@ -39,14 +40,25 @@ class Cell:
     def original_box(self, box: Box) -> Box:
         """A box of this cell in the original picture's pixels."""
         x, y, width, height = box
-        corners = np.array([[[x, y], [x + width, y], [x + width, y + height], [x, y + height]]])
-        on_page = cv2.perspectiveTransform(corners.astype(np.float64), self.matrix)[0]
-        limits = self.page.pixels.shape[1::-1]
-        low = np.clip(np.floor(on_page.min(axis=0)), 0, limits).astype(int)
-        high = np.clip(np.ceil(on_page.max(axis=0)), 0, limits).astype(int)
-        left, top = low.tolist()
-        wide, tall = (high - low).tolist()
-        return self.page.original_box((left, top, wide, tall))
+        corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
+        on_page = cv2.perspectiveTransform(np.array([corners], np.float64), self.matrix)
+        left, top, wide, high = cv2.boundingRect(on_page.astype(np.float32))
+        limit_x, limit_y = self.page.pixels.shape[1::-1]
+        right, bottom = min(left + wide, limit_x), min(top + high, limit_y)
+        left, top = max(0, left), max(0, top)
+        return self.page.original_box((left, top, right - left, bottom - top))
+
+    @property
+    def boxes(self) -> list[line_reader.Box]:
+        """Of its glyphs."""
+        return [glyph.box for glyph in self.glyphs]
+
+    @property
+    def columns(self) -> int:
+        """What the line network has to look at: its lines, and all of it."""
+        if not self.glyphs:
+            return 0
+        return lines.columns(self.grey, self.boxes) + normalized_width(*self.grey.shape)
 
     @property
     def box(self) -> Box:
@@ -68,9 +80,8 @@ def straightened(page: Page, corners: NDArray[Any]) -> Cell:
     pixels = cv2.warpPerspective(page.pixels, matrix, (wide, high), flags=how)
     scale = min(1.0, MOST_HIGH / high)
     pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return _cell(
-        np.asarray(pixels, np.uint8), np.asarray(matrix @ np.diag([1 / scale, 1 / scale, 1])), page
-    )
+    reduced = np.asarray(matrix @ np.diag([1 / scale, 1 / scale, 1]), np.float64)
+    return _cell(np.asarray(pixels, np.uint8), reduced, page)
 
 
 def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) -> Cell:
@@ -112,21 +123,22 @@ def _paper(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _marks(contrast: Contrast) -> tuple[Mask, NDArray[np.bool_]]:
     """The pixels of writing, and those of lines that reach into the cell."""
     strong, noise = float(np.percentile(contrast, 99.5)), float(np.median(contrast))
-    none = np.zeros(contrast.shape, np.uint8)
     if strong < max(LEAST_CONTRAST, NOISE * noise):
-        return none, none > 0
+        return np.zeros(contrast.shape, np.uint8), np.zeros(contrast.shape, np.bool_)
     found = components((contrast > max(WEAK * strong, LEAST_CONTRAST)).astype(np.uint8))
-    short = min(contrast.shape)
+    keep = _written(found)
+    marks = keep.astype(np.uint8).take(found.labels)
+    rest = cv2.dilate((found.mask > marks).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return marks, (rest > 0) & (marks == 0)
+
+
+def _written(found: Components) -> NDArray[np.bool_]:
+    """Which marks are no lines along the border, nor specks where there is nothing else."""
+    labels, short = found.labels, min(found.mask.shape)
     edge = max(1, round(EDGE * short))
-    inner, labels = found.labels[edge:-edge, edge:-edge], found.labels
-    inside, cut = (np.zeros(len(found.stats), np.bool_) for _ in range(2))
-    inside[inner] = True
+    keep = np.ones(len(found.stats), np.bool_)
     for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        cut[border] = True
-    keep = inside | ~cut
+        keep[border] = False
+    keep[labels[edge:-edge, edge:-edge]] = True
     keep[0] = False
-    if not (keep & (found.sides >= LEAST_SIGN * short)).any():
-        keep[:] = False
-    marks = found.only(keep).mask if keep.any() else none
-    lines = cv2.dilate((found.mask > marks).astype(np.uint8), np.ones((3, 3), np.uint8))
-    return marks, (lines > 0) & (marks == 0)
+    return np.asarray(keep & (keep & (found.sides >= LEAST_SIGN * short)).any())

@@ -134,7 +134,7 @@ def _link(ends: tuple[Any, Any], begins: tuple[Any, Any], reach: NDArray[Any]) -
 
 def _distances(some: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
     apart = some[:, None] - others
-    return np.hypot(apart[..., 0], apart[..., 1])
+    return np.asarray(np.hypot(apart[..., 0], apart[..., 1]))
 
 
 def _places(right: Links, below: Links) -> Iterator[dict[int, tuple[int, int]]]:
