@@ -45,6 +45,11 @@ def read_lines(reader: LineReader, page: NDArray[np.uint8], boxes: list[Box]) ->
     return found
 
 
+def columns(page: NDArray[np.uint8], boxes: list[Box]) -> int:
+    """How much of a page the network looks at for its lines."""
+    return sum(normalized_width(*crop.grey.shape) for crop in _crops(page, boxes))
+
+
 def _crops(page: NDArray[np.uint8], boxes: list[Box]) -> list[Crop]:
     if not boxes:
         return []

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference import image, ink, lines, segment
+from cnn_mnist.inference import cell, grid, image, ink, lines, segment
 from cnn_mnist.inference.agree import Found, agree, agree_on_one
 from cnn_mnist.inference.classifier import Classifier
 from cnn_mnist.inference.line import OTHER
@@ -16,9 +16,13 @@ from cnn_mnist.inference.line_reader import Box, LineReader, certainty
 from cnn_mnist.inference.normalize import SIDE, even_stroke, ready_frame, ready_frames, to_mnist
 from cnn_mnist.inference.structure import Line, Number, lines_of
 
+WORD = 1 / 3  # of a cell's signs; where more are letters, it holds a word, not a number
+CERTAIN = 0.95  # mean probability of a cell's signs; below, the cell is looked at again as a whole
+MOST_COLUMNS = 40_000  # of a grid, that the line network looks at
 WHOLE = 0, 0, SIDE, SIDE
 NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
+EMPTY_GRID = "the cells of the grid are empty"
 CROWDED = "too many marks: this is not a page of digits"
 
 
@@ -94,6 +98,8 @@ class Reader:
         frame = ready_frame(page.pixels)
         if frame is not None:
             return _reading(self._digits(frame[None], self.classifier.probs(frame[None])))
+        if not single and (grids := grid.find(lines.grey_page(page.pixels))):
+            return self._grid_reading(page, [row for cells in grids for row in cells])
         marks = ink.find(page.pixels)
         try:
             glyphs = segment.single(marks) if single else segment.split(marks)
@@ -113,6 +119,40 @@ class Reader:
         if not found:
             return Reading("", (), ok=False, reason=NO_DIGIT if glyphs else NO_INK)
         return _line_reading(found, frames, marks, page)
+
+    def _grid_reading(self, page: image.Page, rows: list[NDArray[Any]]) -> Reading:
+        cells = [[cell.straightened(page, corners) for corners in row] for row in rows]
+        if sum(one.columns for row in cells for one in row) > MOST_COLUMNS:
+            return Reading("", (), ok=False, reason=CROWDED)
+        read = [[self._cell_reading(one) for one in row] for row in cells]
+        readings = [reading for row in read for reading, _ in row]
+        digits = tuple(digit for reading in readings for digit in reading.digits)
+        rejected = tuple(digit for reading in readings for digit in reading.rejected)
+        text = "".join(reading.text for reading in readings)
+        said = tuple(Line(tuple(number for _, number in row)) for row in read)
+        reason = None if digits else EMPTY_GRID
+        return Reading(text, digits, bool(digits), reason, rejected, said)
+
+    def _cell_reading(self, one: cell.Cell) -> tuple[Reading, Number]:
+        """What stands in a cell, and all of it as one number."""
+        if not one.glyphs:
+            return Reading("", (), ok=False, reason=NO_INK), Number("", one.box, 1.0)
+        frames = _frames(one.glyphs)
+        signs = lines.read_lines(self.line_reader, one.grey, one.boxes)
+        if certainty(signs) < CERTAIN:
+            whole = lines.read_whole(self.line_reader, one.grey) or []
+            signs = max(signs, whole, key=certainty)
+        found = agree(signs, one.boxes, self.classifier.steady_probs(frames))
+        reading = _line_reading(found, frames, one.ink, one)
+        letters = [sign.character for sign in found].count(OTHER)
+        if letters > WORD * len(found):
+            reading = replace(reading, text="", digits=(), ok=False, reason=NO_DIGIT, lines=())
+        numbers = [number for line in reading.lines for number in line.numbers]
+        text, box = "".join(number.text for number in numbers), one.box
+        if numbers:
+            return reading, Number(text, box, float(np.prod([n.confidence for n in numbers])))
+        likeliest = max((float(sign.digit_probs.max()) for sign in found), default=0.0)
+        return reading, Number("", box, 1 - likeliest)
 
     def read_pages(self, source: image.Source, single: bool = False) -> Iterator[Reading]:
         """Read every page of a TIFF or PDF, each when it is asked for; all else is one page.
@@ -150,7 +190,7 @@ class Reader:
 
 
 def _line_reading(
-    found: list[Found], frames: NDArray[np.uint8], marks: segment.Ink, page: image.Page
+    found: list[Found], frames: NDArray[np.uint8], marks: segment.Ink, page: image.Page | cell.Cell
 ) -> Reading:
     kept: list[Found] = []
     digits: list[Digit] = []

@@ -1,0 +1,268 @@
+"""Where the cells of a table, a sudoku or a row of boxes are, at any angle and bent.
+
+Lines of ink close cells off: a cell is a light region with four corners, of which others like it
+stand to the right and below. Each cell is straightened by its own corners.
+"""
+
+import heapq
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+Quads = NDArray[Any]  # …×4×2: x, y of the corners, clockwise from the upper left
+Links = NDArray[np.int64]  # for each cell the one that follows to the right, or below; or NOBODY
+
+SEARCH_SIDE = 1200  # px; cells are searched on a copy that is no larger
+COARSER, AROUND = (
+    3,
+    20,
+)  # the paper is the median of a twentieth of the copy, at a third of its size
+DARKER = 0.98, 0.95, 0.9, 0.8  # than the paper is what may be a line
+ALONG = 7  # px, over which a line is averaged, so that noise does not break it
+LEAST_SIDE = 10  # px of the copy, of a cell
+LARGEST = 1 / 3  # of the picture, of a cell
+MOST_CANDIDATES, MOST_CELLS = 2000, 1000
+FULL = 0.87, 1.12  # what of its quadrilateral a cell covers; a round loop covers more
+WALL = 0.9  # of a cell's shorter side, from each corner to that of the next cell
+LEAST_CELLS = 4
+ALIKE = 1.6  # times the width of its column's cells and the height of its row's
+LEAST_FOUND = 0.6  # of a grid's cells
+NOBODY = -1
+
+
+def find(grey: Grey) -> list[Quads]:
+    """The grids of a page from the top, each rows×columns×4×2: the corners of its cells within
+    their lines.
+
+    Args:
+        grey: uint8 H×W, the page.
+    """
+    scale = min(1.0, SEARCH_SIDE / max(grey.shape))
+    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    best = max((_lattices(mask) for mask in _line_masks(np.asarray(small, np.uint8))), key=_worth)
+    outer = [grid for grid, _ in best if not any(_within(grid, other) for other, _ in best)]
+    return [grid / scale for grid in sorted(outer, key=lambda grid: float(grid[..., 1].mean()))]
+
+
+class Lattice(NamedTuple):
+    """A grid, and how many of its cells were found, less those that were missing."""
+
+    corners: Quads
+    worth: int
+
+
+def _worth(lattices: list[Lattice]) -> int:
+    return sum(lattice.worth for lattice in lattices)
+
+
+def _line_masks(grey: Grey) -> Iterator[Mask]:
+    """What may be lines, level or upright: by how much they are darker than the paper depends on
+    print and light."""
+    size = [max(1, side // COARSER) for side in grey.shape[::-1]]
+    coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    paper = cv2.medianBlur(coarse, max(3, max(size) // AROUND | 1))
+    paper = cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    along = cv2.min(cv2.blur(grey, (ALONG, 1)), cv2.blur(grey, (1, ALONG)))
+    for share in DARKER:
+        yield (along < paper * np.float32(share)).astype(np.uint8)
+
+
+def _lattices(lines: Mask) -> list[Lattice]:
+    """The cells that lines close off, in rows and columns."""
+    cells = _cells(lines)
+    if len(cells) < LEAST_CELLS:
+        return []
+    placed = (_lattice(cells, places) for places in _places(*_links(cells)))
+    whole = (lattice for lattice in placed if lattice is not None)
+    return [lattice for lattice in whole if not _runs_on(lattice.corners, lines)]
+
+
+def _cells(lines: Mask) -> Quads:
+    """The light regions with four corners; what is written inside does not matter."""
+    height, width = lines.shape
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - lines, connectivity=4)
+    x, y, wide, high, area = stats.T
+    likely = (np.minimum(wide, high) >= LEAST_SIDE) & (wide * high < LARGEST * lines.size)
+    likely &= (x > 0) & (y > 0) & (x + wide < width) & (y + high < height)
+    likely &= area > 0.3 * wide * high
+    likely[0] = False
+    largest = np.flatnonzero(likely)[np.argsort(-area[likely], kind="stable")][:MOST_CANDIDATES]
+    quads = []
+    for label in largest.tolist():
+        left, top, across, down = stats[label, :4].tolist()
+        region = labels[top : top + down, left : left + across] == label
+        if (quad := _quad(region.astype(np.uint8))) is not None:
+            quads.append(quad + np.array([left, top]))
+    return np.reshape(np.array(quads, np.float32), (-1, 4, 2))
+
+
+def _quad(region: Mask) -> Quads | None:
+    """The corners of a region, or None where it has not four."""
+    outlines, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    hull = cv2.convexHull(outlines[0])[:, 0].astype(np.float32)
+    down, up = hull.sum(axis=1), hull[:, 0] - hull[:, 1]
+    quad = hull[[down.argmin(), up.argmax(), down.argmax(), up.argmin()]]
+    share = cv2.contourArea(hull) / max(cv2.contourArea(quad), 1)
+    return np.asarray(quad) if FULL[0] < share < FULL[1] else None
+
+
+def _links(cells: Quads) -> tuple[Links, Links]:
+    sides = np.linalg.norm(cells - np.roll(cells, -1, axis=1), axis=2)
+    reach = WALL * sides.min(axis=1)
+    upper_left, upper_right, lower_right, lower_left = cells.transpose(1, 0, 2)
+    right = _link((upper_right, lower_right), (upper_left, lower_left), reach)
+    below = _link((lower_left, lower_right), (upper_left, upper_right), reach)
+    return right, below
+
+
+def _link(ends: tuple[Any, Any], begins: tuple[Any, Any], reach: NDArray[Any]) -> Links:
+    """The cell that begins where another one ends: the nearest to both corners, mutually."""
+    away = np.maximum(*(_distances(end, begin) for end, begin in zip(ends, begins, strict=True)))
+    away[away > np.minimum(reach[:, None], reach)] = np.inf
+    np.fill_diagonal(away, np.inf)
+    nearest, back = away.argmin(axis=1), away.argmin(axis=0)
+    numbers = np.arange(len(away))
+    mutual = (back[nearest] == numbers) & np.isfinite(away[numbers, nearest])
+    return np.asarray(np.where(mutual, nearest, NOBODY), np.int64)
+
+
+def _distances(some: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    apart = some[:, None] - others
+    return np.asarray(np.hypot(apart[..., 0], apart[..., 1]))
+
+
+def _places(right: Links, below: Links) -> Iterator[dict[int, tuple[int, int]]]:
+    """Row and column of the cells of each grid.
+
+    Cells with neighbours both ways lead on first: one that a broken line has joined with the next
+    has them only one way, and leads to the wrong column.
+    """
+    steps = _steps(right, below)
+    rank = [len({row for _, row, _ in around}) for around in steps]  # 2 where both ways
+    placed: set[int] = set()
+    for start in sorted(range(len(steps)), key=lambda cell: -len(steps[cell])):
+        if start in placed:
+            continue
+        places, waiting = {start: (0, 0)}, [(-rank[start], 0, start)]
+        while waiting:
+            cell = heapq.heappop(waiting)[-1]
+            row, column = places[cell]
+            for onward, down, across in steps[cell]:
+                if onward not in places:
+                    places[onward] = row + down, column + across
+                    heapq.heappush(waiting, (-rank[onward], len(places), onward))
+        placed |= places.keys()
+        yield places
+
+
+def _steps(right: Links, below: Links) -> list[list[tuple[int, int, int]]]:
+    """From each cell: the next one, rows down, columns to the right."""
+    steps: list[list[tuple[int, int, int]]] = [[] for _ in right]
+    for links, down, across in ((right, 0, 1), (below, 1, 0)):
+        for cell in np.flatnonzero(links != NOBODY).tolist():
+            steps[cell].append((int(links[cell]), down, across))
+            steps[int(links[cell])].append((cell, -down, -across))
+    return steps
+
+
+def _lattice(cells: Quads, places: dict[int, tuple[int, int]]) -> Lattice | None:
+    """The cells in rows and columns, the missing ones filled in; None where too few are there."""
+    where = np.array(list(places.values()))
+    where -= where.min(axis=0)
+    rows, columns = (where.max(axis=0) + 1).tolist()
+    if len(places) < max(LEAST_CELLS, LEAST_FOUND * rows * columns) or rows * columns > MOST_CELLS:
+        return None
+    grid = np.full((rows, columns, 4, 2), np.nan, np.float32)
+    for cell, (row, column) in reversed(list(zip(places, where.tolist(), strict=True))):
+        grid[row, column] = cells[cell]
+    grid[_misshapen(grid)] = np.nan
+    missing = np.isnan(grid[..., 0, 0])
+    whole = _filled(grid)
+    return (
+        None if whole is None else Lattice(_widened(whole), int((~missing).sum() - missing.sum()))
+    )
+
+
+def _misshapen(grid: Quads) -> NDArray[np.bool_]:
+    """Cells much wider or narrower than their column, or taller or lower than their row."""
+    sides = np.linalg.norm(grid - np.roll(grid, -1, axis=2), axis=3)
+    wide, high = sides[..., ::2].mean(axis=2), sides[..., 1::2].mean(axis=2)
+    across = wide / np.nanmedian(wide, axis=0)
+    down = high / np.nanmedian(high, axis=1, keepdims=True)
+    return np.asarray((np.fmax(across, down) > ALIKE) | (np.fmin(across, down) < 1 / ALIKE))
+
+
+def _filled(grid: Quads) -> Quads | None:
+    """The missing cells put in where their neighbours say."""
+    while np.isnan(grid).any():
+        guesses = _guesses(grid)
+        known = ~np.isnan(guesses)
+        fits = np.isnan(grid) & known.any(axis=0)
+        if not fits.any():
+            return None
+        guess = np.where(known, guesses, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        grid = np.where(fits, guess, grid)
+    return grid
+
+
+def _widened(grid: Quads) -> Quads:
+    """Writing that touches a line takes the corner beside it from the cell, so a corner goes
+    outward as far as all neighbours say."""
+    guesses = _guesses(grid)
+    moved = grid.copy()
+    for across in ([1, 0, 3, 2], [3, 2, 1, 0]):
+        outward = grid - grid[:, :, across]
+        outward /= np.maximum(np.linalg.norm(outward, axis=-1, keepdims=True), 1)
+        shift = ((guesses - grid) * outward).sum(axis=-1)
+        asked = np.where(np.isnan(shift), np.inf, shift).min(axis=0)
+        moved += np.where(np.isfinite(asked) & (asked > 1), asked, 0)[..., None] * outward
+    return moved
+
+
+def _guesses(grid: Quads) -> Quads:
+    """Each cell as the fourth corner of its four parallelograms with three neighbours."""
+    padded = np.pad(grid, ((1, 1), (1, 1), (0, 0), (0, 0)), constant_values=np.nan)
+    level = padded[1:-1, :-2], padded[1:-1, 2:]
+    upright = padded[:-2, 1:-1], padded[2:, 1:-1]
+    oblique = padded[:-2, :-2], padded[2:, :-2], padded[:-2, 2:], padded[2:, 2:]
+    beside = zip(product(level, upright), oblique, strict=True)
+    return np.stack([a + b - c for (a, b), c in beside])
+
+
+def _runs_on(grid: Quads, lines: Mask) -> bool:
+    """Whether the lines go on beyond opposite sides of a grid: then it is squared paper."""
+    sides = [grid, grid[::-1, :, ::-1][..., [2, 3, 0, 1], :]]
+    turned = [side.transpose(1, 0, 2, 3)[..., [0, 3, 2, 1], :] for side in sides]
+    return any(all(_goes_on(side, lines) for side in pair) for pair in (sides, turned))
+
+
+def _goes_on(grid: Quads, lines: Mask) -> bool:
+    """Whether the upright lines, and light between them, go on above the uppermost cells."""
+    top, middle = grid[0], grid[0].mean(axis=1)
+    if len(top) < 3:
+        return False
+    upper, lower = (top[:-1, 1] + top[1:, 0]) / 2, (top[:-1, 2] + top[1:, 3]) / 2
+    beyond = upper + (upper - lower) / 3
+    between = middle + (top[:, :2].mean(axis=1) - middle) * 5 / 3
+    near = cv2.dilate(lines, np.ones((5, 5), np.uint8))
+    return _at(beyond, near) > 0.8 and _at(between, lines) < 0.2
+
+
+def _at(points: NDArray[Any], mask: NDArray[Any]) -> float:
+    """The share of points (x, y) in a mask; those outside the picture count at its border."""
+    x, y = np.rint(points).astype(int).T
+    return float(mask[y.clip(0, len(mask) - 1), x.clip(0, mask.shape[1] - 1)].mean())
+
+
+def _within(grid: Quads, other: Quads) -> bool:
+    """Whether one grid lies within the box of another."""
+    (low, high), (least, most) = (
+        (g.min(axis=(0, 1, 2)), g.max(axis=(0, 1, 2))) for g in (grid, other)
+    )
+    return grid is not other and bool((low >= least).all() and (high <= most).all())
