@@ -3,18 +3,20 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference import image, ink, lines, segment
+from cnn_mnist.inference import image, ink, lines, orientation, segment
 from cnn_mnist.inference.agree import SURE, Found, agree, agree_on_one
 from cnn_mnist.inference.classifier import Classifier
 from cnn_mnist.inference.line import OTHER
 from cnn_mnist.inference.line_reader import Box, LineReader, certainty
 from cnn_mnist.inference.normalize import SIDE, even_stroke, ready_frame, ready_frames, to_mnist
 from cnn_mnist.inference.structure import Line, Number, lines_of
+from cnn_mnist.inference.words import without_words
 
 AMONG_DIGITS = 0.5  # of SURE is enough: to drop a digit of a number is worse than to misread it
 WHOLE = 0, 0, SIDE, SIDE
@@ -41,7 +43,8 @@ class Reading:
 
     `text` has all digits in reading order; `lines` has the numbers with their signs. `rejected` are
     the signs that were found and are no digits. `num_pages` is None where the other
-    pages were not looked at, and `notice` tells what else of the file was not read.
+    pages were not looked at, and `notice` tells what else of the file was not read. `turned` is by
+    how many degrees clockwise the page was turned to be read.
     """
 
     text: str
@@ -53,6 +56,7 @@ class Reading:
     page: int = 1
     num_pages: int | None = None
     notice: str | None = None
+    turned: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of `cnn-mnist predict`, without the path."""
@@ -63,7 +67,7 @@ class Reading:
         pages = {"page": self.page, "num_pages": self.num_pages}
         said = {"text": self.text, "digits": digits, "ok": self.ok, "reason": self.reason}
         lines = [line.to_dict() for line in self.lines]
-        return pages | said | {"lines": lines, "notice": self.notice}
+        return pages | said | {"lines": lines, "turned": self.turned, "notice": self.notice}
 
 
 class Reader:
@@ -95,25 +99,35 @@ class Reader:
         frame = ready_frame(page.pixels)
         if frame is not None:
             return _reading(self._digits(frame[None], self.classifier.probs(frame[None])))
-        marks = ink.find(page.pixels)
         try:
-            glyphs = segment.single(marks) if single else segment.split(marks)
+            seen = _see(page, single)
+            if not single and (degrees := self._turn(seen)):
+                seen = _see(page.turn(degrees), single)
         except segment.CrowdedError:
             return Reading("", (), ok=False, reason=CROWDED)
-        boxes: list[Box] = [glyph.box for glyph in glyphs]
-        frames = _frames(glyphs)
-        grey = lines.grey_page(page.pixels)
-        readings = [lines.read_lines(self.line_reader, grey, boxes)]
-        if (whole := lines.read_whole(self.line_reader, grey)) is not None:
+        found = self._found(seen, single)
+        if not any(found):
+            return Reading("", (), ok=False, reason=NO_DIGIT if seen.boxes else NO_INK)
+        return _line_reading(found, seen)
+
+    def _turn(self, seen: "_Seen") -> int:
+        return orientation.turn(
+            self.classifier, self.line_reader, seen.grey, seen.boxes, seen.frames
+        )
+
+    def _found(self, seen: "_Seen", single: bool) -> list[list[Found]]:
+        """The signs of each line."""
+        rows = lines.read_lines(self.line_reader, seen.grey, seen.boxes)
+        readings = [[sign for row in rows for sign in row]]
+        if (whole := lines.read_whole(self.line_reader, seen.grey)) is not None:
             readings.append(whole)
-        probs = self.classifier.steady_probs(frames)
+        probs = self.classifier.steady_probs(seen.frames)
         if single:
-            found = agree_on_one(readings, boxes, probs)
-        else:
-            found = agree(max(readings, key=certainty), boxes, probs)
-        if not found:
-            return Reading("", (), ok=False, reason=NO_DIGIT if glyphs else NO_INK)
-        return _line_reading(found, frames, marks, page)
+            return [agree_on_one(readings, seen.boxes, probs)]
+        best = max(readings, key=certainty)
+        found = iter(agree(best, seen.boxes, probs))
+        parts = [best] if best is whole else rows
+        return [list(islice(found, len(part))) for part in parts]
 
     def read_pages(self, source: image.Source, single: bool = False) -> Iterator[Reading]:
         """Read every page of a TIFF or PDF, each when it is asked for; all else is one page.
@@ -150,30 +164,52 @@ class Reader:
         return zip(found, accepted.tolist(), strict=True)
 
 
-def _line_reading(
-    found: list[Found], frames: NDArray[np.uint8], marks: segment.Ink, page: image.Page
-) -> Reading:
-    kept: list[Found] = []
-    digits: list[Digit] = []
-    rejected: list[Digit] = []
-    num_digits = sum(sign.is_digit for sign in found)
+@dataclass(frozen=True)
+class _Seen:
+    """A page with its ink, and boxes and frames of the glyphs."""
+
+    page: image.Page
+    grey: NDArray[np.uint8]
+    marks: segment.Ink
+    boxes: list[Box]
+    frames: NDArray[np.uint8]
+
+
+def _see(page: image.Page, single: bool) -> _Seen:
+    marks = ink.find(page.pixels)
+    glyphs = segment.single(marks) if single else segment.split(marks)
+    boxes: list[Box] = [glyph.box for glyph in glyphs]
+    return _Seen(page, lines.grey_page(page.pixels), marks, boxes, _frames(glyphs))
+
+
+def _line_reading(rows: list[list[Found]], seen: _Seen) -> Reading:
+    num_digits = sum(sign.is_digit for row in rows for sign in row)
     least = SURE if num_digits < 2 else AMONG_DIGITS * SURE
-    for sign in found:
-        frame = _ink_at(sign.box, marks) if sign.glyph is None else frames[sign.glyph]
-        x, y, width, height = (round(v) for v in sign.box)
-        box = page.original_box((x, y, width, height))
-        probs = np.asarray(sign.digit_probs / max(sign.digit_probs.sum(), 1e-6), np.float32)
-        digit = Digit(int(probs.argmax()), sign.confidence, box, frame, probs)
-        unsure = sign.is_digit and sign.confidence < least
-        kept.append(sign._replace(box=box, character=OTHER if unsure else sign.character))
-        if kept[-1].is_digit:
-            digits.append(digit)
-        elif kept[-1].character == OTHER:
-            rejected.append(digit)
+    kept = without_words([[_doubted(sign, least) for sign in row] for row in rows])
+    placed = [[_placed(sign, seen) for sign in row] for row in kept]
+    signs = [pair for row in placed for pair in row]
+    digits = tuple(digit for sign, digit in signs if sign.is_digit)
+    rejected = tuple(digit for sign, digit in signs if sign.character == OTHER)
+    turned = seen.page.turned
     if not digits:
-        return Reading("", (), False, NO_DIGIT, tuple(rejected))
+        return Reading("", (), False, NO_DIGIT, rejected, turned=turned)
     text = "".join([str(digit.digit) for digit in digits])
-    return Reading(text, tuple(digits), True, rejected=tuple(rejected), lines=lines_of(kept))
+    numbers = lines_of(kept, seen.page.original_box)
+    return Reading(text, digits, True, rejected=rejected, lines=numbers, turned=turned)
+
+
+def _doubted(sign: Found, least: float) -> Found:
+    """A digit that is not sure enough is none."""
+    unsure = sign.is_digit and sign.confidence < least
+    return sign._replace(character=OTHER) if unsure else sign
+
+
+def _placed(sign: Found, seen: _Seen) -> tuple[Found, Digit]:
+    frame = _ink_at(sign.box, seen.marks) if sign.glyph is None else seen.frames[sign.glyph]
+    x, y, width, height = (round(v) for v in sign.box)
+    box = seen.page.original_box((x, y, width, height))
+    probs = np.asarray(sign.digit_probs / max(sign.digit_probs.sum(), 1e-6), np.float32)
+    return sign, Digit(int(probs.argmax()), sign.confidence, box, frame, probs)
 
 
 def _ink_at(box: Any, marks: segment.Ink) -> NDArray[np.uint8]:
