@@ -1,6 +1,5 @@
 """Where lines of writing are: the whole picture is one, or the signs of its ink stand in some."""
 
-import math
 from typing import Any, NamedTuple
 
 import cv2
@@ -76,7 +75,7 @@ def _signs(boxes: list[Box]) -> NDArray[Any]:
     """The boxes without those of ruled lines, which are too long for a sign."""
     corners = np.array(boxes, float).reshape(-1, 4)
     width, height = corners[:, 2], corners[:, 3]
-    return np.asarray(corners[np.maximum(width / height, height / width) < SLENDER])
+    return np.asarray(corners[width < SLENDER * height])
 
 
 def _crops(page: NDArray[np.uint8], corners: NDArray[Any], slope: float) -> list[Crop]:
@@ -182,13 +181,15 @@ def _crop(page: NDArray[np.uint8], line: NDArray[Any], slope: float) -> Crop:
         slope = _fall(line) or slope
     flat = _level(line, slope)
     margin = 2 + MARGIN * line[:, 3].max()
-    x, y = flat[:, :2].min(axis=0) - margin
-    wide, high = (flat[:, :2] + flat[:, 2:]).max(axis=0) + margin - (x, y)
-    matrix = np.array([[1, 0, int(x)], [slope, 1, int(y) + slope * int(x)]])
-    size = math.ceil(wide), math.ceil(high)
+    low, high = flat[:, :2].min(axis=0) - margin, (flat[:, :2] + flat[:, 2:]).max(axis=0) + margin
+    if not slope:
+        low, high = np.maximum(low, 0), np.minimum(high, page.shape[::-1])
+    (x, y), (right, bottom) = low.astype(int).tolist(), high.astype(int).tolist()
+    matrix = np.array([[1, 0, x], [slope, 1, y + slope * x]])
+    size = right - x, bottom - y
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     level = cv2.warpAffine(page, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
-    return Crop(_dark_on_light(np.asarray(level, np.uint8)), int(x), matrix[1, 2], slope)
+    return Crop(_dark_on_light(np.asarray(level, np.uint8)), x, y + slope * x, slope)
 
 
 def _dark_on_light(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
