@@ -99,7 +99,17 @@ def test_boxes_are_in_the_pixels_of_the_upright_original(reader: Reader) -> None
 def test_the_json_object(reader: Reader) -> None:
     reading = reader.read(page("42", 80, 8))
     said = json.loads(json.dumps(reading.to_dict()))
-    assert list(said) == ["page", "num_pages", "text", "digits", "ok", "reason", "lines", "notice"]
+    assert list(said) == [
+        "page",
+        "num_pages",
+        "text",
+        "digits",
+        "ok",
+        "reason",
+        "lines",
+        "turned",
+        "notice",
+    ]
     assert (said["text"], said["ok"], said["reason"]) == ("42", True, None)
     assert set(said["digits"][0]) == {"digit", "confidence", "box"}
     assert all(0 < digit["confidence"] <= 1 for digit in said["digits"])

@@ -5,6 +5,7 @@ import pytest
 
 from cnn_mnist.inference.agree import Found
 from cnn_mnist.inference.structure import Line, Number, lines_of
+from cnn_mnist.inference.words import without_words
 
 
 def written(text: str, y: int = 0, confidence: float = 0.9) -> list[Found]:
@@ -19,9 +20,13 @@ def written(text: str, y: int = 0, confidence: float = 0.9) -> list[Found]:
     return found
 
 
+def lines(*rows: list[Found]) -> tuple[Line, ...]:
+    return lines_of(list(rows), lambda box: box)
+
+
 @pytest.mark.parametrize("text", ["12/03/2024", "1,250", "-42", "3.14", "7+5=12", "$20.00"])
 def test_a_number_keeps_its_signs(text: str) -> None:
-    (line,) = lines_of(written(text))
+    (line,) = lines(written(text))
     (number,) = line.numbers
     assert number.text == text
     assert number.digits == "".join(c for c in text if c.isdigit())
@@ -30,30 +35,75 @@ def test_a_number_keeps_its_signs(text: str) -> None:
 
 
 def test_a_wide_gap_makes_two_numbers() -> None:
-    (line,) = lines_of(written("12 345"))
+    (line,) = lines(written("12 345"))
     assert [number.text for number in line.numbers] == ["12", "345"]
     assert line.text == "12 345"
 
 
 def test_a_wide_gap_beside_a_comma_does_not() -> None:
-    (line,) = lines_of(written("1 ,250"))
+    (line,) = lines(written("1 ,250"))
     assert line.text == "1,250"
 
 
 def test_a_letter_ends_a_number() -> None:
-    (line,) = lines_of(written("12?34"))
+    (line,) = lines(written("12?34"))
     assert line.text == "12 34"
 
 
 def test_signs_alone_are_no_number() -> None:
-    assert lines_of(written("-/-")) == ()
-    assert lines_of([]) == ()
+    assert lines(written("-/-")) == ()
+    assert lines() == ()
 
 
 def test_each_line_of_the_page_is_a_line() -> None:
-    lines = lines_of(written("407") + written("25", y=100))
-    assert [line.text for line in lines] == ["407", "25"]
-    assert lines[1].numbers[0].box == (0, 100, 50, 40)
+    read = lines(written("407"), written("25", y=100))
+    assert [line.text for line in read] == ["407", "25"]
+    assert read[1].numbers[0].box == (0, 100, 50, 40)
+
+
+def test_a_minus_belongs_to_the_digit_that_it_is_nearer_to() -> None:
+    first, minus, second = written("1-2")
+    far = [first, minus._replace(box=(60, 0, 20, 40)), second._replace(box=(85, 0, 20, 40))]
+    (line,) = lines(far)
+    assert line.text == "1 -2"
+
+
+def kept(*rows: list[Found]) -> list[str]:
+    return ["".join(sign.character for sign in row) for row in without_words(list(rows))]
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("12?34", "12?34"),  # one digit taken for a letter
+        ("?0?", "???"),  # a letter taken for a digit
+        ("?0??1 12.50", "????? 12.50".replace(" ", "")),  # Total 12.50
+        ("?0??1  12.50", "?????12.50"),
+    ],
+)
+def test_letters_take_their_word_along_and_not_the_number_beside(said: str, left: str) -> None:
+    assert kept(narrow(said)) == [left]
+
+
+def narrow(text: str) -> list[Found]:
+    """As `written`, with 5 px between signs and 20 more for a space."""
+    found, x = [], 0
+    for character in text:
+        if character != " ":
+            found.append(Found(character, 0.9, (x, 0, 20, 40), np.zeros(10), None))
+        x += 20 if character == " " else 25
+    return found
+
+
+def test_a_sentence_has_no_numbers() -> None:
+    assert kept(narrow("?0? ??5 15 ??? 0?")) == ["?????????????"]
+
+
+def test_a_page_of_text_has_no_numbers_but_what_is_written_over_it() -> None:
+    text = [written("??????????", y=100 * row) for row in range(3)]
+    stray = written("50", y=300)
+    large = [sign._replace(box=(0, 400, 60, 90)) for sign in written("5")]
+    assert kept(*text, stray, large)[-2:] == ["??", "5"]
 
 
 def test_an_empty_cell_is_a_number_without_text() -> None:

@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference import line_reader, lines, segment
+from cnn_mnist.inference import lines, segment
 from cnn_mnist.inference.components import Components, Mask, components
 from cnn_mnist.inference.image import Page
 from cnn_mnist.inference.line import normalized_width
 from cnn_mnist.inference.paper import LEAST_CONTRAST
+from cnn_mnist.inference.view import View
 
 Box = tuple[int, int, int, int]
 Contrast = NDArray[np.float32]
@@ -27,15 +28,10 @@ EDGE = 0.12  # of the cell's shorter side; what lies along a border and reaches 
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A straightened cell: dark writing on light `grey`, `ink` of 0 to 1, its `glyphs`, and the
-    matrix from its pixels to the page's."""
+class Cell(View):
+    """A straightened cell, and the matrix from its pixels to the page's."""
 
-    grey: NDArray[np.uint8]
-    ink: segment.Ink
-    glyphs: list[segment.Glyph]
     matrix: NDArray[np.float64]
-    page: Page
 
     def original_box(self, box: Box) -> Box:
         """A box of this cell in the original picture's pixels."""
@@ -47,11 +43,6 @@ class Cell:
         right, bottom = min(left + wide, limit_x), min(top + high, limit_y)
         left, top = max(0, left), max(0, top)
         return self.page.original_box((left, top, right - left, bottom - top))
-
-    @property
-    def boxes(self) -> list[line_reader.Box]:
-        """Of its glyphs."""
-        return [glyph.box for glyph in self.glyphs]
 
     @property
     def columns(self) -> int:
@@ -101,7 +92,7 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
         glyphs = segment.split(ink)
     except segment.CrowdedError:
         glyphs = []
-    return Cell(np.asarray(clean, np.uint8), ink, glyphs, matrix @ moved, page)
+    return Cell(page, np.asarray(clean, np.uint8), ink, glyphs, matrix @ moved)
 
 
 def _contrast(pixels: NDArray[np.uint8]) -> Contrast:

@@ -56,7 +56,8 @@ class ImageError(ValueError):
 class Page:
     """An upright picture. `pixels` is uint8 RGB HxWx3; `size` is the original's width, height.
 
-    `notice` tells what of the file is not in its pages.
+    `notice` tells what of the file is not in its pages, `turned` by how many degrees clockwise the
+    original was turned.
     """
 
     pixels: NDArray[np.uint8]
@@ -64,13 +65,22 @@ class Page:
     number: int = 1
     num_pages: int = 1
     notice: str | None = None
+    turned: int = 0
+
+    def turn(self, degrees: int) -> "Page":
+        """The page turned clockwise by 90, 180 or 270 degrees."""
+        pixels = np.ascontiguousarray(np.rot90(self.pixels, -degrees // 90))
+        return replace(self, pixels=pixels, turned=(self.turned + degrees) % 360)
 
     def original_box(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
         """A box of this page (x, y, width, height) in the original picture's pixels."""
-        across = self.size[0] / self.pixels.shape[1]
-        down = self.size[1] / self.pixels.shape[0]
-        left, top = round(box[0] * across), round(box[1] * down)
-        right, bottom = round((box[0] + box[2]) * across), round((box[1] + box[3]) * down)
+        (x, y, wide, high), (height, width) = box, self.pixels.shape[:2]
+        for _ in range(self.turned // 90):
+            x, y, wide, high = y, width - x - wide, high, wide
+            width, height = height, width
+        across, down = self.size[0] / width, self.size[1] / height
+        left, top = round(x * across), round(y * down)
+        right, bottom = round((x + wide) * across), round((y + high) * down)
         return left, top, right - left, bottom - top
 
 

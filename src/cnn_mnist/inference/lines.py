@@ -11,17 +11,28 @@ from cnn_mnist.inference.line_reader import Box, LineReader, Sign
 
 REACH = 6  # heights of a sign, as far as which the next one is of its line
 MARGIN = 0.25  # of a line's height, around it
+SLENDER = 8  # length over width; what is more is a ruled line
+FEW = 3  # signs; of fewer the slope is that of the page
+STEEP = 0.4  # slope; a page that is tilted more is straightened first
+ALIGNED = 0.5  # of a digit's height, by which what stands far apart on one line may differ
 LINE_HEIGHT = 0.3  # of a picture's height: where digits are taller, the picture is one line
 # The network looks at as many columns as this, and at the tallest lines where there are more.
 SPARE, SHARE = 1000, 0.01  # columns of any picture, and for each of its pixels
 
 
 class Crop(NamedTuple):
-    """A part of the page, uint8 H×W, dark on light, and its upper left corner there."""
+    """A line of a page made level, uint8 H×W, dark on light, its upper left corner there, and by
+    how much the line falls a pixel to the right."""
 
     grey: NDArray[np.uint8]
-    x: int
-    y: int
+    x: float
+    y: float
+    slope: float
+
+    def placed(self, sign: Sign) -> Sign:
+        """A sign of the crop where it stands on the page."""
+        x, _, width, _ = sign.box
+        return sign.moved(self.x, self.y + self.slope * (x + width / 2))
 
 
 def grey_page(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -37,27 +48,107 @@ def read_whole(reader: LineReader, page: NDArray[np.uint8]) -> list[Sign] | None
     return signs if is_line else None
 
 
-def read_lines(reader: LineReader, page: NDArray[np.uint8], boxes: list[Box]) -> list[Sign]:
-    """The signs of every line that boxes of a page's ink stand in."""
-    found: list[Sign] = []
-    for crop in _crops(page, boxes):
-        found += [sign.moved(crop.x, crop.y) for sign in reader.read(crop.grey)]
-    return found
+def read_lines(reader: LineReader, page: NDArray[np.uint8], boxes: list[Box]) -> list[list[Sign]]:
+    """The signs of every line that boxes of a page's ink stand in, from the top."""
+    corners = _signs(boxes)
+    if not len(corners):
+        return []
+    slope = _slope(corners)
+    crops = _affordable(_crops(page, corners, slope), page.size)
+    pieces = [[crop.placed(sign) for sign in reader.read(crop.grey)] for crop in crops]
+    return _joined([piece for piece in pieces if piece], slope)
 
 
 def columns(page: NDArray[np.uint8], boxes: list[Box]) -> int:
     """How much of a page the network looks at for its lines."""
-    return sum(normalized_width(*crop.grey.shape) for crop in _crops(page, boxes))
+    corners = _signs(boxes)
+    crops = _crops(page, corners, _slope(corners)) if len(corners) else []
+    return sum(normalized_width(*crop.grey.shape) for crop in crops)
 
 
-def _crops(page: NDArray[np.uint8], boxes: list[Box]) -> list[Crop]:
-    if not boxes:
+def sample(page: NDArray[np.uint8], boxes: list[Box], most: int) -> list[NDArray[np.uint8]]:
+    """Some of the lines as they are read, those with most boxes."""
+    corners = _signs(boxes)
+    if not len(corners):
         return []
-    corners = np.array(boxes, float)
-    rows = _rows(corners)
-    lines = [corners[rows == row] for row in range(rows.max() + 1)]
-    lines.sort(key=lambda line: float((line[:, 1] + line[:, 3] / 2).mean()))
-    return _affordable([_crop(page, line) for line in lines], page.size)
+    slope = _slope(corners)
+    rows = _rows(_level(corners, slope))
+    fullest = np.argsort(-np.bincount(rows), kind="stable")[:most]
+    crops = [_crop(page, corners[rows == row], slope) for row in fullest]
+    return [crop.grey for crop in _affordable(crops, page.size)]
+
+
+def _signs(boxes: list[Box]) -> NDArray[Any]:
+    """The boxes without those of ruled lines, which are too long for a sign."""
+    corners = np.array(boxes, float).reshape(-1, 4)
+    width, height = corners[:, 2], corners[:, 3]
+    return np.asarray(corners[width < SLENDER * height])
+
+
+def _crops(page: NDArray[np.uint8], corners: NDArray[Any], slope: float) -> list[Crop]:
+    rows = _rows(_level(corners, slope))
+    return [_crop(page, corners[rows == row], slope) for row in range(rows.max() + 1)]
+
+
+def _slope(boxes: NDArray[Any]) -> float:
+    """By how much the lines of a page fall a pixel to the right."""
+    rows, slopes, weights = _rows(boxes), [0.0], [0.0]
+    for row in range(rows.max() + 1):
+        line = boxes[rows == row]
+        if len(line) >= FEW:
+            slopes.append(_fall(line))
+            weights.append(float(np.ptp(line[:, 0])))
+    order = np.argsort(slopes)
+    middle = np.searchsorted(np.cumsum(np.array(weights)[order]), sum(weights) / 2)
+    return slopes[int(order[middle])]
+
+
+def _fall(line: NDArray[Any]) -> float:
+    """The slope of the feet and heads of a line's boxes, which a comma or a dot hardly moves."""
+    x = line[:, 0] + line[:, 2] / 2
+    y = line[:, 1] + line[:, 3] / 2
+    tall = line[:, 3] >= 0.5 * line[:, 3].max()
+    if np.count_nonzero(tall) < 2 or np.ptp(x[tall]) < 2 * line[:, 3].max():
+        return 0.0
+    return float(np.clip(np.polyfit(x[tall], y[tall], 1)[0], -STEEP, STEEP))
+
+
+def _level(boxes: NDArray[Any], slope: float) -> NDArray[Any]:
+    """The boxes as they would stand if the lines were level."""
+    moved = boxes.copy()
+    moved[:, 1] -= slope * (boxes[:, 0] + boxes[:, 2] / 2)
+    return moved
+
+
+def _joined(pieces: list[list[Sign]], slope: float) -> list[list[Sign]]:
+    """Lines of the pieces that stand side by side at one height, however far apart."""
+    lines: list[list[list[Sign]]] = []
+    for piece in sorted(pieces, key=lambda piece: _height(piece, slope)[0]):
+        if lines and _beside(lines[-1], piece, slope):
+            lines[-1].append(piece)
+        else:
+            lines.append([piece])
+    return [
+        [sign for piece in sorted(line, key=lambda p: p[0].box[0]) for sign in piece]
+        for line in lines
+    ]
+
+
+def _beside(line: list[list[Sign]], piece: list[Sign], slope: float) -> bool:
+    """Whether a piece stands at the height of a line, and no other piece above or below it."""
+    (here, high), (there, other) = _height(piece, slope), _height(line[-1], slope)
+    level = here - there < ALIGNED * max(high, other)
+    return level and all(
+        piece[0].box[0] > old[-1].box[0] or piece[-1].box[0] < old[0].box[0] for old in line
+    )
+
+
+def _height(piece: list[Sign], slope: float) -> tuple[float, float]:
+    """Where the middle of a piece is, were the page level, and how tall its signs are."""
+    boxes = np.array([sign.box for sign in piece])
+    tall = boxes[:, 3] >= 0.5 * boxes[:, 3].max()
+    middles = _level(boxes, slope)[tall]
+    return float(np.median(middles[:, 1] + middles[:, 3] / 2)), float(np.median(boxes[tall, 3]))
 
 
 def _rows(boxes: NDArray[Any]) -> NDArray[np.int64]:
@@ -92,12 +183,20 @@ def _affordable(crops: list[Crop], pixels: int) -> list[Crop]:
     return [crop for number, crop in enumerate(crops) if number in kept]
 
 
-def _crop(page: NDArray[np.uint8], line: NDArray[Any]) -> Crop:
+def _crop(page: NDArray[np.uint8], line: NDArray[Any], slope: float) -> Crop:
+    if len(line) >= FEW:
+        slope = _fall(line) or slope
+    flat = _level(line, slope)
     margin = 2 + MARGIN * line[:, 3].max()
-    low = np.maximum(line[:, :2].min(axis=0) - margin, 0).astype(int)
-    high = (line[:, :2] + line[:, 2:]).max(axis=0) + margin
-    x, y = low.tolist()
-    return Crop(_dark_on_light(page[y : int(high[1]), x : int(high[0])]), x, y)
+    low, high = flat[:, :2].min(axis=0) - margin, (flat[:, :2] + flat[:, 2:]).max(axis=0) + margin
+    if not slope:
+        low, high = np.maximum(low, 0), np.minimum(high, page.shape[::-1])
+    (x, y), (right, bottom) = low.astype(int).tolist(), high.astype(int).tolist()
+    matrix = np.array([[1, 0, x], [slope, 1, y + slope * x]])
+    size = right - x, bottom - y
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    level = cv2.warpAffine(page, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return Crop(_dark_on_light(np.asarray(level, np.uint8)), x, y + slope * x, slope)
 
 
 def _dark_on_light(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -3,21 +3,21 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference import cell, grid, image, ink, lines, segment
+from cnn_mnist.inference import cell, grid, image, lines, orientation, segment, view
 from cnn_mnist.inference.agree import Found, agree, agree_on_one
 from cnn_mnist.inference.classifier import Classifier
 from cnn_mnist.inference.line import OTHER
-from cnn_mnist.inference.line_reader import Box, LineReader, certainty
-from cnn_mnist.inference.normalize import SIDE, even_stroke, ready_frame, ready_frames, to_mnist
+from cnn_mnist.inference.line_reader import LineReader, certainty
+from cnn_mnist.inference.normalize import SIDE, ready_frame, ready_frames
 from cnn_mnist.inference.structure import Line, Number, lines_of
+from cnn_mnist.inference.words import without_words
 
-WORD = 1 / 3  # of a cell's signs; where more are letters, it holds a word, not a number
-CERTAIN = 0.95  # mean probability of a cell's signs; below, the cell is looked at again as a whole
 MOST_COLUMNS = 40_000  # of a grid, that the line network looks at
 WHOLE = 0, 0, SIDE, SIDE
 NO_INK = "no ink found: the picture is blank or its contrast too low"
@@ -44,7 +44,8 @@ class Reading:
 
     `text` has all digits in reading order; `lines` has the numbers with their signs. `rejected` are
     the signs that were found and are no digits. `num_pages` is None where the other
-    pages were not looked at, and `notice` tells what else of the file was not read.
+    pages were not looked at, and `notice` tells what else of the file was not read. `turned` is by
+    how many degrees clockwise the page was turned to be read.
     """
 
     text: str
@@ -56,6 +57,7 @@ class Reading:
     page: int = 1
     num_pages: int | None = None
     notice: str | None = None
+    turned: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of `cnn-mnist predict`, without the path."""
@@ -66,7 +68,7 @@ class Reading:
         pages = {"page": self.page, "num_pages": self.num_pages}
         said = {"text": self.text, "digits": digits, "ok": self.ok, "reason": self.reason}
         lines = [line.to_dict() for line in self.lines]
-        return pages | said | {"lines": lines, "notice": self.notice}
+        return pages | said | {"lines": lines, "turned": self.turned, "notice": self.notice}
 
 
 class Reader:
@@ -100,59 +102,53 @@ class Reader:
             return _reading(self._digits(frame[None], self.classifier.probs(frame[None])))
         if not single and (grids := grid.find(lines.grey_page(page.pixels))):
             return self._grid_reading(page, [row for cells in grids for row in cells])
-        marks = ink.find(page.pixels)
         try:
-            glyphs = segment.single(marks) if single else segment.split(marks)
+            seen = view.of_page(page, single)
+            if not single and (degrees := self._turn(seen)):
+                seen = view.of_page(page.turn(degrees), single)
         except segment.CrowdedError:
             return Reading("", (), ok=False, reason=CROWDED)
-        boxes: list[Box] = [glyph.box for glyph in glyphs]
-        frames = _frames(glyphs)
-        grey = lines.grey_page(page.pixels)
-        readings = [lines.read_lines(self.line_reader, grey, boxes)]
-        if (whole := lines.read_whole(self.line_reader, grey)) is not None:
+        return self._view_reading(seen, single)
+
+    def _turn(self, seen: view.View) -> int:
+        return orientation.turn(
+            self.classifier, self.line_reader, seen.grey, seen.boxes, seen.frames
+        )
+
+    def _view_reading(self, seen: view.View, single: bool = False) -> Reading:
+        found = self._found(seen, single)
+        if not any(found):
+            return Reading("", (), ok=False, reason=NO_DIGIT if seen.glyphs else NO_INK)
+        return _line_reading(found, seen)
+
+    def _found(self, seen: view.View, single: bool) -> list[list[Found]]:
+        """The signs of each line."""
+        rows = lines.read_lines(self.line_reader, seen.grey, seen.boxes)
+        readings = [[sign for row in rows for sign in row]]
+        if (whole := lines.read_whole(self.line_reader, seen.grey)) is not None:
             readings.append(whole)
-        probs = self.classifier.steady_probs(frames)
+        probs = self.classifier.steady_probs(seen.frames)
         if single:
-            found = agree_on_one(readings, boxes, probs)
-        else:
-            found = agree(max(readings, key=certainty), boxes, probs)
-        if not found:
-            return Reading("", (), ok=False, reason=NO_DIGIT if glyphs else NO_INK)
-        return _line_reading(found, frames, marks, page)
+            return [agree_on_one(readings, seen.boxes, probs)]
+        best = max(readings, key=certainty)
+        found = iter(agree(best, seen.boxes, probs))
+        parts = [best] if best is whole else rows
+        return [list(islice(found, len(part))) for part in parts]
 
     def _grid_reading(self, page: image.Page, rows: list[NDArray[Any]]) -> Reading:
         cells = [[cell.straightened(page, corners) for corners in row] for row in rows]
         if sum(one.columns for row in cells for one in row) > MOST_COLUMNS:
             return Reading("", (), ok=False, reason=CROWDED)
-        read = [[self._cell_reading(one) for one in row] for row in cells]
-        readings = [reading for row in read for reading, _ in row]
+        blank = Reading("", (), ok=False)
+        read = [[self._view_reading(one) if one.glyphs else blank for one in row] for row in cells]
+        readings = [reading for row in read for reading in row]
         digits = tuple(digit for reading in readings for digit in reading.digits)
         rejected = tuple(digit for reading in readings for digit in reading.rejected)
         text = "".join(reading.text for reading in readings)
-        said = tuple(Line(tuple(number for _, number in row)) for row in read)
+        numbers = [map(_in_cell, *pair) for pair in zip(read, cells, strict=True)]
+        said = tuple(Line(tuple(row)) for row in numbers)
         reason = None if digits else EMPTY_GRID
         return Reading(text, digits, bool(digits), reason, rejected, said)
-
-    def _cell_reading(self, one: cell.Cell) -> tuple[Reading, Number]:
-        """What stands in a cell, and all of it as one number."""
-        if not one.glyphs:
-            return Reading("", (), ok=False, reason=NO_INK), Number("", one.box, 1.0)
-        frames = _frames(one.glyphs)
-        signs = lines.read_lines(self.line_reader, one.grey, one.boxes)
-        if certainty(signs) < CERTAIN:
-            whole = lines.read_whole(self.line_reader, one.grey) or []
-            signs = max(signs, whole, key=certainty)
-        found = agree(signs, one.boxes, self.classifier.steady_probs(frames))
-        reading = _line_reading(found, frames, one.ink, one)
-        letters = [sign.character for sign in found].count(OTHER)
-        if letters > WORD * len(found):
-            reading = replace(reading, text="", digits=(), ok=False, reason=NO_DIGIT, lines=())
-        numbers = [number for line in reading.lines for number in line.numbers]
-        text, box = "".join(number.text for number in numbers), one.box
-        if numbers:
-            return reading, Number(text, box, float(np.prod([n.confidence for n in numbers])))
-        likeliest = max((float(sign.digit_probs.max()) for sign in found), default=0.0)
-        return reading, Number("", box, 1 - likeliest)
 
     def read_pages(self, source: image.Source, single: bool = False) -> Iterator[Reading]:
         """Read every page of a TIFF or PDF, each when it is asked for; all else is one page.
@@ -189,36 +185,32 @@ class Reader:
         return zip(found, accepted.tolist(), strict=True)
 
 
-def _line_reading(
-    found: list[Found], frames: NDArray[np.uint8], marks: segment.Ink, page: image.Page | cell.Cell
-) -> Reading:
-    kept: list[Found] = []
-    digits: list[Digit] = []
-    rejected: list[Digit] = []
-    for sign in found:
-        frame = _ink_at(sign.box, marks) if sign.glyph is None else frames[sign.glyph]
-        x, y, width, height = (round(v) for v in sign.box)
-        box = page.original_box((x, y, width, height))
-        probs = np.asarray(sign.digit_probs / max(sign.digit_probs.sum(), 1e-6), np.float32)
-        digit = Digit(int(probs.argmax()), sign.confidence, box, frame, probs)
-        kept.append(sign._replace(box=box))
-        if sign.is_digit:
-            digits.append(digit)
-        elif sign.character == OTHER:
-            rejected.append(digit)
+def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
+    kept = without_words(rows)
+    signs = [(sign, _placed(sign, seen)) for row in kept for sign in row]
+    digits = tuple(digit for sign, digit in signs if sign.is_digit)
+    rejected = tuple(digit for sign, digit in signs if sign.character == OTHER)
+    turned = seen.page.turned
     if not digits:
-        return Reading("", (), False, NO_DIGIT, tuple(rejected))
+        return Reading("", (), False, NO_DIGIT, rejected, turned=turned)
     text = "".join([str(digit.digit) for digit in digits])
-    return Reading(text, tuple(digits), True, rejected=tuple(rejected), lines=lines_of(kept))
+    numbers = lines_of(kept, seen.original_box)
+    return Reading(text, digits, True, rejected=rejected, lines=numbers, turned=turned)
 
 
-def _ink_at(box: Any, marks: segment.Ink) -> NDArray[np.uint8]:
-    """The ink within a box in MNIST's frame; an empty frame where there is none."""
-    x, y, width, height = (max(0, round(v)) for v in box)
-    inside = marks[y : y + height, x : x + width]
-    if not inside.any():
-        return np.zeros((SIDE, SIDE), np.uint8)
-    return to_mnist(even_stroke(inside))
+def _placed(sign: Found, seen: view.View) -> Digit:
+    frame = seen.frame(sign.box) if sign.glyph is None else seen.frames[sign.glyph]
+    x, y, width, height = (round(v) for v in sign.box)
+    box = seen.original_box((x, y, width, height))
+    probs = np.asarray(sign.digit_probs / max(sign.digit_probs.sum(), 1e-6), np.float32)
+    return Digit(int(probs.argmax()), sign.confidence, box, frame, probs)
+
+
+def _in_cell(reading: Reading, one: cell.Cell) -> Number:
+    """All that stands in a cell as one number, and no text in an empty one."""
+    numbers = [number for line in reading.lines for number in line.numbers]
+    confidence = float(np.prod([number.confidence for number in numbers]))
+    return Number("".join(number.text for number in numbers), one.box, confidence)
 
 
 def unreadable(reason: str, page: int = 1) -> Reading:
@@ -243,9 +235,3 @@ def _is_stack(sources: object) -> bool:
     if not isinstance(sources, np.ndarray) or sources.ndim != 3:
         return False
     return bool(sources.dtype == np.uint8 and sources.shape[1:] == (SIDE, SIDE))
-
-
-def _frames(glyphs: list[segment.Glyph]) -> NDArray[np.uint8]:
-    if not glyphs:
-        return np.zeros((0, SIDE, SIDE), np.uint8)
-    return np.stack([to_mnist(even_stroke(glyph.ink)) for glyph in glyphs])

@@ -1,6 +1,8 @@
 """What stands on a page: lines of numbers, and numbers of digits and the signs between them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ Box = tuple[int, int, int, int]
 
 GAP = 0.8  # of a digit's height; a wider gap between two digits makes two numbers of them
 AROUND_SIGN = 2 * GAP  # the same between a digit and a sign such as a comma
+LEADING = "-+$€£"
 
 
 @dataclass(frozen=True)
@@ -51,38 +54,28 @@ class Line:
         return {"text": self.text, "numbers": [number.to_dict() for number in self.numbers]}
 
 
-def lines_of(found: list[Found]) -> tuple[Line, ...]:
-    """The lines of signs that stand in reading order, boxes in the original picture's pixels.
+def lines_of(rows: list[list[Found]], original_box: Callable[[Box], Box]) -> tuple[Line, ...]:
+    """The lines of numbers in lines of signs from the left.
 
     A letter, or a wide gap, ends a number; signs without a digit make none.
+
+    Args:
+        original_box: of a box on the page that is read, which may be turned.
     """
     lines: list[Line] = []
-    for signs in _rows(found):
-        numbers = [_number(part) for part in _parts(signs) if any(sign.is_digit for sign in part)]
+    for signs in rows:
+        parts = [part for part in _parts(signs) if any(sign.is_digit for sign in part)]
+        numbers = [_number(part, original_box) for part in parts]
         if numbers:
             lines.append(Line(tuple(numbers)))
     return tuple(lines)
 
 
-def _rows(found: list[Found]) -> list[list[Found]]:
-    rows: list[list[Found]] = []
-    for sign in found:
-        if rows and _middle(sign) > _middle(rows[-1][-1]):
-            rows[-1].append(sign)
-        else:
-            rows.append([sign])
-    return rows
-
-
-def _middle(sign: Found) -> float:
-    return sign.box[0] + sign.box[2] / 2
-
-
 def _parts(signs: list[Found]) -> list[list[Found]]:
     height = float(np.median([sign.box[3] for sign in signs if sign.is_digit] or [0]))
     parts: list[list[Found]] = [[]]
-    for sign in signs:
-        if parts[-1] and _apart(parts[-1][-1], sign) > height:
+    for number, sign in enumerate(signs):
+        if parts[-1] and _ends(signs[number - 1 : number + 2], height):
             parts.append([])
         if sign.character == OTHER:
             parts.append([])
@@ -91,17 +84,21 @@ def _parts(signs: list[Found]) -> list[list[Found]]:
     return parts
 
 
-def _apart(left: Found, right: Found) -> float:
-    """The height of a digit beside which the gap between two signs would part them."""
-    gap = right.box[0] - left.box[0] - left.box[2]
-    return gap / (GAP if left.is_digit and right.is_digit else AROUND_SIGN)
+def _ends(signs: list[Found], height: float) -> bool:
+    """Whether a number ends before the second of two or three signs. A comma may stand far from
+    its digits; a minus or a currency's sign belongs to the digit that it is nearer to."""
+    gaps = [right.box[0] - left.box[0] - left.box[2] for left, right in pairwise(signs)]
+    left, right = signs[:2]
+    leads = right.character in LEADING and len(gaps) > 1 and gaps[0] > gaps[1]
+    near = (left.is_digit and right.is_digit) or leads
+    return bool(gaps[0] > (GAP if near else AROUND_SIGN) * height)
 
 
-def _number(signs: list[Found]) -> Number:
+def _number(signs: list[Found], original_box: Callable[[Box], Box]) -> Number:
     corners = np.array([sign.box for sign in signs], float)
     corners[:, 2:] += corners[:, :2]
     low, high = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
     x, y, width, height = (round(float(v)) for v in (*low, *(high - low)))
     text = "".join(sign.character for sign in signs)
     confidence = float(np.prod([sign.confidence for sign in signs]))
-    return Number(text, (x, y, width, height), confidence)
+    return Number(text, original_box((x, y, width, height)), confidence)
