@@ -36,7 +36,9 @@ from paged import chain, encoded
 from waiting import PATIENCE, wait_until
 
 Start = Callable[..., "subprocess.Popen[str]"]
-SHOWN = {"path", "page", "num_pages", "text", "digits", "ok", "reason", "lines", "notice"}
+SHOWN = {
+    "path", "page", "num_pages", "text", "digits", "ok", "reason", "lines", "turned", "notice",
+}  # fmt: skip
 
 
 class Threads(ThreadPoolExecutor, Workers):

@@ -35,7 +35,7 @@ EXPORT_FIELDS = {
 }  # fmt: skip
 
 READING_FIELDS = {
-    "path", "page", "num_pages", "text", "digits", "ok", "reason", "lines", "notice",
+    "path", "page", "num_pages", "text", "digits", "ok", "reason", "lines", "turned", "notice",
 }  # fmt: skip
 
 

@@ -18,12 +18,13 @@ from cnn_mnist.inference import (
     line,
     line_reader,
     lines,
+    orientation,
     ruling,
     segment,
 )
 from cnn_mnist.inference.line_reader import LineReader, Sign
 from cnn_mnist.inference.normalize import MOST_CHANGE, even_stroke, to_mnist
-from cnn_mnist.inference.reader import CROWDED, Reader
+from cnn_mnist.inference.reader import CROWDED, MOST_COLUMNS, Reader
 from drawn import coverage
 
 SIZES = st.tuples(st.integers(30, 700), st.integers(30, 700))
@@ -103,9 +104,12 @@ def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) ->
     reader.classifier, reader.line_reader = counting, counting_lines
     reader.read(picture, single)
     signs = 1 if single else components.most(picture.size)
-    assert counting.seen <= len(classifier.MOVES) * signs
+    ways = 0 if single else 4 * min(signs, orientation.MOST_SIGNS)
+    assert counting.seen <= len(classifier.MOVES) * signs + ways
     whole_and_one = 2 * line.MOST_WIDE  # the whole picture, and always one line
     columns = whole_and_one + lines.SPARE + lines.SHARE * picture.size
+    columns += 4 * (line.MOST_WIDE + lines.SPARE)  # which way up it is
+    columns = max(columns, MOST_COLUMNS)  # of a grid
     assert counting_lines.columns <= len(line_reader.LOOKS) * columns
 
 

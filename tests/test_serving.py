@@ -35,7 +35,9 @@ from paged import chain, encoded, locked
 from served import SOURCE, Served, get, post, serve
 from waiting import PATIENCE, wait_until
 
-FIELDS = {"path", "page", "num_pages", "text", "digits", "ok", "reason", "lines", "notice"}
+FIELDS = {
+    "path", "page", "num_pages", "text", "digits", "ok", "reason", "lines", "turned", "notice",
+}  # fmt: skip
 
 
 def png(text: str, **look: int) -> bytes:

@@ -16,7 +16,7 @@ from cnn_mnist.inference.classifier import released_model
 from cnn_mnist.inference.image import ImageError
 from cnn_mnist.inference.reader import Reader, Reading, unreadable
 
-FORMAT = 2  # of the lines
+FORMAT = 3  # of the lines
 
 
 @dataclass(frozen=True)

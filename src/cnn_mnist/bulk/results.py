@@ -191,6 +191,7 @@ def _write_parquet(lines: Iterator[dict[str, Any]], path: Path) -> None:
             "ok": pa.bool_(),
             "reason": pa.string(),
             "lines": pa.list_(written),
+            "turned": pa.int32(),
             "notice": pa.string(),
         }
     )

@@ -75,7 +75,7 @@ def sample(page: NDArray[np.uint8], boxes: list[Box], most: int) -> list[NDArray
     rows = _rows(_level(corners, slope))
     fullest = np.argsort(-np.bincount(rows), kind="stable")[:most]
     crops = [_crop(page, corners[rows == row], slope) for row in fullest]
-    return [crop.grey for crop in _affordable(crops, page.size)]
+    return [crop.grey for crop in _affordable(crops, 0)]
 
 
 def _signs(boxes: list[Box]) -> NDArray[Any]:

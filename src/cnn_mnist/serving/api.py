@@ -46,7 +46,18 @@ _NUMBER = {
 }
 _READING = {
     "type": "object",
-    "required": ["path", "page", "num_pages", "text", "digits", "ok", "reason", "lines", "notice"],
+    "required": [
+        "path",
+        "page",
+        "num_pages",
+        "text",
+        "digits",
+        "ok",
+        "reason",
+        "lines",
+        "turned",
+        "notice",
+    ],
     "properties": {
         "path": {"description": "the file's name in a form", "type": ["string", "null"]},
         "page": {"description": "of the file, from 1", "type": "integer", "minimum": 1},
@@ -77,6 +88,10 @@ _READING = {
                 },
             },
         },
+        "turned": {
+            "description": "degrees clockwise by which the page was turned to be read",
+            "enum": [0, 90, 180, 270],
+        },
         "notice": {
             "description": "what else of the file was not read: frames after the first",
             "type": ["string", "null"],
@@ -102,6 +117,7 @@ _EXAMPLE = {
             ],
         }
     ],
+    "turned": 0,
     "notice": None,
 }
 _PIXEL = (
