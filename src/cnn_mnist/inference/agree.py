@@ -15,7 +15,7 @@ from cnn_mnist.inference.line import DIGITS, OTHER, SIGNS
 from cnn_mnist.inference.line_reader import Box, Sign
 
 MEETS = 0.3  # of the smaller of two boxes within the other
-DOUBT = 0.1  # probability of a digit at which the classifier may overrule a sign such as a comma
+DOUBT = 0.02  # probability of a digit at which a sure classifier may overrule a slash or a comma
 SURE = 0.5  # mean probability of being a digit, at which one is
 
 
