@@ -9,10 +9,11 @@ import io
 import math
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -57,7 +58,7 @@ class Page:
     """An upright picture. `pixels` is uint8 RGB HxWx3; `size` is the original's width, height.
 
     `notice` tells what of the file is not in its pages, `turned` by how many degrees clockwise the
-    original was turned.
+    original was turned, and `matrix`, 3×3, takes a place on a turned page to one on the original.
     """
 
     pixels: NDArray[np.uint8]
@@ -66,22 +67,40 @@ class Page:
     num_pages: int = 1
     notice: str | None = None
     turned: int = 0
+    matrix: NDArray[np.float64] | None = field(default=None, compare=False)
 
     def turn(self, degrees: int) -> "Page":
-        """The page turned clockwise by 90, 180 or 270 degrees."""
-        pixels = np.ascontiguousarray(np.rot90(self.pixels, -degrees // 90))
-        return replace(self, pixels=pixels, turned=(self.turned + degrees) % 360)
+        """The page turned clockwise about its middle, as large as it takes to keep all of it."""
+        height, width = self.pixels.shape[:2]
+        cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+        wide = round(width * abs(cos) + height * abs(sin))
+        high = round(width * abs(sin) + height * abs(cos))
+        back = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+        back[:2, 2] = np.array([width, height]) / 2 - back[:2, :2] @ [wide / 2, high / 2]
+        centres = back[:2].copy()  # OpenCV counts from the centre of the first pixel
+        centres[:, 2] += back[:2, :2] @ [0.5, 0.5] - 0.5
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        pixels = cv2.warpAffine(
+            self.pixels, centres, (wide, high), flags=how, borderMode=cv2.BORDER_REPLICATE
+        )
+        turned = (self.turned + degrees) % 360
+        matrix = self._to_original() @ back
+        return replace(self, pixels=np.asarray(pixels, np.uint8), turned=turned, matrix=matrix)
 
     def original_box(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
         """A box of this page (x, y, width, height) in the original picture's pixels."""
-        (x, y, wide, high), (height, width) = box, self.pixels.shape[:2]
-        for _ in range(self.turned // 90):
-            x, y, wide, high = y, width - x - wide, high, wide
-            width, height = height, width
-        across, down = self.size[0] / width, self.size[1] / height
-        left, top = round(x * across), round(y * down)
-        right, bottom = round((x + wide) * across), round((y + high) * down)
-        return left, top, right - left, bottom - top
+        x, y, wide, high = box
+        corners = [[x, y, 1], [x + wide, y, 1], [x, y + high, 1], [x + wide, y + high, 1]]
+        places = (np.array(corners) @ self._to_original()[:2].T).clip(0, self.size)
+        left, top, right, bottom = (
+            np.rint([places.min(axis=0), places.max(axis=0)]).ravel().tolist()
+        )
+        return int(left), int(top), int(right - left), int(bottom - top)
+
+    def _to_original(self) -> NDArray[np.float64]:
+        height, width = self.pixels.shape[:2]
+        scale = np.diag([self.size[0] / width, self.size[1] / height, 1])
+        return scale if self.matrix is None else self.matrix
 
 
 def load(source: Source) -> Page:

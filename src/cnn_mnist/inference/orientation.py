@@ -1,4 +1,5 @@
-"""Which way up a page is: the ways are compared by what the networks say to its signs."""
+"""How a page lies: its tilt by how its signs stand in lines, and which way up it is by what the
+networks say to them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,33 @@ LEAST_SIGNS = 5  # fewer are no clear evidence
 MOST_SIGNS = 200  # the classifier looks at
 MOST_LINES = 6  # the line network looks at, each way
 CLEAR = 0.3  # of the mean logarithm of a glyph's highest probability; by more is another way worse
+TILTED = 6  # degrees; less is made level line by line
+NEAR = 8  # degrees, by which neighbours on a line differ from its direction
+ALIGNED = 0.5  # of the signs have their neighbour in the direction of the lines
 BETTER = 0.04  # of the lines' certainty, by which it must be surer where the glyphs do not tell
+
+
+def tilt(boxes: list[Box]) -> int:
+    """By how many degrees, -45 to 45, a page must be turned clockwise to make its lines level or
+    upright; 0 where it is nearly so, or the evidence is not clear."""
+    x, y, width, height = np.array(boxes, np.float32).reshape(-1, 4).T
+    size = np.maximum(width, height)
+    signs = size >= 0.5 * np.median(size) if len(size) else size
+    places = np.stack([x + width / 2, y + height / 2], axis=1)[signs > 0]
+    if len(places) < LEAST_SIGNS:
+        return 0
+    apart = places - places[:, None]
+    distances = np.hypot(apart[..., 0], apart[..., 1])
+    np.fill_diagonal(distances, np.inf)
+    beside = apart[np.arange(len(places)), distances.argmin(axis=1)]
+    angles = np.degrees(np.arctan2(beside[:, 1], beside[:, 0]))
+    off = (angles - np.arange(-45, 45)[:, None] + 45) % 90 - 45  # from each direction
+    near = np.abs(off) <= NEAR
+    best = int(near.sum(axis=1).argmax())
+    if near[best].mean() < ALIGNED:
+        return 0
+    degrees = round(best - 45 + float(np.median(off[best, near[best]])))
+    return -degrees if abs(degrees) >= TILTED else 0
 
 
 def turn(

@@ -104,8 +104,10 @@ class Reader:
             return self._grid_reading(page, [row for cells in grids for row in cells])
         try:
             seen = view.of_page(page, single)
-            if not single and (degrees := self._turn(seen)):
+            if not single and (degrees := orientation.tilt(seen.boxes)):
                 seen = view.of_page(page.turn(degrees), single)
+            if not single and (degrees := self._turn(seen)):
+                seen = view.of_page(seen.page.turn(degrees), single)
         except segment.CrowdedError:
             return Reading("", (), ok=False, reason=CROWDED)
         return self._view_reading(seen, single)

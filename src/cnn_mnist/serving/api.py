@@ -90,7 +90,9 @@ _READING = {
         },
         "turned": {
             "description": "degrees clockwise by which the page was turned to be read",
-            "enum": [0, 90, 180, 270],
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 359,
         },
         "notice": {
             "description": "what else of the file was not read: frames after the first",
