@@ -1,6 +1,6 @@
 """The line network: what it is shown, what it learns from, and how it is trained."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -9,12 +9,10 @@ import pytest
 import torch
 
 from cnn_mnist.inference.line import ALPHABET, HEIGHT, OTHER, SIGNS, normalized
-from cnn_mnist.inference.line_reader import LineReader
 from cnn_mnist.training import checkpoint, recipes
 from cnn_mnist.training.data import Splits
-from cnn_mnist.training.forms import FORMS
 from cnn_mnist.training.lines import typefaces
-from cnn_mnist.training.lines.export import export_lines, typical_lines
+from cnn_mnist.training.lines.forms import FORMS
 from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.loss import greedy, line_loss
 from cnn_mnist.training.lines.network import BLANK, NUM_CLASSES, LineNet
@@ -24,7 +22,6 @@ from cnn_mnist.training.lines.text import field
 from cnn_mnist.training.lines.train import digits_of, lay_out
 from cnn_mnist.training.lines.writing import write
 from cnn_mnist.training.loop import Run
-from cnn_mnist.training.strokes import Glyph
 from cnn_mnist.training.train import begin, finish, go_on
 
 TINY = recipes.get("lines").changed(epochs=2, epoch_size=16, batch_size=2)
@@ -102,13 +99,11 @@ def test_a_thick_pen_leaves_the_paper_blank(written: Digits) -> None:
         assert drawn.ink.min() < 0.02
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_forms_of_quick_writing_stay_in_the_square(
-    form: Callable[[np.random.Generator], Glyph],
-) -> None:
+@pytest.mark.parametrize("character", sorted(FORMS))
+def test_forms_of_quick_writing_stay_in_the_square(character: str) -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
-        points = np.concatenate([np.array(stroke) for stroke in form(rng)])
+        points = np.concatenate([np.array(stroke) for stroke in FORMS[character](rng)])
         assert points.min() > -3
         assert points.max() < 14
 
@@ -186,20 +181,6 @@ def test_a_stopped_training_goes_on_exactly(tmp_path: Path, few_digits: Splits) 
     weights = [checkpoint.load_model(folder).state_dict() for folder in (straight, stopped)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert expected["num_params"] == 292_314
-
-
-def test_a_trained_network_is_exported_in_32_and_in_8_bits(
-    tmp_path: Path, few_digits: Splits
-) -> None:
-    folder = tmp_path / "run"
-    finish(begin(TINY, few_digits, folder), few_digits, folder)
-    assert export_lines(folder, tmp_path / "lines.onnx") < 1e-4
-    moved = export_lines(folder, tmp_path / "int8.onnx", typical_lines(few_digits.train)[:20])
-    assert 0 < moved < 0.02
-    sizes = [(tmp_path / name).stat().st_size for name in ("lines.onnx", "int8.onnx")]
-    assert sizes[1] < min(0.35 * sizes[0], 400_000)
-    for name in ("lines.onnx", "int8.onnx"):
-        assert isinstance(LineReader(tmp_path / name).read(np.full((40, 90), 200, np.uint8)), list)
 
 
 def test_missing_typefaces_are_told_in_one_line(

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from cnn_mnist.inference.normalize import SIDE, to_mnist
 from cnn_mnist.training.data import NOT_A_DIGIT, Split
-from cnn_mnist.training.forms import FORMS
 from cnn_mnist.training.glyphs import DIGITS
 from cnn_mnist.training.nondigits import scribble, symbol, zigzag
 from cnn_mnist.training.strokes import Glyph, draw, write
@@ -23,7 +22,6 @@ Random = np.random.Generator
 
 FLOURISHED = {1: 0.6, 7: 0.25, 0: 0.15}  # share of each digit among the flourished copies
 NONDIGITS = {symbol: 0.5, scribble: 0.15, zigzag: 0.1}  # share of each kind; the rest are pairs
-QUICK = 0.5  # share of drawn digits in a form of quick writing
 PEN = (1.6, 3.6)  # px wide, of the 28×28 frame
 
 
@@ -58,13 +56,8 @@ def _append(tensor: Tensor, array: NDArray[np.generic]) -> Tensor:
 
 def draw_digit(digit: int, rng: Random) -> Image:
     """The digit in one of its forms, as MNIST would hold it."""
-    glyph = quick_or_careful(digit, rng)
+    glyph = DIGITS[digit](rng)
     return write(glyph, rng.uniform(*PEN), rng.uniform(0.55, 1), rng.uniform(0, 0.035), rng)
-
-
-def quick_or_careful(digit: int, rng: Random) -> Glyph:
-    """The digit in one of its forms."""
-    return (FORMS if rng.random() < QUICK else DIGITS)[digit](rng)
 
 
 def _nondigits(images: Image, count: int, rng: Random) -> list[Image]:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.line import OTHER
-from cnn_mnist.training.drawn import flourish, quick_or_careful
+from cnn_mnist.training.drawn import flourish
+from cnn_mnist.training.glyphs import DIGITS
 from cnn_mnist.training.lines import typefaces
+from cnn_mnist.training.lines.forms import FORMS
 from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.signs import SIGNS
 from cnn_mnist.training.nondigits import SYMBOLS, scribble
@@ -22,6 +24,7 @@ Ink = NDArray[Any]  # float32 H×W; 0 = paper, 1 = full ink
 MNIST_PEN = 0.13  # of a digit's height, the mean width of MNIST's strokes
 FLOURISHED = {0: 0.1, 1: 0.45, 7: 0.3}  # share of MNIST's digits with a slash, flag or bar added
 DRAWN = 0.2  # share of digits drawn among MNIST's, for their forms
+QUICK = 0.5  # share of drawn digits in a form of quick writing
 BENT = 0.6  # share of MNIST's digits that are bent anew
 SYMBOLS_ONLY = sorted(SYMBOLS.keys() - {"dash", "plus", "equals"})  # without the alphabet's
 OVERSAMPLING = 3
@@ -69,7 +72,8 @@ def shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
     if hand.source == "mnist" and rng.random() > DRAWN * (2 if character == "1" else 1):
         return _scanned(digits.draw(int(character), rng), hand, rng)
     if character not in hand.forms or rng.random() < 0.2:
-        hand.forms[character] = quick_or_careful(int(character), rng)
+        quick = rng.random() < QUICK
+        hand.forms[character] = FORMS[character](rng) if quick else DIGITS[int(character)](rng)
     return _stroked(hand.forms[character], hand, rng)
 
 

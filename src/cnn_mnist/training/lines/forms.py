@@ -177,15 +177,15 @@ def _hook(right: float, rng: Random) -> Stroke:
     return arc(right - radius - 0.2, 10 - radius, radius, radius, 0, between(90, 250))
 
 
-FORMS = (
-    curled_zero,
-    upstroke_one,
-    swinging_two,
-    roofed_three,
-    open_four,
-    flowing_five,
-    hooked_six,
-    waved_seven,
-    knotted_eight,
-    curved_nine,
-)
+FORMS = {
+    "0": curled_zero,
+    "1": upstroke_one,
+    "2": swinging_two,
+    "3": roofed_three,
+    "4": open_four,
+    "5": flowing_five,
+    "6": hooked_six,
+    "7": waved_seven,
+    "8": knotted_eight,
+    "9": curved_nine,
+}
