@@ -14,6 +14,8 @@ EVEN = 0.75  # of the tallest; the digits of a number are as tall as that
 FEW_WORDS = 2  # letters' words beside a number; more are a sentence, and what is in it is no number
 PAGE, TALLER = 4, 1.5  # letters for each digit of a page of text; a digit written over it is taller
 
+MANY, SURE = 10, 0.9  # letters, and mean confidence of the digits beside them; what is less is text
+
 Line = list[Found]
 
 
@@ -23,7 +25,11 @@ def without_words(lines: list[Line]) -> list[Line]:
     every = [sign for line in kept for sign in line]
     letters = [sign for sign in every if sign.character == OTHER]
     digits = [sign for sign in every if sign.is_digit]
-    if len(letters) <= PAGE * len(digits) or not digits:
+    if not digits:
+        return kept
+    if len(letters) >= MANY and np.mean([sign.confidence for sign in digits]) < SURE:
+        return [_letters(line) for line in kept]
+    if len(letters) <= PAGE * len(digits):
         return kept
     least = TALLER * float(np.median([sign.box[3] for sign in letters]))
     return [[sign if sign.box[3] >= least else _letter(sign) for sign in line] for line in kept]
