@@ -90,12 +90,12 @@ class Page:
     def original_box(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
         """A box of this page (x, y, width, height) in the original picture's pixels."""
         x, y, wide, high = box
-        corners = [[x, y, 1], [x + wide, y, 1], [x, y + high, 1], [x + wide, y + high, 1]]
-        places = (np.array(corners) @ self._to_original()[:2].T).clip(0, self.size)
-        left, top, right, bottom = (
-            np.rint([places.min(axis=0), places.max(axis=0)]).ravel().tolist()
-        )
-        return int(left), int(top), int(right - left), int(bottom - top)
+        (xx, xy, x0), (yx, yy, y0), _ = self._to_original().tolist()
+        corners = [(x, y), (x + wide, y), (x, y + high), (x + wide, y + high)]
+        across = [min(max(xx * x + xy * y + x0, 0), self.size[0]) for x, y in corners]
+        down = [min(max(yx * x + yy * y + y0, 0), self.size[1]) for x, y in corners]
+        left, top = round(min(across)), round(min(down))
+        return left, top, round(max(across)) - left, round(max(down)) - top
 
     def _to_original(self) -> NDArray[np.float64]:
         height, width = self.pixels.shape[:2]
