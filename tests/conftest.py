@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, settings
 from clustered import Clustered, dask
 from cnn_mnist.training.data import Split, Splits, load
 from cnn_mnist.training.recipes import Recipe
+from desk import Desk
 from served import Served, serve
 from waiting import PATIENCE
 
@@ -151,6 +152,15 @@ def browser() -> Iterator[Any]:
         started = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield started
         started.close()
+
+
+@pytest.fixture
+def desk(browser: Any, server: Served) -> Iterator[Desk]:
+    desk = Desk(browser, server.url)
+    yield desk
+    desk.context.close()
+    assert desk.said == []
+    assert [url for url in desk.asked if not url.startswith((server.url, "blob:"))] == []
 
 
 @pytest.fixture(scope="session")

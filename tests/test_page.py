@@ -1,8 +1,6 @@
 """The drawing page in a real browser: drawn, pasted, typed; the answer is what was drawn."""
 
 import io
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,58 +8,10 @@ import playwright.sync_api as playwright
 import pytest
 from PIL import Image
 
-from drawn import STROKES, arc
+from desk import DROP, PASTE, Desk
 from drawn import page as paper
 from served import Served
 from waiting import wait_until
-from watched import Watched
-
-PICTURES = os.environ.get("CNN_MNIST_SCREENSHOTS")  # a folder to keep screenshots in
-
-
-class Desk(Watched):
-    """The drawing page."""
-
-    def __init__(self, browser: "playwright.Browser", url: str, **settings: object) -> None:
-        super().__init__(browser, url, viewport={"width": 1200, "height": 850}, **settings)
-
-    def draw(self, digit: str, x: float = 220, y: float = 60, height: float = 240) -> None:
-        """Draw a digit in CSS pixels of the canvas."""
-        unit = height / 20
-        for stroke in STROKES[digit]:
-            points = np.array(stroke) if isinstance(stroke, list) else arc(*stroke)
-            self.line([(x + unit * a, y + unit * b) for a, b in points])
-
-    def line(self, points: list[tuple[float, float]]) -> None:
-        box = self.page.locator("#canvas").bounding_box()
-        mouse = self.page.mouse
-        mouse.move(box["x"] + points[0][0], box["y"] + points[0][1])
-        mouse.down()
-        for x, y in points[1:]:
-            mouse.move(box["x"] + x, box["y"] + y)
-        mouse.up()
-
-    def expect(self, text: str) -> None:
-        playwright.expect(self.page.locator("body.waiting")).to_have_count(0)
-        playwright.expect(self.page.locator("#answer")).to_have_text(text)
-
-    def expect_reason(self, text: str) -> None:
-        playwright.expect(self.page.locator("#reason")).to_contain_text(text)
-
-    def keep(self, name: str) -> None:
-        playwright.expect(self.page.locator("body.waiting")).to_have_count(0)
-        if PICTURES:
-            self.page.wait_for_timeout(700)
-            self.page.screenshot(path=Path(PICTURES) / f"{name}.png")
-
-
-@pytest.fixture
-def desk(browser: "playwright.Browser", server: Served) -> Iterator[Desk]:
-    desk = Desk(browser, server.url)
-    yield desk
-    desk.context.close()
-    assert desk.said == []
-    assert [url for url in desk.asked if not url.startswith((server.url, "blob:"))] == []
 
 
 def test_the_ten_digits_drawn_by_strokes(desk: Desk) -> None:
@@ -89,18 +39,9 @@ def test_two_digits_are_a_number_and_each_has_its_bars(desk: Desk) -> None:
 
 def test_a_drawing_is_sent_without_an_alpha_channel(desk: Desk) -> None:
     desk.draw("7")
-    sent = desk.page.evaluate(
-        "async () => Array.from(new Uint8Array(await (await snapshot()).arrayBuffer()))"
-    )
-    with Image.open(io.BytesIO(bytes(sent))) as picture:
-        assert (picture.mode, picture.size) == ("RGB", canvas_size(desk))
+    picture = desk.sent()
+    assert (picture.mode, picture.size) == ("RGB", desk.canvas_size())
     desk.expect("7")
-
-
-def canvas_size(desk: Desk) -> tuple[int, int]:
-    canvas = desk.page.locator("#canvas")
-    width, height = (canvas.evaluate(f"canvas => canvas.{side}") for side in ("width", "height"))
-    return width, height
 
 
 def test_undo_takes_the_last_stroke_and_clear_all(desk: Desk) -> None:
@@ -132,18 +73,6 @@ def clipboard(text: str) -> list[int]:
     content = io.BytesIO()
     Image.fromarray(paper(text, height=150, pen=12)).save(content, "PNG")
     return list(content.getvalue())
-
-
-PASTE = """([bytes, kind]) => {
-  const data = new DataTransfer();
-  data.items.add(new File([new Uint8Array(bytes)], "digits.png", { type: kind }));
-  document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data }));
-}"""
-DROP = """([bytes, kind]) => {
-  const data = new DataTransfer();
-  data.items.add(new File([new Uint8Array(bytes)], "digits.png", { type: kind }));
-  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
-}"""
 
 
 @pytest.mark.parametrize("way", [PASTE, DROP], ids=["paste", "drop"])

@@ -184,12 +184,12 @@ def test_health_readiness_and_the_page(client: httpx.Client) -> None:
     assert client.get("readyz").json() == {"status": "ready"}
     assert client.get("").headers["content-type"].startswith("text/html")
     assert client.head("").status_code == 200
-    for name in ("app.js", "style.css", "icon.svg"):
+    for name in ("app.js", "page.js", "style.css", "icon.svg"):
         assert client.get(f"static/{name}").status_code == 200
 
 
 def test_the_page_names_nothing_from_elsewhere(client: httpx.Client) -> None:
-    for name in ("", "static/app.js", "static/style.css"):
+    for name in ("", "static/app.js", "static/page.js", "static/style.css"):
         assert not re.search(r"https?://|//\w+\.\w+/|<style| style=|onclick", client.get(name).text)
 
 

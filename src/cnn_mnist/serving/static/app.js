@@ -1,16 +1,20 @@
-// The drawing page: strokes on a canvas, sent as a PNG while they grow, and the answer shown.
+// The drawing page: strokes on a canvas, or a photograph, sent while they grow, and the answer shown.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
 const canvas = $("canvas");
 const pen = canvas.getContext("2d");
 const PAUSE = 120; // ms without a new stroke before the drawing is sent
-const LONGEST = 1280; // px; larger pictures are sent smaller
+const LONGEST = 2048; // px; larger photographs are sent smaller
+const FEW = 12; // signs; more are not shown one by one
+const LEAST_SURE = 0.8; // what is read with less is shown as unsure
 const SMOOTH = 16; // px; farther points are joined straight, or corners would be cut
 const STEP = 8; // px of an arrow key
 
-let marks = []; // strokes ({width, points}) and pictures ({picture}), in their order
+let marks = []; // strokes: {width, points}
+let photo = null; // {name, type}; it has the canvas to itself, and its size is the canvas's
 let stroke = null; // the one being drawn
+const DRAWING = [canvas.width, canvas.height];
 let cursor = null; // the keyboard's pen: {x, y, down}
 let chosen = 0; // the sign whose probabilities are shown
 let signs = [];
@@ -24,16 +28,7 @@ function paint(context, ink, paper) {
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.strokeStyle = context.fillStyle = ink;
   context.lineCap = context.lineJoin = "round";
-  for (const mark of marks) {
-    if (mark.picture) drawPicture(context, mark.picture);
-    else drawStroke(context, mark);
-  }
-}
-
-function drawPicture(context, picture) {
-  const scale = Math.min(canvas.width / picture.width, canvas.height / picture.height);
-  const [width, height] = [picture.width * scale, picture.height * scale];
-  context.drawImage(picture, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
+  marks.forEach((mark) => drawStroke(context, mark));
 }
 
 function drawStroke(context, { width, points }) {
@@ -54,7 +49,7 @@ function drawStroke(context, { width, points }) {
 }
 
 function show() {
-  paint(pen, colour("--ink"), colour("--sheet"));
+  if (!photo) paint(pen, colour("--ink"), colour("--sheet"));
   if (cursor) {
     pen.beginPath();
     pen.fillStyle = colour("--accent");
@@ -66,14 +61,16 @@ function show() {
       pen.stroke();
     }
   }
-  $("sheet").classList.toggle("drawn", marks.length > 0 || cursor !== null);
-  $("undo").disabled = $("clear").disabled = !marks.length;
+  $("sheet").classList.toggle("drawn", !isEmpty() || cursor !== null);
+  $("undo").disabled = $("clear").disabled = isEmpty();
 }
+
+const isEmpty = () => !photo && !marks.length;
 
 function changed() {
   show();
-  if (marks.length) send();
-  else forget();
+  if (isEmpty()) forget();
+  else send();
 }
 
 function place(event) {
@@ -93,7 +90,7 @@ function begin(point) {
 }
 
 canvas.addEventListener("pointerdown", (event) => {
-  if (event.button || stroke) return;
+  if (event.button || stroke || photo) return;
   canvas.setPointerCapture(event.pointerId);
   cursor = null;
   begin(place(event));
@@ -109,13 +106,15 @@ for (const kind of ["pointerup", "pointercancel"]) {
 }
 
 function undo() {
-  marks.pop();
+  if (photo) takeDown();
+  else marks.pop();
   stroke = null;
   if (cursor) cursor.down = false;
   changed();
 }
 
 function clear() {
+  takeDown();
   marks = [];
   stroke = cursor = null;
   changed();
@@ -136,7 +135,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 
 canvas.addEventListener("keydown", (event) => {
   const arrow = ARROWS[event.key];
-  if (!arrow && event.key !== " ") return;
+  if (photo || (!arrow && event.key !== " ")) return;
   event.preventDefault();
   cursor ??= { x: canvas.width / 2, y: canvas.height / 4, down: false };
   if (arrow) {
@@ -166,19 +165,49 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// --- pictures: dropped, pasted, photographed ---
+// --- photographs: opened, taken, dropped, pasted ---
 
 async function take(file) {
   if (!file) return;
   try {
     const picture = await createImageBitmap(file, { imageOrientation: "from-image" });
-    marks = [{ picture }];
-    cursor = stroke = null;
+    hang(picture, file);
+    forget();
+    tell("Reading …");
     changed();
   } catch {
     forget();
     tell("This file is no picture that can be read", "none");
   }
+}
+
+function hang(picture, { name, type }) {
+  const scale = Math.min(1, LONGEST / Math.max(picture.width, picture.height));
+  resize(...[picture.width, picture.height].map((side) => Math.max(1, Math.round(side * scale))));
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  picture.close();
+  photo = { name, type: type === "image/jpeg" ? type : "image/png" };
+  stroke = cursor = null;
+  dress();
+}
+
+function takeDown() {
+  if (!photo) return;
+  forget();
+  resize(...DRAWING);
+  photo = null;
+  dress();
+}
+
+function resize(width, height) {
+  [canvas.width, canvas.height] = [width, height];
+}
+
+function dress() {
+  document.body.classList.toggle("photo", photo !== null);
+  canvas.tabIndex = photo ? -1 : 0;
+  canvas.setAttribute("aria-label", photo ? "Photograph" : "Drawing area");
 }
 
 document.addEventListener("paste", (event) => {
@@ -196,10 +225,12 @@ document.addEventListener("drop", (event) => {
   $("sheet").classList.remove("over");
   take(event.dataTransfer.files[0]);
 });
-$("file").addEventListener("change", () => {
-  take($("file").files[0]);
-  $("file").value = "";
-});
+for (const input of [$("file"), $("camera")]) {
+  input.addEventListener("change", () => {
+    take(input.files[0]);
+    input.value = "";
+  });
+}
 
 // --- asking ---
 
@@ -213,41 +244,37 @@ function send(pause = PAUSE) {
   timer = setTimeout(ask, pause);
 }
 
-// A picture alone is sent as it is, not squeezed into the canvas; strokes as black on white.
+// A photograph is sent as it is shown, strokes as black on white.
 function snapshot() {
-  const alone = marks.length === 1 && marks[0].picture;
+  if (photo) return encoded(canvas, photo.type);
   const copy = document.createElement("canvas");
-  const context = copy.getContext("2d", { alpha: Boolean(alone) }); // a drawing has no need of it
-  if (alone) {
-    const scale = Math.min(1, LONGEST / Math.max(alone.width, alone.height));
-    copy.width = Math.max(1, Math.round(alone.width * scale));
-    copy.height = Math.max(1, Math.round(alone.height * scale));
-    context.drawImage(alone, 0, 0, copy.width, copy.height);
-  } else {
-    [copy.width, copy.height] = [canvas.width, canvas.height];
-    paint(context, "#000", "#fff");
-  }
-  return new Promise((done) => copy.toBlob(done, "image/png"));
+  [copy.width, copy.height] = DRAWING;
+  paint(copy.getContext("2d", { alpha: false }), "#000", "#fff");
+  return encoded(copy, "image/png");
 }
+
+const encoded = (picture, type) => new Promise((done) => picture.toBlob(done, type));
 
 async function ask() {
   if (asking) { again = true; return; }
-  if (!marks.length) return;
+  if (isEmpty()) return;
   asking = true;
+  const asked = photo;
   let pause = PAUSE;
   try {
-    const headers = { "content-type": "image/png" };
+    const body = await snapshot();
+    const headers = { "content-type": body.type };
     const token = sessionStorage.getItem("token");
     if (token) headers.authorization = `Bearer ${token}`;
-    const body = await snapshot();
     const response = await fetch("v1/predict?detail=true", { method: "POST", headers, body });
     const answer = await response.json();
     $("key").hidden = response.status !== 401;
     if (response.status === 503) {
       again = true;
       pause = 1000 * Number(response.headers.get("retry-after"));
-    } else if (marks.length && response.ok) render(answer);
-    else if (marks.length) { forget(); tell(answer.error, "none"); }
+    } else if (isEmpty() || photo !== asked) return; // an answer to what is no longer there
+    else if (response.ok) render(answer);
+    else { forget(); tell(answer.error, "none"); }
   } catch {
     tell("The server does not answer", "none");
   } finally {
@@ -274,27 +301,35 @@ function tell(text, kind = "", aloud = text) {
 }
 
 function forget() {
-  signs = [];
-  $("answer").textContent = "";
-  $("answer").classList.remove("long");
-  $("signs").replaceChildren();
-  $("seen").hidden = true;
+  $("turned").textContent = "";
+  showSigns("", []);
+  showPage([]);
   tell("");
 }
 
 function render(answer) {
   const written = answer.lines.map((line) => line.text).join(" "); // with commas and other signs
-  $("answer").textContent = written;
-  $("answer").classList.toggle("long", written.length > 5);
-  signs = answer.digits.concat(answer.rejected.map((sign) => ({ ...sign, rejected: true })));
-  chosen = Math.max(0, Math.min(chosen, signs.length - 1));
-  if (!answer.ok) {
-    tell(signs.length ? "Not a digit" : "Nothing to read yet", "none");
-  } else {
+  const found = answer.digits.concat(answer.rejected.map((sign) => ({ ...sign, rejected: true })));
+  const isPage = photo && (answer.lines.length > 1 || found.length > FEW);
+  showSigns(isPage ? "" : written, found.length > FEW ? [] : found);
+  showPage(photo ? turnUpright(answer) : []);
+  if (!answer.ok) tell(photo ? sentence(answer.reason) : refusal(found), "none");
+  else if (isPage) tell(summary(answer.lines));
+  else {
     const least = Math.min(...answer.digits.map((digit) => digit.confidence));
     const digits = [...answer.text].join(" ");
-    tell(`${percent(least)} sure`, "", `${least < 0.8 ? "Perhaps" : "It reads"} ${digits}`);
+    tell(`${percent(least)} sure`, "", `${least < LEAST_SURE ? "Perhaps" : "It reads"} ${digits}`);
   }
+}
+
+const refusal = (found) => (found.length ? "Not a digit" : "Nothing to read yet");
+const sentence = (reason) => reason[0].toUpperCase() + reason.slice(1);
+
+function showSigns(written, found) {
+  $("answer").textContent = written;
+  $("answer").classList.toggle("long", written.length > 5);
+  signs = found;
+  chosen = Math.max(0, Math.min(chosen, signs.length - 1));
   $("signs").replaceChildren(...(signs.length > 1 ? signs.map(button) : []));
   detail();
 }
