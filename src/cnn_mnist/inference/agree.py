@@ -61,11 +61,10 @@ def agree_on_one(
     nearest = [sign for signs in readings if (sign := _nearest(signs, boxes))]
     if not nearest:
         return []
-    digit_probs = np.sum([sign.digit_probs for sign in nearest], axis=0) / len(readings)
+    mean = np.mean([sign.digit_probs for sign in nearest], axis=0)
     surest = max(nearest, key=lambda sign: sign.confidence)
-    mean = replace(surest, digit_probs=digit_probs)
     if boxes and any(_overlap([sign.box], boxes)[0, 0] > MEETS for sign in nearest):
-        return [_together(mean, 0, boxes[0], probs[0])]
+        return [_together(replace(surest, digit_probs=mean), 0, boxes[0], probs[0])]
     return [_alone(surest)]
 
 
