@@ -1,6 +1,6 @@
 """How well grids are read: tables, sudokus, rows of boxes and score sheets, drawn and photographed.
 
-    python benchmarks/sheets.py [--n 20] [--seeds 0 1 2 3 4] [--failures FOLDER]
+    python benchmarks/sheets.py [--n 20] [--seeds 0 1 2 3 4] [--failures FOLDER] [--example FILE]
 
 A sheet is drawn with ruled or printed lines, thick or thin, filled in by hand (MNIST test digits)
 or in print, then bent, turned, seen at an angle, lit from one side, and saved as a JPEG. A cell
@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnn_mnist import Reader, Reading
-from cnn_mnist.inference.line_reader import LineReader
 from cnn_mnist.training.lines import typefaces
 from conditions import (
     INKS,
@@ -351,15 +350,16 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=20, help="sheets a seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--mnist", type=Path, default=os.environ.get("CNN_MNIST_DATA"))
-    parser.add_argument("--lines", type=Path, help="line network, instead of the released one")
+    parser.add_argument("--example", type=Path, help="write a score sheet as JPEG, and no more")
     parser.add_argument("--failures", type=Path, help="folder for the sheets that went wrong")
     args = parser.parse_args()
     if args.mnist is None:
         parser.error("give the folder of MNIST's test files: --mnist or CNN_MNIST_DATA")
-    reader = Reader(threads=1)
-    if args.lines:
-        reader.line_reader = LineReader(args.lines)
     images, labels = mnist_test(args.mnist)
+    if args.example:
+        _example(images, labels, args.seeds[0]).save(args.example, quality=80)
+        return
+    reader = Reader(threads=1)
     totals = {kind: np.zeros(4, np.int64) for kind in KINDS}  # sheets, cells, found, exact
     seconds, by_seed = 0.0, {}
     for seed in args.seeds:
@@ -383,6 +383,13 @@ def main() -> None:
     names = "sheets", "cells", "found", "exact"
     result = {k: dict(zip(names, map(int, row), strict=True)) for k, row in totals.items()}
     print(json.dumps({**result, "seconds_a_sheet": round(seconds / int(whole[0]), 3)}))
+
+
+def _example(images: Any, labels: Any, seed: int) -> Image.Image:
+    sheets = generate(images, labels, 4 * len(KINDS), seed)
+    picture = Image.fromarray(next(s for s in sheets if s.kind == "scores").pixels)
+    picture.thumbnail((900, 900))
+    return picture
 
 
 def _show(name: str, row: NDArray[np.int64]) -> None:
