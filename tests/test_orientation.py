@@ -1,5 +1,6 @@
 """A page on its side or upside down is turned where the evidence is clear."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -27,6 +28,23 @@ def test_a_turned_page_is_read_as_the_upright_one(reader: Reader, quarters: int)
     assert reading.text == upright.text
     assert reading.lines == upright.lines or reading.turned
     assert reading.turned == reading.to_dict()["turned"] == 90 * quarters
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_grid_is_read_as_the_upright_one(reader: Reader, quarters: int) -> None:
+    form = np.full((340, 660, 3), 255, np.uint8)
+    for number, digits in enumerate(("23457", "74325")):
+        top = 20 + 150 * number
+        form[top : top + 150, 30:630] = cv2.resize(page(digits), (600, 150))
+    for x in range(30, 631, 120):
+        cv2.line(form, (x, 20), (x, 320), (0, 0, 0), 2)
+    for y in (20, 170, 320):
+        cv2.line(form, (30, y), (630, y), (0, 0, 0), 2)
+    upright = reader.read(form)
+    assert [line.text for line in upright.lines] == ["2 3 4 5 7", "7 4 3 2 5"]
+    reading = reader.read(np.ascontiguousarray(np.rot90(form, quarters)))
+    assert [line.text for line in reading.lines] == [line.text for line in upright.lines]
+    assert reading.turned == 90 * quarters
 
 
 def test_boxes_of_a_turned_page_are_in_the_picture_as_it_was_given(reader: Reader) -> None:

@@ -66,6 +66,16 @@ def turn(
     return 90 * best if sure[best] > sure[0] + margin else 0
 
 
+def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:
+    """The same for a grid, whose cells are read one by one: what the classifier alone says.
+
+    Args:
+        frames: uint8 N×28×28, of the glyphs of all cells.
+    """
+    ways = _likely(classifier, frames) if len(frames) >= LEAST_SIGNS else [0]
+    return 0 if 0 in ways else 90 * ways[0]
+
+
 def _likely(classifier: Classifier, frames: NDArray[np.uint8]) -> list[int]:
     """The quarter turns under which the glyphs are about as likely digits as under any."""
     some = frames[:: -(-len(frames) // MOST_SIGNS)]

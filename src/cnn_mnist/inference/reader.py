@@ -100,8 +100,11 @@ class Reader:
         frame = ready_frame(page.pixels)
         if frame is not None:
             return _reading(self._digits(frame[None], self.classifier.probs(frame[None])))
-        if not single and (grids := grid.find(lines.grey_page(page.pixels))):
-            return self._grid_reading(page, [row for cells in grids for row in cells])
+        if not single and (cells := _cells(page)):
+            frames = np.concatenate([one.frames for row in cells for one in row])
+            if degrees := orientation.turn_of_cells(self.classifier, frames):
+                cells = _cells(page.turn(degrees)) or cells
+            return self._grid_reading(cells)
         try:
             seen = view.of_page(page, single)
             if not single and (degrees := orientation.tilt(seen.boxes)):
@@ -137,8 +140,7 @@ class Reader:
         parts = [best] if best is whole else rows
         return [list(islice(found, len(part))) for part in parts]
 
-    def _grid_reading(self, page: image.Page, rows: list[NDArray[Any]]) -> Reading:
-        cells = [[cell.straightened(page, corners) for corners in row] for row in rows]
+    def _grid_reading(self, cells: list[list[cell.Cell]]) -> Reading:
         if sum(one.columns for row in cells for one in row) > MOST_COLUMNS:
             return Reading("", (), ok=False, reason=CROWDED)
         blank = Reading("", (), ok=False)
@@ -150,7 +152,8 @@ class Reader:
         numbers = [map(_in_cell, *pair) for pair in zip(read, cells, strict=True)]
         said = tuple(Line(tuple(row)) for row in numbers)
         reason = None if digits else EMPTY_GRID
-        return Reading(text, digits, bool(digits), reason, rejected, said)
+        turned = cells[0][0].page.turned
+        return Reading(text, digits, bool(digits), reason, rejected, said, turned=turned)
 
     def read_pages(self, source: image.Source, single: bool = False) -> Iterator[Reading]:
         """Read every page of a TIFF or PDF, each when it is asked for; all else is one page.
@@ -185,6 +188,13 @@ class Reader:
         answers, confidences = probs.argmax(axis=1).tolist(), probs.max(axis=1).tolist()
         found = map(Digit, answers, confidences, [WHOLE] * len(probs), frames, probs)
         return zip(found, accepted.tolist(), strict=True)
+
+
+def _cells(page: image.Page) -> list[list[cell.Cell]]:
+    """The cells of a page's grids, row by row; none where it has no grid."""
+    grids = grid.find(lines.grey_page(page.pixels))
+    rows = [row for corners in grids for row in corners]
+    return [[cell.straightened(page, corners) for corners in row] for row in rows]
 
 
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
