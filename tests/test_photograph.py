@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from desk import Desk
-from drawn import coverage
+from drawn import coverage, page
 from gridded import grid
 from served import Served, post
 from waiting import wait_until
@@ -191,6 +191,13 @@ def test_the_unsure_are_marked(desk: Desk, amounts: Path) -> None:
     assert desk.page.locator("#unsure").is_visible()
 
 
+def test_one_long_number_needs_no_table(desk: Desk, tmp_path: Path) -> None:
+    desk.show(saved(page("25374253742537", height=60, pen=6)[..., 0], tmp_path / "long.png"))
+    desk.expect("25374253742537")
+    assert desk.page.locator("#signs button").count() == 0
+    assert desk.page.locator("#page").is_hidden()
+
+
 def test_a_photograph_without_digits_says_so(desk: Desk, tmp_path: Path) -> None:
     desk.show(saved(np.full((600, 800), 245, np.uint8), tmp_path / "blank.png"))
     desk.expect_reason("No ink found")
@@ -221,7 +228,7 @@ def test_no_pen_marks_a_photograph_and_undo_brings_the_drawing_back(
     desk.draw("1")
     assert desk.page.evaluate("marks.length") == 2  # the strokes of the 4
     assert desk.page.locator("#width").is_hidden()
-    desk.page.keyboard.press("Control+z")
+    desk.page.locator("#undo").click()
     desk.expect("4")
     assert desk.page.locator("#page").is_hidden()
 

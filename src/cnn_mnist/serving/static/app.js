@@ -1,4 +1,4 @@
-// The drawing page: strokes on a canvas, or a photograph, sent while they grow, and the answer shown.
+// The drawing page: strokes on a canvas, sent while they grow, or a photograph; and the answer shown.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -10,11 +10,11 @@ const FEW = 12; // signs; more are not shown one by one
 const LEAST_SURE = 0.8; // what is read with less is shown as unsure
 const SMOOTH = 16; // px; farther points are joined straight, or corners would be cut
 const STEP = 8; // px of an arrow key
+const DRAWING = [canvas.width, canvas.height];
 
 let marks = []; // strokes: {width, points}
 let photo = null; // {name, type}; it has the canvas to itself, and its size is the canvas's
 let stroke = null; // the one being drawn
-const DRAWING = [canvas.width, canvas.height];
 let cursor = null; // the keyboard's pen: {x, y, down}
 let chosen = 0; // the sign whose probabilities are shown
 let signs = [];
@@ -310,7 +310,8 @@ function forget() {
 function render(answer) {
   const written = answer.lines.map((line) => line.text).join(" "); // with commas and other signs
   const found = answer.digits.concat(answer.rejected.map((sign) => ({ ...sign, rejected: true })));
-  const isPage = photo && (answer.lines.length > 1 || found.length > FEW);
+  const isNumber = answer.lines.flatMap((line) => line.numbers).length === 1;
+  const isPage = photo && !isNumber && (answer.lines.length > 1 || found.length > FEW);
   showSigns(isPage ? "" : written, found.length > FEW ? [] : found);
   showPage(photo ? turnUpright(answer) : []);
   if (!answer.ok) tell(photo ? sentence(answer.reason) : refusal(found), "none");

@@ -78,13 +78,14 @@ function rectangle([x, y, width, height], name) {
 }
 
 // In the right upper corner of a cell, where few people write; above anything else.
-function label({ text, box: [x, y, width, height], ...number }, isCell) {
+function label(number, isCell) {
+  const [x, y, width, height] = number.box;
   const size = Math.max(height * (isCell ? 0.25 : 0.45), canvas.width / 70);
   const place = isCell
     ? { x: x + width - size / 4, y: y + size, "text-anchor": "end" }
     : { x, y: Math.max(size, y - size / 4) };
-  const made = shape("text", { ...place, "font-size": size, class: kind({ text, ...number }) });
-  made.textContent = text;
+  const made = shape("text", { ...place, "font-size": size, class: kind(number) });
+  made.textContent = number.text;
   return made;
 }
 
