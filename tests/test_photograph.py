@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from cnn_mnist.inference.image import Page
 from desk import Desk
 from drawn import coverage, page
 from gridded import grid
@@ -137,6 +138,16 @@ def test_a_page_on_its_side_is_shown_as_it_was_read(
         assert 0.9 * HEIGHT < height < 1.4 * HEIGHT
     desk.page.keyboard.press("Escape")
     assert desk.page.locator("#turned").text_content() == ""
+
+
+@pytest.mark.parametrize("degrees", [20, -20])
+def test_a_tilted_page_is_not_shown_on_its_side(desk: Desk, tmp_path: Path, degrees: int) -> None:
+    upright = np.stack([sheet(AMOUNTS)] * 3, axis=2)
+    tilted = Page(upright, upright.shape[1::-1]).turn(degrees).pixels
+    desk.show(saved(tilted, tmp_path / "tilted.png"))
+    expect_table(desk, AMOUNTS)
+    assert desk.page.locator("#turned").text_content() != ""
+    assert desk.canvas_size() == tilted.shape[1::-1]
 
 
 GONE = "Object.defineProperty(navigator, 'clipboard', { value: undefined });"

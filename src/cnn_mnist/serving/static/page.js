@@ -17,10 +17,11 @@ function showPage(lines) {
   $("csv").download = `${photo?.name.replace(/\.\w+$/, "") || "page"}.csv`;
 }
 
-// The lines of a page that was turned to be read, where they are when it is shown as it was read.
+// The lines of a page that was turned to be read, where they are when it is shown as it was read;
+// a tilt stays in the picture.
 function turnUpright({ lines, turned = 0 }) {
   if (turned) $("turned").textContent = `The page was turned by ${turned}° clockwise.`;
-  for (let left = turned; left > 0; left -= 90) lines = turnRight(lines);
+  for (let left = Math.round(turned / 90) % 4; left > 0; left -= 1) lines = turnRight(lines);
   return lines;
 }
 
