@@ -4,10 +4,10 @@
 
 n pages of each kind, over all seeds, are written by hands of MNIST test digits and of the package's
 pen strokes, bent, photographed at an angle, and read: upright, turned by a quarter, a half and
-three quarters,
-and tilted by 10 to 45 degrees. A number counts when its text is exact, signs included; a line when
-its numbers stand in one line of the reading, after the line before. A number is false where none
-was written. A page of printed text has no digit at all. The last line of stdout is one JSON object.
+three quarters, and tilted by 10 to 45 degrees. A number counts when its text is exact, signs
+included; a line when its numbers stand in one line of the reading, after the line before. A number
+is false where none was written. A page of printed text has no digit at all. The last line of stdout
+is one JSON object.
 """
 
 import argparse

@@ -39,10 +39,7 @@ class Cell(View):
         corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
         on_page = cv2.perspectiveTransform(np.array([corners], np.float64), self.matrix)
         left, top, wide, high = cv2.boundingRect(on_page.astype(np.float32))
-        limit_x, limit_y = self.page.pixels.shape[1::-1]
-        right, bottom = min(left + wide, limit_x), min(top + high, limit_y)
-        left, top = max(0, left), max(0, top)
-        return self.page.original_box((left, top, right - left, bottom - top))
+        return self.page.original_box((left, top, wide, high))
 
     @property
     def columns(self) -> int:

@@ -19,10 +19,8 @@ Quads = NDArray[Any]  # …×4×2: x, y of the corners, clockwise from the upper
 Links = NDArray[np.int64]  # for each cell the one that follows to the right, or below; or NOBODY
 
 SEARCH_SIDE = 1200  # px; cells are searched on a copy that is no larger
-COARSER, AROUND = (
-    3,
-    20,
-)  # the paper is the median of a twentieth of the copy, at a third of its size
+# The paper is the median of a twentieth of the copy, at a third of its size.
+COARSER, AROUND = 3, 20
 DARKER = 0.98, 0.95, 0.9, 0.8  # than the paper is what may be a line
 ALONG = 7  # px, over which a line is averaged, so that noise does not break it
 LEAST_SIDE = 10  # px of the copy, of a cell
@@ -184,9 +182,9 @@ def _lattice(cells: Quads, places: dict[int, tuple[int, int]]) -> Lattice | None
     grid[_misshapen(grid)] = np.nan
     missing = np.isnan(grid[..., 0, 0])
     whole = _filled(grid)
-    return (
-        None if whole is None else Lattice(_widened(whole), int((~missing).sum() - missing.sum()))
-    )
+    if whole is None:
+        return None
+    return Lattice(_widened(whole), int((~missing).sum() - missing.sum()))
 
 
 def _misshapen(grid: Quads) -> NDArray[np.bool_]:

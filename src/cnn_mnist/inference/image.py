@@ -88,7 +88,8 @@ class Page:
         return replace(self, pixels=np.asarray(pixels, np.uint8), turned=turned, matrix=matrix)
 
     def original_box(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-        """A box of this page (x, y, width, height) in the original picture's pixels."""
+        """The part of a box of this page (x, y, width, height) that lies in the original picture,
+        in that one's pixels."""
         x, y, wide, high = box
         (xx, xy, x0), (yx, yy, y0), _ = self._to_original().tolist()
         corners = [(x, y), (x + wide, y), (x, y + high), (x + wide, y + high)]
@@ -98,9 +99,10 @@ class Page:
         return left, top, round(max(across)) - left, round(max(down)) - top
 
     def _to_original(self) -> NDArray[np.float64]:
+        if self.matrix is not None:
+            return self.matrix
         height, width = self.pixels.shape[:2]
-        scale = np.diag([self.size[0] / width, self.size[1] / height, 1])
-        return scale if self.matrix is None else self.matrix
+        return np.diag([self.size[0] / width, self.size[1] / height, 1])
 
 
 def load(source: Source) -> Page:

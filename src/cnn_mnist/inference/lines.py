@@ -20,19 +20,33 @@ LINE_HEIGHT = 0.3  # of a picture's height: where digits are taller, the picture
 SPARE, SHARE = 1000, 0.01  # columns of any picture, and for each of its pixels
 
 
-class Crop(NamedTuple):
-    """A line of a page made level, uint8 H×W, dark on light, its upper left corner there, and by
-    how much the line falls a pixel to the right."""
+class Place(NamedTuple):
+    """Where a line stands on a page made level: its upper left corner, its size, and by how much
+    the line falls a pixel to the right."""
 
-    grey: NDArray[np.uint8]
-    x: float
-    y: float
+    x: int
+    y: int
+    width: int
+    height: int
     slope: float
 
-    def placed(self, sign: Sign) -> Sign:
+    @property
+    def columns(self) -> int:
+        """How much of it the network looks at."""
+        return normalized_width(self.height, self.width)
+
+    def crop(self, page: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The line, level, dark on light."""
+        matrix = np.array([[1, 0, self.x], [self.slope, 1, self.y + self.slope * self.x]])
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        size = self.width, self.height
+        level = cv2.warpAffine(page, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+        return _dark_on_light(np.asarray(level, np.uint8))
+
+    def on_page(self, sign: Sign) -> Sign:
         """A sign of the crop where it stands on the page."""
         x, _, width, _ = sign.box
-        return sign.moved(self.x, self.y + self.slope * (x + width / 2))
+        return sign.moved(self.x, self.y + self.slope * (self.x + x + width / 2))
 
 
 def grey_page(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -54,16 +68,16 @@ def read_lines(reader: LineReader, page: NDArray[np.uint8], boxes: list[Box]) ->
     if not len(corners):
         return []
     slope = _slope(corners)
-    crops = _affordable(_crops(page, corners, slope), page.size)
-    pieces = [[crop.placed(sign) for sign in reader.read(crop.grey)] for crop in crops]
+    places = _affordable(_places(page.shape, corners, slope), page.size)
+    pieces = [[place.on_page(sign) for sign in reader.read(place.crop(page))] for place in places]
     return _joined([piece for piece in pieces if piece], slope)
 
 
 def columns(page: NDArray[np.uint8], boxes: list[Box]) -> int:
     """How much of a page the network looks at for its lines."""
     corners = _signs(boxes)
-    crops = _crops(page, corners, _slope(corners)) if len(corners) else []
-    return sum(normalized_width(*crop.grey.shape) for crop in crops)
+    places = _places(page.shape, corners, _slope(corners)) if len(corners) else []
+    return sum(place.columns for place in places)
 
 
 def sample(page: NDArray[np.uint8], boxes: list[Box], most: int) -> list[NDArray[np.uint8]]:
@@ -74,8 +88,8 @@ def sample(page: NDArray[np.uint8], boxes: list[Box], most: int) -> list[NDArray
     slope = _slope(corners)
     rows = _rows(_level(corners, slope))
     fullest = np.argsort(-np.bincount(rows), kind="stable")[:most]
-    crops = [_crop(page, corners[rows == row], slope) for row in fullest]
-    return [crop.grey for crop in _affordable(crops, 0)]
+    places = [_place(page.shape, corners[rows == row], slope) for row in fullest]
+    return [place.crop(page) for place in _affordable(places, 0)]
 
 
 def _signs(boxes: list[Box]) -> NDArray[Any]:
@@ -85,9 +99,9 @@ def _signs(boxes: list[Box]) -> NDArray[Any]:
     return np.asarray(corners[width < SLENDER * height])
 
 
-def _crops(page: NDArray[np.uint8], corners: NDArray[Any], slope: float) -> list[Crop]:
+def _places(shape: tuple[int, ...], corners: NDArray[Any], slope: float) -> list[Place]:
     rows = _rows(_level(corners, slope))
-    return [_crop(page, corners[rows == row], slope) for row in range(rows.max() + 1)]
+    return [_place(shape, corners[rows == row], slope) for row in range(rows.max() + 1)]
 
 
 def _slope(boxes: NDArray[Any]) -> float:
@@ -172,31 +186,27 @@ def _rows(boxes: NDArray[Any]) -> NDArray[np.int64]:
     return rows
 
 
-def _affordable(crops: list[Crop], pixels: int) -> list[Crop]:
+def _affordable(places: list[Place], pixels: int) -> list[Place]:
     """Those that the network has time for, the tallest first to be kept, in their order."""
     left, kept = SPARE + pixels * SHARE, set[int]()
-    for number, crop in sorted(enumerate(crops), key=lambda pair: -len(pair[1].grey)):
-        left -= normalized_width(*crop.grey.shape)
+    for number, place in sorted(enumerate(places), key=lambda pair: -pair[1].height):
+        left -= place.columns
         if left < 0 and kept:
             break
         kept.add(number)
-    return [crop for number, crop in enumerate(crops) if number in kept]
+    return [place for number, place in enumerate(places) if number in kept]
 
 
-def _crop(page: NDArray[np.uint8], line: NDArray[Any], slope: float) -> Crop:
+def _place(shape: tuple[int, ...], line: NDArray[Any], slope: float) -> Place:
     if len(line) >= FEW:
         slope = _fall(line) or slope
     flat = _level(line, slope)
     margin = 2 + MARGIN * line[:, 3].max()
     low, high = flat[:, :2].min(axis=0) - margin, (flat[:, :2] + flat[:, 2:]).max(axis=0) + margin
     if not slope:
-        low, high = np.maximum(low, 0), np.minimum(high, page.shape[::-1])
+        low, high = np.maximum(low, 0), np.minimum(high, shape[::-1])
     (x, y), (right, bottom) = low.astype(int).tolist(), high.astype(int).tolist()
-    matrix = np.array([[1, 0, x], [slope, 1, y + slope * x]])
-    size = right - x, bottom - y
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    level = cv2.warpAffine(page, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
-    return Crop(_dark_on_light(np.asarray(level, np.uint8)), x, y + slope * x, slope)
+    return Place(x, y, right - x, bottom - y, slope)
 
 
 def _dark_on_light(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:

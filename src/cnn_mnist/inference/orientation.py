@@ -21,10 +21,11 @@ BETTER = 0.04  # of the lines' certainty, by which it must be surer where the gl
 def tilt(boxes: list[Box]) -> int:
     """By how many degrees, -45 to 45, a page must be turned clockwise to make its lines level or
     upright; 0 where it is nearly so, or the evidence is not clear."""
-    x, y, width, height = np.array(boxes, np.float32).reshape(-1, 4).T
-    size = np.maximum(width, height)
-    signs = size >= 0.5 * np.median(size) if len(size) else size
-    places = np.stack([x + width / 2, y + height / 2], axis=1)[signs > 0]
+    if len(boxes) < LEAST_SIGNS:
+        return 0
+    corners = np.array(boxes, np.float32)
+    sides = corners[:, 2:].max(axis=1)
+    places = (corners[:, :2] + corners[:, 2:] / 2)[sides >= 0.5 * np.median(sides)]
     if len(places) < LEAST_SIGNS:
         return 0
     apart = places - places[:, None]

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cnn_mnist.inference import image
 from cnn_mnist.inference.reader import Digit, Reading
-from cnn_mnist.inference.structure import Box, Line, Number
+from cnn_mnist.inference.structure import Box, Number, around
 
 SURE, UNSURE, REJECTED = (0, 125, 70), (190, 95, 0), (200, 0, 0)
 EMPTY, LINE, GROUND = (165, 170, 180), (120, 150, 215), (238, 239, 241)
@@ -71,7 +71,8 @@ def _panels(page: image.Page, reading: Reading) -> Image.Image:
 def _draw_boxes(draw: ImageDraw.ImageDraw, reading: Reading, scale: float) -> None:
     for line in reading.lines:
         if len(line.numbers) > 1:
-            draw.rectangle(_corners(_around(line), scale, margin=4), outline=LINE, width=1)
+            box = around([number.box for number in line.numbers])
+            draw.rectangle(_corners(box, scale, margin=4), outline=LINE, width=1)
     for sign in reading.rejected:
         draw.rectangle(_corners(sign.box, scale), outline=REJECTED, width=2)
     for number in _numbers(reading):
@@ -130,15 +131,6 @@ def _stacked(parts: list[Image.Image]) -> Image.Image:
 
 def _numbers(reading: Reading) -> list[Number]:
     return [number for line in reading.lines for number in line.numbers]
-
-
-def _around(line: Line) -> Box:
-    """The box around all numbers of a line."""
-    corners = np.array([number.box for number in line.numbers])
-    corners[:, 2:] += corners[:, :2]
-    x, y = corners[:, :2].min(axis=0).tolist()
-    right, bottom = corners[:, 2:].max(axis=0).tolist()
-    return x, y, right - x, bottom - y
 
 
 def _corners(box: Box, scale: float, margin: int = 0) -> tuple[float, float, float, float]:

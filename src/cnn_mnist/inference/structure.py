@@ -1,6 +1,6 @@
 """What stands on a page: lines of numbers, and numbers of digits and the signs between them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -54,6 +54,15 @@ class Line:
         return {"text": self.text, "numbers": [number.to_dict() for number in self.numbers]}
 
 
+def around(boxes: Sequence[tuple[float, float, float, float]]) -> Box:
+    """The box around some boxes."""
+    corners = np.array(boxes, float)
+    corners[:, 2:] += corners[:, :2]
+    low, high = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
+    x, y, width, height = (round(float(v)) for v in (*low, *(high - low)))
+    return x, y, width, height
+
+
 def lines_of(rows: list[list[Found]], original_box: Callable[[Box], Box]) -> tuple[Line, ...]:
     """The lines of numbers in lines of signs from the left.
 
@@ -95,10 +104,6 @@ def _ends(signs: list[Found], height: float) -> bool:
 
 
 def _number(signs: list[Found], original_box: Callable[[Box], Box]) -> Number:
-    corners = np.array([sign.box for sign in signs], float)
-    corners[:, 2:] += corners[:, :2]
-    low, high = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
-    x, y, width, height = (round(float(v)) for v in (*low, *(high - low)))
     text = "".join(sign.character for sign in signs)
     confidence = float(np.prod([sign.confidence for sign in signs]))
-    return Number(text, original_box((x, y, width, height)), confidence)
+    return Number(text, original_box(around([sign.box for sign in signs])), confidence)

@@ -23,10 +23,8 @@ class View:
     glyphs: list[segment.Glyph]
 
     def original_box(self, box: Box) -> Box:
-        """The part of a box that lies in this view, in the original picture's pixels."""
-        (height, width), (x, y, wide, high) = self.grey.shape, box
-        left, top, right, bottom = max(0, x), max(0, y), min(x + wide, width), min(y + high, height)
-        return self.page.original_box((left, top, max(0, right - left), max(0, bottom - top)))
+        """The part of a box that lies in the picture, in the original's pixels."""
+        return self.page.original_box(box)
 
     @cached_property
     def boxes(self) -> list[line_reader.Box]:
