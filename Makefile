@@ -35,7 +35,7 @@ bench: .venv/.train
 
 # Trains and replaces the released weights. MNIST is found as in `cnn-mnist train`. Stopped, it goes on.
 release: runs/reader/metrics.json runs/lines/metrics.json
-	$(BIN)/python -m cnn_mnist.training.release runs/reader --out src/cnn_mnist/weights
+	$(BIN)/python -m cnn_mnist.training.runs.release runs/reader --out src/cnn_mnist/weights
 	$(BIN)/python -m cnn_mnist.training.lines.export runs/lines --out src/cnn_mnist/weights/lines.onnx
 
 runs/reader/metrics.json: private TEACHER = --teacher runs/teacher

@@ -19,8 +19,8 @@ from cnn_mnist import process
 process.tune()
 
 from cnn_mnist.training import load, recipes
-from cnn_mnist.training.model import MODELS, BatchNormNet
-from cnn_mnist.training.study import study
+from cnn_mnist.training.models.networks import MODELS, BatchNormNet
+from cnn_mnist.training.studies.study import study
 
 CHOSEN: dict[str, dict[str, Any]] = {"chosen": {}}
 STRONG = {"rotation": 15.0, "scale": 0.15, "shear": 0.15, "shift": 2.0}

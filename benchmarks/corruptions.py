@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnn_mnist.training import checkpoint
 from cnn_mnist.training.data import Split, load
 from cnn_mnist.training.evaluate import predict_logits
 from cnn_mnist.training.metrics import measure
+from cnn_mnist.training.runs import checkpoint
 
 SIDE = 28
 MIDDLE = (SIDE - 1) / 2

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from cnn_mnist.training.plots import PUBLISHED
+from cnn_mnist.training.runs.plots import PUBLISHED
 
 ROOT = Path(__file__).parent.parent
 OURS, OTHERS = "#c1440e", "#5f6b7a"

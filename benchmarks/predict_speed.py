@@ -32,9 +32,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnn_mnist.inference.classifier import Classifier, released_model
-from cnn_mnist.training import checkpoint, load
-from cnn_mnist.training.export import Exported
+from cnn_mnist.inference.recognition.classifier import Classifier, released_model
+from cnn_mnist.training import load
+from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.export import Exported
 from timing import describe, spread
 
 Images = NDArray[np.uint8]

@@ -16,9 +16,10 @@ from cnn_mnist import process
 
 process.tune()
 
-from cnn_mnist.training import checkpoint, evaluate, load, recipes
-from cnn_mnist.training.plots import PUBLISHED
-from cnn_mnist.training.study import study, summarize
+from cnn_mnist.training import evaluate, load, recipes
+from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.plots import PUBLISHED
+from cnn_mnist.training.studies.study import study, summarize
 
 
 def main() -> None:

@@ -35,12 +35,12 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from cnn_mnist.inference.classifier import released_model
+from cnn_mnist.inference.recognition.classifier import released_model
 from cnn_mnist.training import load, recipes
 from cnn_mnist.training.data import Split
 from cnn_mnist.training.device import precision
 from cnn_mnist.training.loop import start, train_epoch
-from cnn_mnist.training.model import Net
+from cnn_mnist.training.models.networks import Net
 from timing import describe, spread
 
 SIZES = {"steps": 10_000_000, "side": 2048, "megabytes": 256}  # of what measures the ceilings

@@ -199,9 +199,9 @@ def studied(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from cnn_mnist.training import load, recipes
-    from cnn_mnist.training.checkpoint import load_metrics
-    from cnn_mnist.training.crew import Crew, Shared
-    from cnn_mnist.training.study import study
+    from cnn_mnist.training.runs.checkpoint import load_metrics
+    from cnn_mnist.training.studies.study import study
+    from cnn_mnist.training.studies.workers import Crew, Shared
 
     torch.set_num_threads(1)
     splits = load("digits")

@@ -36,9 +36,10 @@ import psutil
 from PIL import Image, ImageDraw
 
 from cnn_mnist import process
-from cnn_mnist.inference import image, ink, segment
-from cnn_mnist.inference.normalize import even_stroke, to_mnist
+from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.reader import Reader
+from cnn_mnist.inference.recognition.normalize import even_stroke, to_mnist
+from cnn_mnist.inference.segmentation import ink, segment
 
 CANVAS = 640, 448  # px, the drawing page's
 CLIENTS = 8

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from cnn_mnist import cli
-from cnn_mnist.inference.classifier import released_model
 from cnn_mnist.inference.reader import NO_INK
+from cnn_mnist.inference.recognition.classifier import released_model
 from cnn_mnist.training import data
 from drawn import page
 from paged import encoded

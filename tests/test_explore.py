@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cnn_mnist import Reader
-from cnn_mnist.training import checkpoint, web
-from cnn_mnist.training.augment import normalize
+from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.evaluate import predict_logits
-from cnn_mnist.training.glyphs import DIGITS
-from cnn_mnist.training.model import Net
+from cnn_mnist.training.models.networks import Net
 from cnn_mnist.training.recipes import NORM, Recipe
+from cnn_mnist.training.runs import checkpoint, web
+from cnn_mnist.training.synthetic.glyphs import DIGITS
 from cnn_mnist.training.train import begin, finish
 from drawn import STROKES, arc
 from served import Served

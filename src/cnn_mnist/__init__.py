@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnn_mnist.inference.image import ImageError
+    from cnn_mnist.inference.pictures.image import ImageError
     from cnn_mnist.inference.reader import Digit, Reader, Reading
 
 # ONNX Runtime reports its use to its maker unless told not to before it loads.
@@ -18,6 +18,7 @@ def __getattr__(name: str) -> Any:
     """Load the reading half when one of its names is first used."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from cnn_mnist.inference import image, reader
+    from cnn_mnist.inference import reader
+    from cnn_mnist.inference.pictures import image
 
     return getattr(image if name == "ImageError" else reader, name)

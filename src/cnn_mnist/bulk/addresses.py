@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cnn_mnist.inference.image import MAX_BYTES, SUFFIXES, ImageError
+from cnn_mnist.inference.pictures.image import MAX_BYTES, SUFFIXES, ImageError
 
 
 class Addresses:

@@ -12,9 +12,9 @@ import cv2
 
 from cnn_mnist.bulk.addresses import source
 from cnn_mnist.bulk.deadline import each
-from cnn_mnist.inference.classifier import released_model
-from cnn_mnist.inference.image import ImageError
+from cnn_mnist.inference.pictures.image import ImageError
 from cnn_mnist.inference.reader import Reader, Reading, unreadable
+from cnn_mnist.inference.recognition.classifier import released_model
 
 FORMAT = 3  # of the lines
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cnn_mnist.inference import image
+from cnn_mnist.inference.layout.structure import Box, Number, around
+from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.reader import Digit, Reading
-from cnn_mnist.inference.structure import Box, Number, around
 
 SURE, UNSURE, REJECTED = (0, 125, 70), (190, 95, 0), (200, 0, 0)
 EMPTY, LINE, GROUND = (165, 170, 180), (120, 150, 215), (238, 239, 241)

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference import cell, grid, image, lines, orientation, segment, view
-from cnn_mnist.inference.agree import Found, agree, agree_on_one
-from cnn_mnist.inference.classifier import Classifier
-from cnn_mnist.inference.line import OTHER
-from cnn_mnist.inference.line_reader import LineReader, certainty
-from cnn_mnist.inference.normalize import SIDE, ready_frame, ready_frames
-from cnn_mnist.inference.structure import Line, Number, lines_of
-from cnn_mnist.inference.words import without_words
+from cnn_mnist.inference.layout import cell, grid, lines, orientation, view
+from cnn_mnist.inference.layout.structure import Line, Number, lines_of
+from cnn_mnist.inference.layout.words import without_words
+from cnn_mnist.inference.pictures import image
+from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one
+from cnn_mnist.inference.recognition.classifier import Classifier
+from cnn_mnist.inference.recognition.line import OTHER
+from cnn_mnist.inference.recognition.line_reader import LineReader, certainty
+from cnn_mnist.inference.recognition.normalize import SIDE, ready_frame, ready_frames
+from cnn_mnist.inference.segmentation import segment
 
 MOST_COLUMNS = 40_000  # of a grid, that the line network looks at
 WHOLE = 0, 0, SIDE, SIDE

@@ -25,10 +25,10 @@ import cnn_mnist
 from cnn_mnist import process
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.serving import api, metrics
-from cnn_mnist.serving.answers import as_csv, combine, read
-from cnn_mnist.serving.guard import Guard
 from cnn_mnist.serving.limits import Limits, Refusal
-from cnn_mnist.serving.pictures import check, parse
+from cnn_mnist.serving.middleware import Guard
+from cnn_mnist.serving.responses import as_csv, combine, read
+from cnn_mnist.serving.uploads import check, parse
 
 TYPES = {
     ".html": "text/html",

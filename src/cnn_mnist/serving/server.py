@@ -18,7 +18,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from cnn_mnist import process
-from cnn_mnist.inference.classifier import Classifier
+from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.serving.limits import Limits
 from cnn_mnist.serving.log import CONFIG
 from cnn_mnist.serving.protocol import PatientProtocol

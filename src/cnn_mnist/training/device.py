@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnn_mnist.training import kernels
-from cnn_mnist.training.model import NARROW, Net
+from cnn_mnist.training.models.networks import NARROW, Net
 from cnn_mnist.training.recipes import Recipe
 
 DEVICES = ("auto", "cpu", "cuda", "mps")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from cnn_mnist.training.augment import normalize
+from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.metrics import Metrics, measure
 

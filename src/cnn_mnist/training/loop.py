@@ -15,17 +15,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_mnist.training import distributed
-from cnn_mnist.training.augment import augment, normalize
-from cnn_mnist.training.conv3x3 import lay_out
-from cnn_mnist.training.damage import damage
+from cnn_mnist.training.augment.corrupt import damage
+from cnn_mnist.training.augment.sampling import seeded
+from cnn_mnist.training.augment.transforms import augment, normalize
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
-from cnn_mnist.training.distil import Teacher
-from cnn_mnist.training.drawn import extend
+from cnn_mnist.training.distillation import Teacher
 from cnn_mnist.training.evaluate import evaluate
-from cnn_mnist.training.model import MODELS
-from cnn_mnist.training.pixels import seeded
+from cnn_mnist.training.models.conv3x3 import lay_out
+from cnn_mnist.training.models.networks import MODELS
 from cnn_mnist.training.recipes import Recipe
 from cnn_mnist.training.schedule import learning_rate
+from cnn_mnist.training.synthetic.examples import extend
 
 
 class DivergedError(ValueError):

@@ -9,17 +9,18 @@ from typing import Any
 
 import torch
 
-from cnn_mnist.training import checkpoint, distributed
-from cnn_mnist.training.checkpoint import RunError
+from cnn_mnist.training import distributed
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.device import precision
-from cnn_mnist.training.distil import Teacher
+from cnn_mnist.training.distillation import Teacher
 from cnn_mnist.training.evaluate import evaluate, predict_logits
 from cnn_mnist.training.lines.train import evaluate_lines, fit_lines, written_lines
 from cnn_mnist.training.loop import Run, check_batch, fit, start
 from cnn_mnist.training.metrics import measure
-from cnn_mnist.training.model import count_params
+from cnn_mnist.training.models.networks import count_params
 from cnn_mnist.training.recipes import Recipe
+from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.checkpoint import RunError
 
 
 def begin(
@@ -178,7 +179,7 @@ def draw(run: Run, splits: Splits, folder: Path) -> None:
     """Write the plots of a digit classifier's run as PNG files into its folder."""
     if run.recipe.model == "lines":
         return
-    from cnn_mnist.training import plots  # matplotlib takes a second to load
+    from cnn_mnist.training.runs import plots  # matplotlib takes a second to load
 
     splits = splits.to("cpu")
     logits = predict_logits(copy.deepcopy(run.model).cpu(), splits.test, run.recipe.test_norm)

@@ -18,12 +18,13 @@ import torch
 from onnxruntime.quantization import CalibrationMethod
 from torch import Tensor, nn
 
-from cnn_mnist.inference.line import HEIGHT
-from cnn_mnist.training import checkpoint, data
-from cnn_mnist.training.export import TOLERANCE, ExportError, open_session, to_onnx
+from cnn_mnist.inference.recognition.line import HEIGHT
+from cnn_mnist.training import data
 from cnn_mnist.training.lines.stream import batch, example
 from cnn_mnist.training.lines.train import digits_of
-from cnn_mnist.training.quantize import quantize
+from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.export import TOLERANCE, ExportError, open_session, to_onnx
+from cnn_mnist.training.runs.quantize import quantize
 
 WIDTHS = (8, 40, 322)  # px of the lines that the two are compared on
 MAX_LINES = 200  # that the ranges of int8 are taken from

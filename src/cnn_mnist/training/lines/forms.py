@@ -5,7 +5,7 @@ MNIST was written digit by digit and has few of them.
 
 import numpy as np
 
-from cnn_mnist.training.strokes import Glyph, Stroke, arc
+from cnn_mnist.training.synthetic.strokes import Glyph, Stroke, arc
 
 Random = np.random.Generator
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cnn_mnist.training.lines import typefaces
-from cnn_mnist.training.strokes import Glyph
+from cnn_mnist.training.synthetic.strokes import Glyph
 
 Random = np.random.Generator
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_mnist.inference.line import ALPHABET
+from cnn_mnist.inference.recognition.line import ALPHABET
 
 BLANK = 0  # class of a column in which no sign has its middle; the alphabet follows
 NUM_CLASSES = 1 + len(ALPHABET)

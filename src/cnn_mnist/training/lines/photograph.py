@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.line import OTHER
+from cnn_mnist.inference.recognition.line import OTHER
 from cnn_mnist.training.lines.hand import Hand, any_hand
 from cnn_mnist.training.lines.shapes import Digits, Ink
 from cnn_mnist.training.lines.writing import Line, Mark, write

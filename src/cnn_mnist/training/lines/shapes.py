@@ -8,15 +8,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.line import OTHER
-from cnn_mnist.training.drawn import flourish
-from cnn_mnist.training.glyphs import DIGITS
+from cnn_mnist.inference.recognition.line import OTHER
 from cnn_mnist.training.lines import typefaces
 from cnn_mnist.training.lines.forms import FORMS
 from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.signs import SIGNS
-from cnn_mnist.training.nondigits import SYMBOLS, scribble
-from cnn_mnist.training.strokes import Glyph
+from cnn_mnist.training.synthetic.examples import flourish
+from cnn_mnist.training.synthetic.glyphs import DIGITS
+from cnn_mnist.training.synthetic.nondigits import SYMBOLS, scribble
+from cnn_mnist.training.synthetic.strokes import Glyph
 
 Random = np.random.Generator
 Ink = NDArray[Any]  # float32 H×W; 0 = paper, 1 = full ink

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cnn_mnist.training.strokes import Glyph, arc
+from cnn_mnist.training.synthetic.strokes import Glyph, arc
 
 Random = np.random.Generator
 

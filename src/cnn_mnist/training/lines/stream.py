@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cnn_mnist.inference.line import ALPHABET, HEIGHT, normalized
+from cnn_mnist.inference.recognition.line import ALPHABET, HEIGHT, normalized
 from cnn_mnist.training.lines.hand import any_hand
 from cnn_mnist.training.lines.network import BLANK, STRIDE
 from cnn_mnist.training.lines.photograph import photograph

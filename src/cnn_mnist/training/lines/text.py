@@ -5,7 +5,7 @@ A text uses the characters of `ALPHABET`; a space is a wide gap, and every lette
 
 import numpy as np
 
-from cnn_mnist.inference.line import OTHER
+from cnn_mnist.inference.recognition.line import OTHER
 
 Random = np.random.Generator
 

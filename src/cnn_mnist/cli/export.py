@@ -1,0 +1,57 @@
+"""cnn-mnist export: write a run as one file, or as a page."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cnn_mnist.cli.options import DataDirOption, JsonOption, extra, refuse_lines
+from cnn_mnist.terminal import Terminal
+
+
+def export(
+    run: Annotated[
+        Path | None, typer.Argument(help="Run folder; without it, the released weights.")
+    ] = None,
+    form: Annotated[
+        Literal["onnx", "onnx-int8", "web"],
+        typer.Option("--format", help="onnx; onnx-int8, a third of the size; web, a page."),
+    ] = "onnx",
+    out: Annotated[
+        Path | None, typer.Option(help="File or folder to write.", show_default="RUN/model.onnx")
+    ] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a trained run as one model file, or as a page that shows it at work."""
+    with extra("train"):
+        from cnn_mnist.training.data import load
+        from cnn_mnist.training.runs import checkpoint, model_card, web
+        from cnn_mnist.training.runs.export import export as export_model
+
+    say, folder = Terminal(as_json), run or checkpoint.RELEASED
+    config = checkpoint.load_config(folder)
+    refuse_lines(config.recipe.model, folder)
+    splits = load(config.dataset if run else "auto", data_dir)
+    if form == "web":
+        say.notice(splits.notice)
+        path = out or (run or Path()) / "explore"
+        say.page(str(path), asdict(web.export(folder, splits, path)))
+        return
+    about = model_card.of_run(folder, splits) if run else model_card.released()
+    same = splits.name == config.dataset
+    say.notice("" if same else f"The accuracy was not compared. {splits.notice}")
+    name = "model-int8.onnx" if form == "onnx-int8" else "model.onnx"
+    path = out or (run or Path()) / name
+    proof = export_model(
+        checkpoint.load_model(folder),
+        path,
+        config.recipe.test_norm,
+        splits.train.images[-model_card.NUM_VAL :],
+        model_card.metadata(about),
+        about["temperature"],
+        form,
+        splits.test if same else None,
+    )
+    say.exported(str(path), form, asdict(proof))

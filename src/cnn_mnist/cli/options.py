@@ -1,0 +1,84 @@
+"""The options that commands share, and what they refuse."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from cnn_mnist.terminal import Terminal
+
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        help="reference, default, fast, best, best-bn, best-small, robust, reader, lines, or one "
+        "that teaches: teacher, teacher-affine, teacher-warped.",
+        show_default="default",
+    ),
+]
+DatasetOption = Annotated[
+    Literal["auto", "mnist", "digits"] | None,
+    typer.Option(
+        help="mnist, digits (bundled), or auto: MNIST where it is to be had.", show_default="auto"
+    ),
+]
+DataDirOption = Annotated[
+    Path | None, typer.Option(help="Folder with the four MNIST .gz files, looked in first.")
+]
+DeviceOption = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto, cpu, cuda or mps.")
+]
+SPLIT = typer.Option(
+    help="test, or val: 10,000 training images held out, for choosing.", show_default="test"
+)
+TeacherOption = Annotated[
+    Path | None,
+    typer.Option(help="Run folder that the recipe learns from, or folder of several."),
+]
+EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training images.")]
+ModelOption = Annotated[
+    Path | None, typer.Option(help="Exported .onnx file.", show_default="the released weights")
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="Processes on this machine.", min=1, max=4096)
+]
+SchedulerOption = Annotated[
+    str | None, typer.Option(help="Dask scheduler whose workers do it: tcp://HOST:PORT.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Says which extra to install where a command's libraries are missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"this command needs {error.name}, which is not installed; install it with: "
+            f"pip install 'cnn-mnist[{name}]'"
+        ) from error
+
+
+def with_labels_alone(recipe: Any, teacher: Path | None, say: Terminal) -> Any:
+    """The recipe; where it would learn from a teacher and none is named, without that."""
+    if teacher or not recipe.distil:
+        return recipe
+    say.notice(f"No --teacher is named: {recipe.name} learns from the labels alone, and less well.")
+    return recipe.changed(distil=0.0)
+
+
+def refuse_lines(model: str, folder: Path) -> None:
+    if model == "lines":
+        raise ValueError(
+            f"{folder} is a run of the line network, which is not a digit classifier; its "
+            "accuracy is in metrics.json there"
+        )
+
+
+def refuse(why: str, options: dict[str, Any]) -> None:
+    """Say which of the options cannot be given here; None or False were not given."""
+    given = [name for name, value in options.items() if value is not None and value is not False]
+    if given:
+        raise typer.BadParameter(f"{why} {', '.join(given)} out")

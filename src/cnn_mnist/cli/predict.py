@@ -1,0 +1,145 @@
+"""cnn-mnist predict: read pictures."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnn_mnist.cli.options import (
+    JsonOption,
+    ModelOption,
+    SchedulerOption,
+    WorkersOption,
+    extra,
+    refuse,
+)
+from cnn_mnist.terminal import Terminal
+
+if TYPE_CHECKING:
+    from cnn_mnist.inference.reader import Reading
+
+
+def predict(
+    images: Annotated[
+        list[str] | None, typer.Argument(help="Pictures, folders of pictures, or -.")
+    ] = None,
+    single: Annotated[bool, typer.Option("--single", help="One digit a picture.")] = False,
+    model: ModelOption = None,
+    preview: Annotated[
+        Path | None, typer.Option(help="Folder for pictures of what was found and seen.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Results file, .jsonl, .parquet or .csv: any number of pictures."),
+    ] = None,
+    files_from: Annotated[
+        list[Path] | None, typer.Option(help="With --out: file with a picture's address a line.")
+    ] = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            help="With --out: seconds for a picture.", show_default="60", min=0.1, max=86_400
+        ),
+    ] = None,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print a table: a row a line, a column a number.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read the numbers in pictures: a row for each line of a page."""
+    if not (images or files_from):
+        raise typer.BadParameter("name pictures or folders, or - for a picture on standard input")
+    only_bulk = {"--files-from": files_from, "--workers": workers, "--scheduler": scheduler}
+    if not out:
+        refuse("--out is missing; without it, leave", only_bulk | {"--timeout": timeout})
+        if as_csv:
+            refuse("with --csv leave", {"--json": as_json})
+        paths = [Path(image) for image in images or []]
+        readings = _readings(paths, single, model, preview)
+        if as_csv:
+            _print_table(readings, len(paths) > 1 or paths[0].is_dir())
+        else:
+            _print_readings(readings, Terminal(as_json))
+        return
+    if as_csv and out.suffix != ".csv":
+        raise typer.BadParameter(f"with --csv the results file ends in .csv, not in {out.suffix}")
+    if scheduler:
+        refuse("--scheduler has workers of its own; leave", {"--workers": workers})
+    refuse("with --out leave", {"--preview": preview, "-": "-" in (images or [])})
+    with extra("cluster"):
+        from cnn_mnist.bulk import Addresses, Results, Settings, run
+        from cnn_mnist.workers import workers as open_workers
+
+        say, began = Terminal(as_json), time.perf_counter()
+        addresses = Addresses(images or [], files_from or [])
+        settings = Settings.here(single, model, timeout or 60.0)
+        with (
+            say.progress(f"The same command goes on with {out}.part", " pictures"),
+            open_workers(workers, scheduler) as crew,
+            Results(out, settings.kept()) as results,
+        ):
+            total = sum(1 for _ in addresses) if say.has_bar else 0
+            before = run(crew, addresses, settings, results, lambda done: say.counted(done, total))
+    figures = {
+        "out": str(out),
+        "num_images": results.num_done,
+        "num_read": results.num_done - before,
+    }
+    figures |= {"num_unreadable": results.num_unreadable}
+    say.written(figures | {"seconds": round(time.perf_counter() - began, 3)})
+    if results.num_unreadable:
+        raise typer.Exit(1)
+
+
+def _readings(
+    images: list[Path], single: bool, model: Path | None, preview: Path | None
+) -> Iterator[tuple[str, "Reading"]]:
+    """Every page of the pictures; one that cannot be read ends its file with the reason."""
+    from cnn_mnist.inference.pictures import image
+    from cnn_mnist.inference.reader import Reader, unreadable
+
+    reader = Reader(model)
+    if preview:
+        preview.mkdir(parents=True, exist_ok=True)
+    for number, path in enumerate(image.pictures(images), start=1):
+        done = 0
+        try:
+            source = sys.stdin.buffer.read() if str(path) == "-" else path
+            for page in image.pages(source):
+                (reading,) = reader.read_pages(page, single)
+                yield str(path), reading
+                done += 1
+                if preview:
+                    from cnn_mnist.inference.preview import write
+
+                    suffix = f"-{page.number}" if page.num_pages > 1 else ""
+                    write(page, reading, preview / f"{number:04}-{path.stem}{suffix}.png")
+        except image.ImageError as error:
+            yield str(path), unreadable(str(error), done + 1)
+
+
+def _print_readings(readings: Iterator[tuple[str, "Reading"]], say: Terminal) -> None:
+    num_unreadable = 0
+    for path, reading in readings:
+        say.reading(path, reading)
+        num_unreadable += reading.num_pages is None
+    if num_unreadable:
+        raise typer.Exit(1)
+
+
+def _print_table(readings: Iterator[tuple[str, "Reading"]], several: bool) -> None:
+    """The table of all readings; a single page has no path, page and line before its numbers."""
+    from cnn_mnist.inference import table
+
+    say, answers = Terminal(as_json=False), []
+    for path, reading in readings:
+        say.remarks(path, reading)
+        answers.append({"path": path, **reading.to_dict()})
+    say.table(table.text(answers, several or len(answers) > 1))
+    if any(answer["num_pages"] is None for answer in answers):
+        raise typer.Exit(1)

@@ -1,0 +1,39 @@
+"""cnn-mnist serve: read pictures over HTTP."""
+
+from typing import Annotated
+
+import typer
+
+from cnn_mnist.cli.options import ModelOption, extra
+from cnn_mnist.terminal import Terminal
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes.", min=1, max=256)] = 1,
+    model: ModelOption = None,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="CNN_MNIST_TOKEN", help="What the API asks for as a bearer token."),
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None, typer.Option(help="Another site whose pages may call the API.")
+    ] = None,
+    max_body: Annotated[int, typer.Option(help="MiB of a request.", min=1, max=1024)] = 16,
+    max_in_flight: Annotated[
+        int, typer.Option(help="Requests at once in a worker; more get a 503.", min=1)
+    ] = 32,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds for a request to arrive.", min=0.1, max=3600)
+    ] = 10.0,
+) -> None:
+    """Read digits over HTTP: a page to draw on, and an API."""
+    with extra("serve"):
+        from cnn_mnist.serving import server
+        from cnn_mnist.serving.limits import Limits
+
+    limits = Limits(body=max_body * 2**20, in_flight=max_in_flight, patience=timeout)
+    origins = tuple(cors_origin or ())
+    say = Terminal(as_json=False)
+    server.serve(host, port, workers, model, limits, token or None, origins, say.serving)

@@ -1,0 +1,100 @@
+"""cnn-mnist study: train with many seeds."""
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from cnn_mnist.cli.options import (
+    SPLIT,
+    DataDirOption,
+    DatasetOption,
+    DeviceOption,
+    EpochsOption,
+    JsonOption,
+    RecipeOption,
+    SchedulerOption,
+    TeacherOption,
+    WorkersOption,
+    extra,
+    refuse,
+    with_labels_alone,
+)
+from cnn_mnist.terminal import Terminal
+
+
+def study(
+    recipe: RecipeOption = None,
+    seeds: Annotated[int, typer.Option(help="Trainings, with seeds 0, 1, 2, …", min=1)] = 5,
+    split: Annotated[Literal["test", "val"], SPLIT] = "test",
+    teacher: TeacherOption = None,
+    dataset: DatasetOption = None,
+    data_dir: DataDirOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the runs.", show_default="runs/study-RECIPE")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Folder of another study, to compare with.")
+    ] = None,
+    epochs: EpochsOption = None,
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            help="Of one training on a CPU.",
+            show_default="1 with workers, else all cores",
+            min=1,
+            max=1024,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a recipe with many seeds: a row a seed, then mean, spread and interval."""
+    if scheduler:
+        refuse("--scheduler has workers of its own; leave", {"--workers": workers})
+    with extra("train"):
+        import torch
+
+        from cnn_mnist.training import recipes
+        from cnn_mnist.training.data import load
+        from cnn_mnist.training.device import choose
+        from cnn_mnist.training.studies.study import compare, finished
+        from cnn_mnist.training.studies.study import study as run_study
+        from cnn_mnist.training.studies.workers import Crew, Shared
+        from cnn_mnist.workers import workers as open_workers
+
+    theirs = finished(against) if against else []
+    settings = recipes.get(recipe or "default").changed(epochs=epochs)
+    place, notice = choose(device)
+    splits = load(dataset or "auto", data_dir)
+    say = Terminal(as_json)
+    say.notice(notice, splits.notice)
+    settings = with_labels_alone(settings.sized_for(len(splits.train)), teacher, say)
+    suffix = "-val" if split == "val" else ""
+    folder = out or Path("runs") / f"study-{settings.name}{suffix}"
+    splits = splits.hold_out() if split == "val" else splits
+    go = partial(run_study, settings, splits, range(seeds), folder, place, say.seed)
+    how = f"The same command goes on in {folder}"
+    if workers or scheduler:
+        shared, threads = Shared(settings, splits, teacher, place), threads or 1
+        with (
+            say.progress(how, " trainings"),
+            extra("cluster"),
+            open_workers(workers, scheduler, shared, threads) as engine,
+        ):
+            result = go(say.counted, teacher, Crew(engine, shared.key, threads))
+    else:
+        torch.set_num_threads(threads or torch.get_num_threads())
+        with say.progress(how):
+            result = go(say.step, teacher)
+    about: dict[str, Any] = {"recipe": settings.name, "dataset": splits.name}
+    about |= {"data_source": splits.source, "split": split}
+    about |= {"num_images": len(splits.test), **asdict(result)}
+    if against:
+        difference = compare(result.accuracies, theirs)
+        about["difference"] = {"against": str(against), **asdict(difference)}
+    say.study(about)

@@ -1,0 +1,99 @@
+"""cnn-mnist train: train the network."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from cnn_mnist.cli.options import (
+    SPLIT,
+    DataDirOption,
+    DatasetOption,
+    DeviceOption,
+    EpochsOption,
+    JsonOption,
+    RecipeOption,
+    TeacherOption,
+    extra,
+    refuse,
+    with_labels_alone,
+)
+from cnn_mnist.terminal import Terminal
+
+
+def train(
+    recipe: RecipeOption = None,
+    dataset: DatasetOption = None,
+    data_dir: DataDirOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder to make.", show_default="runs/RECIPE-N")
+    ] = None,
+    epochs: EpochsOption = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate, at its highest.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Of weights, order and augmentation.", show_default="0", min=0, max=2**63 - 1
+        ),
+    ] = None,
+    split: Annotated[Literal["test", "val"] | None, SPLIT] = None,
+    teacher: TeacherOption = None,
+    device: DeviceOption = "auto",
+    resume: Annotated[
+        Path | None, typer.Option(help="Run folder to go on with, under its own settings.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the network: a row an epoch, then a run folder with weights, figures and plots."""
+    fixed: dict[str, Any] = {
+        "--recipe": recipe,
+        "--dataset": dataset,
+        "--out": out,
+        "--batch-size": batch_size,
+    }
+    fixed |= {"--lr": lr, "--seed": seed, "--split": split, "--teacher": teacher}
+    _keep_settings(resume, fixed)
+    with extra("train"):
+        from cnn_mnist.training import distributed, recipes
+        from cnn_mnist.training.data import NUM_VAL, load
+        from cnn_mnist.training.device import choose
+        from cnn_mnist.training.runs import checkpoint
+        from cnn_mnist.training.train import begin, draw, finish, go_on
+
+    settings = recipes.get(recipe or "default").changed(epochs=epochs, batch_size=batch_size, lr=lr)
+    begun = checkpoint.load_config(resume) if resume else None
+    place, notice = choose(device)
+    with distributed.process_group(place):
+        say = Terminal(as_json, quiet=distributed.rank() > 0)
+        say.notice(notice)
+        splits = load(begun.dataset if begun else dataset or "auto", data_dir)
+        say.notice(splits.notice)
+        held_out = len(splits.train) - begun.num_train if begun else NUM_VAL * (split == "val")
+        if held_out:
+            splits = splits.hold_out(held_out)
+            say.notice(f"Measured on {held_out:,} training images that are held out.")
+        chosen = out or checkpoint.free_name(Path("runs"), settings.name)
+        folder = resume or Path(distributed.from_first(str(chosen)))
+        if resume:
+            run = go_on(folder, epochs, place)
+            if epochs and run.recipe.schedule == "one_cycle":
+                say.notice(
+                    f"The lr now follows the cycle of {epochs} epochs from where the run stands, "
+                    f"so the result is not that of {epochs} epochs in one go."
+                )
+        else:
+            settings = settings if batch_size else settings.sized_for(len(splits.train))
+            settings = with_labels_alone(settings, teacher, say)
+            run = begin(settings, splits, folder, seed or 0, place, teacher)
+        say.head(run, splits.name, folder)
+        with say.progress(f"Go on with: cnn-mnist train --resume {folder}"):
+            metrics = finish(run, splits, folder, say.row, say.step)
+            if distributed.rank() == 0:
+                draw(run, splits, folder)
+        say.result(metrics)
+
+
+def _keep_settings(resume: Path | None, settings: dict[str, Any]) -> None:
+    if resume:
+        refuse("--resume keeps the run's settings; leave", settings)

@@ -1,0 +1,1 @@
+"""A page → where its lines, cells and numbers are."""

@@ -1,0 +1,133 @@
+"""One cell of a grid: straightened by its corners, freed of its lines, and the signs in it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.layout import lines
+from cnn_mnist.inference.layout.view import View
+from cnn_mnist.inference.pictures.image import Page
+from cnn_mnist.inference.recognition.line import normalized_width
+from cnn_mnist.inference.segmentation import segment
+from cnn_mnist.inference.segmentation.components import Components, Mask, components
+from cnn_mnist.inference.segmentation.paper import LEAST_CONTRAST
+
+Box = tuple[int, int, int, int]
+Contrast = NDArray[np.float32]
+
+MARGIN = 0.25  # of the cell's shorter side, of paper around it
+INSET = 0.01  # of the shorter side, by which a line may reach into its cell
+LEAST_SIDE, MOST_HIGH = 8, 80  # px
+FIT = 500  # pixels that tell the colour of the paper
+NOISE = 6.0  # times the median contrast of a cell, which is that of its paper
+WEAK = 0.35  # of a cell's strongest contrast
+LEAST_SIGN = 0.15  # of the cell's shorter side
+EDGE = 0.12  # of the cell's shorter side; what lies along a border and reaches no deeper is a line
+
+
+@dataclass(frozen=True)
+class Cell(View):
+    """A straightened cell, and the matrix from its pixels to the page's."""
+
+    matrix: NDArray[np.float64]
+
+    def original_box(self, box: Box) -> Box:
+        """A box of this cell in the original picture's pixels."""
+        x, y, width, height = box
+        corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
+        on_page = cv2.perspectiveTransform(np.array([corners], np.float64), self.matrix)
+        left, top, wide, high = cv2.boundingRect(on_page.astype(np.float32))
+        return self.page.original_box((left, top, wide, high))
+
+    @property
+    def columns(self) -> int:
+        """What the line network has to look at: its lines, and all of it."""
+        if not self.glyphs:
+            return 0
+        return lines.columns(self.grey, self.boxes) + normalized_width(*self.grey.shape)
+
+    @property
+    def box(self) -> Box:
+        """The whole cell in the original picture's pixels."""
+        margin = round(MARGIN / (1 + 2 * MARGIN) * min(self.grey.shape))
+        height, width = self.grey.shape
+        return self.original_box((margin, margin, width - 2 * margin, height - 2 * margin))
+
+
+def straightened(page: Page, corners: NDArray[Any]) -> Cell:
+    """A cell of a page by its corners, 4×2, clockwise from the upper left."""
+    sides = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
+    wide, high = (max(LEAST_SIDE, round(float(pair.mean()))) for pair in (sides[::2], sides[1::2]))
+    inset = 1 + INSET * min(wide, high)
+    low, (right, bottom) = -inset, (wide + inset, high + inset)
+    outer = np.array([[low, low], [right, low], [right, bottom], [low, bottom]], np.float32)
+    matrix = cv2.getPerspectiveTransform(outer, corners.astype(np.float32))
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    pixels = cv2.warpPerspective(page.pixels, matrix, (wide, high), flags=how)
+    scale = min(1.0, MOST_HIGH / high)
+    pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    reduced = np.asarray(matrix @ np.diag([1 / scale, 1 / scale, 1]), np.float64)
+    return _cell(np.asarray(pixels, np.uint8), reduced, page)
+
+
+def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) -> Cell:
+    grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+    contrast = _contrast(pixels)
+    marks, rest = _marks(contrast)
+    paper = int(np.median(grey))
+    clean = np.where(rest, np.uint8(paper), grey)
+    full = float(np.percentile(contrast[marks > 0], 75)) if marks.any() else 1.0
+    near = cv2.dilate(marks, np.ones((3, 3), np.uint8))
+    ink = np.minimum(contrast * near / full, 1).astype(np.float32)
+    margin = round(MARGIN * min(grey.shape))
+    clean = cv2.copyMakeBorder(clean, *(margin,) * 4, cv2.BORDER_CONSTANT, value=paper)
+    ink = cv2.copyMakeBorder(ink, *(margin,) * 4, cv2.BORDER_CONSTANT, value=0)
+    moved = np.array([[1, 0, -margin], [0, 1, -margin], [0, 0, 1]])
+    try:
+        glyphs = segment.split(ink)
+    except segment.CrowdedError:
+        glyphs = []
+    return Cell(page, np.asarray(clean, np.uint8), ink, glyphs, matrix @ moved)
+
+
+def _contrast(pixels: NDArray[np.uint8]) -> Contrast:
+    """By how much the most different of a pixel's colours differs from the paper's."""
+    return np.asarray(np.abs(pixels - _paper(pixels)).max(axis=2), np.float32)
+
+
+def _paper(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The paper's colour, which changes evenly over a cell: a plane through its lighter half."""
+    y, x = np.mgrid[: pixels.shape[0], : pixels.shape[1]].astype(np.float32)
+    plane = np.stack([x, y, np.ones_like(x)], axis=-1)
+    luma = pixels.sum(axis=2)
+    light = luma >= np.median(luma)
+    step = 1 + light.sum() // FIT
+    slopes = np.linalg.lstsq(plane[light][::step], pixels[light][::step].astype(np.float32))[0]
+    return np.asarray(plane @ slopes, np.float32)
+
+
+def _marks(contrast: Contrast) -> tuple[Mask, NDArray[np.bool_]]:
+    """The pixels of writing, and those of lines that reach into the cell."""
+    strong, noise = float(np.percentile(contrast, 99.5)), float(np.median(contrast))
+    if strong < max(LEAST_CONTRAST, NOISE * noise):
+        return np.zeros(contrast.shape, np.uint8), np.zeros(contrast.shape, np.bool_)
+    found = components((contrast > max(WEAK * strong, LEAST_CONTRAST)).astype(np.uint8))
+    keep = _written(found)
+    marks = keep.astype(np.uint8).take(found.labels)
+    rest = cv2.dilate((found.mask > marks).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return marks, (rest > 0) & (marks == 0)
+
+
+def _written(found: Components) -> NDArray[np.bool_]:
+    """Which marks are no lines along the border, nor specks where there is nothing else."""
+    labels, short = found.labels, min(found.mask.shape)
+    edge = max(1, round(EDGE * short))
+    keep = np.ones(len(found.stats), np.bool_)
+    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        keep[border] = False
+    keep[labels[edge:-edge, edge:-edge]] = True
+    keep[0] = False
+    return np.asarray(keep & (keep & (found.sides >= LEAST_SIGN * short)).any())

@@ -1,0 +1,101 @@
+"""How a page lies: its tilt by how its signs stand in lines, and which way up it is by what the
+networks say to them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.layout import lines
+from cnn_mnist.inference.recognition.classifier import Classifier
+from cnn_mnist.inference.recognition.line_reader import Box, LineReader, certainty
+
+LEAST_SIGNS = 5  # fewer are no clear evidence
+MOST_SIGNS = 200  # the classifier looks at
+MOST_LINES = 6  # the line network looks at, each way
+CLEAR = 0.3  # of the mean logarithm of a glyph's highest probability; by more is another way worse
+TILTED = 6  # degrees; less is made level line by line
+NEAR = 8  # degrees, by which neighbours on a line differ from its direction
+ALIGNED = 0.5  # of the signs have their neighbour in the direction of the lines
+BETTER = 0.04  # of the lines' certainty, by which it must be surer where the glyphs do not tell
+
+
+def tilt(boxes: list[Box]) -> int:
+    """By how many degrees, -45 to 45, a page must be turned clockwise to make its lines level or
+    upright; 0 where it is nearly so, or the evidence is not clear."""
+    if len(boxes) < LEAST_SIGNS:
+        return 0
+    corners = np.array(boxes, np.float32)
+    sides = corners[:, 2:].max(axis=1)
+    places = (corners[:, :2] + corners[:, 2:] / 2)[sides >= 0.5 * np.median(sides)]
+    if len(places) < LEAST_SIGNS:
+        return 0
+    apart = places - places[:, None]
+    distances = np.hypot(apart[..., 0], apart[..., 1])
+    np.fill_diagonal(distances, np.inf)
+    beside = apart[np.arange(len(places)), distances.argmin(axis=1)]
+    angles = np.degrees(np.arctan2(beside[:, 1], beside[:, 0]))
+    off = (angles - np.arange(-45, 45)[:, None] + 45) % 90 - 45  # from each direction
+    near = np.abs(off) <= NEAR
+    best = int(near.sum(axis=1).argmax())
+    if near[best].mean() < ALIGNED:
+        return 0
+    degrees = round(best - 45 + float(np.median(off[best, near[best]])))
+    return -degrees if abs(degrees) >= TILTED else 0
+
+
+def turn(
+    classifier: Classifier,
+    reader: LineReader,
+    grey: NDArray[np.uint8],
+    boxes: list[Box],
+    frames: NDArray[np.uint8],
+) -> int:
+    """By how many degrees clockwise a page must be turned; 0 where the evidence is not clear.
+
+    Args:
+        grey: the page.
+        boxes: of its glyphs.
+        frames: uint8 N×28×28 of the same.
+    """
+    if len(boxes) < LEAST_SIGNS:
+        return 0
+    ways = _likely(classifier, frames)
+    if ways == [0]:
+        return 0
+    sure = {way: _certainty(reader, grey, boxes, way) for way in {0, *ways}}
+    best = max(sure, key=lambda way: sure[way])
+    margin = BETTER if 0 in ways else 0.0
+    return 90 * best if sure[best] > sure[0] + margin else 0
+
+
+def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:
+    """The same for a grid, whose cells are read one by one: what the classifier alone says.
+
+    Args:
+        frames: uint8 N×28×28, of the glyphs of all cells.
+    """
+    ways = _likely(classifier, frames) if len(frames) >= LEAST_SIGNS else [0]
+    return 0 if 0 in ways else 90 * ways[0]
+
+
+def _likely(classifier: Classifier, frames: NDArray[np.uint8]) -> list[int]:
+    """The quarter turns under which the glyphs are about as likely digits as under any."""
+    some = frames[:: -(-len(frames) // MOST_SIGNS)]
+    turned = np.concatenate([np.rot90(some, -way, (1, 2)) for way in range(4)])
+    probs = classifier.probs(np.ascontiguousarray(turned)).max(axis=1)
+    means = np.log(probs).reshape(4, -1).mean(axis=1)
+    return np.flatnonzero(means > means.max() - CLEAR).tolist()
+
+
+def _certainty(reader: LineReader, grey: NDArray[np.uint8], boxes: list[Box], way: int) -> float:
+    """How sure the line network is of some lines of a page after some quarter turns."""
+    turned = np.ascontiguousarray(np.rot90(grey, -way))
+    some = lines.sample(turned, _turned(boxes, grey.shape, way), MOST_LINES)
+    return certainty([sign for line in some for sign in reader.read(line)])
+
+
+def _turned(boxes: list[Box], shape: tuple[int, ...], way: int) -> list[Box]:
+    height, width = shape
+    for _ in range(way):
+        boxes = [(height - y - high, x, high, wide) for x, y, wide, high in boxes]
+        height, width = width, height
+    return boxes

@@ -1,0 +1,109 @@
+"""What stands on a page: lines of numbers, and numbers of digits and the signs between them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from cnn_mnist.inference.recognition.agree import Found
+from cnn_mnist.inference.recognition.line import DIGITS, OTHER
+
+Box = tuple[int, int, int, int]
+
+GAP = 0.8  # of a digit's height; a wider gap between two digits makes two numbers of them
+AROUND_SIGN = 2 * GAP  # the same between a digit and a sign such as a comma
+LEADING = "-+$€£"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number as it is written, with its signs; empty in an empty cell of a grid. `box` is x, y,
+    width, height in the original picture's pixels, `confidence` the probability that all of it is
+    right."""
+
+    text: str
+    box: Box
+    confidence: float
+
+    @property
+    def digits(self) -> str:
+        """The number without its signs."""
+        return "".join(c for c in self.text if c in DIGITS)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its JSON object."""
+        about = {"text": self.text, "digits": self.digits, "box": list(self.box)}
+        return about | {"confidence": round(self.confidence, 4)}
+
+
+@dataclass(frozen=True)
+class Line:
+    """The numbers of one line from the left."""
+
+    numbers: tuple[Number, ...]
+
+    @property
+    def text(self) -> str:
+        """The numbers, with a space between; _ stands for an empty cell."""
+        return " ".join(number.text or "_" for number in self.numbers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its JSON object."""
+        return {"text": self.text, "numbers": [number.to_dict() for number in self.numbers]}
+
+
+def around(boxes: Sequence[tuple[float, float, float, float]]) -> Box:
+    """The box around some boxes."""
+    corners = np.array(boxes, float)
+    corners[:, 2:] += corners[:, :2]
+    low, high = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
+    x, y, width, height = (round(float(v)) for v in (*low, *(high - low)))
+    return x, y, width, height
+
+
+def lines_of(rows: list[list[Found]], original_box: Callable[[Box], Box]) -> tuple[Line, ...]:
+    """The lines of numbers in lines of signs from the left.
+
+    A letter, or a wide gap, ends a number; signs without a digit make none.
+
+    Args:
+        original_box: of a box on the page that is read, which may be turned.
+    """
+    lines: list[Line] = []
+    for signs in rows:
+        parts = [part for part in _parts(signs) if any(sign.is_digit for sign in part)]
+        numbers = [_number(part, original_box) for part in parts]
+        if numbers:
+            lines.append(Line(tuple(numbers)))
+    return tuple(lines)
+
+
+def _parts(signs: list[Found]) -> list[list[Found]]:
+    height = float(np.median([sign.box[3] for sign in signs if sign.is_digit] or [0]))
+    parts: list[list[Found]] = [[]]
+    for number, sign in enumerate(signs):
+        if parts[-1] and _ends(signs[number - 1 : number + 2], height):
+            parts.append([])
+        if sign.character == OTHER:
+            parts.append([])
+        else:
+            parts[-1].append(sign)
+    return parts
+
+
+def _ends(signs: list[Found], height: float) -> bool:
+    """Whether a number ends before the second of two or three signs. A comma may stand far from
+    its digits; a minus or a currency's sign belongs to the digit that it is nearer to."""
+    gaps = [right.box[0] - left.box[0] - left.box[2] for left, right in pairwise(signs)]
+    left, right = signs[:2]
+    leads = right.character in LEADING and len(gaps) > 1 and gaps[0] > gaps[1]
+    near = (left.is_digit and right.is_digit) or leads
+    return bool(gaps[0] > (GAP if near else AROUND_SIGN) * height)
+
+
+def _number(signs: list[Found], original_box: Callable[[Box], Box]) -> Number:
+    text = "".join(sign.character for sign in signs)
+    confidence = float(np.prod([sign.confidence for sign in signs]))
+    return Number(text, original_box(around([sign.box for sign in signs])), confidence)

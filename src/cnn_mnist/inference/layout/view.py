@@ -1,0 +1,63 @@
+"""What is read at once, a page or a cell of it: its grey, its ink, and the ink's glyphs."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.layout import lines
+from cnn_mnist.inference.pictures.image import Page
+from cnn_mnist.inference.recognition import line_reader
+from cnn_mnist.inference.recognition.normalize import SIDE, even_stroke, to_mnist
+from cnn_mnist.inference.segmentation import ink, segment
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class View:
+    """A page, `grey` with dark ink on light paper, `ink` of 0 to 1, and its `glyphs`."""
+
+    page: Page
+    grey: NDArray[np.uint8]
+    ink: segment.Ink
+    glyphs: list[segment.Glyph]
+
+    def original_box(self, box: Box) -> Box:
+        """The part of a box that lies in the picture, in the original's pixels."""
+        return self.page.original_box(box)
+
+    @cached_property
+    def boxes(self) -> list[line_reader.Box]:
+        """Of the glyphs."""
+        return [glyph.box for glyph in self.glyphs]
+
+    @cached_property
+    def frames(self) -> NDArray[np.uint8]:
+        """The glyphs as MNIST would hold them, N×28×28."""
+        if not self.glyphs:
+            return np.zeros((0, SIDE, SIDE), np.uint8)
+        return np.stack([to_mnist(even_stroke(glyph.ink)) for glyph in self.glyphs])
+
+    def frame(self, box: line_reader.Box) -> NDArray[np.uint8]:
+        """The ink within a box in MNIST's frame; an empty frame where there is none."""
+        x, y, width, height = (max(0, round(v)) for v in box)
+        inside = self.ink[y : y + height, x : x + width]
+        if not inside.any():
+            return np.zeros((SIDE, SIDE), np.uint8)
+        return to_mnist(even_stroke(inside))
+
+
+def of_page(page: Page, single: bool) -> View:
+    """A whole page.
+
+    Args:
+        single: it holds one digit.
+
+    Raises:
+        CrowdedError: it has more signs than a page of digits.
+    """
+    marks = ink.find(page.pixels)
+    glyphs = segment.single(marks) if single else segment.split(marks)
+    return View(page, lines.grey_page(page.pixels), marks, glyphs)

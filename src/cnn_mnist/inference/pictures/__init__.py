@@ -1,0 +1,1 @@
+"""Files → pages: decode, turn upright, bound."""

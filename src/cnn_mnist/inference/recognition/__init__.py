@@ -1,0 +1,1 @@
+"""The two networks: a line → its signs, a 28×28 frame → a digit."""

@@ -1,0 +1,116 @@
+"""Two opinions → one: the line network's signs, and the digit classifier on the ink's glyphs.
+
+The line network knows where digits end, what is a comma, and what is no writing at all; the
+classifier knows a digit better that stands by itself. Where one sign is one glyph, the means count:
+of how likely it is a digit at all, and of how likely it is which.
+"""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS
+from cnn_mnist.inference.recognition.line_reader import Box, Sign
+
+MEETS = 0.3  # of the smaller of two boxes within the other
+DOUBT = 0.02  # probability of a digit at which a sure classifier may overrule a slash or a comma
+SURE = 0.5  # mean probability of being a digit, at which one is
+
+
+class Found(NamedTuple):
+    """A sign of a page: its character, its probability and box, and the ten digits'
+    probabilities; `glyph` is the place of its glyph, or None."""
+
+    character: str
+    confidence: float
+    box: Box
+    digit_probs: NDArray[Any]
+    glyph: int | None
+
+    @property
+    def is_digit(self) -> bool:
+        return self.character in DIGITS
+
+
+def agree(signs: list[Sign], boxes: list[Box], probs: NDArray[np.float32]) -> list[Found]:
+    """What stands on a line or page.
+
+    Args:
+        signs: of the line network, in reading order, boxes in the page's pixels.
+        boxes: of the glyphs.
+        probs: the classifier's, glyphs×10.
+    """
+    partner = _partners(signs, boxes)
+    return [
+        _alone(sign) if glyph is None else _together(sign, glyph, boxes[glyph], probs[glyph])
+        for sign, glyph in zip(signs, partner, strict=True)
+    ]
+
+
+def agree_on_one(
+    readings: list[list[Sign]], boxes: list[Box], probs: NDArray[np.float32]
+) -> list[Found]:
+    """The one digit of a picture, or nothing.
+
+    Args:
+        readings: of the line network, of crops of different size.
+        boxes, probs: as for `agree`, of at most one glyph.
+    """
+    nearest = [sign for signs in readings if (sign := _nearest(signs, boxes))]
+    if not nearest:
+        return []
+    mean = np.mean([sign.digit_probs for sign in nearest], axis=0)
+    surest = max(nearest, key=lambda sign: sign.confidence)
+    if boxes and any(_overlap([sign.box], boxes)[0, 0] > MEETS for sign in nearest):
+        return [_together(replace(surest, digit_probs=mean), 0, boxes[0], probs[0])]
+    return [_alone(surest)]
+
+
+def _nearest(signs: list[Sign], boxes: list[Box]) -> Sign | None:
+    """The sign that covers most of the glyph, or else the surest."""
+    if not signs:
+        return None
+    covers = _overlap([sign.box for sign in signs], boxes).sum(axis=1)
+    ranks = covers * (covers > MEETS) + 0.1 * np.array([sign.confidence for sign in signs])
+    return signs[int(ranks.argmax())]
+
+
+def _alone(sign: Sign) -> Found:
+    unsure = sign.character in DIGITS and sign.digit_probs.sum() < SURE
+    character = OTHER if unsure else sign.character
+    return Found(character, sign.confidence, sign.box, sign.digit_probs, None)
+
+
+def _together(sign: Sign, glyph: int, box: Box, probs: NDArray[np.float32]) -> Found:
+    mean = (sign.digit_probs + probs) / 2
+    best = int(mean.argmax())
+    is_digit = sign.digit_probs.sum() + probs.max() >= 2 * SURE
+    if sign.character in SIGNS:
+        is_digit = mean[best] >= SURE and sign.digit_probs[best] >= DOUBT
+    if is_digit:
+        return Found(DIGITS[best], float(mean[best]), box, mean, glyph)
+    character = sign.character if sign.character in SIGNS else OTHER
+    return Found(character, sign.confidence, sign.box, mean, glyph)
+
+
+def _partners(signs: list[Sign], boxes: list[Box]) -> list[int | None]:
+    """For each sign the one glyph that it alone overlaps."""
+    if not signs or not boxes:
+        return [None] * len(signs)
+    meets = _overlap([sign.box for sign in signs], boxes) > MEETS
+    alone = (meets.sum(axis=1) == 1) & (meets[:, meets.argmax(axis=1)].sum(axis=0) == 1)
+    return [int(row.argmax()) if ok else None for row, ok in zip(meets, alone, strict=True)]
+
+
+def _overlap(some: list[Box], others: list[Box]) -> NDArray[Any]:
+    """How much of the smaller of two boxes lies in the other, for each pair."""
+    a = np.reshape(np.array(some, np.float32), (-1, 1, 4))
+    b = np.reshape(np.array(others, np.float32), (1, -1, 4))
+    shares = np.ones((len(some), len(others)), np.float32)
+    for low, size in ((0, 2), (1, 3)):
+        inside = np.minimum(a[..., low] + a[..., size], b[..., low] + b[..., size])
+        inside -= np.maximum(a[..., low], b[..., low])
+        shares *= inside.clip(min=0) / np.minimum(a[..., size], b[..., size]).clip(min=1)
+    return shares

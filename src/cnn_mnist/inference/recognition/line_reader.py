@@ -1,0 +1,119 @@
+"""ONNX session: one line of writing → its signs, each with its place and its probabilities."""
+
+import os
+from dataclasses import dataclass, replace
+from importlib import resources
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.recognition.classifier import session_options
+from cnn_mnist.inference.recognition.line import ALPHABET, DIGITS, HEIGHT, normalized
+
+Box = tuple[float, float, float, float]
+
+LOOKS = 1.0, 0.85  # widths at which a line is looked at, the second one only in doubt
+DOUBT = 0.9  # probability of a sign below which a line is looked at again; the surer reading counts
+STRIDE = 2  # px of the normalised line a column of the network's output
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One sign of a line: a character of ALPHABET, its probability, its box x, y, width, height
+    in the crop's pixels, and the probabilities of the ten digits there."""
+
+    character: str
+    confidence: float
+    box: Box
+    digit_probs: NDArray[np.float32]
+
+    def moved(self, x: float, y: float) -> "Sign":
+        """The sign with its box moved."""
+        return replace(self, box=(self.box[0] + x, self.box[1] + y, *self.box[2:]))
+
+
+class LineReader:
+    """The line network, usable alone on a crop of one line. Thread-safe."""
+
+    def __init__(self, model: str | os.PathLike[str] | None = None) -> None:
+        """Load an exported line network; None means the released one.
+
+        Raises:
+            ValueError: the file is missing, damaged, or another kind of model.
+        """
+        path = Path(model) if model is not None else released_lines()
+        try:
+            self._session = onnxruntime.InferenceSession(
+                path.read_bytes(), session_options(), providers=["CPUExecutionProvider"]
+            )
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror}; give an exported .onnx file") from error
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise ValueError(f"{path} is no line network, or damaged") from error
+        if {o.name for o in self._session.get_outputs()} != {"probabilities", "boxes"}:
+            raise ValueError(f"{path} is no line network exported by cnn-mnist")
+
+    def read(self, grey: NDArray[np.uint8]) -> list[Sign]:
+        """The signs of one line from the left.
+
+        Args:
+            grey: uint8 H×W, dark ink on light paper, from edge to edge of the line.
+        """
+        signs = self._look(grey, LOOKS[0])
+        if all(sign.confidence >= DOUBT for sign in signs):
+            return signs
+        return max(signs, self._look(grey, LOOKS[1]), key=certainty)
+
+    def _look(self, grey: NDArray[np.uint8], width: float) -> list[Sign]:
+        line = normalized(grey, width)
+        scale = grey.shape[1] / line.shape[2], grey.shape[0] / HEIGHT
+        if line.shape[2] % STRIDE:
+            line = np.pad(line, ((0, 0), (0, 0), (0, 1)))
+        probs, boxes = self._session.run(["probabilities", "boxes"], {"lines": line[None]})
+        signs = [_sign(probs[0], boxes[0], column, scale) for column in _middles(probs[0])]
+        return [replace(sign, box=_within(sign.box, grey.shape)) for sign in signs]
+
+
+def certainty(signs: list[Sign]) -> float:
+    """Of a reading: the mean of its signs' probabilities; 0 where there are none."""
+    return sum(sign.confidence for sign in signs) / max(1, len(signs))
+
+
+def released_lines() -> Path:
+    """The line network inside the package."""
+    return Path(str(resources.files("cnn_mnist") / "weights" / "lines.onnx"))
+
+
+def _middles(probs: NDArray[np.float32]) -> list[int]:
+    """The surest column of each sign: the best path without repetitions and blanks (Graves)."""
+    middles = []
+    for best, run in groupby(enumerate(probs.argmax(axis=0)), key=lambda pair: pair[1]):
+        if best:
+            middles.append(max((column for column, _ in run), key=lambda c: float(probs[best, c])))
+    return middles
+
+
+def _sign(
+    probs: NDArray[np.float32],
+    boxes: NDArray[np.float32],
+    column: int,
+    scale: tuple[float, float],
+) -> Sign:
+    best = int(probs[:, column].argmax())
+    across, down = scale
+    top, bottom, left, right = (boxes[:, column] * HEIGHT).tolist()
+    x = (column + 0.5) * STRIDE - left
+    box = (x * across, top * down, (left + right) * across, (bottom - top) * down)
+    digits = probs[1 : 1 + len(DIGITS), column]
+    return Sign(ALPHABET[best - 1], float(probs[best, column]), box, digits)
+
+
+def _within(box: Box, shape: tuple[int, ...]) -> Box:
+    """The part of a box that lies in a crop, at least a pixel wide and high."""
+    x, y, width, height = box
+    x0, y0 = (min(max(low, 0.0), size - 1.0) for low, size in ((x, shape[1]), (y, shape[0])))
+    x1, y1 = min(x + width, shape[1]), min(y + height, shape[0])
+    return x0, y0, max(x1 - x0, 1.0), max(y1 - y0, 1.0)

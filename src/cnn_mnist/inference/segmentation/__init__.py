@@ -1,0 +1,1 @@
+"""A picture → the ink on it, apart from its paper, its rules and its shadows."""

@@ -1,0 +1,226 @@
+"""A page → its ink map: how much of each pixel is covered by the pen, whatever the colours.
+
+Ink is what differs from the paper in colour, after the light has been made even. Knows nothing of
+digits.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.segmentation import paper, ruling, sheet
+from cnn_mnist.inference.segmentation.components import Components, Mask, components
+
+Ink = NDArray[np.float32]
+Contrast = NDArray[Any]  # uint8
+Picture = NDArray[Any]  # uint8 H×W×3
+
+# A linear fit of 8-bit CIE Lab over sRGB: lightness, red against green, yellow against blue. It is
+# ten times as fast, and under a shadow, which multiplies, a difference only scales.
+OPPONENT = np.array(
+    [[0.24, 0.66, 0.10, 0], [0.29, -0.47, 0.18, 128], [0.14, 0.34, -0.48, 128]], np.float32
+)
+BAND = 64  # rows; what is worked on stays in the processor's cache
+MAX_LIGHT_GAIN = 6.0  # a shadow may take 5/6 of the light
+LIT_PAPER = 80.0  # luma; darker paper is a board or a screen, whose light need not be evened
+NOISE_FACTOR = 4.0
+SPECK = 6  # px; no digit that can be read is smaller
+GRAIN = 4  # px; no piece of a stroke is smaller, but on small pictures
+
+
+def find(pixels: Picture) -> Ink:
+    """The ink map of an RGB page.
+
+    Args:
+        pixels: uint8 HxWx3.
+
+    Returns:
+        float32 HxW, 0 = paper, 1 = full ink; all zero on a blank page. Ruled lines, page edges
+        and specks are gone.
+    """
+    inside = sheet.find(pixels)
+    if inside is None:
+        drawn_on = paper.flat(pixels)
+        return _ink(_contrast(pixels) if drawn_on is None else _distance(pixels, drawn_on))
+    x, y, width, height = cv2.boundingRect(inside)
+    box = np.s_[y : y + height, x : x + width]
+    found = np.zeros(pixels.shape[:2], np.float32)
+    found[box] = _ink(_contrast(_extended(pixels[box], inside[box])) * inside[box])
+    return found
+
+
+def _ink(contrast: Contrast) -> Ink:
+    found = np.zeros(contrast.shape, np.float32)
+    faint = math.ceil(max(paper.LEAST_CONTRAST, NOISE_FACTOR * _percentile(contrast, 50)))
+    part = _marked(contrast, faint)
+    if part is None:
+        return found
+    seen = contrast[part.box]
+    strong = _otsu(seen, faint)
+    marks = _hysteresis(seen, max(faint, math.ceil(0.4 * strong)), strong, part.grain)
+    mask = _without_specks(_without_lines(marks, seen, strong, part), part.reach)
+    if not mask.any():
+        return found
+    full = _percentile(seen, 75, mask)
+    soft = cv2.dilate(mask, np.ones((3, 3), np.uint8))
+    share = cv2.multiply(seen, soft, scale=1 / full, dtype=cv2.CV_32F)
+    found[part.box] = np.minimum(share, 1, out=share)
+    return found
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The part of a page that holds all of its marks; most of a page is blank."""
+
+    box: tuple[slice, slice]
+    page: tuple[int, int]  # height and width
+
+    @property
+    def reach(self) -> int:
+        """px; marks that are so near belong to one group."""
+        return max(1, round(max(self.page) / 100))
+
+    @property
+    def grain(self) -> int:
+        """px; smaller marks are noise."""
+        return GRAIN if min(self.page) >= paper.SMALL_PICTURE else 0
+
+    def without_lines(self, mask: Mask) -> Mask:
+        """A ruled line is one by what it covers of the page."""
+        if not ruling.may_have_lines(mask, self.page):
+            return mask
+        whole = np.zeros(self.page, np.uint8)
+        whole[self.box] = mask
+        return ruling.without_lines(whole)[self.box]
+
+
+def _marked(contrast: Contrast, faint: int) -> _Part | None:
+    """The part with everything above `faint`, and blank paper around as far as marks reach."""
+    height, width = contrast.shape
+    x, y, wide, high = cv2.boundingRect((contrast >= faint).astype(np.uint8))
+    if wide == 0:
+        return None
+    page = height, width
+    margin = _Part(np.s_[:, :], page).reach + 1
+    rows = slice(max(0, y - margin), y + high + margin)
+    return _Part((rows, slice(max(0, x - margin), x + wide + margin)), page)
+
+
+def _distance(pixels: Picture, drawn_on: paper.Flat) -> Contrast:
+    """Distance of each pixel from paper of one colour, in light as even as a screen's."""
+    contrast = np.zeros(pixels.shape[:2], np.uint8)
+    x, y, width, height = cv2.boundingRect(drawn_on.marks)
+    if width == 0:
+        return contrast
+    colour = cv2.transform(drawn_on.colour.reshape(1, 1, 3), OPPONENT)
+    ground = np.array([*colour.ravel(), 0], np.float64)  # OpenCV's scalars are four
+    for top in range(y, y + height, BAND):
+        band = np.s_[top : min(top + BAND, y + height), x : x + width]
+        difference = cv2.absdiff(cv2.transform(pixels[band], OPPONENT), ground)
+        contrast[band] = np.minimum(_length(difference), 255)
+    return contrast
+
+
+def _length(difference: Picture) -> NDArray[Any]:
+    """Of each pixel's three differences, float32 H×W."""
+    squares = cv2.multiply(difference, difference, dtype=cv2.CV_32F)
+    return cv2.sqrt(cv2.transform(squares, np.ones((1, 3), np.float32)))
+
+
+def _contrast(pixels: Picture) -> Contrast:
+    """Distance of each pixel from the paper around it, under even light."""
+    blank = paper.estimate(pixels)
+    luma = cv2.cvtColor(blank, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    light = float(np.percentile(luma, 90))
+    gain = _trust(luma)
+    if light > LIT_PAPER:
+        gain *= np.clip(light / np.maximum(luma, 1), 1, MAX_LIGHT_GAIN)
+    ground = paper.resized(cv2.transform(blank, OPPONENT), pixels)
+    gain = paper.resized(gain, pixels)
+    contrast = np.empty(pixels.shape[:2], np.uint8)
+    for top in range(0, len(pixels), BAND):
+        rows = np.s_[top : top + BAND]
+        difference = cv2.absdiff(cv2.transform(pixels[rows], OPPONENT), ground[rows])
+        contrast[rows] = cv2.multiply(_length(difference), gain[rows], dtype=cv2.CV_8U)
+    return contrast
+
+
+def _extended(pixels: Picture, inside: Mask) -> Picture:
+    """The sheet's own colour carried on beyond its edge."""
+    scale = min(1.0, paper.SIDE / max(inside.shape))
+    size = max(1, round(inside.shape[1] * scale)), max(1, round(inside.shape[0] * scale))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    weight = cv2.resize(inside, size, interpolation=cv2.INTER_NEAREST).astype(np.float32)
+    reach = (0, 0), 0.1 * max(size)
+    near = cv2.GaussianBlur(small * weight[..., None], *reach)
+    carried = near / np.maximum(cv2.GaussianBlur(weight, *reach), 1e-4)[..., None]
+    carried = np.clip(carried, 0, 255).astype(np.uint8)
+    return np.where(inside[..., None] > 0, pixels, paper.resized(carried, pixels))
+
+
+def _trust(luma: Ink) -> Ink:
+    """Less than 1 along the page's own edge, where what differs from the paper is no ink."""
+    square = np.ones((3, 3), np.uint8)
+    light, dark = cv2.dilate(luma, square), cv2.erode(luma, square)
+    return np.clip(1.6 - 2 * (light - dark) / np.maximum(light, LIT_PAPER), 0, 1)
+
+
+def _histogram(contrast: Contrast, mask: Mask | None = None) -> NDArray[Any]:
+    return cv2.calcHist([contrast], [0], mask, [256], [0, 256]).ravel()
+
+
+def _percentile(contrast: Contrast, share: float, mask: Mask | None = None) -> float:
+    below = np.cumsum(_histogram(contrast, mask))
+    return float(max(1, np.searchsorted(below, share / 100 * below[-1])))
+
+
+def _otsu(contrast: Contrast, faint: int) -> int:
+    """Otsu's threshold (1979) between faint and strong marks."""
+    counts = _histogram(contrast).astype(np.float64)
+    counts[:faint] = 0
+    below, mass = np.cumsum(counts), np.cumsum(counts * np.arange(256))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = (mass[-1] * below - mass * below[-1]) ** 2 / (below * (below[-1] - below))
+    return max(int(np.nan_to_num(between, posinf=0).argmax()), faint)
+
+
+def _hysteresis(contrast: Contrast, weak: int, strong: float, grain: int) -> Components:
+    """What is above `weak` and hangs together with something above `strong` (Canny 1986);
+    grains of noise are dropped."""
+    marks = components((contrast >= weak).astype(np.uint8))
+    keep = np.zeros(len(marks.stats), np.bool_)
+    keep[marks.labels[contrast >= strong]] = True
+    return marks.only(keep & (marks.sides >= grain))
+
+
+def _without_lines(marks: Components, contrast: Contrast, strong: int, part: _Part) -> Components:
+    """Take out ruled lines: by their paler ink where that is possible, else by their shape."""
+    rest = part.without_lines(marks.mask)
+    ruled = contrast[marks.mask > rest]
+    if ruled.size:
+        paler = math.ceil(1.3 * float(np.percentile(ruled, 80)))
+        if paler < strong:
+            return ruling.without_frames(_hysteresis(contrast, paler, strong, part.grain))
+    unframed = ruling.without_frames(marks)
+    if unframed is not marks:
+        rest = part.without_lines(unframed.mask)
+    return marks if rest is marks.mask else components(rest)
+
+
+def _without_specks(marks: Components, reach: int) -> Mask:
+    """Drop groups of marks much smaller than the largest; a broken stroke is one group."""
+    together = max(cv2.boundingRect(marks.mask)[2:])
+    if (marks.sides[1:] - 2 * reach >= _least_side(together)).all():
+        return marks.mask
+    near = components(cv2.dilate(marks.mask, np.ones((2 * reach + 1,) * 2, np.uint8)))
+    sides = near.sides - 2 * reach
+    keep = (sides >= _least_side(sides[1:].max(initial=0))).astype(np.uint8)
+    return np.asarray(marks.mask * keep.take(near.labels))
+
+
+def _least_side(largest: int) -> float:
+    return max(SPECK, 0.12 * largest)

@@ -1,0 +1,115 @@
+"""Ruled and squared paper, boxes of forms: find a mask's straight lines and take them out.
+
+A line's pixels stay where a stroke crosses it, so that digits are not cut.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.segmentation.components import Components, Mask, crowded
+
+SEARCH_SIDE = 400  # px; the slope is searched on a small copy
+SLOPES = np.tan(np.radians(np.arange(-12, 12.1, 0.5)))
+LEAST_SIDE = 64  # px; below, a stroke of the digit is as long as a ruled line
+SPAN = 0.7  # of the picture, which a ruled line must cover
+PIECE = 0.12  # of the picture, which it must cover without a break
+MAX_THICKNESS = 0.02  # of the picture's long side
+LEAST_FRAME = 1.5  # times width and height; what runs along four sides has more ink
+FRAME_SIDE = 24  # px; in a smaller sign the corners of a 0 cannot be told
+
+
+def may_have_lines(mask: Mask, page: tuple[int, ...]) -> bool:
+    """Whether the marks on some part of a page (height, width) reach far enough for a line."""
+    high, wide = (int(np.count_nonzero(mask.any(axis=axis))) for axis in (1, 0))
+    return min(page) >= LEAST_SIDE and (wide > SPAN * page[1] or high > SPAN * page[0])
+
+
+def without_lines(mask: Mask) -> Mask:
+    """The mask without lines that run across the picture, up to 12° from level or upright."""
+    if not may_have_lines(mask, mask.shape):
+        return mask
+    rest = _without_level_lines(mask)
+    rest = np.ascontiguousarray(_without_level_lines(np.ascontiguousarray(rest.T)).T)
+    return rest if rest.any() else mask
+
+
+def without_frames(marks: Components) -> Components:
+    """The marks without the boxes and tables of a form, unless there is nothing else."""
+    keep = np.ones(len(marks.stats), np.bool_)
+    width, height, area = marks.stats[:, 2:].astype(np.int64).T
+    likely = np.minimum(width, height) >= FRAME_SIDE
+    likely &= (area < 0.3 * width * height) & (area > LEAST_FRAME * (width + height))
+    likely[0] = False
+    if crowded(marks.stats[likely, 2:4], marks.mask.size):
+        return marks
+    for index in np.flatnonzero(likely):
+        x, y, wide, high = marks.stats[index, :4]
+        keep[index] = not _is_frame(marks.labels[y : y + high, x : x + wide] == index)
+    return marks.only(keep) if keep[1:].any() else marks
+
+
+def _is_frame(part: NDArray[np.bool_]) -> bool:
+    """Ink runs along all four sides, which even a round 0 leaves at the corners."""
+    height, width = part.shape
+    deep, wide = round(0.12 * height), round(0.12 * width)
+    across = min(part[:deep].any(axis=0).mean(), part[-deep:].any(axis=0).mean())
+    down = min(part[:, :wide].any(axis=1).mean(), part[:, -wide:].any(axis=1).mean())
+    return bool(min(across, down) > 0.9)
+
+
+def _without_level_lines(mask: Mask) -> Mask:
+    if np.count_nonzero(mask.any(axis=0)) <= SPAN * mask.shape[1]:
+        return mask
+    small = _reduced(mask)
+    slope = _slope(small)
+    if not _level_lines(_shear(small, -slope)).any():
+        return mask
+    level = _shear(mask, -slope)
+    lines = _level_lines(level)
+    if not lines.any():
+        return mask
+    rest: Mask = level & ~lines
+    thickness = int(np.ceil(lines.sum() / max(1, np.count_nonzero(lines.any(axis=0)))))
+    per_line = max(3, min(thickness, round(MAX_THICKNESS * max(mask.shape))))
+    bridge = np.ones((2 * per_line + 3, 1), np.uint8)
+    crossing: Mask = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, bridge)
+    kept = _shear(rest | (crossing & level), slope)
+    near_kept: Mask = cv2.dilate(kept, np.ones((3, 1), np.uint8))
+    return np.asarray(mask & near_kept & ~_shear(lines & ~crossing, slope))
+
+
+def _reduced(mask: Mask) -> Mask:
+    scale = min(1.0, SEARCH_SIDE / max(mask.shape))
+    size = max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale))
+    share = cv2.resize(mask * np.uint8(255), size, interpolation=cv2.INTER_AREA)
+    return (np.asarray(share) > 40).astype(np.uint8)
+
+
+def _slope(mask: Mask) -> float:
+    """The slope under which the mask's rows are most uneven, as ruled paper's are."""
+    sheared = (_shear(mask, -slope) for slope in SLOPES)
+    rows = [cv2.reduce(level, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F) for level in sheared]
+    return float(SLOPES[int(np.argmax([cv2.norm(row) for row in rows]))])
+
+
+def _shear(mask: Mask, slope: float) -> Mask:
+    """Move each column down by slope times its distance from the middle."""
+    height, width = mask.shape
+    matrix = np.array([[1, 0, 0], [slope, 1, -slope * width / 2]], np.float32)
+    return cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_NEAREST)
+
+
+def _level_lines(mask: Mask) -> Mask:
+    """Thin level structures that cover SPAN of the width."""
+    height, width = mask.shape
+    drift = 1 + round(0.004 * width)  # half a step of SLOPES over half the width
+    thickened = cv2.dilate(mask, np.ones((3, 1), np.uint8))  # a line wobbles by a pixel
+    piece = np.ones((1, max(3, round(PIECE * width))), np.uint8)
+    runs: Mask = cv2.morphologyEx(thickened, cv2.MORPH_OPEN, piece)
+    near = cv2.dilate(runs, np.ones((2 * drift + 1, 1), np.uint8))
+    full = (near.sum(axis=1) > SPAN * width).astype(np.uint8)[:, None]
+    thin = 2 * drift + round(MAX_THICKNESS * max(height, width)) + 2
+    thick = cv2.morphologyEx(full, cv2.MORPH_OPEN, np.ones((thin, 1), np.uint8))
+    bands: Mask = cv2.dilate(full - thick, np.ones((2 * drift + 1, 1), np.uint8))
+    return np.asarray(runs & mask & bands)

@@ -1,0 +1,222 @@
+"""An ink map → single digits in reading order. Knows shapes and places, not what they mean.
+
+Which parts make a sign is decided by their boxes. Pixels are looked at only then, and only of as
+many signs as a page of digits has room for.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.segmentation.components import Components, components, crowded, most
+
+Ink = NDArray[np.float32]
+Box = tuple[int, int, int, int]
+Corners = NDArray[Any]  # N×4 or 4: left, top, right, bottom
+Owners = NDArray[Any]  # the sign to which each part belongs; NOBODY for none
+
+INK = 0.35  # of full ink; above it, neighbouring pixels belong together
+NOBODY = -1
+
+
+class CrowdedError(ValueError):
+    """The picture has more signs than a page of digits."""
+
+
+@dataclass(frozen=True)
+class Glyph:
+    """One written sign: its box (x, y, width, height) in the ink map and only its own ink."""
+
+    ink: Ink
+    box: Box
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Connected components, and the corners of each with the soft ink of its rim."""
+
+    ink: Ink  # the part of the page that has any
+    offset: NDArray[Any]  # x and y of that part
+    marks: Components
+    corners: Corners
+
+    @property
+    def sizes(self) -> NDArray[Any]:
+        """Width and height of each."""
+        return np.asarray(self.corners[:, 2:] - self.corners[:, :2])
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """The ink of each."""
+        labels, count = self.marks.labels.ravel(), len(self.marks.stats)
+        return np.asarray(np.bincount(labels, self.ink.ravel(), count)[1:], np.float64)
+
+    @property
+    def at_border(self) -> NDArray[np.bool_]:
+        """Which of them the picture's border cuts."""
+        found, labels = np.zeros(len(self.marks.stats), np.bool_), self.marks.labels
+        for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+            found[edge] = True
+        return found[1:]
+
+    def glyphs(self, owners: Owners, signs: Corners) -> list[Glyph]:
+        """Each sign, of the parts that belong to it."""
+        owned = np.append(NOBODY, owners).astype(np.int32).take(self.marks.labels)
+        return [self._glyph(owned, number, corners) for number, corners in enumerate(signs)]
+
+    def _glyph(self, owned: Owners, number: int, corners: Corners) -> Glyph:
+        left, top, right, bottom = corners.tolist()
+        region = np.s_[top:bottom, left:right]
+        own = (owned[region] == number).astype(np.uint8)
+        others = self.marks.mask[region] > own
+        rim = cv2.dilate(own, np.ones((3, 3), np.uint8))
+        piece = np.where((rim > 0) & ~others, self.ink[region], 0).astype(np.float32)
+        x, y = self.offset.tolist()
+        return Glyph(piece, (x + left, y + top, right - left, bottom - top))
+
+
+def single(ink: Ink) -> list[Glyph]:
+    """The one digit of a picture: its main part and the parts that belong to it.
+
+    Returns a list of one glyph, or of none on blank paper.
+    """
+    parts = _parts(ink)
+    if not len(parts.corners):
+        return []
+    at_border, longer = parts.at_border, parts.sizes.max(axis=1)
+    main = int(_prominence(parts, ink.shape).argmax())
+    side, sign = longer[main], parts.corners[main]
+    rest = longer >= 0.2 * side
+    if not at_border[main]:  # then a neighbour that the border cuts is none of its parts
+        rest &= ~at_border | (_gaps(parts.corners, sign) <= 0.12 * side)
+    own = np.arange(len(longer)) == main
+    while (near := rest & ~own & (_gaps(parts.corners, sign) <= 0.4 * side)).any():
+        own |= near
+        joined = parts.corners[own]
+        sign = np.append(joined[:, :2].min(axis=0), joined[:, 2:].max(axis=0))
+    return parts.glyphs(np.where(own, 0, NOBODY), sign[None])
+
+
+def split(ink: Ink) -> list[Glyph]:
+    """All signs of a picture, line by line from the top, each line from the left.
+
+    Raises:
+        CrowdedError: they are more than a page of digits has.
+    """
+    parts = _parts(ink)
+    if not len(parts.corners):
+        return []
+    wide, high = parts.sizes.T
+    height = _typical_height(parts.sizes)
+    whole = (high >= 0.5 * height) | (wide >= height)
+    if np.count_nonzero(whole) > most(ink.size):
+        raise CrowdedError
+    owners = np.full(len(parts.corners), NOBODY)
+    owners[whole], signs = _join_fragments(parts.corners[whole], height)
+    loose = np.flatnonzero(~whole)
+    largest = loose[np.argsort(-parts.sizes[loose].max(axis=1), kind="stable")][: most(ink.size)]
+    owners[largest] = _attach(signs, parts.corners[largest], height)
+    if crowded(signs[:, 2:] - signs[:, :2], ink.size):
+        raise CrowdedError
+    glyphs = parts.glyphs(owners, signs)
+    return [glyphs[number] for number in _reading_order(signs)]
+
+
+def _parts(ink: Ink) -> _Parts:
+    mask = (ink > INK).astype(np.uint8)
+    x, y, wide, high = cv2.boundingRect(mask)
+    left, top = max(0, x - 1), max(0, y - 1)
+    inked = np.s_[top : y + high + 1, left : x + wide + 1]
+    marks = components(mask[inked])
+    corners = marks.stats[1:, :4] + [-1, -1, 1, 1]
+    corners[:, 2:] += marks.stats[1:, :2]
+    corners = np.clip(corners, 0, [*marks.mask.shape[::-1]] * 2)
+    return _Parts(ink[inked], np.array([left, top]), marks, corners)
+
+
+def _prominence(parts: _Parts, page: tuple[int, ...]) -> NDArray[np.float64]:
+    """How likely a part is what the picture is about: size, weight and nearness to the middle."""
+    middles = (parts.corners[:, :2] + parts.corners[:, 2:]) / 2 + parts.offset
+    away = np.abs(middles / page[::-1] - 0.5).max(axis=1)
+    extent = np.hypot(*parts.sizes.T) * np.sqrt(parts.weights)
+    return np.asarray(extent * (1 - away) * np.where(parts.at_border, 0.5, 1.0))
+
+
+def _gaps(many: Corners, one: Corners) -> NDArray[np.float64]:
+    """Distance of boxes to one box, 0 where they overlap."""
+    apart = np.maximum(many[:, :2] - one[2:], one[:2] - many[:, 2:])
+    return np.asarray(np.hypot(*np.maximum(apart, 0).T))
+
+
+def _union(one: Corners, other: Corners) -> Corners:
+    return np.append(np.minimum(one[:2], other[:2]), np.maximum(one[2:], other[2:]))
+
+
+def _first(fits: NDArray[np.bool_]) -> int:
+    """The place of the first one that fits; the next free place if none does."""
+    return int(np.append(fits, True).argmax())
+
+
+def _typical_height(sizes: NDArray[Any]) -> float:
+    """The height of a digit: the median, each part weighing what it covers of the page."""
+    heights, weights = sizes[:, 1], (sizes.astype(np.float64) ** 2).sum(axis=1)
+    order = np.argsort(heights)
+    middle = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
+    return float(heights[order][middle])
+
+
+def _join_fragments(corners: Corners, height: float) -> tuple[Owners, Corners]:
+    """Join parts that stand on top of each other and are together no taller than a digit.
+
+    Returns the sign of each part, and the signs.
+    """
+    owners, signs, count = np.empty(len(corners), np.int64), corners.copy(), 0
+    for part in np.argsort(corners[:, 0], kind="stable"):
+        owner = _first(_one_digit(signs[:count], corners[part], height))
+        known = owner < count
+        signs[owner] = _union(signs[owner], corners[part]) if known else corners[part]
+        owners[part], count = owner, max(count, owner + 1)
+    return owners, signs[:count]
+
+
+def _one_digit(many: Corners, one: Corners, height: float) -> NDArray[np.bool_]:
+    """Stacked parts, or a stroke inside the other's width (the stem of an open 4)."""
+    across, down = (np.minimum(many[:, 2:], one[2:]) - np.maximum(many[:, :2], one[:2])).T
+    taller = np.maximum(many[:, 3], one[3]) - np.minimum(many[:, 1], one[1])
+    narrow, low = np.minimum(many[:, 2:] - many[:, :2], one[2:] - one[:2]).T
+    share = np.where(down < 0.3 * low, 0.5, 0.85)
+    return np.asarray((across > share * narrow) & (taller <= 1.25 * height))
+
+
+def _attach(signs: Corners, loose: Corners, height: float) -> Owners:
+    """Give each small part to the sign that it is near, which grows; to none if none is near."""
+    owners = np.full(len(loose), NOBODY)
+    for number, part in enumerate(loose):
+        gaps = _gaps(signs, part)
+        nearest = int(gaps.argmin())
+        if gaps[nearest] <= 0.25 * height:
+            owners[number] = nearest
+            signs[nearest] = _union(signs[nearest], part)
+    return owners
+
+
+def _reading_order(signs: Corners) -> list[int]:
+    """Lines are what overlaps vertically; a line may slope."""
+    lines: list[list[int]] = []
+    last = np.empty(len(signs), np.int64)  # sign of each line
+    for sign in np.argsort(signs[:, 0], kind="stable").tolist():
+        line = _first(_same_line(signs[last[: len(lines)]], signs[sign]))
+        if line == len(lines):
+            lines.append([])
+        lines[line].append(sign)
+        last[line] = sign
+    lines.sort(key=lambda line: float(signs[line][:, [1, 3]].mean()))
+    return [sign for line in lines for sign in line]
+
+
+def _same_line(many: Corners, one: Corners) -> NDArray[np.bool_]:
+    overlap = np.minimum(many[:, 3], one[3]) - np.maximum(many[:, 1], one[1])
+    return np.asarray(overlap > 0.4 * np.minimum(many[:, 3] - many[:, 1], one[3] - one[1]))

@@ -1,0 +1,77 @@
+"""Encoded pictures → the JSON, or CSV, that answers them: as of `cnn-mnist predict`."""
+
+import base64
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from PIL import UnidentifiedImageError
+
+from cnn_mnist.inference import table
+from cnn_mnist.inference.pictures.image import ImageError
+from cnn_mnist.inference.reader import Digit, Reader, Reading, unreadable
+from cnn_mnist.serving import metrics
+from cnn_mnist.serving.limits import Refusal
+from cnn_mnist.serving.uploads import Pictures
+
+Answer = dict[str, Any]
+
+
+def read(reader: Reader, content: bytes, single: bool, detail: bool) -> Iterator[Answer | Refusal]:
+    """The reading of each page of a picture, or why it cannot be read from there on."""
+    try:
+        for reading in reader.read_pages(content, single):
+            metrics.PICTURES.labels("read" if reading.ok else "no_digit").inc()
+            for digit in reading.digits:
+                metrics.DIGITS.labels(digit.digit).inc()
+            yield _detailed(reading) if detail else reading.to_dict()
+    except ImageError as error:
+        metrics.PICTURES.labels("unreadable").inc()
+        no_picture = isinstance(error.__cause__, UnidentifiedImageError)
+        yield Refusal(415 if no_picture else 422, str(error))
+
+
+def combine(pictures: Pictures, answers: list[list[Answer | Refusal]]) -> Answer | list[Answer]:
+    """One answer to a request, from those to the pages of each picture.
+
+    Raises:
+        Refusal: none of its pictures can be read.
+    """
+    pages = list(itertools.chain(*answers))
+    if all(isinstance(page, Refusal) for page in pages):
+        raise next(page for page in pages if isinstance(page, Refusal))
+    named = [
+        {"path": name, **(_unread(page, number) if isinstance(page, Refusal) else page)}
+        for name, picture in zip(pictures.names, answers, strict=True)
+        for number, page in enumerate(picture, start=1)
+    ]
+    return named if pictures.many or len(named) > 1 else named[0]
+
+
+def as_csv(answer: Answer | list[Answer]) -> str:
+    """The lines of the pictures as a table; a list's rows begin with path, page and line."""
+    if isinstance(answer, list):
+        return table.text(answer, placed=True)
+    return table.text([answer], placed=False)
+
+
+def _unread(refusal: Refusal, page: int) -> Answer:
+    return unreadable(refusal.message, page).to_dict()
+
+
+def _detailed(reading: Reading) -> Answer:
+    """The reading, and for each sign its ten probabilities and the 28×28 bytes it was read from."""
+    rejected = Reading("", reading.rejected, ok=False)
+    signs = {"digits": reading, "rejected": rejected}
+    return reading.to_dict() | {
+        name: [
+            values | _seen(sign)
+            for values, sign in zip(part.to_dict()["digits"], part.digits, strict=True)
+        ]
+        for name, part in signs.items()
+    }
+
+
+def _seen(sign: Digit) -> Answer:
+    image = base64.b64encode(sign.image.tobytes()).decode()
+    return {"probs": [round(float(p), 4) for p in sign.probs], "image": image}

@@ -1,0 +1,116 @@
+"""A request's body → its pictures: raw bytes, multipart files, or JSON with base64."""
+
+import base64
+import binascii
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from cnn_mnist.inference.pictures.image import ImageError, page_sizes
+from cnn_mnist.serving.limits import Limits, Refusal
+
+JSON_FORM = 'give {"image": BASE64} or {"images": [BASE64, …]}'
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Encoded pictures with their names. `many`: the answer is a list, even of one."""
+
+    names: list[str | None]
+    contents: list[bytes]
+    many: bool
+
+
+async def parse(headers: Headers, body: bytes, limits: Limits) -> Pictures:
+    """Take the pictures out of a body, by its content type; what is no form or JSON is raw.
+
+    Raises:
+        Refusal: malformed, empty, or more pictures than the limits allow.
+    """
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        pictures = await _from_form(headers, body, limits)
+    elif kind == "application/json":
+        pictures = _from_json(body)
+    else:
+        pictures = Pictures([None], [body], many=False)
+    if not pictures.contents:
+        raise Refusal(422, "there is no picture in the request")
+    if len(pictures.contents) > limits.pictures:
+        raise Refusal(422, f"more than {limits.pictures} pictures; send them in several requests")
+    return pictures
+
+
+async def _from_form(headers: Headers, body: bytes, limits: Limits) -> Pictures:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    parser = MultiPartParser(
+        headers, stream(), max_files=limits.pictures, max_fields=limits.pictures
+    )
+    parser.spool_max_size = len(body) + 1  # in memory; no file is made
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise Refusal(400, f"the form cannot be read: {error.message}") from error
+    except (ValueError, LookupError) as error:
+        raise Refusal(400, "the form cannot be read") from error
+    files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+    names = [(file.filename or "")[:255] or None for file in files]
+    return Pictures(names, [await file.read() for file in files], many=len(files) > 1)
+
+
+def _from_json(body: bytes) -> Pictures:
+    try:
+        values = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, f"the body is no JSON; {JSON_FORM}") from error
+    match values:
+        case {"images": list(texts)}:
+            many = True
+        case {"image": text}:
+            texts, many = [text], False
+        case _:
+            raise Refusal(422, JSON_FORM)
+    return Pictures([None] * len(texts), [_decoded(text) for text in texts], many)
+
+
+def _decoded(text: Any) -> bytes:
+    if not isinstance(text, str):
+        raise Refusal(422, JSON_FORM)
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Refusal(422, "a picture is not in base64") from error
+
+
+def check(pictures: Pictures, limits: Limits) -> None:
+    """Whether all pages together are within the limits, as their headers say.
+
+    Raises:
+        Refusal: they are not.
+    """
+    num_pages = num_pixels = 0
+    for content in pictures.contents:
+        sizes = _page_sizes(content)
+        num_pages += len(sizes)
+        num_pixels += sum(width * height for width, height in sizes)
+        if num_pages > limits.pictures:
+            raise Refusal(422, f"more than {limits.pictures} pages; send them in several requests")
+        if num_pixels > limits.pixels:
+            millions = limits.pixels / 1e6
+            raise Refusal(422, f"more than {millions:g} million pixels; send the pictures smaller")
+
+
+def _page_sizes(content: bytes) -> list[tuple[int, int]]:
+    """None of what cannot be read, which is refused later, with its reason."""
+    try:
+        return page_sizes(content)
+    except ImageError:
+        return []

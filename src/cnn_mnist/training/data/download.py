@@ -1,0 +1,93 @@
+"""One file from the first mirror that has it, verified before anything reads it."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pooch
+import requests
+import urllib3.exceptions
+
+from cnn_mnist.training.data.splits import DataError
+
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://raw.githubusercontent.com/fgnt/mnist/master/",
+)
+
+
+class _Downloader:
+    """Gets one file for pooch, within a time that trickling bytes cannot stretch.
+
+    pooch's own downloader waits for every 1,024 bytes, however slowly they come.
+    """
+
+    def __init__(self, timeout: float, deadline: float) -> None:
+        self._timeout = timeout  # seconds without a byte
+        self._deadline = deadline  # seconds in all
+
+    def __call__(self, url: str, output_file: str, _: object) -> None:
+        end = time.monotonic() + self._deadline
+        as_it_is = {"Accept-Encoding": "identity"}
+        with (
+            requests.get(url, stream=True, timeout=self._timeout, headers=as_it_is) as response,
+            Path(output_file).open("wb") as file,
+        ):
+            response.raise_for_status()
+            while chunk := self._read(response):
+                file.write(chunk)
+                if time.monotonic() > end:
+                    raise TimeoutError
+
+    def _read(self, response: requests.Response) -> bytes:
+        """What has arrived, as soon as anything has; nothing at the end."""
+        try:
+            return bytes(response.raw.read1(2**16))
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise TimeoutError from error
+        except urllib3.exceptions.HTTPError as error:
+            raise requests.exceptions.ChunkedEncodingError from error
+
+
+def fetch(
+    name: str,
+    sha256: str,
+    cache: Path,
+    mirrors: Sequence[str],
+    problems: list[str],
+    timeout: float = 10,
+    deadline: float = 120,
+) -> Path:
+    """Download one file into the cache: two tries a mirror, verified, moved into place whole."""
+    pooch.get_logger().setLevel("WARNING")
+    for mirror in mirrors:
+        source = pooch.create(
+            path=cache,
+            base_url=mirror,
+            registry={name: f"sha256:{sha256}"},
+            retry_if_failed=1,
+        )
+        try:
+            return Path(source.fetch(name, downloader=_Downloader(timeout, deadline)))
+        except (requests.RequestException, ValueError, OSError) as error:
+            problems.append(f"{urlsplit(mirror).netloc}: {_short(error)}")
+    raise DataError(
+        f"no intact {name} ({'; '.join(problems)}). Put the four MNIST .gz files into a folder "
+        "and name it with --data-dir or CNN_MNIST_DATA, or use --dataset digits"
+    )
+
+
+def _short(error: Exception) -> str:
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"HTTP {error.response.status_code}"
+    if isinstance(error, requests.Timeout | TimeoutError):
+        return "too slow"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the download broke off"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "not the file that was asked for" if isinstance(error, ValueError) else str(error)

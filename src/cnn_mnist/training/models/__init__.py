@@ -1,0 +1,1 @@
+"""The networks, and the convolutions that are fast on a CPU."""

@@ -1,0 +1,108 @@
+"""The networks: their weights and their shapes. They know nothing of data or training."""
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cnn_mnist.training.augment.sampling import SIDE
+from cnn_mnist.training.lines.network import LineNet
+from cnn_mnist.training.models.conv3x3 import Step, convolve, one_by_one
+
+
+class Net(nn.Module):
+    """The reference design: three 3×3 convolutions, two linear layers, 24,488 parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 8, 3)
+        self.conv2 = nn.Conv2d(8, 16, 3)
+        self.conv3 = nn.Conv2d(16, 24, 3)
+        self.fc1 = nn.Linear(384, 50)
+        self.fc2 = nn.Linear(50, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images N×1×28×28 → log-probabilities N×10, which serve as logits.
+
+        With images side by side (see `lay_out`) the layers between are too.
+        """
+        x = convolve(
+            images,
+            Step(self.conv1, pool=True),  # N×8×13×13
+            Step(self.conv2),  # N×16×11×11
+            Step(self.conv3, pool=True),  # N×24×4×4
+        )
+        x = F.relu(self.fc1(one_by_one(x)))  # N×50
+        return F.log_softmax(self.fc2(x), dim=1)  # N×10
+
+
+class BatchNormNet(nn.Module):
+    """3×3 convolutions without padding, each with batch norm, and one linear layer."""
+
+    def __init__(self, channels: tuple[int, ...], pooled: tuple[int, int]) -> None:
+        """
+        Args:
+            channels: of each convolution's output.
+            pooled: the two convolutions, counted from 0, behind which there is a max-pool.
+        """
+        super().__init__()
+        sizes = zip((1, *channels[:-1]), channels, strict=True)
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, 3, bias=False) for i, o in sizes)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(o) for o in channels)
+        self.pools = [index in pooled for index in range(len(channels))]
+        side = SIDE
+        for pool in self.pools:
+            side = (side - 2) // (2 if pool else 1)
+        self.fc = nn.Linear(channels[-1] * side**2, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images N×1×28×28 → logits N×10."""
+        x = images
+        for conv, norm, pool in zip(self.convs, self.norms, self.pools, strict=True):
+            x = convolve(x, Step(cast(nn.Conv2d, conv), pool, relu=False))
+            x = F.relu(norm(x.flatten(3)).view_as(x))
+        return cast(Tensor, self.fc(one_by_one(x)))
+
+
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "net": Net,
+    "bn": lambda: BatchNormNet((8, 16, 24, 32, 36), pooled=(1, 3)),  # 23,642 parameters
+    "bn-small": lambda: BatchNormNet((8, 12, 16, 16, 12), pooled=(1, 3)),  # 7,314 parameters
+    "bn-wide": lambda: BatchNormNet((32, 48, 64, 96), pooled=(1, 3)),  # 112,906, to teach others
+    "lines": LineNet,  # 292,314
+}
+
+NARROW = {"net", "bn-small"}  # so few channels that the kernels are faster than torch in bfloat16
+
+
+def count_params(model: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def summary(model: nn.Module) -> str:
+    """The layer table for one 1×28×28 image: name, kind, output shape (batch as -1), parameters."""
+    rows: list[tuple[str, str, int]] = []
+
+    def record(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+            title = f"{name} ({type(layer).__name__})"
+            rows.append((title, str([-1, *output.shape[1:]]), count_params(layer)))
+
+        return hook
+
+    layers = [(n, m) for n, m in model.named_modules() if n and not any(m.children())]
+    hooks = [layer.register_forward_hook(record(name)) for name, layer in layers]
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        model(torch.zeros(1, 1, 28, 28, device=device))
+    for hook in hooks:
+        hook.remove()
+
+    total = count_params(model)
+    lines = [f"{'layer':<16} {'output shape':<18} {'parameters':>10}", "-" * 46]
+    lines += [f"{title:<16} {shape:<18} {params:>10,}" for title, shape, params in rows]
+    lines += ["-" * 46, f"total parameters {total:,}, {total * 4 / 2**20:.2f} MB in float32"]
+    return "\n".join(lines)

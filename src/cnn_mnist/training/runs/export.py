@@ -1,0 +1,217 @@
+"""A model → one ONNX file that needs nothing else, and the proof that it computes the same.
+
+Input `images`: uint8 N×28×28, light ink on black. Outputs `logits` and `probabilities`, float32
+N×10. Normalisation and temperature are in the graph, all else in the metadata.
+
+In float32 the file must compute what torch does. In int8 it can't: there the probabilities may
+move a little, and the accuracy hardly.
+"""
+
+import contextlib
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cnn_mnist.training.augment.sampling import SIDE
+from cnn_mnist.training.augment.transforms import normalize
+from cnn_mnist.training.data import Split
+from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.quantize import quantize
+
+FORMATS = ("onnx", "onnx-int8")
+BATCH_SIZES = (1, 2, 7, 1000)
+MAX_CALIBRATION = 1000  # images that the ranges of int8 are taken from
+TOLERANCE = 1e-4  # float32: of any logit or probability
+MOVED = 0.01  # int8: the share of an image's probability that moves to other digits, on average
+Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]  # logits, probabilities
+
+ACCURACY_LOSS = {"onnx": 1e-4, "onnx-int8": 0.003}  # on the test images
+
+
+class ExportError(ValueError):
+    """The exported model does not compute what the trained one does."""
+
+
+class Exported(nn.Module):
+    """What the file computes: bytes → logits and probabilities."""
+
+    def __init__(self, model: nn.Module, norm: tuple[float, float], temperature: float) -> None:
+        super().__init__()
+        self.model = model
+        self.norm = norm
+        self.temperature = temperature
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images uint8 N×28×28 → logits and probabilities, float32 N×10."""
+        logits = self.model(normalize(images, *self.norm))
+        return logits, torch.softmax(logits / self.temperature, dim=1)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How far the file is from the trained model.
+
+    `difference` is the largest of any logit or probability over batches of several sizes, `moved`
+    the share of probability that the average image has on other digits. The errors are on the
+    test images, None where there were none to compare on.
+    """
+
+    size: int  # bytes
+    difference: float
+    moved: float
+    error_count: int | None = None
+    torch_error_count: int | None = None
+
+
+def export(
+    model: nn.Module,
+    path: Path,
+    norm: tuple[float, float],
+    images: Tensor,
+    metadata: Mapping[str, str],
+    temperature: float = 1.0,
+    form: str = "onnx",
+    test: Split | None = None,
+) -> Proof:
+    """Write the model as ONNX, once it has proved to agree with torch.
+
+    Args:
+        norm: mean and std of the model's input, a recipe's test_norm.
+        images: uint8 M×28×28, M at least 1, to compare the two on, and to quantize with.
+        metadata: what the file says of itself; the reader wants a "threshold".
+        form: one of FORMATS.
+        test: images to compare the accuracy on.
+
+    Raises:
+        ExportError: they do not agree, or there is no such folder; no file is written.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        raise ExportError(f"{path} cannot be written: it is a folder, or its folder is not there")
+    exported = Exported(copy.deepcopy(model).cpu().eval(), norm, temperature)
+    example = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
+    names = ("images", ["logits", "probabilities"])
+    content, images = to_onnx(exported, example, {0: "N"}, names, metadata), images.cpu()
+    if form == "onnx-int8":
+        _judge(_prove(exported, content, images), "onnx", path)
+        content = quantize(content, [images[:MAX_CALIBRATION].numpy()])
+    proof = _prove(exported, content, images, test)
+    _judge(proof, form, path, len(test or ()))
+    checkpoint.write(path, content)
+    return proof
+
+
+def _prove(exported: nn.Module, content: bytes, images: Tensor, test: Split | None = None) -> Proof:
+    session = open_session(content)
+    difference = moved = 0.0
+    for size in BATCH_SIZES:
+        batch = images[torch.arange(size) % len(images)]
+        expected, got = _torch(exported, batch), _run(session, batch)
+        worst = [np.abs(a - b).max() for a, b in zip(expected, got, strict=True)]
+        difference = float(np.max([difference, *worst]))  # NaN stays NaN
+        moved = float(np.abs(expected[1] - got[1]).sum(axis=1).mean() / 2)  # of the largest batch
+    if test is None:
+        return Proof(len(content), difference, moved)
+    errors = [0, 0]
+    for images, labels in zip(test.images.cpu().split(1000), test.labels.split(1000), strict=True):
+        for which, outputs in enumerate((_run(session, images), _torch(exported, images))):
+            errors[which] += int((outputs[0].argmax(axis=1) != labels.cpu().numpy()).sum())
+    return Proof(len(content), difference, moved, *errors)
+
+
+def _judge(proof: Proof, form: str, path: Path, num_test: int = 0) -> None:
+    measured, bound = (proof.difference, TOLERANCE) if form == "onnx" else (proof.moved, MOVED)
+    if not measured <= bound:
+        raise ExportError(
+            f"the exported model differs from torch by {measured:.2g}, more than {bound:g}; "
+            f"{path} was not written"
+        )
+    if proof.error_count is None or proof.torch_error_count is None:
+        return
+    lost = proof.error_count - proof.torch_error_count
+    if abs(lost) > ACCURACY_LOSS[form] * num_test:
+        raise ExportError(
+            f"the exported model makes {proof.error_count} errors in {num_test:,} test images, "
+            f"the trained one {proof.torch_error_count}; {path} was not written"
+        )
+
+
+def to_onnx(
+    exported: nn.Module,
+    example: Tensor,
+    dynamic: Mapping[int, str],
+    names: tuple[str, list[str]],
+    metadata: Mapping[str, str],
+) -> bytes:
+    """A module of one input as an ONNX file.
+
+    Args:
+        example: an input. No side of it that may vary is 1, which would be taken for a constant.
+        dynamic: the dimensions that may vary, with their names.
+        names: of the input and of the outputs.
+    """
+    with _quiet():
+        program = torch.onnx.export(
+            exported,
+            (example,),
+            dynamo=True,
+            dynamic_shapes=({axis: torch.export.Dim(name) for axis, name in dynamic.items()},),
+            input_names=[names[0]],
+            output_names=names[1],
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    proto = program.model_proto
+    _forget_origin(proto)
+    onnx.helper.set_model_props(proto, dict(metadata))
+    return bytes(proto.SerializeToString())
+
+
+def _forget_origin(proto: onnx.ModelProto) -> None:
+    """Leave out from which lines of Python each node came: a seventh of the file."""
+    graph = proto.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+    del graph.value_info[:]  # the quantizer transposes weights and would find their old shapes
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's progress, log and deprecations from the user, who can't act on them."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def open_session(content: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _run(session: onnxruntime.InferenceSession, images: Tensor) -> Outputs:
+    logits, probs = session.run(["logits", "probabilities"], {"images": images.numpy()})
+    return logits, probs
+
+
+@torch.no_grad()
+def _torch(exported: nn.Module, images: Tensor) -> Outputs:
+    logits, probs = exported(images)
+    return logits.numpy(), probs.numpy()

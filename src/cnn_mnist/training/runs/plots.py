@@ -1,0 +1,123 @@
+"""Pictures of a training: curves, confusion matrix, samples, mistakes, augmentations.
+
+Each function returns a matplotlib Figure; nothing is shown or written here.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from cnn_mnist.training.augment.transforms import augment
+from cnn_mnist.training.data import Split
+from cnn_mnist.training.loop import Epoch
+from cnn_mnist.training.recipes import Recipe
+
+BLUE, ORANGE, GREY = "#2a6fb0", "#d1611f", "#8a8a8a"
+
+# The original's ten epochs: train and test accuracy in percent, as published.
+PUBLISHED = {
+    "train_accuracy": (91.21, 97.13, 97.74, 98.03, 98.09, 98.76, 98.92, 98.97, 99.02, 99.07),
+    "test_accuracy": (98.01, 98.15, 98.57, 98.77, 98.77, 99.08, 99.14, 99.10, 99.26, 99.13),
+}
+
+
+def curves(history: Sequence[Epoch], published: bool = False) -> Figure:
+    """The four curves: loss and accuracy, training and test, over the epochs."""
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    epochs = [row.epoch for row in history]
+    titles = {
+        "train_loss": "Training loss (cross-entropy an image)",
+        "train_accuracy": "Training accuracy (%), augmented images",
+        "test_loss": "Test loss (cross-entropy an image)",
+        "test_accuracy": "Test accuracy (%)",
+    }
+    for axes, (name, title) in zip(figure.subplots(2, 2).flat, titles.items(), strict=True):
+        percent = 100 if "accuracy" in name else 1
+        values = [getattr(row, name) * percent for row in history]
+        color = BLUE if "train" in name else ORANGE
+        axes.plot(epochs, values, marker="o", markersize=4, color=color, label="this run")
+        if published and name in PUBLISHED:
+            known = PUBLISHED[name]
+            axes.plot(range(1, len(known) + 1), known, "--", color=GREY, label="published")
+            axes.legend(frameon=False)
+        axes.set(title=title, xlabel="epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def confusion_matrix(confusion: Sequence[Sequence[int]]) -> Figure:
+    """Counts of (true digit, answer); only the mistakes are coloured."""
+    table = np.array(confusion)
+    mistakes = np.where(np.eye(10, dtype=bool), 0, table)
+    figure = Figure(figsize=(6, 5.6), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(mistakes, cmap="Oranges", vmax=max(1, mistakes.max()) * 1.6)
+    for (row, column), count in np.ndenumerate(table):
+        if count:
+            weight = "bold" if row == column else "normal"
+            axes.text(column, row, str(count), ha="center", va="center", size=9, weight=weight)
+    axes.set(xlabel="answer", ylabel="true digit", xticks=range(10), yticks=range(10))
+    axes.set_title(f"{mistakes.sum()} mistakes in {table.sum():,} images")
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def samples(split: Split, logits: Tensor, count: int = 20) -> Figure:
+    """The first images of a split with the answer and its probability."""
+    rows = torch.arange(min(count, len(split)))
+    return _answers(split, logits, rows, "Sample predictions")
+
+
+def mistakes(split: Split, logits: Tensor, count: int = 20) -> Figure:
+    """The images answered wrongly, the surest wrong answer first."""
+    confidence, answers = logits.softmax(dim=1).max(dim=1)
+    wrong = (answers != split.labels).nonzero()[:, 0]
+    worst = wrong[confidence[wrong].argsort(descending=True)]
+    title = f"The worst of {len(wrong)} mistakes" if len(wrong) else "No mistakes"
+    return _answers(split, logits, worst[:count], title)
+
+
+def _answers(split: Split, logits: Tensor, rows: Tensor, title: str) -> Figure:
+    probs, answers = logits.softmax(dim=1).max(dim=1)
+    titles, colors = [], []
+    for row in rows.tolist():
+        right = bool(answers[row] == split.labels[row])
+        truth = "" if right else f" not {split.labels[row]}"
+        titles.append(f"{answers[row]}{truth} · {probs[row]:.0%}")
+        colors.append("black" if right else ORANGE)
+    return gallery(split.images[rows], title, titles, colors)
+
+
+def augmentations(split: Split, recipe: Recipe, count: int = 5, variants: int = 8) -> Figure:
+    """Each of the first images as it is, then as training sees it in that many passes."""
+    generator = torch.Generator().manual_seed(0)
+    originals = split.images[:count]
+    seen = [augment(originals, generator, recipe) for _ in range(variants)]
+    images = torch.stack([originals, *seen], dim=1).flatten(0, 1)
+    titles = (["original"] + [""] * variants) * len(originals)
+    return gallery(images, f"What {recipe.name} trains on", titles, columns=variants + 1)
+
+
+def gallery(
+    images: Tensor,
+    title: str,
+    titles: Sequence[str],
+    colors: Sequence[str] | None = None,
+    columns: int = 10,
+) -> Figure:
+    """Images N×28×28, values 0..255, in rows, dark ink on white, each under its title."""
+    rows = max(1, -(-len(images) // columns))
+    figure = Figure(figsize=(1.05 * columns, 1.25 * rows + 0.5), layout="constrained")
+    figure.suptitle(title)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for index, (axes, image) in enumerate(zip(grid.flat, images.cpu().numpy(), strict=False)):
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
+        axes.set_title(titles[index], size=8, color=colors[index] if colors else "black")
+    return figure

@@ -1,0 +1,170 @@
+"""Many trainings of one recipe that differ in the seed alone: mean, spread, interval."""
+
+import math
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cnn_mnist.training.data import Splits
+from cnn_mnist.training.loop import Run
+from cnn_mnist.training.recipes import Recipe
+from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.studies.workers import Crew
+from cnn_mnist.training.train import begin, check_teacher, finish, go_on, load_teacher
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What several seeds give. The accuracies are in 0..1."""
+
+    num_seeds: int
+    mean: float
+    std: float  # of the single trainings; 0 for one seed
+    interval: tuple[float, float] | None  # 95 %, of the mean (Student's t); none for one seed
+    accuracies: list[float]
+
+
+def study(
+    recipe: Recipe,
+    splits: Splits,
+    seeds: Sequence[int],
+    folder: Path,
+    device: str | torch.device = "cpu",
+    on_seed: Callable[[dict[str, Any]], None] | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+    teacher: Path | None = None,
+    crew: Crew | None = None,
+) -> Summary:
+    """Train the recipe once a seed, each in a folder of its own, and sum the figures up.
+
+    Called again after an interruption it reads the finished seeds, goes on with the one that was
+    stopped, and trains the rest.
+
+    Args:
+        on_step: as in `fit`; with a crew it is called with (trainings done, trainings).
+        teacher: the finished run that a recipe with `distil` learns from, or a folder of several.
+        crew: workers that train several seeds at a time; without them it is done here.
+
+    Raises:
+        RunError: the folder holds a study of another recipe, data set or teacher; or the workers
+            of a crew die again and again.
+    """
+    check_teacher(recipe, splits, teacher)
+    places = {seed: folder / f"seed-{seed}" for seed in seeds}
+    begin = partial(_begin_or_go_on, recipe, splits, device=device, teacher=teacher)
+    if crew:
+        trained = _by_crew(crew, places, begin, on_step)
+    else:
+        answers = load_teacher(teacher, recipe, splits, device) if teacher else None
+        end = partial(finish, splits=splits, on_step=on_step, teacher=answers)
+        trained = _one_by_one(places, begin, end)
+    accuracies = []
+    for row in trained:
+        accuracies.append(row["test_accuracy"])
+        if on_seed:
+            on_seed(row)
+    return summarize(accuracies)
+
+
+def _one_by_one(
+    places: dict[int, Path], begin: Callable[..., Run | None], end: Callable[..., dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    for seed, place in places.items():
+        run = begin(seed, place)
+        yield checkpoint.load_metrics(place) if run is None else end(run, folder=place)
+
+
+def _by_crew(
+    crew: Crew,
+    places: dict[int, Path],
+    begin: Callable[..., Run | None],
+    on_done: Callable[[int, int], None] | None,
+) -> Iterator[dict[str, Any]]:
+    waiting = {s: place for s, place in places.items() if begin(s, place) is not None}
+    rows = {s: checkpoint.load_metrics(p) for s, p in places.items() if s not in waiting}
+    finishing = crew.train(list(waiting.values()))
+    for seed in places:
+        while seed not in rows:
+            row = next(finishing)
+            rows[row["seed"]] = row
+            if on_done:
+                on_done(len(rows), len(places))
+        yield rows[seed]
+
+
+def finished(folder: Path) -> list[float]:
+    """The accuracies of a study's finished trainings, by seed.
+
+    Raises:
+        RunError: there are none, or a file is damaged.
+    """
+    folders = sorted(folder.glob("seed-*"), key=lambda path: (len(path.name), path.name))
+    done = [path for path in folders if (path / "metrics.json").exists()]
+    if not done:
+        raise RunError(f"{folder} is no study: there is no seed-N/metrics.json in it")
+    return [float(checkpoint.load_metrics(path)["test_accuracy"]) for path in done]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much higher the mean of one study is than another's, in accuracy."""
+
+    mean: float
+    interval: tuple[float, float] | None  # 95 %, Welch's; none where a side has one training
+    is_real: bool  # the interval does not contain 0
+
+
+def compare(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
+    """Welch's interval for the difference of two studies' means: spreads and sizes may differ."""
+    mean = statistics.fmean(ours) - statistics.fmean(theirs)
+    if min(len(ours), len(theirs)) < 2:
+        return Difference(mean, None, is_real=False)
+    parts = [statistics.variance(side) / len(side) for side in (ours, theirs)]
+    if not any(parts):
+        return Difference(mean, (mean, mean), mean != 0)
+    freedom = sum(parts) ** 2 / sum(
+        part**2 / (len(side) - 1) for part, side in zip(parts, (ours, theirs), strict=True)
+    )
+    half = _quantile(freedom) * math.sqrt(sum(parts))
+    return Difference(mean, (mean - half, mean + half), abs(mean) > half)
+
+
+def _begin_or_go_on(
+    recipe: Recipe,
+    splits: Splits,
+    seed: int,
+    folder: Path,
+    device: str | torch.device,
+    teacher: Path | None,
+) -> Run | None:
+    """The run of one seed; none where it is finished."""
+    if not folder.exists():
+        return begin(recipe, splits, folder, seed, device, teacher)
+    config = checkpoint.load_config(folder)
+    taught_by = checkpoint.weights_sha256(teacher) if teacher else ""
+    if (config.recipe, config.dataset, config.teacher_sha256) != (recipe, splits.name, taught_by):
+        raise RunError(f"{folder} is of another recipe, data set or teacher; choose another --out")
+    return None if (folder / "metrics.json").exists() else go_on(folder, device=device)
+
+
+def summarize(accuracies: Sequence[float]) -> Summary:
+    """Mean, standard deviation and the mean's 95 % interval of at least one accuracy."""
+    count, mean = len(accuracies), statistics.fmean(accuracies)
+    if count == 1:
+        return Summary(1, mean, 0.0, None, list(accuracies))
+    std = statistics.stdev(accuracies)
+    half = _quantile(count - 1) * std / math.sqrt(count)
+    return Summary(count, mean, std, (mean - half, mean + half), list(accuracies))
+
+
+def _quantile(freedom: float) -> float:
+    """Student's t that 95 % of values lie within, on both sides."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, freedom))

@@ -1,0 +1,74 @@
+"""Pen strokes: polylines, curves, and the ink they leave.
+
+A stroke is a list of points (x, y), y downwards; a glyph is a list of strokes. It knows nothing of
+digits.
+"""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.recognition.normalize import BOX, SIDE, to_mnist
+
+Point = tuple[float, float]
+Stroke = list[Point]
+Glyph = list[Stroke]
+
+OVERSAMPLING = 4  # ink is drawn this many times larger, then areas are averaged as in a scan
+FIXED_POINT = 4  # bits of a pixel's fraction in the coordinates OpenCV is given
+
+
+def arc(x: float, y: float, width: float, height: float, begin: float, end: float) -> Stroke:
+    """A piece of an ellipse as a polyline with a point at least every 30 degrees.
+
+    Args:
+        x, y: the centre.
+        width, height: the half axes.
+        begin, end: degrees; 0 is to the right and 90 below. A smaller end runs counter-clockwise.
+    """
+    num_points = max(3, math.ceil(abs(end - begin) / 30) + 1)
+    angles = np.radians(np.linspace(begin, end, num_points))
+    return [(x + width * math.cos(angle), y + height * math.sin(angle)) for angle in angles]
+
+
+def draw(glyph: Glyph, width: float) -> NDArray[np.uint8]:
+    """The ink of a pen, round at its ends, on an empty frame of OVERSAMPLING times 28×28.
+
+    Args:
+        glyph: in pixels of the 28×28 frame, whose upper left corner is (0, 0).
+        width: of the pen, in the same pixels.
+    """
+    frame = np.zeros((OVERSAMPLING * SIDE, OVERSAMPLING * SIDE), np.uint8)
+    scale = 2**FIXED_POINT
+    # OpenCV counts from the centre of the first pixel, not from its corner.
+    lines = [
+        np.rint((np.array(stroke) * OVERSAMPLING - 0.5) * scale).astype(np.int32)
+        for stroke in glyph
+    ]
+    thickness = max(1, round(width * OVERSAMPLING))
+    cv2.polylines(frame, lines, False, 255, thickness, cv2.LINE_8, FIXED_POINT)
+    return frame
+
+
+def write(
+    glyph: Glyph, width: float, aspect: float, tremor: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """The 28×28 image that MNIST would hold of a glyph written by an unsteady hand.
+
+    Args:
+        glyph: of any size and place.
+        width: of the pen, in pixels of the 28×28 frame.
+        aspect: factor of the glyph's width.
+        tremor: standard deviation of each point, as a share of the glyph's longer side.
+    """
+    points = np.concatenate([np.array(stroke, float) for stroke in glyph])
+    points[:, 0] *= aspect
+    points += rng.normal(0, tremor * np.ptp(points, axis=0).max(), points.shape)
+    low, high = points.min(axis=0), points.max(axis=0)
+    scale = (BOX - width) / max(*(high - low), 1e-6)
+    fitted = (points - (low + high) / 2) * scale + SIDE / 2
+    ends = np.cumsum([len(stroke) for stroke in glyph])[:-1]
+    strokes: Glyph = [part.tolist() for part in np.split(fitted, ends)]
+    return to_mnist(draw(strokes, width) / 255)

@@ -1,0 +1,119 @@
+"""A Dask cluster as Workers. It needs the extra `cluster`; nothing else of ours imports Dask."""
+
+import logging
+import pickle
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Future
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from distributed import Client, KilledWorker, WorkerPlugin
+
+from cnn_mnist import process
+from cnn_mnist.workers.base import Workers
+
+T = TypeVar("T")
+PATIENCE = 10  # seconds for a scheduler to answer, and for its first worker
+
+
+class ClusterError(ValueError):
+    """There is no cluster at the address, or it is gone."""
+
+
+@contextmanager
+def cluster(address: str, prepare: bytes) -> Iterator["Cluster"]:
+    """The workers of the scheduler at an address; see `workers.workers`.
+
+    Raises:
+        ClusterError: no scheduler answers there, or it has no workers.
+    """
+    logging.disable()  # what matters is told by lines of ours
+    try:
+        with _connect(address) as client:
+            try:
+                client.wait_for_workers(1, timeout=PATIENCE)
+            except TimeoutError:
+                raise ClusterError(
+                    f"the scheduler at {address} has no workers; start some with: "
+                    f"dask worker {address} --nthreads 1"
+                ) from None
+            name = f"cnn-mnist-{uuid.uuid4()}"
+            client.register_plugin(_Preparation(prepare), name)
+            try:
+                yield Cluster(client, address)
+            finally:
+                # Fails where a worker has just died, and is done all the same.
+                with suppress(OSError):
+                    client.unregister_worker_plugin(name)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _connect(address: str) -> Client:
+    try:
+        if urlsplit(address).port:
+            return Client(address, timeout=PATIENCE, set_as_default=False)
+        raise ValueError("no port")
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"no Dask scheduler answers at {address}; start one with: dask scheduler, "
+            "and name its address as tcp://HOST:PORT"
+        ) from error
+
+
+class Cluster(Workers):
+    """Dask's Executor; the loss of work with its worker is told as the standard library does."""
+
+    def __init__(self, client: Client, address: str) -> None:
+        self._client, self._address = client, address
+        # Work is no function of its arguments alone (it reads files), so no result is shared.
+        self._executor = client.get_executor(pure=False)
+
+    @property
+    def num_workers(self) -> int:
+        try:
+            num_threads: list[int] = list(self._client.nthreads().values())
+        except OSError as error:
+            raise self._gone() from error
+        return max(1, sum(num_threads))
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        told: Future[T] = Future()
+        told.set_running_or_notify_cancel()
+        done = self._executor.submit(partial(fn, *args, **kwargs))
+        done.add_done_callback(partial(self._tell, told=told))
+        return told
+
+    def _tell(self, done: Future[T], told: Future[T]) -> None:
+        try:
+            told.set_result(done.result())
+        except KilledWorker as error:
+            told.set_exception(BrokenExecutor(str(error)))
+        except CancelledError:
+            told.set_exception(self._gone())
+        except BaseException as error:
+            told.set_exception(error)
+
+    def _gone(self) -> ClusterError:
+        return ClusterError(
+            f"the scheduler at {self._address} is gone; when it is back, the same command goes on"
+        )
+
+
+class _Preparation(WorkerPlugin):
+    """Dask sends it once to every worker, to those that come later too, and takes it back."""
+
+    def __init__(self, prepare: bytes) -> None:
+        self._prepare = prepare
+        self._undo: Callable[[], object] | None = None
+
+    def setup(self, worker: object) -> None:
+        process.keep_memory()  # Dask's nanny has its workers give back whatever they free
+        self._undo = pickle.loads(self._prepare)()
+
+    def teardown(self, worker: object) -> None:
+        if self._undo:
+            self._undo()

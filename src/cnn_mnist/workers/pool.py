@@ -1,0 +1,66 @@
+"""Local processes as Workers."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from typing import Any, TypeVar
+
+from cnn_mnist import process
+from cnn_mnist.workers.base import Workers
+
+T = TypeVar("T")
+
+
+class Pool(Workers):
+    """Local processes. A pool that broke, since a worker died, is replaced by a new one."""
+
+    def __init__(self, count: int, prepare: bytes, threads: int) -> None:
+        self._count, self._start = count, (threads, prepare)
+        self._pool = self._new()
+
+    @property
+    def num_workers(self) -> int:
+        return self._count
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        try:
+            return self._pool.submit(fn, *args, **kwargs)
+        except BrokenExecutor:
+            self._pool.shutdown()
+            self._pool = self._new()
+            return self._pool.submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._pool.shutdown(wait, cancel_futures=cancel_futures)
+
+    def stop(self) -> None:
+        """Shut down without waiting for what the workers are doing."""
+        for child in multiprocessing.active_children():
+            child.terminate()
+        self.shutdown(cancel_futures=True)
+
+    def _new(self) -> ProcessPoolExecutor:
+        spawn = multiprocessing.get_context("spawn")  # a fork would copy torch's dead threads
+        return ProcessPoolExecutor(self._count, spawn, _begin, self._start)
+
+
+def _begin(threads: int, prepare: bytes) -> None:
+    """The first thing in a new local worker, before anything heavy is loaded there."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.pop("OMP_PROC_BIND", None)  # would put each worker's threads on the same cores
+    process.tune()
+    pickle.loads(prepare)()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed cannot say so, and its workers would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

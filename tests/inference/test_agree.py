@@ -1,0 +1,81 @@
+"""The line network's signs and the classifier's glyphs: who is believed when."""
+
+import numpy as np
+import pytest
+
+from cnn_mnist.inference.recognition.agree import agree, agree_on_one
+from cnn_mnist.inference.recognition.line_reader import Box, Sign
+
+
+def digits(**probs: float) -> np.ndarray:
+    """Ten probabilities, of the named digits (d3=0.9)."""
+    found = np.zeros(10, np.float32)
+    for name, prob in probs.items():
+        found[int(name[1:])] = prob
+    return found
+
+
+def sign(character: str, confidence: float, box: Box, **probs: float) -> Sign:
+    return Sign(character, confidence, box, digits(**probs))
+
+
+LEFT, RIGHT, BOTH = (0, 0, 20, 40), (25, 0, 20, 40), (0, 0, 45, 40)
+
+
+def test_one_sign_and_one_glyph_have_the_mean() -> None:
+    (found,) = agree([sign("3", 0.6, LEFT, d3=0.6, d5=0.3)], [LEFT], digits(d5=1.0)[None])
+    assert found.character == "5"
+    assert found.confidence == pytest.approx(0.65)
+    assert found.glyph == 0
+
+
+def test_a_glyph_of_two_signs_is_two_digits() -> None:
+    signs = [sign("1", 0.9, LEFT, d1=0.9), sign("0", 0.8, RIGHT, d0=0.8)]
+    found = agree(signs, [BOTH], digits(d6=1.0)[None])
+    assert [f.character for f in found] == ["1", "0"]
+    assert [f.glyph for f in found] == [None, None]
+
+
+def test_what_the_line_network_takes_for_no_writing_is_left_out() -> None:
+    assert agree([], [LEFT], digits(d1=1.0)[None]) == []
+
+
+@pytest.mark.parametrize("character", ["?", ",", "/"])
+def test_a_sign_stays_a_sign_though_the_classifier_sees_a_digit(character: str) -> None:
+    (found,) = agree([sign(character, 0.95, LEFT, d1=0.02)], [LEFT], digits(d1=0.9)[None])
+    assert found.character == character
+    assert not found.is_digit
+
+
+def test_a_digit_is_one_though_the_two_differ_which() -> None:
+    (found,) = agree([sign("1", 0.9, LEFT, d1=0.9, d7=0.06)], [LEFT], digits(d7=0.92)[None])
+    assert found.character == "7"
+
+
+def test_a_letter_is_a_digit_where_the_classifier_is_sure_enough() -> None:
+    signs = [sign("?", 0.9, LEFT, d5=0.08), sign("?", 0.99, RIGHT)]
+    probs = np.stack([digits(d5=0.96), digits(d5=0.6)])
+    assert [f.character for f in agree(signs, [LEFT, RIGHT], probs)] == ["5", "?"]
+
+
+def test_what_neither_is_sure_of_is_no_digit() -> None:
+    (found,) = agree([sign("5", 0.5, LEFT, d5=0.5, d6=0.1)], [LEFT], digits(d5=0.3)[None])
+    assert found.character == "?"
+
+
+def test_the_one_digit_of_a_picture_is_the_mean_of_all_readings() -> None:
+    near, tight = [sign("8", 0.5, LEFT, d8=0.5)], [sign("3", 0.7, LEFT, d3=0.7)]
+    (found,) = agree_on_one([near, tight], [LEFT], digits(d8=0.9)[None])
+    assert found.character == "8"
+    assert found.confidence == pytest.approx((0.25 + 0.9) / 2)
+
+
+def test_a_frame_taken_for_the_glyph_gives_way_to_the_sign_elsewhere() -> None:
+    frame = (80, 0, 5, 100)
+    (found,) = agree_on_one([[sign("4", 0.9, LEFT, d4=0.9)], []], [frame], digits(d1=1.0)[None])
+    assert found.character == "4"
+    assert found.glyph is None
+
+
+def test_without_a_sign_there_is_nothing() -> None:
+    assert agree_on_one([[], []], [LEFT], digits(d1=1.0)[None]) == []

@@ -1,0 +1,154 @@
+"""What a reading costs is bounded by the picture's pixels, whatever they show.
+
+Work is counted, not timed: signs, the pixels of their boxes, images that the network sees, kernels.
+"""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from adversary import COARSEST, DRAWN, FINEST, KINDS, Kind, hostile
+from cnn_mnist.inference.layout import lines, orientation
+from cnn_mnist.inference.reader import CROWDED, MOST_COLUMNS, Reader
+from cnn_mnist.inference.recognition import classifier, line, line_reader
+from cnn_mnist.inference.recognition.line_reader import LineReader, Sign
+from cnn_mnist.inference.recognition.normalize import MOST_CHANGE, even_stroke, to_mnist
+from cnn_mnist.inference.segmentation import components, ink, ruling, segment
+from drawn import coverage
+
+SIZES = st.tuples(st.integers(30, 700), st.integers(30, 700))
+GRAINS = st.integers(FINEST, COARSEST)
+
+
+class CountingLines(LineReader):
+    """The released line network, and how many columns it has been asked about."""
+
+    columns = 0
+
+    def read(self, grey: NDArray[np.uint8]) -> list[Sign]:
+        self.columns += len(line_reader.LOOKS) * line.normalized_width(*grey.shape)
+        return super().read(grey)
+
+
+class Counting(classifier.Classifier):
+    """The released network, and how many images it has seen."""
+
+    seen = 0
+
+    def _run(self, output: str, images: NDArray[np.uint8]) -> classifier.Probs:
+        self.seen += len(images)
+        return super()._run(output, images)
+
+
+def dots(side: int, apart: int) -> NDArray[np.uint8]:
+    page = np.full((side, side), 255, np.uint8)
+    for y in range(apart, side - apart, apart):
+        for x in range(apart, side - apart, apart):
+            cv2.circle(page, (x, y), apart // 4, 0, -1)
+    return page
+
+
+def drawn(kind: Kind, size: tuple[int, int], grain: int, seed: int) -> NDArray[np.float32]:
+    return kind(size, grain, np.random.default_rng(seed))
+
+
+def test_a_page_of_too_many_marks_is_refused_with_the_reason() -> None:
+    counting, reader = Counting(), Reader()
+    reader.classifier = counting
+    reading = reader.read(dots(2048, 14))
+    assert (reading.ok, reading.reason, reading.digits, reading.rejected) == (
+        False,
+        CROWDED,
+        (),
+        (),
+    )
+    assert counting.seen == 0
+
+
+def test_a_full_page_of_digits_is_no_crowd() -> None:
+    row = np.concatenate([coverage("3", 24, 3)[6:42]] * 40, axis=1)
+    assert len(segment.split(np.concatenate([row] * 40))) == 1600
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(DRAWN), SIZES, GRAINS, st.integers(0, 999))
+def test_signs_and_their_boxes_are_bounded(
+    kind: Kind, size: tuple[int, int], grain: int, seed: int
+) -> None:
+    marks = drawn(kind, size, grain, seed)
+    assert len(segment.single(marks)) <= 1
+    try:
+        signs = segment.split(marks)
+    except segment.CrowdedError:
+        return
+    assert len(signs) <= components.most(marks.size)
+    assert sum(sign.ink.size for sign in signs) <= components.OVERLAP * marks.size
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(KINDS)), st.integers(0, 999), st.booleans())
+def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) -> None:
+    _, picture = hostile(kind, 0.1, seed)
+    counting, counting_lines, reader = Counting(), CountingLines(), Reader()
+    reader.classifier, reader.line_reader = counting, counting_lines
+    reader.read(picture, single)
+    signs = 1 if single else components.most(picture.size)
+    ways = 0 if single else 4 * min(signs, orientation.MOST_SIGNS)
+    assert counting.seen <= len(classifier.MOVES) * signs + ways
+    whole_and_one = 2 * line.MOST_WIDE  # the whole picture, and always one line
+    columns = whole_and_one + lines.SPARE + lines.SHARE * picture.size
+    columns += 4 * (line.MOST_WIDE + lines.SPARE)  # which way up it is
+    columns = max(columns, MOST_COLUMNS)  # of a grid
+    assert counting_lines.columns <= len(line_reader.LOOKS) * columns
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(DRAWN), SIZES, GRAINS, st.integers(0, 999))
+def test_no_kernel_grows_with_the_sign(
+    kind: Kind, size: tuple[int, int], grain: int, seed: int
+) -> None:
+    sides = []
+    original = cv2.getStructuringElement
+
+    def spy(shape: int, side: tuple[int, int]) -> NDArray[np.uint8]:
+        sides.append(max(side))
+        return original(shape, side)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cv2, "getStructuringElement", spy)
+        for sign in segment.single(drawn(kind, size, grain, seed)):
+            even_stroke(sign.ink)
+    assert max(sides, default=0) <= 1 + MOST_CHANGE
+
+
+@pytest.mark.parametrize("pen", [0.004, 0.02, 0.15])
+@pytest.mark.parametrize("text", ["3", "7"])
+def test_a_giant_sign_looks_like_a_small_one(text: str, pen: float) -> None:
+    frames = [
+        to_mnist(even_stroke(coverage(text, height, max(1, round(pen * height)))))
+        for height in (250, 1500)
+    ]
+    moves = [np.roll(frames[0], move, (0, 1)) for move in np.ndindex(3, 3)]
+    large = np.roll(frames[1], (1, 1), (0, 1)).astype(int)  # the centre is rounded to a pixel
+    assert min(np.abs(large - small).mean() for small in moves) < 8
+
+
+def test_frames_without_number_are_not_looked_into_one_by_one() -> None:
+    page = np.zeros((2000, 2000), np.uint8)
+    for inset in range(0, 900, 4):
+        cv2.rectangle(page, (inset, inset), (1999 - inset, 1999 - inset), 1, 1)
+    marks = components.components(page)
+    assert ruling.without_frames(marks) is marks
+
+
+@pytest.mark.parametrize("side", [400, 2000])
+def test_nested_frames_are_read_or_refused(side: int) -> None:
+    page = np.full((side, side), 255, np.uint8)
+    for inset in range(8, side // 2, 6):
+        cv2.rectangle(page, (inset, inset), (side - inset, side - inset), 0, 1)
+    reading = Reader().read(page)
+    assert not reading.ok
+    assert ink.find(np.stack([page] * 3, axis=2)).shape == page.shape

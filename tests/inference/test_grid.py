@@ -1,0 +1,206 @@
+"""Grids are found by their lines, and read cell by cell; what only looks like one is not."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cnn_mnist import Reader
+from cnn_mnist.inference.layout import grid
+from cnn_mnist.inference.reader import CROWDED, EMPTY_GRID
+from drawn import coverage
+from drawn import page as written
+
+Grey = NDArray[np.uint8]
+ROWS = [["12", "", "7"], ["", "305", "48"], ["9", "61", ""], ["2", "", "30"]]
+WIDE, HIGH, MARGIN = 150, 70, 60
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader()
+
+
+def form(rows: list[list[str]], thickness: int = 2, line: int = 60) -> Grey:
+    """A table with room around it."""
+    height, width = HIGH * len(rows), WIDE * len(rows[0])
+    page = np.full((height + 2 * MARGIN, width + 2 * MARGIN), 245, np.uint8)
+    for row in range(len(rows) + 1):
+        y = MARGIN + HIGH * row
+        cv2.line(page, (MARGIN, y), (MARGIN + width, y), line, thickness)
+    for column in range(len(rows[0]) + 1):
+        x = MARGIN + WIDE * column
+        cv2.line(page, (x, MARGIN), (x, MARGIN + height), line, thickness)
+    for (row, column), text in np.ndenumerate(rows):
+        if text:
+            put(page, text, MARGIN + WIDE * column + 8, MARGIN + HIGH * row)
+    return page
+
+
+def put(page: Grey, text: str, x: int, y: int, height: int = 36) -> None:
+    ink = coverage(text, height, 4)[2:-2]
+    part = page[y + 1 : y + 1 + ink.shape[0], x : x + ink.shape[1]]
+    np.minimum(part, (245 * (1 - ink)).astype(np.uint8), out=part)
+
+
+def turned(page: Grey) -> Grey:
+    height, width = page.shape
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 7, 0.9)
+    return np.asarray(cv2.warpAffine(page, turn, (width, height), borderValue=245), np.uint8)
+
+
+def at_an_angle(page: Grey) -> Grey:
+    height, width = page.shape
+    seen = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    moved = seen + np.array([[50, 20], [-20, 0], [0, -10], [-5, 0]], np.float32)
+    matrix = cv2.getPerspectiveTransform(seen, moved)
+    flat = cv2.warpPerspective(page, matrix, (width, height), borderValue=245)
+    return np.asarray(flat, np.uint8)
+
+
+def bent(page: Grey) -> Grey:
+    y, x = np.indices(page.shape, np.float32)
+    moved = y + 12 * np.sin(np.pi * x / page.shape[1])
+    return np.asarray(cv2.remap(page, x, moved, cv2.INTER_LINEAR, borderValue=245), np.uint8)
+
+
+def shaded(page: Grey) -> Grey:
+    light = np.linspace(0.35, 1, page.shape[1])
+    noise = np.random.default_rng(0).normal(0, 3, page.shape)
+    return np.clip(page * light + noise, 0, 255).astype(np.uint8)
+
+
+def flat(page: Grey) -> Grey:
+    return page
+
+
+def texts(reader: Reader, page: Grey) -> list[list[str]]:
+    return [[number.text for number in line.numbers] for line in reader.read(page).lines]
+
+
+@pytest.mark.parametrize("thickness", [1, 5])
+@pytest.mark.parametrize("way", [flat, turned, at_an_angle, bent, shaded])
+def test_a_table_keeps_its_rows_and_columns(
+    way: Callable[[Grey], Grey], thickness: int, reader: Reader
+) -> None:
+    assert texts(reader, way(form(ROWS, thickness))) == ROWS
+
+
+def test_text_and_digits_are_those_of_the_cells(reader: Reader) -> None:
+    reading = reader.read(form(ROWS))
+    assert reading.ok
+    assert reading.text == "".join(text for row in ROWS for text in row)
+    assert [line.text for line in reading.lines][:2] == ["12 _ 7", "_ 305 48"]
+    assert "".join(str(digit.digit) for digit in reading.digits) == reading.text
+
+
+def test_boxes_are_the_cells_in_the_original_picture(reader: Reader) -> None:
+    large = np.kron(form(ROWS), np.ones((5, 5), np.uint8))  # is worked on at a fifth of its size
+    reading = reader.read(large)
+    for row, line in enumerate(reading.lines):
+        for column, number in enumerate(line.numbers):
+            expected = MARGIN + WIDE * column, MARGIN + HIGH * row, WIDE, HIGH
+            assert np.abs(np.array(number.box) / 5 - expected).max() < 10
+    first = np.array(reading.digits[0].box) / 5
+    assert np.abs(first - [MARGIN + 33, MARGIN + 17, 10, 38]).max() < 12
+
+
+def test_an_empty_form_has_its_cells_and_no_digit(reader: Reader) -> None:
+    reading = reader.read(form([[""] * 4] * 3))
+    assert (reading.ok, reading.text, reading.reason) == (False, "", EMPTY_GRID)
+    assert [[n.text for n in line.numbers] for line in reading.lines] == [[""] * 4] * 3
+    assert all(n.confidence == 1 for line in reading.lines for n in line.numbers)
+
+
+def test_a_row_of_boxes_that_stand_apart(reader: Reader) -> None:
+    page = np.full((140, 700), 245, np.uint8)
+    for box, text in enumerate("407 52 8"):
+        x = 30 + 80 * box
+        cv2.rectangle(page, (x, 30), (x + 58, 102), 60, 2)
+        if text != " ":
+            put(page, text, x + 5, 32)
+    assert texts(reader, page) == [["4", "0", "7", "", "5", "2", "", "8"]]
+
+
+def test_a_broken_line_or_a_joined_digit_loses_no_cell(reader: Reader) -> None:
+    page = form(ROWS)
+    x, y = MARGIN + 2 * WIDE, MARGIN + HIGH
+    page[y + 10 : y + 50, x - 4 : x + 5] = 245  # between 305 and 48
+    cv2.line(page, (MARGIN + 10, y + 30), (MARGIN - 3, y + 30), 60, 3)  # joined to the frame
+    found = texts(reader, page)
+    assert [len(row) for row in found] == [3] * 4
+    assert (found[0], found[2:]) == (ROWS[0], ROWS[2:])
+
+
+def test_words_are_no_numbers(reader: Reader) -> None:
+    page = form([["", "", ""], *ROWS])
+    for column, word in enumerate(("Name", "Week", "Team")):
+        place = MARGIN + WIDE * column + 15, MARGIN + 48
+        cv2.putText(page, word, place, cv2.FONT_HERSHEY_SIMPLEX, 1, 40, 2, cv2.LINE_AA)
+    assert texts(reader, page) == [["", "", ""], *ROWS]
+
+
+def squared(gap: int = 30, frame: int = 0) -> Grey:
+    page = np.full((700, 900), 245, np.uint8)
+    page[frame : 700 - frame or None : gap, frame : 900 - frame] = 170
+    page[frame : 700 - frame, frame : 900 - frame or None : gap] = 170
+    return page
+
+
+@pytest.mark.parametrize("gap", [70, 90])
+def test_squared_paper_is_no_grid(gap: int) -> None:
+    page = np.roll(squared(gap), gap // 2, axis=(0, 1))
+    assert grid.find(page) == []
+    assert grid.find(turned(page)[60:-60, 60:-60]) == []
+
+
+def test_squared_paper_within_the_picture_is_not_thousands_of_cells() -> None:
+    assert grid.find(squared(12, frame=36)) == []
+
+
+def test_ruled_paper_is_no_grid() -> None:
+    page = np.full((700, 900), 245, np.uint8)
+    page[40::50] = 120
+    page[:, 100] = 100
+    assert grid.find(page) == []
+
+
+@pytest.mark.parametrize("text", ["8", "0000", "88888", "60809"])
+def test_loops_of_digits_are_no_cells(text: str) -> None:
+    rows = np.concatenate([written(text, 100, pen=8)] * 3)
+    assert grid.find(rows[..., 0]) == []
+
+
+def test_a_framed_digit_is_no_grid(reader: Reader) -> None:
+    page = written("5", 100, 9)[..., 0].copy()
+    cv2.rectangle(page, (4, 4), (page.shape[1] - 5, page.shape[0] - 5), 60, 3)
+    assert grid.find(page) == []
+    assert reader.read(page).text == "5"
+
+
+def test_a_cell_with_its_neighbours_cut_off_is_no_grid() -> None:
+    assert (
+        grid.find(form([["1", "2", "3"], ["4", "5", "6"], ["7", "8", "9"]])[125:205, 200:370]) == []
+    )
+
+
+def test_a_grid_within_a_cell_is_part_of_the_cell() -> None:
+    page = form(ROWS)
+    small = cv2.resize(form([["", ""], ["", ""]])[50:-50, 50:-50], (120, 60))
+    page[MARGIN + 5 : MARGIN + 65, MARGIN + WIDE + 15 : MARGIN + WIDE + 135] = small
+    assert [found.shape[:2] for found in grid.find(page)] == [(4, 3)]
+
+
+def test_a_grid_with_more_writing_than_there_is_time_for_is_refused(reader: Reader) -> None:
+    page = np.full((1300, 1900), 245, np.uint8)
+    for y in range(20, 1280, 40):
+        cv2.line(page, (20, y), (1880, y), 60, 1)
+    for x in range(20, 1900, 60):
+        cv2.line(page, (x, 20), (x, 1260), 60, 1)
+    for y in range(20, 1250, 40):
+        for x in range(20, 1860, 60):
+            cv2.putText(page, "1234", (x + 5, y + 27), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 40, 1)
+    reading = reader.read(page)
+    assert (reading.ok, reading.reason) == (False, CROWDED)

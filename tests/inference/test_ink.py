@@ -1,0 +1,186 @@
+"""Ink is found whatever the colours, the light and the ruling; blank pages hold none."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.segmentation import ink, ruling
+from drawn import Colour, coverage, page
+
+WRITING = {
+    "dark on white": ((20, 20, 25), (255, 255, 255)),
+    "light on dark": ((235, 235, 235), (20, 25, 30)),
+    "yellow on blue": ((240, 220, 40), (20, 40, 140)),
+    "pale blue": ((150, 170, 220), (250, 248, 240)),
+    "pencil on grey": ((140, 140, 145), (200, 200, 200)),
+    "blue on beige": ((30, 40, 120), (235, 225, 200)),
+    "red on green of the same lightness": ((190, 60, 60), (60, 120, 60)),
+}
+
+
+def overlap(found: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
+    """Intersection over union of what is more than half covered."""
+    a, b = found > 0.5, truth > 0.5
+    return float((a & b).sum() / max(1, (a | b).sum()))
+
+
+def noisy(pixels: NDArray[np.floating], sigma: float = 4) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(0).normal(0, sigma, pixels.shape)
+    return np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("colours", WRITING.values(), ids=WRITING)
+@pytest.mark.parametrize("pen", [3, 12, 30])
+def test_colours(colours: tuple[Colour, Colour], pen: int) -> None:
+    pixels = page("5", 160, pen, *colours)
+    assert overlap(ink.find(pixels), coverage("5", 160, pen)) > 0.8
+
+
+@pytest.mark.parametrize("depth", [0.5, 0.8])
+def test_shadows(depth: float) -> None:
+    pixels = page("5", 160, 12).astype(float)
+    height, width = pixels.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    blob = np.exp(-((x / width - 0.3) ** 2 + (y / height - 0.3) ** 2) / 0.06)
+    shaded = noisy(pixels * (1 - depth * blob)[..., None], 2)
+    assert overlap(ink.find(shaded), coverage("5", 160, 12)) > 0.75
+
+
+def test_a_hairline_on_a_large_page() -> None:
+    pixels = np.full((1500, 1100, 3), (235, 225, 200), np.uint8)
+    pixels[600:1000, 300:600] = page("2", 200, 1, (60, 60, 60), (235, 225, 200))[:400, :300]
+    found = ink.find(pixels)
+    truth = np.zeros(found.shape, np.float32)
+    truth[600:1000, 300:600] = coverage("2", 200, 1)[:400, :300]
+    assert overlap(found, truth) > 0.8
+
+
+@pytest.mark.parametrize("angle", [0, 4])
+@pytest.mark.parametrize("squared", [False, True])
+def test_ruled_lines_go_and_digits_stay(angle: float, squared: bool) -> None:
+    pixels, truth = page("4", 150, 10), coverage("4", 150, 10)
+    paper = np.full_like(pixels, 255)
+    slope = np.tan(np.radians(angle))
+    for offset in range(-400, 700, 60):
+        drop = round(slope * 600)
+        cv2.line(paper, (0, offset), (600, offset + drop), (150, 170, 210), 2, cv2.LINE_AA)
+        if squared:
+            cv2.line(paper, (offset, 0), (offset - drop, 600), (150, 170, 210), 2, cv2.LINE_AA)
+    found = ink.find(np.minimum(pixels, paper))
+    assert overlap(found, truth) > 0.8
+    assert found[:40].max() == 0
+
+
+def test_lines_as_dark_as_the_ink_are_taken_out_without_cutting() -> None:
+    mask = (coverage("4", 150, 10) > 0.5).astype(np.uint8)
+    lined = mask.copy()
+    lined[60::50] = 1
+    rest = ruling.without_lines(lined)
+    assert rest[:, :20].max() == 0
+    assert (rest & mask).sum() > 0.95 * mask.sum()
+    assert cv2.connectedComponents(rest)[0] == cv2.connectedComponents(mask)[0]
+
+
+@pytest.mark.parametrize("gap", [0, 8])
+def test_the_boxes_of_a_form_are_no_ink(gap: int) -> None:
+    pixels, truth = page("508", 100, 8), coverage("508", 100, 8)
+    for index in range(3):
+        left, right = 35 + 80 * index + gap // 2, 115 + 80 * index - gap // 2
+        cv2.rectangle(pixels, (left, 35), (right, 165), (60, 60, 60), 2)
+    assert overlap(ink.find(pixels), truth) > 0.8
+
+
+def test_a_lone_stroke_is_no_ruled_line() -> None:
+    mask = np.zeros((200, 200), np.uint8)
+    mask[10:190, 98:104] = 1
+    assert np.array_equal(ruling.without_lines(mask), mask)
+
+
+def test_the_desk_beside_the_page_is_no_ink() -> None:
+    written = page("3", 180, 12)
+    top, left = 20, 60
+    height, width = written.shape[:2]
+    desk = np.full((height + 50, width + 80, 3), (90, 60, 40), np.uint8)
+    desk[top : top + height, left : left + width] = written
+    truth = np.zeros(desk.shape[:2], np.float32)
+    truth[top : top + height, left : left + width] = coverage("3", 180, 12)
+    found = ink.find(desk)
+    inside = np.s_[top + 40 : top + height - 40, left + 40 : left + width - 40]
+    assert overlap(found[inside], truth[inside]) > 0.8
+    assert (found > 0.5).sum() < 1.3 * (truth > 0.5).sum()
+
+
+def test_specks_are_dropped() -> None:
+    pixels = page("7", 200, 14)
+    for y, x in [(15, 15), (30, 150), (350, 30)]:
+        pixels[y : y + 4, x : x + 4] = 0
+    assert overlap(ink.find(pixels), coverage("7", 200, 14)) > 0.9
+
+
+@pytest.mark.parametrize("value", [0, 90, 255])
+@pytest.mark.parametrize("sigma", [0, 3])
+def test_blank_paper_holds_no_ink(value: int, sigma: int) -> None:
+    assert not ink.find(noisy(np.full((200, 150, 3), value, float), sigma)).any()
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_light_that_fades_to_the_border_is_no_ink(turns: int) -> None:
+    fading = noisy(np.broadcast_to(np.linspace(130, 230, 800), (600, 800)), 3)
+    pixels = np.repeat(np.rot90(fading, turns)[..., None], 3, axis=2)
+    assert not ink.find(pixels).any()
+
+
+@pytest.mark.parametrize("pen", [1, 40])
+@pytest.mark.parametrize("colours", WRITING.values(), ids=WRITING)
+def test_what_a_program_drew_is_found_to_the_pixel(
+    colours: tuple[Colour, Colour], pen: int
+) -> None:
+    """Thick strokes close together leave a window's median no paper to see."""
+    pixels, truth = page("8", 160, pen, *colours), coverage("8", 160, pen)
+    cut = np.s_[40:-40, 40:-40]
+    assert overlap(ink.find(pixels[cut]), truth[cut]) > 0.9
+
+
+@pytest.mark.parametrize(("top", "left"), [(0, 0), (3, 200), (248, 444), (240, 7)])
+def test_the_place_on_a_blank_canvas_changes_nothing(top: int, left: int) -> None:
+    pixels = page("47", 120, 12)[30:-30, 40:-40]
+    height, width = pixels.shape[:2]
+    found = []
+    for y, x in ((120, 150), (top, left)):
+        canvas = np.full((428, 640, 3), 255, np.uint8)
+        canvas[y : y + height, x : x + width] = pixels
+        everywhere = ink.find(canvas)
+        found.append(everywhere[y : y + height, x : x + width].copy())
+        everywhere[y : y + height, x : x + width] = 0
+        assert not everywhere.any()
+    assert np.array_equal(*found)
+    assert overlap(found[0], coverage("47", 120, 12)[30:-30, 40:-40]) > 0.95
+
+
+@pytest.mark.parametrize("height", [14, 20, 40])
+def test_small_crops(height: int) -> None:
+    pixels, truth = (
+        page("8", height, max(1, height // 9)),
+        coverage("8", height, max(1, height // 9)),
+    )
+    crop = np.s_[height // 3 : -height // 4, height // 3 : -height // 3]
+    assert overlap(ink.find(pixels[crop]), truth[crop]) > 0.5
+
+
+@settings(max_examples=150)
+@given(
+    arrays(np.uint8, st.tuples(st.integers(1, 80), st.integers(1, 80), st.just(3)))
+    | st.tuples(st.integers(1, 300), st.integers(1, 300), st.integers(0, 2**32)).map(
+        lambda t: np.random.default_rng(t[2]).integers(0, 256, (t[0], t[1], 3), np.uint8)
+    )
+)
+def test_any_page_gives_a_map_of_its_size(pixels: NDArray[np.uint8]) -> None:
+    found = ink.find(pixels)
+    assert found.shape == pixels.shape[:2]
+    assert found.dtype == np.float32
+    assert found.min() >= 0
+    assert found.max() <= 1

@@ -1,0 +1,90 @@
+"""A line of writing → its signs, and where lines are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnn_mnist.inference.layout import lines
+from cnn_mnist.inference.recognition.line import ALPHABET
+from cnn_mnist.inference.recognition.line_reader import LineReader
+from drawn import page
+
+
+@pytest.fixture(scope="module")
+def reader() -> LineReader:
+    return LineReader()
+
+
+def grey(digits: str) -> np.ndarray:
+    return lines.grey_page(page(digits))
+
+
+def text(signs: list) -> str:
+    return "".join(sign.character for sign in signs)
+
+
+def test_a_line_is_read_with_the_places_of_its_digits(reader: LineReader) -> None:
+    crop = grey("4072")
+    signs = reader.read(crop)
+    assert text(signs) == "4072"
+    middles = [sign.box[0] + sign.box[2] / 2 for sign in signs]
+    assert middles == sorted(middles)
+    for sign in signs:
+        x, y, width, height = (round(v) for v in sign.box)
+        assert (crop[max(0, y) : y + height, max(0, x) : x + width] < 128).any()
+        assert sign.digit_probs[int(sign.character)] == pytest.approx(sign.confidence)
+        assert sign.character in ALPHABET
+
+
+def test_boxes_end_where_the_picture_ends(reader: LineReader) -> None:
+    whole, rng, num_signs = grey("4072"), np.random.default_rng(0), 0
+    for _ in range(40):
+        y, x = rng.integers(0, np.array(whole.shape) // 2)
+        tall, wide = rng.integers(4, np.array(whole.shape) // 2)
+        crop = whole[y : y + tall, x : x + wide]
+        for sign in reader.read(crop):
+            left, top, width, height = sign.box
+            assert 0 <= left < left + width <= crop.shape[1]
+            assert 0 <= top < top + height <= crop.shape[0]
+            num_signs += 1
+    assert num_signs > 10
+
+
+def test_blank_paper_has_no_signs(reader: LineReader) -> None:
+    assert reader.read(np.full((60, 200), 230, np.uint8)) == []
+
+
+def test_light_ink_on_dark_paper_is_turned_over(reader: LineReader) -> None:
+    whole = lines.read_whole(reader, 255 - grey("4072"))
+    assert whole is not None
+    assert text(whole) == "4072"
+
+
+def test_each_line_of_a_page_is_read_by_itself(reader: LineReader) -> None:
+    above, below = grey("407"), grey("725")
+    boxes = [(50 + 80 * i, 50 + y, 50, 100) for y in (0, len(above)) for i in range(3)]
+    upper, lower = lines.read_lines(reader, np.vstack([above, below]), boxes)
+    assert [text(upper), text(lower)] == ["407", "725"]
+    assert all(sign.box[1] < len(above) for sign in upper)
+    assert all(sign.box[1] > len(above) for sign in lower)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model"])
+def test_a_damaged_model_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "lines.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="no line network, or damaged"):
+        LineReader(path)
+
+
+def test_a_missing_model_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="No such file"):
+        LineReader(tmp_path / "none.onnx")
+
+
+def test_a_digit_classifier_is_no_line_network() -> None:
+    from cnn_mnist.inference.recognition.classifier import released_model
+
+    with pytest.raises(ValueError, match="no line network exported"):
+        LineReader(released_model())

@@ -1,0 +1,201 @@
+"""The line network: what it is shown, what it learns from, and how it is trained."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cnn_mnist.inference.recognition.line import ALPHABET, HEIGHT, OTHER, SIGNS, normalized
+from cnn_mnist.training import recipes
+from cnn_mnist.training.data import Splits
+from cnn_mnist.training.lines import typefaces
+from cnn_mnist.training.lines.forms import FORMS
+from cnn_mnist.training.lines.hand import Hand
+from cnn_mnist.training.lines.loss import greedy, line_loss
+from cnn_mnist.training.lines.network import BLANK, NUM_CLASSES, LineNet
+from cnn_mnist.training.lines.shapes import Digits, shape
+from cnn_mnist.training.lines.stream import IGNORED, Bundles, batch, example, stream
+from cnn_mnist.training.lines.text import field
+from cnn_mnist.training.lines.train import digits_of, lay_out
+from cnn_mnist.training.lines.writing import write
+from cnn_mnist.training.loop import Run
+from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.train import begin, finish, go_on
+
+TINY = recipes.get("lines").changed(epochs=2, epoch_size=16, batch_size=2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def handwriting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Print in place of the handwriting typefaces, which are not part of the package."""
+    folder = tmp_path_factory.mktemp("fonts")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNN_MNIST_FONTS", str(folder))
+        typefaces.handwritten.cache_clear()
+        for path in typefaces.files(folder):
+            path.parent.mkdir(parents=True)
+            path.symlink_to(typefaces.printed("DejaVuSans-Oblique"))
+        yield
+    typefaces.handwritten.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def written(few_digits: Splits) -> Digits:
+    return digits_of(few_digits.train)
+
+
+def hand(source: str = "strokes", **settings: float) -> Hand:
+    usual = {"height": 40, "pen": 0.1, "slant": 0, "aspect": 1, "round_zero": 1, "gap": 0.2}
+    calm = {"unsteady": 0, "tremor": 0, "rise": 0, "joined": 0}
+    return Hand(source, **usual | calm | settings)
+
+
+def test_a_line_is_brought_to_the_height_with_its_ink_positive() -> None:
+    grey = np.full((80, 300), 200, np.uint8)
+    grey[20:60, 140:160] = 40
+    line = normalized(grey)
+    assert line.shape == (2, HEIGHT, 150)
+    assert (line[:, 20, 75] > 0.4).all()
+    assert abs(line[0, 5, 10]) < 0.05
+
+
+def test_every_text_is_of_the_alphabet() -> None:
+    rng = np.random.default_rng(0)
+    texts = [field(rng) for _ in range(2000)]
+    assert set("".join(texts)) == {*ALPHABET, " "}
+    assert "" in texts
+
+
+@pytest.mark.parametrize("source", ["mnist", "strokes"])
+@pytest.mark.parametrize("text", ["4071", "1.250,00", "-7", "$3+5=8", "12/03:€9£", f"2{OTHER}"])
+def test_every_sign_of_a_line_has_its_ink_in_its_box(
+    source: str, text: str, written: Digits
+) -> None:
+    line = write(text, hand(source), written, np.random.default_rng(1))
+    assert "".join(mark.character for mark in line.marks) == text
+    for mark in line.marks:
+        x0, y0, x1, y1 = (int(v) for v in mark.box)
+        assert (line.ink[y0:y1, x0:x1] > 0.5).any()
+    outside = line.ink.copy()
+    for mark in line.marks:
+        x0, y0, x1, y1 = (int(v) for v in mark.box)
+        outside[y0:y1, x0:x1] = 0
+    assert outside.max() < 0.3
+
+
+def test_signs_keep_the_least_distance(written: Digits) -> None:
+    line = write("8888", hand(gap=0.25), written, np.random.default_rng(0))
+    columns = (line.ink > 0.3).any(axis=0)
+    assert np.count_nonzero(np.diff(columns.astype(int)) == 1) >= 3  # four separate signs
+    ends, starts = [m.box[2] for m in line.marks[:-1]], [m.box[0] for m in line.marks[1:]]
+    assert all(b - a >= 0.15 * line.height for a, b in zip(ends, starts, strict=True))
+
+
+def test_a_thick_pen_leaves_the_paper_blank(written: Digits) -> None:
+    for seed in range(20):
+        drawn = shape("5", hand("mnist", pen=0.2), written, np.random.default_rng(seed))
+        assert drawn.ink.min() < 0.02
+
+
+@pytest.mark.parametrize("character", sorted(FORMS))
+def test_forms_of_quick_writing_stay_in_the_square(character: str) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        points = np.concatenate([np.array(stroke) for stroke in FORMS[character](rng)])
+        assert points.min() > -3
+        assert points.max() < 14
+
+
+def test_every_sign_is_marked_at_its_middle(written: Digits) -> None:
+    rng = np.random.default_rng(0)
+    examples = [example(written, 1.0, rng) for _ in range(40)]
+    lesson = batch(examples)
+    assert lesson.targets.tolist() == [c for e in examples for c in e.classes.tolist()]
+    for row, given in enumerate(examples):
+        middles = lesson.middles[row]
+        assert (middles[given.line.shape[2] // 2 :] == IGNORED).all()
+        for name, (x0, _, x1, _) in zip(given.classes, given.boxes, strict=True):
+            near = middles[max(0, int(20 * x0) - 1) : int(20 * x1) + 2]
+            assert name in near
+
+
+def test_bundles_depend_on_seed_and_number_alone(written: Digits) -> None:
+    bundles = [Bundles(written, seed, 2, 2, 5) for seed in (0, 0, 1)]
+    first, again, other = (b[3] for b in bundles)
+    assert all(torch.equal(x.lines, y.lines) for x, y in zip(first, again, strict=True))
+    assert not torch.equal(first[0].lines, other[0].lines)
+    beside = next(iter(stream(bundles[0], 3, 4, workers=1)))
+    assert all(torch.equal(x.lines, y.lines) for x, y in zip(first, beside, strict=True))
+
+
+def test_every_second_column_of_a_line_is_answered() -> None:
+    logits, boxes = LineNet().eval()(torch.zeros(3, 2, HEIGHT, 90))
+    assert logits.shape == (3, NUM_CLASSES, 45)
+    assert boxes.shape == (3, 4, 45)
+    assert ((boxes > 0) & (boxes < 1)).all()
+
+
+def test_the_best_path_loses_repetitions_and_blanks() -> None:
+    path = torch.tensor([BLANK, 3, 3, BLANK, 3, 5, 5, BLANK, 7])
+    logits = torch.nn.functional.one_hot(path, NUM_CLASSES).T[None].float()
+    assert greedy(logits, torch.tensor([8])) == [[3, 3, 5]]
+
+
+def test_the_right_answer_has_the_least_loss(written: Digits) -> None:
+    rng = np.random.default_rng(2)
+    lesson = batch([example(written, 0.2, rng) for _ in range(4)])
+    marked = torch.where(lesson.middles > BLANK, lesson.middles, BLANK)
+    perfect = 12 * torch.nn.functional.one_hot(marked, NUM_CLASSES).permute(0, 2, 1).float()
+    right = line_loss(perfect, lesson.boxes, lesson)
+    assert right < 0.1 * line_loss(torch.zeros_like(perfect), lesson.boxes, lesson)
+    assert right < line_loss(perfect, 1 - lesson.boxes, lesson)
+
+
+def test_a_network_learns_a_batch_by_heart(written: Digits) -> None:
+    torch.manual_seed(0)
+    rng, net = np.random.default_rng(0), LineNet()
+    lesson = batch([example(written, 0.2, rng) for _ in range(4)])
+    optimizer, losses = torch.optim.AdamW(net.parameters(), lr=3e-3), []
+    for _ in range(30):
+        loss = line_loss(*net(lay_out(lesson.lines)), lesson)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_stopped_training_goes_on_exactly(tmp_path: Path, few_digits: Splits) -> None:
+    def stop(run: Run) -> None:
+        raise KeyboardInterrupt
+
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    expected = finish(begin(TINY, few_digits, straight), few_digits, straight)
+    with pytest.raises(KeyboardInterrupt):
+        finish(begin(TINY, few_digits, stopped), few_digits, stopped, on_epoch=stop)
+    assert len(checkpoint.load_history(stopped)) == 1
+    got = finish(go_on(stopped), few_digits, stopped)
+    assert got["test_nll"] == expected["test_nll"]
+    weights = [checkpoint.load_model(folder).state_dict() for folder in (straight, stopped)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert expected["num_params"] == 292_314
+
+
+def test_missing_typefaces_are_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNN_MNIST_FONTS", str(tmp_path))
+    typefaces.handwritten.cache_clear()
+    with pytest.raises(ValueError, match="make fonts"):
+        typefaces.handwritten()
+    typefaces.handwritten.cache_clear()
+
+
+def test_signs_are_those_of_the_alphabet() -> None:
+    from cnn_mnist.training.lines.signs import SIGNS as DRAWN
+
+    assert set(DRAWN) == set(SIGNS)
+    assert {f.name for f in fields(Hand)} >= {"slant", "pen", "gap"}

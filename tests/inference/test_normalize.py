@@ -1,0 +1,135 @@
+"""MNIST's normalisation against a slow plain version, the stroke's width, and ready frames."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from PIL import Image
+
+from cnn_mnist.inference.recognition.normalize import (
+    BOX,
+    THICK,
+    THIN,
+    even_stroke,
+    ready_frame,
+    stroke_width,
+    to_mnist,
+)
+from cnn_mnist.training.data import Splits
+from drawn import coverage
+
+
+def centre_of_mass(frame: NDArray[np.uint8]) -> NDArray[np.float64]:
+    grid = np.indices(frame.shape)
+    return (grid * frame).sum(axis=(1, 2)) / frame.sum()
+
+
+def area_average(ink: NDArray[np.float32], height: int, width: int) -> NDArray[np.float64]:
+    """Each output pixel is the mean of the input area that it covers; plain and slow."""
+
+    def weights(old: int, new: int) -> NDArray[np.float64]:
+        edges = np.arange(new + 1) * old / new
+        pixels = np.arange(old)
+        low = np.maximum(edges[:-1, None], pixels)
+        high = np.minimum(edges[1:, None], pixels + 1)
+        return np.clip(high - low, 0, None) * new / old
+
+    return weights(ink.shape[0], height) @ ink @ weights(ink.shape[1], width).T
+
+
+@pytest.mark.parametrize("text", list("0123456789"))
+def test_against_a_plain_version(text: str) -> None:
+    ink = coverage(text, 90, 12)
+    rows, cols = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    crop = ink[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+    scale = BOX / max(crop.shape)
+    small = area_average(crop, *(max(1, round(side * scale)) for side in crop.shape))
+    grid = np.indices(small.shape)
+    top, left = (round(14.0 - c) for c in (grid * small).sum(axis=(1, 2)) / small.sum())
+    expected = np.zeros((28, 28))
+    expected[top : top + small.shape[0], left : left + small.shape[1]] = small * 255
+    assert np.abs(to_mnist(ink).astype(float) - expected).max() <= 1
+
+
+@settings(max_examples=200)
+@given(arrays(np.float32, st.tuples(*[st.integers(1, 60)] * 2), elements=st.floats(0, 1, width=16)))
+def test_any_ink_fits_the_frame(ink: NDArray[np.float32]) -> None:
+    if not ink.any():
+        with pytest.raises(ValueError, match="no ink"):
+            to_mnist(ink)
+        return
+    frame = to_mnist(ink)
+    assert frame.shape == (28, 28)
+    assert frame.dtype == np.uint8
+
+
+def test_the_centre_of_mass_is_on_pixel_14() -> None:
+    for text in "0123456789":
+        assert np.abs(centre_of_mass(to_mnist(coverage(text, 70, 8))) - 14.0).max() <= 0.52
+
+
+def test_normalising_again_changes_nothing() -> None:
+    frame = to_mnist(coverage("8", 200, 20))
+    assert np.array_equal(to_mnist(frame / np.float32(255)), frame)
+
+
+@pytest.mark.parametrize("pen", [1, 2, 4, 8, 16, 30])
+def test_pens_are_measured(pen: int) -> None:
+    bar = np.zeros((120, 120), np.float32)
+    bar[20:100, 40 : 40 + pen] = 1
+    assert stroke_width(bar) == pytest.approx(pen, abs=1)
+
+
+# A pen wider than a fifth of the height closes every loop.
+@pytest.mark.parametrize(
+    ("height", "pen"), [(h, p) for h in (100, 240) for p in (1, 2, 4, 10, 20, 36) if p <= h / 5]
+)
+def test_hairlines_and_markers_come_into_range(height: int, pen: int) -> None:
+    ink = coverage("3", height, pen)
+    rows, cols = np.flatnonzero((ink > 0.3).any(axis=1)), np.flatnonzero((ink > 0.3).any(axis=0))
+    even = even_stroke(ink[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1])
+    rows, cols = np.flatnonzero((even > 0.3).any(axis=1)), np.flatnonzero((even > 0.3).any(axis=0))
+    side = max(rows[-1] - rows[0], cols[-1] - cols[0]) + 1
+    assert THIN - 0.3 <= stroke_width(even) * BOX / side <= THICK + 0.3
+
+
+def test_small_and_ordinary_strokes_are_left_alone() -> None:
+    for ink in (coverage("3", 18, 1), coverage("3", 100, 14)):
+        rows, cols = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+        crop = ink[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+        assert np.array_equal(even_stroke(crop), crop)
+
+
+def as_page(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(frame).convert("RGB"))
+
+
+@pytest.mark.parametrize("text", list("0123456789"))
+def test_a_ready_frame_is_passed_unharmed_in_both_polarities(text: str) -> None:
+    frame = to_mnist(coverage(text, 90, 12))
+    for picture in (as_page(frame), as_page(255 - frame)):
+        ready = ready_frame(picture)
+        assert ready is not None
+        assert np.array_equal(ready, frame)
+
+
+def test_other_pictures_are_not_ready() -> None:
+    frame = to_mnist(coverage("5", 90, 12))
+    coloured = as_page(frame).copy()
+    coloured[..., 0] //= 2
+    moved = np.roll(as_page(frame), 4, axis=1)
+    for picture in (coloured, moved, as_page(frame)[:27], np.zeros((28, 28, 3), np.uint8)):
+        assert ready_frame(picture) is None
+
+
+def test_mnist_is_ready(mnist: Splits) -> None:
+    images = mnist.test.images[:2000].numpy()
+    assert all(ready_frame(as_page(image)) is not None for image in images)
+
+
+def test_mnist_normalised_again_hardly_changes(mnist: Splits) -> None:
+    images = mnist.test.images[:500].numpy()
+    again = np.stack([to_mnist(image / np.float32(255)) for image in images])
+    assert np.mean(np.abs(again.astype(int) - images).max(axis=(1, 2)) == 0) > 0.6

@@ -1,0 +1,73 @@
+"""A page on its side or upside down is turned where the evidence is clear."""
+
+import cv2
+import numpy as np
+import pytest
+
+from cnn_mnist.inference.pictures.image import Page
+from cnn_mnist.inference.reader import Reader
+from drawn import page
+
+ROWS = ["25374", "43275", "75234"]
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader()
+
+
+def sheet() -> np.ndarray:
+    return np.concatenate([page(text, 60, 6) for text in ROWS])
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_a_turned_page_is_read_as_the_upright_one(reader: Reader, quarters: int) -> None:
+    upright = reader.read(sheet())
+    reading = reader.read(np.ascontiguousarray(np.rot90(sheet(), quarters)))
+    assert [line.text for line in upright.lines] == ROWS
+    assert reading.text == upright.text
+    assert reading.lines == upright.lines or reading.turned
+    assert reading.turned == reading.to_dict()["turned"] == 90 * quarters
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_grid_is_read_as_the_upright_one(reader: Reader, quarters: int) -> None:
+    form = np.full((340, 660, 3), 255, np.uint8)
+    for number, digits in enumerate(("23457", "74325")):
+        top = 20 + 150 * number
+        form[top : top + 150, 30:630] = cv2.resize(page(digits), (600, 150))
+    for x in range(30, 631, 120):
+        cv2.line(form, (x, 20), (x, 320), (0, 0, 0), 2)
+    for y in (20, 170, 320):
+        cv2.line(form, (30, y), (630, y), (0, 0, 0), 2)
+    upright = reader.read(form)
+    assert [line.text for line in upright.lines] == ["2 3 4 5 7", "7 4 3 2 5"]
+    reading = reader.read(np.ascontiguousarray(np.rot90(form, quarters)))
+    assert [line.text for line in reading.lines] == [line.text for line in upright.lines]
+    assert reading.turned == 90 * quarters
+
+
+def test_boxes_of_a_turned_page_are_in_the_picture_as_it_was_given(reader: Reader) -> None:
+    picture = np.ascontiguousarray(np.rot90(sheet()))
+    for digit in reader.read(picture).digits:
+        x, y, width, height = digit.box
+        assert (picture[y : y + height, x : x + width] < 128).any()
+        assert width > 40  # a digit's height lies across
+
+
+@pytest.mark.parametrize("text", ["6", "68", "2537"])
+def test_few_digits_are_never_turned(reader: Reader, text: str) -> None:
+    for quarters in range(4):
+        picture = np.ascontiguousarray(np.rot90(page(text, 60, 6), quarters))
+        assert reader.read(picture).turned == 0
+        assert reader.read(picture, single=True).turned == 0
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_box_is_turned_back(degrees: int) -> None:
+    pixels = np.zeros((60, 100, 3), np.uint8)
+    pixels[10:15, 20:50] = 255
+    turned = Page(pixels, (200, 120)).turn(degrees) if degrees else Page(pixels, (200, 120))
+    y, x = np.nonzero(turned.pixels[..., 0])
+    box = int(x.min()), int(y.min()), int(np.ptp(x)) + 1, int(np.ptp(y)) + 1
+    assert turned.original_box(box) == (40, 20, 60, 10)

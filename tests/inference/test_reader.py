@@ -1,0 +1,212 @@
+"""From any picture to its digits, with real components throughout."""
+
+import io
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from PIL import Image
+
+from cnn_mnist.inference import preview
+from cnn_mnist.inference.pictures.image import ImageError
+from cnn_mnist.inference.reader import NO_DIGIT, NO_INK, Reader
+from cnn_mnist.training.data import Splits
+from cost import cost
+from drawn import Colour, page
+from gridded import grid
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader()
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize("pen", [2, 8, 24])
+@pytest.mark.parametrize(
+    ("ink", "paper"),
+    [
+        ((20, 20, 25), (255, 255, 255)),
+        ((240, 240, 240), (10, 10, 10)),
+        ((240, 220, 40), (20, 40, 140)),
+    ],
+)
+def test_single_digits(reader: Reader, single: bool, pen: int, ink: Colour, paper: Colour) -> None:
+    read = [reader.read(page(text, 160, pen, ink, paper), single).text for text in "0123456789"]
+    assert "".join(read) == "0123456789"
+
+
+@pytest.mark.parametrize("text", ["12", "907", "31415", "8005551234"])
+def test_numbers(reader: Reader, text: str) -> None:
+    reading = reader.read(page(text, 80, 8))
+    assert reading.text == text
+    assert [d.box[0] for d in reading.digits] == sorted(d.box[0] for d in reading.digits)
+
+
+def test_blank_paper_and_scribbles_are_no_digits(reader: Reader) -> None:
+    blank = reader.read(np.full((300, 200, 3), 240, np.uint8))
+    assert (blank.ok, blank.text, blank.reason) == (False, "", NO_INK)
+    scribble = np.full((300, 300), 255, np.uint8)
+    turns = np.linspace(0, 60, 4000)
+    radius = 90 + 30 * np.sin(turns * 1.7)
+    y, x = 150 + radius * np.sin(turns * 3.1), 150 + radius * np.cos(turns * 2.3)
+    for dy in range(4):
+        scribble[(y + dy).astype(int), x.astype(int)] = 0
+    reading = reader.read(scribble, single=True)
+    assert (reading.ok, reading.text, reading.reason) == (False, "", NO_DIGIT)
+    assert len(reading.rejected) == 1
+
+
+LETTERS = {
+    "V": [[(0, 0), (7, 20), (14, 0)]],
+    "H": [[(0, 0), (0, 20)], [(13, 0), (13, 20)], [(0, 10), (13, 10)]],
+    "U": [[(0, 0), (0, 14), (3, 19), (10, 19), (13, 14), (13, 0)]],
+    "W": [[(0, 0), (6, 20), (11, 6), (16, 20), (22, 0)]],
+}
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_a_letter_is_not_two_digits(letter: str, reader: Reader) -> None:
+    pixels = np.full((300, 300, 3), 255, np.uint8)
+    for stroke in LETTERS[letter]:
+        points = np.rint(np.array(stroke) * 8 + 60).astype(np.int32)
+        cv2.polylines(pixels, [points], False, (0, 0, 0), 12, cv2.LINE_AA)
+    assert not reader.read(pixels).ok
+
+
+def test_boxes_are_in_the_pixels_of_the_upright_original(reader: Reader) -> None:
+    pixels = np.full((1500, 3000, 3), 255, np.uint8)
+    written = page("4", 500, 40)
+    pixels[200 : 200 + written.shape[0], 1800 : 1800 + written.shape[1]] = written
+    ink = np.argwhere(pixels[..., 0] < 128)
+    top, left = ink.min(axis=0)
+    bottom, right = ink.max(axis=0)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored turned by a quarter
+    file = io.BytesIO()
+    Image.fromarray(np.rot90(pixels)).save(file, "JPEG", exif=exif, quality=95)
+    (digit,) = reader.read(file.getvalue(), single=True).digits
+    expected = (left, top, right - left, bottom - top)
+    assert digit.digit == 4
+    assert np.abs(np.array(digit.box) - expected).max() <= 8
+
+
+def test_the_json_object(reader: Reader) -> None:
+    reading = reader.read(page("42", 80, 8))
+    said = json.loads(json.dumps(reading.to_dict()))
+    assert list(said) == [
+        "page",
+        "num_pages",
+        "text",
+        "digits",
+        "ok",
+        "reason",
+        "lines",
+        "turned",
+        "notice",
+    ]
+    assert (said["text"], said["ok"], said["reason"]) == ("42", True, None)
+    assert set(said["digits"][0]) == {"digit", "confidence", "box"}
+    assert all(0 < digit["confidence"] <= 1 for digit in said["digits"])
+
+
+def test_many_pictures_and_stacks(reader: Reader) -> None:
+    pages = [page(text, 60, 6) for text in "123"]
+    assert [r.text for r in reader.read_many(pages)] == list("123")
+    seen = np.stack([r.digits[0].image for r in reader.read_many(pages, single=True)])
+    assert [r.text for r in reader.read_many(seen, single=True)] == list("123")
+
+
+def test_a_stack_is_read_as_its_pictures_one_by_one(reader: Reader) -> None:
+    ready = [reader.read(page(text, 60, 6), single=True).digits[0].image for text in "0123456789"]
+    moved = [np.roll(frame, 5, axis=1) for frame in ready]
+    light = [255 - frame for frame in ready]
+    stack = np.stack([*ready, *moved, *light, np.zeros_like(ready[0])])
+    assert reader.read_many(stack) == [reader.read(image) for image in stack]
+    assert reader.read_many(stack[:0]) == []
+
+
+def test_ready_images_cost_little_more_than_their_classification(reader: Reader) -> None:
+    """About twice as much; one by one they cost twenty times as much."""
+    one = reader.read(page("5", 60, 6), single=True).digits[0].image
+    stack = np.tile(one, (4_000, 1, 1))
+    reading, classifying = cost(
+        lambda: reader.read_many(stack), lambda: reader.classifier.probs(stack)
+    )
+    assert reading < 6 * classifying
+
+
+def test_no_picture_is_an_error(reader: Reader) -> None:
+    with pytest.raises(ImageError):
+        reader.read(b"no picture")
+
+
+def test_preview_of_a_grid_shows_its_cells_and_no_tiles(tmp_path: Path) -> None:
+    reading = grid(["1", ""], ["", "234"], cell=100)
+    path = preview.write(np.full((200, 200, 3), 255, np.uint8), reading, tmp_path / "grid.png")
+    with Image.open(path) as picture:
+        sheet = np.asarray(picture)
+    scale = preview.PAGE_SIDE / 200
+    said = sheet[: preview.PAGE_SIDE, preview.PAGE_SIDE + preview.GAP :]
+    seen = sheet[: preview.PAGE_SIDE, : preview.PAGE_SIDE]
+
+    def inked(side: np.ndarray, x: int, y: int) -> bool:
+        inner = side[int(100 * y * scale) :, int(100 * x * scale) :][20:400, 20:400]
+        return bool((inner != 255).any())
+
+    cells = [(0, 0), (1, 0), (0, 1), (1, 1)]
+    assert [inked(said, x, y) for x, y in cells] == [True, False, False, True]
+    assert not any(inked(seen, x, y) for x, y in cells)  # nothing lies over the writing
+    assert sheet.shape[0] < preview.PAGE_SIDE + preview.TILE
+
+
+def test_preview_shows_page_and_tiles(reader: Reader, tmp_path: Path) -> None:
+    for name, source in (("row", page("120", 80, 8)), ("blank", np.zeros((50, 50), np.uint8))):
+        path = preview.write(source, reader.read(source), tmp_path / f"{name}.png")
+        assert path.exists()
+    tile = reader.read(page("120", 80, 8)).digits[0].image
+    with Image.open(tmp_path / "row.png") as picture:
+        sheet = np.asarray(picture)
+    enlarged = np.kron(tile, np.ones((3, 3), np.uint8))
+    rows = sheet.shape[0] - preview.TILE - preview.CAPTION
+    assert np.array_equal(sheet[rows : rows + preview.TILE, : preview.TILE, 0], enlarged)
+
+
+@settings(max_examples=100)
+@given(
+    pixels=st.sampled_from([np.uint8, np.bool_, np.float32]).flatmap(
+        lambda dtype: arrays(
+            dtype,
+            array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=60),
+            elements=st.floats(0, 1, width=32) if dtype is np.float32 else None,
+        )
+    ),
+    single=st.booleans(),
+)
+def test_any_picture_gives_a_reading(reader: Reader, pixels: np.ndarray, single: bool) -> None:
+    reading = reader.read(pixels, single)
+    assert reading.ok == bool(reading.digits)
+    assert reading.ok == (reading.reason is None)
+    assert reading.text == "".join(str(d.digit) for d in reading.digits)
+    for digit in reading.digits:
+        x, y, width, height = digit.box
+        assert 0 <= x <= x + width <= pixels.shape[1]
+        assert 0 <= y <= y + height <= pixels.shape[0]
+
+
+def test_mnist_as_pictures_equals_mnist_as_arrays(reader: Reader, mnist: Splits) -> None:
+    images = mnist.test.images.numpy()
+    probs = reader.classifier.probs(images)
+    accepted = reader.classifier.is_digit(probs)
+    expected = [str(p.argmax()) if ok else "" for p, ok in zip(probs, accepted, strict=True)]
+    read = []
+    for index, image in enumerate(images):
+        file = io.BytesIO()
+        Image.fromarray(image if index % 2 else 255 - image).save(file, "PNG")
+        read.append(reader.read(file.getvalue(), single=True).text)
+    assert np.mean(np.array(read) != np.array(expected)) <= 0.0005

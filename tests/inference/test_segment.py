@@ -1,0 +1,101 @@
+"""Digits are separated, joined and ordered by shape and place alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.segmentation import segment
+from drawn import coverage
+
+Ink = NDArray[np.float32]
+
+
+def sheet(*placed: tuple[str, int, int, int], size: tuple[int, int] = (400, 600)) -> Ink:
+    """Texts, each with the height of its digits and the corner of its margin (y, x)."""
+    ink = np.zeros(size, np.float32)
+    for text, height, y, x in placed:
+        share = coverage(text, height, max(2, height // 10))
+        region = ink[y : y + share.shape[0], x : x + share.shape[1]]
+        np.maximum(region, share[: region.shape[0], : region.shape[1]], out=region)
+    return ink
+
+
+def bar(ink: Ink, y: int, x: int, height: int, width: int) -> None:
+    ink[y : y + height, x : x + width] = 1
+
+
+def test_blank_paper_has_no_signs() -> None:
+    assert segment.single(np.zeros((50, 50), np.float32)) == []
+    assert segment.split(np.zeros((50, 50), np.float32)) == []
+
+
+def test_a_row_is_read_from_the_left() -> None:
+    glyphs = segment.split(sheet(("12345", 60, 100, 50)))
+    lefts = [glyph.box[0] for glyph in glyphs]
+    assert len(glyphs) == 5
+    assert lefts == sorted(lefts)
+
+
+def test_lines_are_read_from_the_top_though_they_slope() -> None:
+    rows = [("4", 60, 200, 20), ("5", 60, 180, 150), ("6", 60, 160, 300)]
+    glyphs = segment.split(sheet(("7", 60, 40, 30), ("8", 60, 20, 160), *rows))
+    assert [glyph.box[1] > 180 for glyph in glyphs] == [False, False, True, True, True]
+    assert [glyph.box[0] for glyph in glyphs[2:]] == sorted(g.box[0] for g in glyphs[2:])
+
+
+def test_digits_stacked_closely_stay_apart() -> None:
+    assert len(segment.split(sheet(("5", 100, 0, 100), ("6", 100, 120, 100)))) == 2
+
+
+def five_with_a_loose_bar() -> Ink:
+    ink = np.zeros((200, 300), np.float32)
+    bar(ink, 60, 60, 8, 50)  # the bar of the 5
+    bar(ink, 78, 60, 40, 8)
+    bar(ink, 110, 60, 8, 40)
+    bar(ink, 110, 92, 50, 8)
+    bar(ink, 152, 55, 8, 45)
+    return ink
+
+
+@pytest.mark.parametrize("find", [segment.single, segment.split])
+def test_the_loose_bar_of_a_five_belongs_to_it(find: object) -> None:
+    (glyph,) = find(five_with_a_loose_bar())  # type: ignore[operator]
+    assert glyph.box[3] >= 100
+
+
+def test_the_stem_of_an_open_four_belongs_to_it() -> None:
+    ink = np.zeros((200, 300), np.float32)
+    bar(ink, 40, 60, 60, 8)
+    bar(ink, 92, 60, 8, 70)
+    bar(ink, 40, 110, 45, 8)
+    assert len(segment.split(ink)) == 1
+
+
+def test_single_takes_the_digit_and_leaves_a_cut_neighbour() -> None:
+    ink = sheet(("5", 120, 60, 200))
+    bar(ink, 380, 250, 20, 60)
+    (glyph,) = segment.single(ink)
+    assert glyph.box[1] + glyph.box[3] < 380
+
+
+def test_a_glyph_holds_no_ink_of_its_neighbour() -> None:
+    ink = sheet(("7", 100, 50, 50))
+    bar(ink, 120, 112, 60, 6)  # under the 7's bar
+    glyphs = segment.split(ink)
+    assert sum(float(glyph.ink.sum()) for glyph in glyphs) <= float(ink.sum()) * 1.01
+
+
+@settings(max_examples=150)
+@given(arrays(np.float32, st.tuples(*[st.integers(1, 40)] * 2), elements=st.floats(0, 1, width=16)))
+def test_boxes_lie_inside_the_map_and_fit_their_ink(ink: Ink) -> None:
+    for glyph in [*segment.single(ink), *segment.split(ink)]:
+        x, y, width, height = glyph.box
+        assert glyph.ink.shape == (height, width)
+        assert min(x, y) >= 0
+        assert x + width <= ink.shape[1]
+        assert y + height <= ink.shape[0]
+        assert glyph.ink.max() > segment.INK
+        assert (glyph.ink <= ink[y : y + height, x : x + width]).all()

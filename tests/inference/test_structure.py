@@ -1,0 +1,123 @@
+"""Lines of numbers, numbers of digits and signs."""
+
+import numpy as np
+import pytest
+
+from cnn_mnist.inference.layout.structure import Line, Number, lines_of
+from cnn_mnist.inference.layout.words import without_words
+from cnn_mnist.inference.recognition.agree import Found
+
+
+def written(text: str, y: int = 0, confidence: float = 0.9) -> list[Found]:
+    """Signs 20 px wide and 40 high, 10 px apart; a space moves the next one by 40 px."""
+    found, x = [], 0
+    for character in text:
+        if character == " ":
+            x += 40
+            continue
+        found.append(Found(character, confidence, (x, y, 20, 40), np.zeros(10), None))
+        x += 30
+    return found
+
+
+def lines(*rows: list[Found]) -> tuple[Line, ...]:
+    return lines_of(list(rows), lambda box: box)
+
+
+@pytest.mark.parametrize("text", ["12/03/2024", "1,250", "-42", "3.14", "7+5=12", "$20.00"])
+def test_a_number_keeps_its_signs(text: str) -> None:
+    (line,) = lines(written(text))
+    (number,) = line.numbers
+    assert number.text == text
+    assert number.digits == "".join(c for c in text if c.isdigit())
+    assert number.box == (0, 0, 30 * len(text) - 10, 40)
+    assert number.confidence == pytest.approx(0.9 ** len(text))
+
+
+def test_a_wide_gap_makes_two_numbers() -> None:
+    (line,) = lines(written("12 345"))
+    assert [number.text for number in line.numbers] == ["12", "345"]
+    assert line.text == "12 345"
+
+
+def test_a_wide_gap_beside_a_comma_does_not() -> None:
+    (line,) = lines(written("1 ,250"))
+    assert line.text == "1,250"
+
+
+def test_a_letter_ends_a_number() -> None:
+    (line,) = lines(written("12?34"))
+    assert line.text == "12 34"
+
+
+def test_signs_alone_are_no_number() -> None:
+    assert lines(written("-/-")) == ()
+    assert lines() == ()
+
+
+def test_each_line_of_the_page_is_a_line() -> None:
+    read = lines(written("407"), written("25", y=100))
+    assert [line.text for line in read] == ["407", "25"]
+    assert read[1].numbers[0].box == (0, 100, 50, 40)
+
+
+def test_a_minus_belongs_to_the_digit_that_it_is_nearer_to() -> None:
+    first, minus, second = written("1-2")
+    far = [first, minus._replace(box=(60, 0, 20, 40)), second._replace(box=(85, 0, 20, 40))]
+    (line,) = lines(far)
+    assert line.text == "1 -2"
+
+
+def kept(*rows: list[Found]) -> list[str]:
+    return ["".join(sign.character for sign in row) for row in without_words(list(rows))]
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("12?34", "12?34"),  # one digit taken for a letter
+        ("?0?", "???"),  # a letter taken for a digit
+        ("?0??1 12.50", "????? 12.50".replace(" ", "")),  # Total 12.50
+        ("?0??1  12.50", "?????12.50"),
+    ],
+)
+def test_letters_take_their_word_along_and_not_the_number_beside(said: str, left: str) -> None:
+    assert kept(narrow(said)) == [left]
+
+
+def narrow(text: str) -> list[Found]:
+    """As `written`, with 5 px between signs and 20 more for a space."""
+    found, x = [], 0
+    for character in text:
+        if character != " ":
+            found.append(Found(character, 0.9, (x, 0, 20, 40), np.zeros(10), None))
+        x += 20 if character == " " else 25
+    return found
+
+
+def test_a_sentence_has_no_numbers() -> None:
+    assert kept(narrow("?0? ??5 15 ??? 0?")) == ["?????????????"]
+
+
+def test_digits_that_nobody_is_sure_of_among_letters_are_text() -> None:
+    letters = [written("?????", y=100 * row) for row in range(3)]
+    assert kept(*letters, written("4071", y=300, confidence=0.8))[-1] == "????"
+    assert kept(*letters, written("4071", y=300, confidence=0.95))[-1] == "4071"
+
+
+def test_a_page_of_text_has_no_numbers_but_what_is_written_over_it() -> None:
+    text = [written("??????????", y=100 * row) for row in range(3)]
+    stray = written("50", y=300)
+    large = [sign._replace(box=(0, 400, 60, 90)) for sign in written("5")]
+    assert kept(*text, stray, large)[-2:] == ["??", "5"]
+
+
+def test_an_empty_cell_is_a_number_without_text() -> None:
+    box = 0, 0, 40, 40
+    line = Line((Number("12", box, 0.9), Number("", box, 0.8), Number("-3", box, 0.7)))
+    assert line.text == "12 _ -3"
+    said = line.to_dict()
+    assert said["text"] == "12 _ -3"
+    assert said["numbers"][1] == {
+        "text": "", "digits": "", "box": [0, 0, 40, 40], "confidence": 0.8,
+    }  # fmt: skip

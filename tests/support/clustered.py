@@ -1,0 +1,76 @@
+"""A Dask cluster as people start one: a scheduler and workers, processes of their own."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+from distributed import Client, Nanny, Status
+
+from waiting import PATIENCE, wait_until
+
+
+class Clustered(NamedTuple):
+    address: str
+    scheduler: "subprocess.Popen[bytes]"
+    nanny: "subprocess.Popen[bytes]"
+
+
+def working(cluster: Clustered | None = None) -> list[psutil.Process]:
+    """The processes that do the work of a local pool, of this process; or of a cluster."""
+    if cluster:
+        return wait_until(lambda: settled(cluster.address))
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just died
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
+def settled(address: str) -> list[psutil.Process]:
+    """The workers that their nannies know to run: one that dies before that is not replaced."""
+    with Client(address, set_as_default=False) as client:
+        pids = client.run(pid_if_running, nanny=True).values()
+    return [psutil.Process(pid) for pid in pids if pid]
+
+
+def pid_if_running(dask_worker: Nanny) -> int | None:
+    """Of a nanny's worker; called in the nanny."""
+    process = dask_worker.process
+    return process.pid if process and process.status is Status.running else None
+
+
+@contextlib.contextmanager
+def dask(folder: Path, num_workers: int = 2, **settings: str) -> Iterator[Clustered]:
+    """A scheduler on a free port, and workers that start in `folder`."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} | settings
+    contact = folder / "scheduler.json"
+
+    def begin(*arguments: object) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "dask", *map(str, arguments)]
+        with (folder / f"{arguments[0]}.log").open("w") as log:
+            return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+
+    where = ("--scheduler-file", contact, "--no-dashboard")
+    scheduler = begin("scheduler", "--host", "127.0.0.1", "--port", "0", *where)
+    nanny = begin("worker", *where, "--nthreads", 1, "--nworkers", num_workers)
+    try:
+        wait_until(lambda: contact.exists() and contact.read_text().endswith("}"))
+        address = json.loads(contact.read_text())["address"]
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(num_workers, timeout=PATIENCE)
+        yield Clustered(address, scheduler, nanny)
+    finally:
+        children = psutil.Process(nanny.pid).children(recursive=True)
+        for process in (nanny, scheduler):
+            process.terminate()
+            process.wait(PATIENCE)
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()

@@ -1,0 +1,20 @@
+"""Readings of grids, as the reader makes them: a line a row, a number a cell."""
+
+from collections.abc import Sequence
+
+from cnn_mnist.inference.layout.structure import Line, Number
+from cnn_mnist.inference.reader import Reading
+
+
+def grid(*rows: Sequence[str], cell: int = 40) -> Reading:
+    """The reading of a page of such cells; empty strings are empty cells."""
+    lines = tuple(
+        Line(tuple(_cell(text, x * cell, y * cell, cell) for x, text in enumerate(row)))
+        for y, row in enumerate(rows)
+    )
+    text = "".join(number.digits for line in lines for number in line.numbers)
+    return Reading(text, (), ok=bool(text), lines=lines, num_pages=1)
+
+
+def _cell(text: str, x: int, y: int, side: int) -> Number:
+    return Number(text, (x, y, side, side), 0.9)

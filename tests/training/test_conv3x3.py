@@ -1,0 +1,153 @@
+"""Our convolution gives what torch's does, forward and backward, whatever the threads."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cnn_mnist.training.kernels import library
+from cnn_mnist.training.models.conv3x3 import Step, convolve, lay_out, one_by_one
+from cnn_mnist.training.models.networks import MODELS
+
+# Inputs, outputs, side.
+SHAPES = [(1, 8, 28), (8, 16, 13), (16, 24, 11), (4, 12, 4), (12, 20, 9), (24, 8, 10)]
+
+
+@pytest.fixture(autouse=True)
+def kernels() -> None:
+    if library() is None:
+        pytest.skip("C compiler: apt install gcc")
+
+
+def side_by_side(x: Tensor) -> Tensor:
+    """N×C×H×W → G×C×H×W×L."""
+    return x.unflatten(0, (-1, lanes())).movedim(1, -1).contiguous()
+
+
+def lanes() -> int:
+    kernels = library()
+    assert kernels is not None
+    return int(kernels.lanes())
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("pool", [False, True])
+@pytest.mark.parametrize(("inputs", "outputs", "side"), SHAPES)
+def test_outputs_and_gradients_are_those_of_torch(
+    inputs: int, outputs: int, side: int, pool: bool, relu: bool
+) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(inputs, outputs, 3)
+    images = torch.randn(48, inputs, side, side)
+    x = images.requires_grad_(inputs > 1)  # the pixels' gradient is never asked for
+    ours = side_by_side(images.detach()).requires_grad_(inputs > 1)
+
+    expected = convolve(x, Step(layer, pool, relu))
+    grad = torch.randn_like(expected)
+    expected.backward(grad)
+    wanted = [layer.weight.grad, layer.bias.grad]
+    layer.zero_grad()
+    out = convolve(ours, Step(layer, pool, relu))
+    out.backward(side_by_side(grad))
+
+    torch.testing.assert_close(out, side_by_side(expected), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close([layer.weight.grad, layer.bias.grad], wanted, rtol=1e-4, atol=1e-3)
+    if inputs > 1:
+        assert x.grad is not None
+        torch.testing.assert_close(ours.grad, side_by_side(x.grad), rtol=1e-5, atol=1e-5)
+
+
+def test_a_chain_is_one_step_after_the_other() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(4, 8, 3), nn.Conv2d(8, 12, 3, bias=False), nn.Conv2d(12, 4, 3)]
+    steps = [Step(layers[0], pool=True), Step(layers[1], relu=False), Step(layers[2])]
+    x = torch.randn(3, 4, 19, 17, lanes(), requires_grad=True)
+    results = []
+    for chains in ([steps], [steps[:1], steps[1:]], [[step] for step in steps]):
+        y = x
+        for chain in chains:
+            y = convolve(y, *chain)
+        params = [p for layer in layers for p in layer.parameters()]
+        results.append([y, *torch.autograd.grad(y.square().sum(), [x, *params])])
+    for result in results[1:]:
+        assert all(map(torch.equal, result, results[0]))
+
+
+def test_no_images_have_no_gradient() -> None:
+    layer, x = nn.Conv2d(4, 8, 3), torch.empty(0, 4, 6, 6, lanes())
+    for _ in range(5):  # memory that another call has left
+        layer.zero_grad()
+        convolve(side_by_side(torch.randn(lanes(), 4, 6, 6)), Step(layer)).sum().backward()
+        layer.zero_grad()
+        convolve(x, Step(layer)).sum().backward()
+        assert layer.weight.grad is not None
+        assert not layer.weight.grad.any()
+
+
+def test_of_equal_values_the_first_is_the_largest() -> None:
+    layer = nn.Conv2d(4, 4, 3)
+    x = torch.ones(lanes(), 4, 4, 4).requires_grad_()
+    ours = side_by_side(x.detach()).requires_grad_()
+    for images in (x, ours):
+        convolve(images, Step(layer, pool=True, relu=False)).sum().backward()
+    assert x.grad is not None
+    assert ours.grad is not None
+    torch.testing.assert_close(ours.grad, side_by_side(x.grad))
+
+
+def test_the_threads_do_not_change_a_bit() -> None:
+    torch.manual_seed(0)
+    layer, x = nn.Conv2d(8, 16, 3), torch.randn(6, 8, 13, 13, lanes(), requires_grad=True)
+    results = []
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        out = convolve(x, Step(layer, pool=True))
+        grads = torch.autograd.grad(out.square().sum(), [x, layer.weight, layer.bias])
+        results.append([out, *grads])
+    torch.set_num_threads(1)
+    for result in results[1:]:
+        assert all(map(torch.equal, result, results[0]))
+
+
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"lines"}))
+def test_a_network_gives_the_same_for_images_side_by_side(name: str) -> None:
+    torch.manual_seed(0)
+    model, images = MODELS[name](), torch.randn(2 * lanes(), 1, 28, 28)
+    laid_out = lay_out(images, torch.float32)
+    assert laid_out.dim() == 5
+    torch.testing.assert_close(model(laid_out), model(images), rtol=1e-4, atol=1e-4)
+
+
+def test_images_go_side_by_side_only_where_the_kernels_take_them() -> None:
+    images = torch.randn(2 * lanes(), 1, 28, 28)
+    assert lay_out(images[1:], torch.float32).dim() == 4
+    assert lay_out(images, torch.bfloat16).dim() == 4
+    assert lay_out(images[:, :, :27, :27], torch.float32).dim() == 4
+    assert torch.equal(one_by_one(lay_out(images, torch.float32)), images.flatten(1))
+
+
+def test_without_a_compiler_torch_does_the_work(tmp_path: Path) -> None:
+    code = (
+        "import torch; from cnn_mnist.training.models import conv3x3; "
+        "assert conv3x3.library() is None; "
+        "print(conv3x3.lay_out(torch.zeros(32, 1, 28, 28), torch.float32).dim())"
+    )
+    environment = os.environ | {"PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.stdout == "4\n", done.stderr
+
+
+def test_the_kernels_are_compiled_once_and_kept_whole(tmp_path: Path) -> None:
+    code = "from cnn_mnist.training.kernels import library; assert library() is not None"
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    times = []
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+        (kept,) = (tmp_path / "cnn-mnist").iterdir()
+        times.append(kept.stat().st_mtime_ns)
+    assert times[0] == times[1]

@@ -1,0 +1,159 @@
+"""The ONNX file: complete, of any batch size, and written only when it agrees with torch."""
+
+import json
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cnn_mnist.training.augment.transforms import normalize
+from cnn_mnist.training.data import Split, Splits
+from cnn_mnist.training.models.networks import Net
+from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs import export as export_module
+from cnn_mnist.training.runs.export import FORMATS, ExportError, export
+
+NORM = (0.1307, 0.3081)
+METADATA = {"threshold": "0.75", "recipe": json.dumps({"name": "reader"})}
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (30, 28, 28), dtype=torch.uint8, generator=generator)
+
+
+@pytest.fixture(scope="module")
+def net() -> Net:
+    torch.manual_seed(0)
+    return Net()
+
+
+@pytest.fixture(scope="module")
+def exported(net: Net, images: Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("export") / "model.onnx"
+    assert export(net, path, NORM, images, METADATA, temperature=1.5).difference <= 1e-4
+    return path
+
+
+def test_one_file_with_everything_in_it(exported: Path) -> None:
+    assert [path.name for path in exported.parent.iterdir()] == ["model.onnx"]
+    onnx.checker.check_model(str(exported), full_check=True)
+    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+    (entry,) = session.get_inputs()
+    assert (entry.name, entry.type, entry.shape[1:]) == ("images", "tensor(uint8)", [28, 28])
+    assert isinstance(entry.shape[0], str), "the batch is free"
+    assert [output.name for output in session.get_outputs()] == ["logits", "probabilities"]
+    assert METADATA.items() <= session.get_modelmeta().custom_metadata_map.items()
+
+
+@pytest.mark.parametrize("count", [1, 3, 30])
+def test_it_computes_what_the_definition_says(
+    exported: Path, net: Net, images: Tensor, count: int
+) -> None:
+    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+    logits, probs = session.run(None, {"images": images[:count].numpy()})
+    x = (images[:count, None].numpy() / 255 - NORM[0]) / NORM[1]
+    with torch.no_grad():
+        expected = net(torch.from_numpy(x).float()).numpy()
+    assert logits == pytest.approx(expected, abs=1e-5)
+    exponentials = np.exp(expected / 1.5)
+    assert probs == pytest.approx(exponentials / exponentials.sum(1, keepdims=True), abs=1e-6)
+
+
+def test_nothing_is_printed_logged_or_warned(
+    net: Net,
+    images: Tensor,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    training = net.train()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        export(training, tmp_path / "model.onnx", NORM, images, METADATA)
+    assert capfd.readouterr() == ("", "")
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
+    assert training.training, "the model is left as it was"
+
+
+class Moody(nn.Module):
+    """Answers otherwise while it is exported."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)[:, :10] + (1 if torch.compiler.is_compiling() else 0)
+
+
+def test_a_model_that_differs_is_not_written(images: Tensor, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="differs from torch"):
+        export(Moody(), tmp_path / "model.onnx", NORM, images, METADATA)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nan_is_a_difference(images: Tensor, tmp_path: Path) -> None:
+    net = Net()
+    nn.init.constant_(net.fc2.bias, torch.nan)
+    with pytest.raises(ExportError, match="nan"):
+        export(net, tmp_path / "model.onnx", NORM, images, METADATA)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_int8_is_a_third_of_the_size_and_as_accurate(mnist: Splits, tmp_path: Path) -> None:
+    model, images = checkpoint.load_model(checkpoint.RELEASED), mnist.train.images[-1000:]
+    path = tmp_path / "small.onnx"
+    proof = export(model, path, NORM, images, METADATA, 1.2, "onnx-int8", mnist.test)
+    assert proof.size == path.stat().st_size < 40_000
+    assert proof.moved < 0.005
+    assert proof.torch_error_count is not None
+    assert proof.error_count is not None
+    assert abs(proof.error_count - proof.torch_error_count) <= 15
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert METADATA.items() <= session.get_modelmeta().custom_metadata_map.items()
+    assert len(session.run(None, {"images": images[:7].numpy()})[0]) == 7
+
+
+def test_int8_that_moves_the_probabilities_is_not_written(images: Tensor, tmp_path: Path) -> None:
+    net = Net()
+    with torch.no_grad():
+        net.conv2.weight[:, :4] *= 1e4  # no 8 bits hold these and the others
+        net.fc2.weight *= 100
+    with pytest.raises(ExportError, match=r"differs from torch by .* was not written"):
+        export(net, tmp_path / "model.onnx", NORM, images, METADATA, form="onnx-int8")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_another_accuracy_is_an_error(
+    form: str, net: Net, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file whose largest values stand a place further on, on the test images only."""
+    pictures = torch.randint(0, 256, (500, 28, 28), dtype=torch.uint8)
+    with torch.no_grad():
+        answers = net(normalize(pictures, *NORM)).argmax(dim=1)
+    test = Split(pictures, answers)
+    honest = export_module._run
+
+    def shifted(session: object, batch: Tensor) -> export_module.Outputs:
+        logits, probs = honest(session, batch)
+        return (logits, probs) if len(batch) != 500 else (np.roll(logits, 1, axis=1), probs)
+
+    monkeypatch.setattr(export_module, "_run", shifted)
+    with pytest.raises(ExportError, match=r"errors in 500 test images"):
+        export(net, tmp_path / "model.onnx", NORM, images, METADATA, 1.0, form, test)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["none/model.onnx", "."])
+def test_a_place_that_is_none_is_told(net: Net, images: Tensor, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ExportError, match="cannot be written"):
+        export(net, tmp_path / name, NORM, images, METADATA)
+
+
+def test_the_batches_compared_are_of_many_sizes() -> None:
+    assert export_module.BATCH_SIZES == (1, 2, 7, 1000)

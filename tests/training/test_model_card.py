@@ -1,0 +1,63 @@
+"""What a run's card says: calibrated, measured, and honest about what it was calibrated on."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from cnn_mnist.training.data import Splits
+from cnn_mnist.training.evaluate import predict_logits
+from cnn_mnist.training.recipes import Recipe
+from cnn_mnist.training.runs import checkpoint, model_card
+from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.train import begin, finish
+
+
+@pytest.fixture
+def run(tiny: Recipe, digits: Splits, tmp_path: Path) -> Path:
+    finish(begin(tiny, digits, tmp_path / "run"), digits, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_run_is_calibrated_and_measured(run: Path, digits: Splits) -> None:
+    about = model_card.of_run(run, digits)
+    assert (about["num_train"], about["val"]["num_images"]) == (1437, 287)
+    assert about["val_in_train"]
+    assert about["test"]["num_images"] == 360
+    logits = predict_logits(checkpoint.load_model(run), digits.test, (0.1307, 0.3081))
+    metrics = checkpoint.load_metrics(run)
+    assert about["test"]["error_count"] == metrics["test_error_count"]
+    probs = (logits / about["temperature"]).softmax(dim=1)
+    picked = probs[torch.arange(360), digits.test.labels]
+    assert about["test"]["nll"] == pytest.approx(float(-picked.log().mean()), rel=1e-4)
+
+
+def test_a_run_that_held_them_out_says_so(tiny: Recipe, digits: Splits, tmp_path: Path) -> None:
+    held = digits.hold_out(287)
+    finish(begin(tiny, held, tmp_path / "run"), held, tmp_path / "run")
+    about = model_card.of_run(tmp_path / "run", digits)
+    assert (about["val_in_train"], about["val"]["num_images"]) == (False, 287)
+
+
+def test_the_model_file_says_what_the_card_says(run: Path, digits: Splits) -> None:
+    about = model_card.of_run(run, digits)
+    written = {name: json.loads(text) for name, text in model_card.metadata(about).items()}
+    assert set(written) == set(model_card.IN_MODEL)
+    assert written == json.loads(json.dumps({name: about[name] for name in model_card.IN_MODEL}))
+
+
+def test_an_unfinished_run_is_refused(run: Path, digits: Splits) -> None:
+    (run / "metrics.json").unlink()
+    with pytest.raises(RunError, match=r"no finished run: there is no metrics\.json"):
+        model_card.of_run(run, digits)
+
+
+def test_the_released_card_is_read() -> None:
+    assert model_card.released()["test"]["num_images"] == 10_000
+
+
+def test_the_figures_beside_the_released_weights_are_the_cards() -> None:
+    text = (checkpoint.RELEASED / "README.md").read_text()
+    assert text == model_card.readme(model_card.released())
+    assert f"| {model_card.released()['test']['accuracy']:.2%} |" in text

@@ -1,0 +1,82 @@
+"""The network is the reference design, layer by layer."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cnn_mnist.training.models.networks import MODELS, Net, count_params, summary
+
+LAYERS = {
+    "conv1 (Conv2d)": ([-1, 8, 26, 26], 80),
+    "conv2 (Conv2d)": ([-1, 16, 11, 11], 1_168),
+    "conv3 (Conv2d)": ([-1, 24, 9, 9], 3_480),
+    "fc1 (Linear)": ([-1, 50], 19_250),
+    "fc2 (Linear)": ([-1, 10], 510),
+}
+
+
+def as_published(net: Net, images: Tensor) -> Tensor:
+    """The design in its own order: ReLU first, then max-pool."""
+    x = F.max_pool2d(F.relu(net.conv1(images)), 2)
+    x = F.relu(net.conv2(x))
+    x = F.max_pool2d(F.relu(net.conv3(x)), 2)
+    return F.log_softmax(net.fc2(F.relu(net.fc1(x.flatten(1)))), dim=1)
+
+
+def test_the_net_has_24488_parameters() -> None:
+    assert count_params(Net()) == 24_488
+
+
+def test_frozen_parameters_are_not_counted() -> None:
+    net = Net()
+    net.fc2.requires_grad_(False)
+    assert count_params(net) == 24_488 - 510
+
+
+def test_printing_shows_the_five_layers_in_order() -> None:
+    names = [line.split("(")[1].split(")")[0] for line in str(Net()).splitlines()[1:-1]]
+    assert names == ["conv1", "conv2", "conv3", "fc1", "fc2"]
+
+
+def test_the_summary_is_the_published_table() -> None:
+    lines = summary(Net()).splitlines()
+    for line, (title, (shape, params)) in zip(lines[2:7], LAYERS.items(), strict=True):
+        assert line.startswith(title)
+        assert str(shape) in line
+        assert line.endswith(f" {params:,}")
+    assert "24,488" in lines[-1]
+    assert "0.09 MB" in lines[-1]
+
+
+def test_a_summary_leaves_the_net_without_hooks() -> None:
+    net = Net()
+    summary(net)
+    assert not any(layer._forward_hooks for layer in net.modules())
+
+
+@pytest.mark.parametrize("count", [1, 3, 250])
+def test_the_output_is_log_probabilities(count: int) -> None:
+    logits = Net()(torch.randn(count, 1, 28, 28))
+    assert logits.shape == (count, 10)
+    assert torch.allclose(logits.exp().sum(dim=1), torch.ones(count), atol=1e-5)
+
+
+def test_pooling_first_gives_the_same_as_the_published_order() -> None:
+    net, images = Net(), torch.randn(64, 1, 28, 28)
+    assert torch.equal(net(images), as_published(net, images))
+
+
+def test_the_gradient_is_that_of_the_published_order() -> None:
+    net, images = Net(), torch.randn(64, 1, 28, 28)
+    params = list(net.parameters())
+    got = torch.autograd.grad(net(images)[:, 3].sum(), params)
+    expected = torch.autograd.grad(as_published(net, images)[:, 3].sum(), params)
+    for ours, theirs in zip(got, expected, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_every_architecture_keeps_the_promised_size() -> None:
+    sizes = {name: count_params(build()) for name, build in MODELS.items()}
+    nets = {"net": 24_488, "bn": 23_642, "bn-small": 7_314, "bn-wide": 112_906}
+    assert sizes == nets | {"lines": 292_314}

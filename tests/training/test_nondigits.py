@@ -1,0 +1,150 @@
+"""What the loop does with images that are no digit, and that other recipes notice nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from cnn_mnist.training import loop
+from cnn_mnist.training.augment.transforms import augment, normalize
+from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits, load
+from cnn_mnist.training.loop import (
+    average,
+    epoch_generator,
+    fit,
+    outlier_loss,
+    start,
+)
+from cnn_mnist.training.models.conv3x3 import lay_out
+from cnn_mnist.training.recipes import DEFAULT, READER, REFERENCE, Recipe
+from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.schedule import learning_rate
+from cnn_mnist.training.synthetic.examples import extend
+from cnn_mnist.training.train import begin, finish, go_on
+
+TINY = READER.changed(epochs=2, batch_size=64, drawn=60, distil=0.0, mixed_precision=False)
+
+
+@pytest.fixture(scope="module")
+def splits() -> Splits:
+    digits = load("digits")
+    return Splits("digits", digits.train[:300], digits.test[:60])
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("recipe", [REFERENCE, DEFAULT])
+def test_without_drawn_images_training_is_bit_for_bit_the_plain_loop(
+    recipe: Recipe, splits: Splits
+) -> None:
+    recipe = recipe.changed(epochs=2, batch_size=64)
+    expected, train = start(recipe, seed=1), splits.train
+    for epoch in (1, 2):
+        generator = epoch_generator(expected, epoch, stream=1)
+        order = torch.randperm(300, generator=epoch_generator(expected, epoch, stream=0))
+        for index, rows in enumerate(order.split(64)):
+            step = (epoch - 1) * 5 + index
+            expected.optimizer.param_groups[0]["lr"] = learning_rate(recipe, step, 5)
+            x = normalize(augment(train.images[rows], generator, recipe), *recipe.train_norm)
+            logits = expected.net(lay_out(x, torch.float32))
+            loss = F.cross_entropy(logits, train.labels[rows], reduction="sum")
+            expected.params.grad.zero_()
+            (loss * (1 / len(rows))).backward()
+            expected.optimizer.step()
+            average(expected, step)
+    got = fit(recipe, splits, seed=1)
+    assert same(got.net, expected.net)
+    assert same(got.model, expected.model)
+
+
+def test_the_outlier_loss_is_cross_entropy_towards_uniform() -> None:
+    logits = torch.randn(7, 10, generator=torch.Generator().manual_seed(0))
+    uniform = torch.full((7, 10), 0.1)
+    expected = F.cross_entropy(logits, uniform, reduction="sum")
+    assert float(outlier_loss(logits)) == pytest.approx(float(expected), rel=1e-6)
+    assert float(outlier_loss(torch.zeros(1, 10))) == pytest.approx(np.log(10))
+    assert float(outlier_loss(torch.zeros(0, 10))) == 0
+
+
+def test_non_digits_move_the_weights_but_count_in_no_figure(splits: Splits) -> None:
+    images = torch.cat([splits.train.images[:40], splits.train.images[40:60].flip(1)])
+    labels = torch.cat([splits.train.labels[:40], torch.full((20,), NOT_A_DIGIT)])
+    batch = Split(images, labels)
+    recipe = TINY.changed(augment="none")
+    rows = []
+    for weight in (0.0, 0.5):
+        run = start(recipe.changed(outlier_weight=weight))
+        generator = epoch_generator(run, 1, stream=1)
+        rows.append((run, loop.train_step(run, run.net, batch, generator, 1 / 60)))
+    (without, figures), (with_outliers, same_figures) = rows
+    assert torch.equal(figures, same_figures)
+    assert not same(without.net, with_outliers.net)
+    with torch.no_grad():
+        logits = start(recipe).net(normalize(images[:40], *recipe.train_norm))
+    assert float(figures[0]) == pytest.approx(40 * float(F.cross_entropy(logits, labels[:40])))
+    assert float(figures[1]) == float((logits.argmax(dim=1) == labels[:40]).sum())
+
+
+def test_the_training_accuracy_is_that_of_the_digits(
+    splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_digit_two_others = Split(splits.train.images[:3], torch.tensor([4, -1, -1]))
+    monkeypatch.setattr(loop, "train_step", lambda *_: torch.tensor([2.0, 1.0]))
+    run = start(TINY)
+    assert loop.train_epoch(run, one_digit_two_others, 1) == (2.0, 1.0)
+
+
+def test_every_seed_trains_on_the_same_extended_split(
+    splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Split] = []
+
+    def watched(run: loop.Run, train: Split, *_: object) -> tuple[float, float]:
+        seen.append(train)
+        return 0.0, 1.0
+
+    monkeypatch.setattr(loop, "train_epoch", watched)
+    fit(TINY, splits, seed=8)
+    expected = extend(splits.train, 60)
+    assert all(torch.equal(train.images, expected.images) for train in seen)
+    assert len(seen) == 2
+
+
+def test_resuming_the_reader_is_exact(splits: Splits, tmp_path: Path) -> None:
+    straight = begin(TINY, splits, tmp_path / "straight", seed=2)
+    finish(straight, splits, tmp_path / "straight")
+    first = begin(TINY, splits, tmp_path / "parts", seed=2)
+
+    def stop(_: loop.Run) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finish(first, splits, tmp_path / "parts", on_epoch=stop)
+    resumed = go_on(tmp_path / "parts")
+    assert len(resumed.history) == 1
+    finish(resumed, splits, tmp_path / "parts")
+    assert same(straight.model, resumed.model)
+    assert [replace(row, seconds=0) for row in straight.history] == [
+        replace(row, seconds=0) for row in resumed.history
+    ]
+    assert same(checkpoint.load_model(tmp_path / "straight"), resumed.model)
+
+
+def test_the_reader_learns_to_be_unsure_of_non_digits() -> None:
+    digits = load("digits")
+    recipe = TINY.changed(epochs=8, drawn=400, plain_p=0.8)
+    run = fit(recipe, digits)
+    extended = extend(digits.train, 200, seed=99)
+    unseen = extended.images[-400:]
+    with torch.no_grad():
+        confidence = run.model(normalize(unseen, *recipe.test_norm)).exp().amax(dim=1)
+    digits_confidence, others_confidence = confidence.split(200)
+    assert run.history[-1].test_accuracy > 0.8
+    assert float(others_confidence.median()) < float(digits_confidence.median()) - 0.2

@@ -1,0 +1,113 @@
+"""The released weights, made from a tiny run on the bundled digits."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import safetensors.torch
+import torch
+
+from cnn_mnist.training import data
+from cnn_mnist.training.data import Splits, load
+from cnn_mnist.training.recipes import READER
+from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.release import main, release
+from cnn_mnist.training.train import begin, finish
+
+TINY = READER.changed(epochs=2, batch_size=64, drawn=100, distil=0.0, mixed_precision=False)
+NUM_VAL = 200
+
+
+@pytest.fixture(scope="module")
+def splits() -> Splits:
+    return load("digits")
+
+
+@pytest.fixture(scope="module")
+def run(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("release") / "run"
+    held = splits.hold_out(NUM_VAL)
+    finish(begin(TINY, held, folder, seed=5), held, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def out(run: Path) -> Path:
+    return run.parent / "weights"
+
+
+@pytest.fixture(scope="module")
+def card(run: Path, splits: Splits, out: Path) -> dict[str, Any]:
+    return release(run, splits, out)
+
+
+def test_four_files_and_a_card_that_is_true(card: dict[str, Any], out: Path) -> None:
+    names = ["README.md", "card.json", "model.onnx", "model.safetensors"]
+    assert sorted(p.name for p in out.iterdir()) == names
+    assert json.loads((out / "card.json").read_text()) == json.loads(json.dumps(card))
+    for name, digest in card["sha256"].items():
+        assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
+    assert card["num_train"] == 1437 - NUM_VAL
+    assert (card["val"]["num_images"], card["test"]["num_images"]) == (NUM_VAL, 360)
+    assert card["val"]["rejected"] <= 0.01
+    assert 0.1 <= card["threshold"] <= 1
+    assert card["onnx_difference"] <= 1e-4
+    assert card["data_sha256"] == {}, "the digits have no files"
+
+
+def test_the_card_is_the_released_weights_config(
+    card: dict[str, Any], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "RELEASED", out)
+    config = checkpoint.load_config(out)
+    assert (config.recipe, config.dataset, config.seed) == (TINY, "digits", 5)
+    tensors = safetensors.torch.load_file(out / "model.safetensors")
+    state = checkpoint.load_model(out).state_dict()
+    assert all(torch.equal(tensors[name], value) for name, value in state.items())
+
+
+def test_the_figures_are_those_of_the_exported_model(
+    card: dict[str, Any], out: Path, splits: Splits
+) -> None:
+    session = onnxruntime.InferenceSession(out / "model.onnx", providers=["CPUExecutionProvider"])
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert float(metadata["threshold"]) == card["threshold"]
+    assert json.loads(metadata["test"]) == card["test"]
+    logits, probs = session.run(None, {"images": splits.test.images.numpy()})
+    labels = splits.test.labels.numpy()
+    assert (logits.argmax(axis=1) != labels).sum() == card["test"]["error_count"]
+    picked = probs[np.arange(len(labels)), labels]
+    assert -np.log(picked).mean() == pytest.approx(card["test"]["nll"], rel=1e-3)
+    rejected = (probs.max(axis=1) < card["threshold"]).mean()
+    assert rejected == pytest.approx(card["test"]["rejected"], abs=1 / 360)
+
+
+def test_a_second_release_is_the_same(
+    card: dict[str, Any], run: Path, splits: Splits, out: Path, tmp_path: Path
+) -> None:
+    release(run, splits, tmp_path)
+    assert (tmp_path / "card.json").read_bytes() == (out / "card.json").read_bytes()
+
+
+def test_a_run_that_left_nothing_to_calibrate_with_is_refused(
+    few_digits: Splits, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    finish(begin(TINY.changed(drawn=0), few_digits, folder), few_digits, folder)
+    with pytest.raises(checkpoint.RunError, match=r"none are left .* train it with --split val$"):
+        release(folder, few_digits, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_says_in_one_line_what_is_wrong(
+    splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "load", lambda *_: splits)
+    monkeypatch.setattr("sys.argv", ["release", str(tmp_path), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit, match=r"^release: .*no metrics\.json$"):
+        main()
+    assert not (tmp_path / "out").exists()

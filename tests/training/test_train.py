@@ -1,0 +1,219 @@
+"""One training from its settings to a finished folder, and through every interruption."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from cnn_mnist.training.data import Splits
+from cnn_mnist.training.loop import Run
+from cnn_mnist.training.recipes import DEFAULT, REFERENCE, Recipe
+from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.train import begin, draw, finish, go_on
+
+WEIGHTS = {"model.safetensors", "resume.safetensors", "epochs"}
+FILES = {"config.json", "history.csv", "metrics.json"} | WEIGHTS
+PLOTS = {f"{name}.png" for name in ["curves", "confusion", "samples", "mistakes", "augmentations"]}
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+class InterruptedRunError(Exception):
+    """Stands for whatever ends a training between two epochs."""
+
+
+def stop_after(epochs: int) -> Callable[[Run], None]:
+    def stop(run: Run) -> None:
+        if len(run.history) == epochs:
+            raise InterruptedRunError
+
+    return stop
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("recipe", [REFERENCE, DEFAULT], ids=lambda recipe: recipe.name)
+def test_ten_epochs_are_five_and_five_more_bit_for_bit(
+    recipe: Recipe, few_digits: Splits, tmp_path: Path
+) -> None:
+    recipe = recipe.changed(epochs=10, batch_size=100, mixed_precision=False)
+    compare_straight_with_resumed(recipe, few_digits, tmp_path)
+
+
+@pytest.mark.slow
+def test_ten_epochs_are_five_and_five_more_on_mnist_in_the_default_precision(
+    mnist: Splits, tmp_path: Path
+) -> None:
+    splits = Splits("mnist", mnist.train[:20_000], mnist.test)
+    compare_straight_with_resumed(DEFAULT, splits, tmp_path)
+
+
+def compare_straight_with_resumed(recipe: Recipe, splits: Splits, parent: Path) -> None:
+    straight, broken = parent / "straight", parent / "broken"
+    whole = begin(recipe, splits, straight, seed=1)
+    finish(whole, splits, straight)
+    with pytest.raises(InterruptedRunError):
+        finish(begin(recipe, splits, broken, seed=1), splits, broken, stop_after(5))
+    resumed = go_on(broken)
+    assert len(resumed.history) == 5
+    finish(resumed, splits, broken)
+    assert weights(broken) == weights(straight)
+    assert [row.train_loss for row in resumed.history] == [row.train_loss for row in whole.history]
+    assert [row.test_loss for row in resumed.history] == [row.test_loss for row in whole.history]
+
+
+def test_a_finished_step_schedule_can_be_trained_further(
+    few_digits: Splits, tmp_path: Path
+) -> None:
+    recipe = REFERENCE.changed(batch_size=100)
+    straight, longer = tmp_path / "straight", tmp_path / "longer"
+    finish(begin(recipe.changed(epochs=4), few_digits, straight), few_digits, straight)
+    finish(begin(recipe.changed(epochs=2), few_digits, longer), few_digits, longer)
+    finish(go_on(longer, epochs=4), few_digits, longer)
+    assert weights(longer) == weights(straight)
+    assert checkpoint.load_config(longer).recipe.epochs == 4
+
+
+def test_a_run_cannot_be_resumed_to_fewer_epochs_than_it_has(
+    tiny: Recipe, few_digits: Splits, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    finish(begin(tiny, few_digits, folder), few_digits, folder)
+    before = (folder / "config.json").read_bytes()
+    with pytest.raises(RunError, match=r"run has 2 epochs behind it already.*--epochs"):
+        go_on(folder, epochs=1)
+    assert (folder / "config.json").read_bytes() == before
+
+
+def test_a_finished_run_leaves_exactly_these_files(
+    tiny: Recipe, few_digits: Splits, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    run = begin(tiny, few_digits, folder)
+    assert names(folder) == {"config.json"}
+    metrics = finish(run, few_digits, folder)
+    assert names(folder) == FILES
+    assert names(folder / "epochs") == {"01.safetensors", "02.safetensors"}
+    draw(run, few_digits, folder)
+    assert names(folder) == FILES | PLOTS
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in PLOTS)
+
+
+def test_the_figures_are_those_of_the_last_epoch(
+    tiny: Recipe, few_digits: Splits, tmp_path: Path
+) -> None:
+    run = begin(tiny, few_digits, tmp_path / "run", seed=3)
+    metrics = finish(run, few_digits, tmp_path / "run")
+    last = run.history[-1]
+    assert metrics["test_accuracy"] == last.test_accuracy
+    assert metrics["test_nll"] == last.test_loss
+    assert metrics["test_error_count"] == round((1 - last.test_accuracy) * 60)
+    assert (metrics["seed"], metrics["epochs"], metrics["num_params"]) == (3, 2, 24_488)
+    assert metrics["seconds_train"] == pytest.approx(sum(r.seconds for r in run.history), abs=1e-3)
+
+
+def test_drawing_and_measuring_leave_the_run_alone(
+    tiny: Recipe, few_digits: Splits, tmp_path: Path
+) -> None:
+    run = begin(tiny, few_digits, tmp_path / "run")
+    finish(run, few_digits, tmp_path / "run")
+    before, state = weights(tmp_path / "run"), torch.get_rng_state()
+    draw(run, few_digits, tmp_path / "run")
+    checkpoint.save(tmp_path / "run", run)
+    assert weights(tmp_path / "run") == before
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_batch_that_does_not_fit_leaves_no_folder(few_digits: Splits, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="only 300"):
+        begin(DEFAULT.changed(batch_size=301), few_digits, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+# --- interruptions of a real process ---
+
+
+PAUSED = """
+import importlib, signal, sys
+from cnn_mnist import cli
+
+train = importlib.import_module("cnn_mnist.cli.train")
+
+# What a shell starts in the background ignores Ctrl-C, and so would this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Paused(train.Terminal):
+    epoch = 0
+
+    def step(self, done, total):
+        super().step(done, total)
+        self.epoch += done == 1
+        if (self.epoch, done) == (3, 5):
+            print("paused", flush=True)
+            sys.stdin.read()
+
+train.Terminal = Paused
+cli.main()
+"""
+
+
+@pytest.fixture
+def training(environment: dict[str, str], tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A training that stands still in the middle of its third epoch, until it is ended."""
+    command = "train --recipe reference --dataset digits --epochs 4 --batch-size 100 --out run"
+    with subprocess.Popen(
+        [sys.executable, "-c", PAUSED, *command.split()],
+        cwd=tmp_path,
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line == "paused\n":
+                break
+        yield process
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
+    training: "subprocess.Popen[str]", tmp_path: Path
+) -> None:
+    training.send_signal(signal.SIGINT)
+    _, notices = training.communicate()
+    assert training.returncode == 130
+    assert "Go on with: cnn-mnist train --resume run" in notices
+    assert "Traceback" not in notices
+    assert len(go_on(tmp_path / "run").history) == 2
+    assert names(tmp_path / "run") == FILES - {"metrics.json"}
+
+
+def test_a_killed_training_goes_on_as_if_nothing_had_been(
+    training: "subprocess.Popen[str]", cnn_mnist: Start, digits: Splits, tmp_path: Path
+) -> None:
+    training.kill()
+    training.communicate()
+    assert len(go_on(tmp_path / "run").history) == 2
+    resumed = cnn_mnist("train", "--resume", "run", "--json")
+    told, notices = resumed.communicate()
+    assert resumed.returncode == 0, notices
+    assert json.loads(told)["epochs"] == 4
+    undisturbed = tmp_path / "undisturbed"
+    recipe = REFERENCE.changed(epochs=4, batch_size=100)
+    finish(begin(recipe, digits, undisturbed), digits, undisturbed)
+    assert weights(tmp_path / "run") == weights(undisturbed)
+    assert names(tmp_path / "run") == FILES | PLOTS
