@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: train test test-slow lint serve notebook bench teachers fonts release clean
+.PHONY: train test test-slow lint serve notebook bench docs dist teachers fonts release clean
 
 train: .venv/.train
 	$(BIN)/cnn-mnist train $(ARGS)
@@ -32,6 +32,18 @@ bench: .venv/.train
 	$(BIN)/python benchmarks/train_speed.py $(ARGS)
 	$(BIN)/python benchmarks/predict_speed.py
 	$(BIN)/python benchmarks/roofline.py
+
+docs: .venv/.docs
+	sed 's|\.\./docs/||; s|(../src/cnn_mnist/explore/index.html)|(explore.md)|' notebooks/CNN_MNIST_PyTorch.ipynb > docs/notebook.ipynb
+	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+# Builds sdist and wheel, and tries the wheel in an empty environment.
+dist: .venv/.dist
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python tests/try_wheel.py dist
 
 # Trains and replaces the released weights. MNIST is found as in `cnn-mnist train`. Stopped, it goes on.
 release: runs/reader/metrics.json runs/lines/metrics.json

@@ -13,6 +13,7 @@ import onnx
 import pytest
 from PIL import Image
 
+import cnn_mnist
 from cnn_mnist import cli
 from cnn_mnist.inference.reader import NO_INK
 from cnn_mnist.inference.recognition.classifier import released_model
@@ -353,6 +354,10 @@ def test_wrong_usage_is_told_with_what_would_be_right(line: str, hint: str, shel
     assert outcome.out == ""
     assert "Traceback" not in outcome.err
     assert not Path("runs").exists()
+
+
+def test_the_version_is_told(shell: Shell) -> None:
+    assert shell("--version").out == f"cnn-mnist {cnn_mnist.__version__}\n"
 
 
 def test_no_command_shows_the_help(shell: Shell) -> None:

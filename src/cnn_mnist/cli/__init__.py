@@ -4,10 +4,11 @@ Nothing heavy is imported before a command needs it, so `--help` answers at once
 """
 
 import sys
+from typing import Annotated
 
 import typer
 
-from cnn_mnist import process
+from cnn_mnist import __version__, process
 from cnn_mnist.cli.evaluate import evaluate
 from cnn_mnist.cli.export import export
 from cnn_mnist.cli.predict import predict
@@ -17,11 +18,29 @@ from cnn_mnist.cli.summary import summary
 from cnn_mnist.cli.train import train
 
 app = typer.Typer(
-    help="Handwritten digits: read your own, and learn them from MNIST.",
     no_args_is_help=True,
     rich_markup_mode=None,  # with rich, --help takes twice as long
     pretty_exceptions_enable=False,
 )
+
+
+def print_version(asked: bool) -> None:
+    """Answer --version and stop."""
+    if asked:
+        print(f"cnn-mnist {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Handwritten digits: read your own, and learn them from MNIST."""
+
+
 for command in (train, evaluate, export, predict, serve, summary, study):
     app.command()(command)
 
