@@ -71,6 +71,11 @@ FLOORS = {
 # The only doors between training and inference.
 DOORS = {
     ("training.data.labelled", "inference.pictures.image"),
+    ("training.data.frames", "inference.pictures.image"),
+    ("training.data.frames", "inference.recognition.normalize"),
+    ("training.data.pictures", "inference.pictures.image"),
+    ("training.data.pictures", "inference.layout.view"),
+    ("training.data.pictures", "inference.recognition.normalize"),
     ("training.data.datasets", "inference.recognition.normalize"),
     ("training.synthetic.strokes", "inference.recognition.normalize"),
     ("training.synthetic.examples", "inference.recognition.normalize"),
