@@ -20,7 +20,7 @@ MODULES = {
 # What each part may import, from the ground floor to the roof.
 ALLOWED = {
     "inference": {"inference", "process"},
-    "training": {"training", "inference.recognition"},
+    "training": {"training", "inference"},
     "serving": {"serving", "inference", "process"},
     "bulk": {"bulk", "inference", "workers"},
     "process": set(),
@@ -70,6 +70,12 @@ FLOORS = {
 
 # The only doors between training and inference.
 DOORS = {
+    ("training.data.labelled", "inference.pictures.image"),
+    ("training.data.frames", "inference.pictures.image"),
+    ("training.data.frames", "inference.recognition.normalize"),
+    ("training.data.pictures", "inference.pictures.image"),
+    ("training.data.pictures", "inference.layout.view"),
+    ("training.data.pictures", "inference.recognition.normalize"),
     ("training.data.datasets", "inference.recognition.normalize"),
     ("training.synthetic.strokes", "inference.recognition.normalize"),
     ("training.synthetic.examples", "inference.recognition.normalize"),

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import cnn_mnist
+import collected
 from cnn_mnist import cli
 from cnn_mnist.inference.reader import NO_INK
 from cnn_mnist.inference.recognition.classifier import released_model
@@ -27,7 +28,7 @@ TRAIN_FIELDS = {
 }  # fmt: skip
 EVALUATE_FIELDS = {
     "split", "data_source", "num_images", "accuracy", "error_count", "nll", "ece",
-    "clean_label_accuracy", "per_class", "confusion",
+    "clean_label_accuracy", "per_class", "confusion", "classes",
 }  # fmt: skip
 
 
@@ -233,6 +234,42 @@ def test_evaluating_another_split_measures_it(shell: Shell, trained: Path) -> No
     assert outcome.out.startswith("train: 1,437 images")
 
 
+def test_a_data_set_of_ones_own_goes_through_every_command(shell: Shell) -> None:
+    collected.keras(Path("things.npz"), 3, 30, 4)
+    line = "--recipe reader --dataset things.npz --epochs 1 --device cpu"
+    outcome = shell(f"train {line} --out run")
+    assert outcome.code == 0
+    assert "none are drawn" in outcome.err
+    assert "things.npz test: " in outcome.out
+    outcome = shell("evaluate run --errors seen --device cpu")
+    assert outcome.code == 0
+    assert "true class down" in outcome.out
+    assert "MNIST" not in outcome.out + outcome.err
+    assert {path.name for path in Path("seen").iterdir()} == {"errors.png", "errors.csv"}
+    outcome = shell("evaluate run --dataset digits --device cpu")
+    assert (outcome.code, outcome.err.count("\n")) == (1, 1)
+    assert "digits has digits, and the model knows 0, 1, 2" in outcome.err
+    assert shell(f"study {line} --seeds 2 --split val --out study").code == 0
+    assert "lines takes the ten digits" in shell("train --recipe lines --dataset things.npz").err
+    outcome = shell("train --resume run --epochs 2 --device cpu")
+    assert outcome.code == 0, outcome.err
+    collected.keras(Path("things.npz"), 3, 31, 4)
+    outcome = shell("train --resume run --epochs 3 --device cpu")
+    assert "images or labels have changed" in outcome.err
+
+
+def test_the_reader_is_measured_on_ones_own_pictures(shell: Shell) -> None:
+    for digit in "0347":
+        Path(digit).mkdir()
+        Image.fromarray(page(digit, 90, 9)).save(f"{digit}/a.png")
+    Image.fromarray(page("1", 90, 9)).save("7/b.png")  # wrongly labelled
+    outcome = shell("evaluate --dataset . --errors seen --json --device cpu")
+    figures = strict_json(outcome.out)
+    assert (figures["num_images"], figures["error_count"]) == (5, 1)
+    assert figures["per_class"][:4] == [1, None, None, 1]
+    assert Path("seen/errors.csv").read_text().splitlines()[1].endswith(",7/b.png")
+
+
 @pytest.mark.parametrize("form", ["onnx", "onnx-int8"])
 def test_an_exported_run_reads_pictures(form: str, shell: Shell, trained: Path) -> None:
     outcome = shell(f"export --format {form} --out small.onnx --json", trained)
@@ -322,7 +359,6 @@ def test_a_study_of_one_prints_no_interval(shell: Shell) -> None:
         ("trian", "train"),
         ("train --epoch 3", "--epochs"),
         ("train --recipe refrence", "did you mean 'reference'"),
-        ("train --dataset mnits", "mnist"),
         ("train --device gpu", "cuda"),
         ("evaluate --split tests", "test"),
         ("study --split train", "val"),
@@ -379,7 +415,8 @@ def test_no_command_shows_the_help(shell: Shell) -> None:
         ("train --dataset digits --batch-size 1438", "only 1,437 training images"),
         ("train --dataset digits --out taken", "taken exists already"),
         ("train --dataset digits --out taken/file/run", "Not a directory"),
-        ("study --split val --dataset digits", "cannot hold 10000 of 1437"),
+        ("train --dataset mnits", "no data set 'mnits'; choose one of auto, mnist, digits, or"),
+        ("study --dataset taken", "taken has no labelled pictures; name them"),
     ],
 )
 def test_a_failure_is_one_line_and_leaves_nothing(

@@ -6,7 +6,7 @@ With --json, stdout is one JSON object and the rows go to stderr too.
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -148,10 +148,23 @@ class Terminal:
         self._row(f"ece                   {figures['ece']:.2%}")
         if clean is not None:
             self._row(f"clean-label accuracy  {clean:.2%}")
-        self._row("per digit             " + "  ".join(f"{a:.1%}" for a in figures["per_class"]))
-        self._row("confusion (true digit down, answer across)")
-        for digit, counts in enumerate(figures["confusion"]):
-            self._row(f"{digit}: " + " ".join(f"{count:5}" for count in counts))
+        self._classes(figures["classes"], figures["per_class"], figures["confusion"])
+
+    def _classes(
+        self, classes: Sequence[str], accuracies: list[float | None], confusion: list[list[int]]
+    ) -> None:
+        """Digits in a line, and other classes in a table of their names."""
+        if list(classes) == list("0123456789"):
+            self._row("per digit             " + "  ".join(map(_share, accuracies)))
+            self._row("confusion (true digit down, answer across)")
+        else:
+            self._row("per class")
+            for name, accuracy, counts in zip(classes, accuracies, confusion, strict=True):
+                self._row(f"{name:>20}  {_share(accuracy):>6} of {sum(counts):,}")
+            self._row("confusion (true class down, answer across in the same order)")
+        wide = max(map(len, classes))
+        for name, counts in zip(classes, confusion, strict=True):
+            self._row(f"{name:>{wide}}: " + " ".join(f"{count:5}" for count in counts))
 
     def exported(self, path: str, form: str, proof: dict[str, Any]) -> None:
         """A model file that was written, and how far it is from the trained model."""
@@ -229,6 +242,10 @@ class Terminal:
         if self._bar is not None:
             self._bar.clear()
         print(text, file=stream, flush=True)
+
+
+def _share(accuracy: float | None) -> str:
+    return "-" if accuracy is None else f"{accuracy:.1%}"
 
 
 def _page(path: str, reading: "Reading") -> str:

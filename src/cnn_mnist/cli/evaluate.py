@@ -22,27 +22,42 @@ def evaluate(
         Path | None, typer.Argument(help="Run folder; without it, the released weights.")
     ] = None,
     split: Annotated[
-        Literal["test", "train", "val"], typer.Option(help="test, train, or val: 10,000 of train.")
+        Literal["test", "train", "val"], typer.Option(help="test, train, or val: a sixth of train.")
     ] = "test",
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     device: DeviceOption = "auto",
+    errors: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the mistakes and the least sure: errors.png and errors.csv."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a run, or the released weights, on every image of a split."""
+    """Measure a run, or the released weights, on a split or on labelled pictures of your own."""
     with extra("train"):
         from cnn_mnist.training import evaluate as evaluate_model
-        from cnn_mnist.training.data import load
+        from cnn_mnist.training.data import load_for
         from cnn_mnist.training.device import choose
+        from cnn_mnist.training.evaluate import images_of, predict_logits
         from cnn_mnist.training.runs import checkpoint
+        from cnn_mnist.training.runs import errors as errors_of
 
     folder = run or checkpoint.RELEASED
     config = checkpoint.load_config(folder)
     place, notice = choose(device)
     refuse_lines(config.recipe.model, folder)
-    splits = load(dataset or config.dataset, data_dir)
+    if dataset:
+        splits = load_for(config.classes, config.images_sha256, dataset, data_dir)
+    else:
+        splits = config.data(data_dir)
     say = Terminal(as_json)
     say.notice(notice, splits.notice)
-    model = checkpoint.load_model(folder).to(place)
-    figures = asdict(evaluate_model(model, splits, config.recipe.test_norm, split))
-    say.figures({"split": split, "data_source": splits.source, **figures})
+    model, norm = checkpoint.load_model(folder).to(place), config.recipe.test_norm
+    figures = asdict(evaluate_model(model, splits, norm, split))
+    if errors:
+        images = images_of(splits, split)
+        logits = predict_logits(model, images.to(place), norm)
+        errors_of.write(errors, images, logits, splits.classes)
+        say.notice(f"{errors}/errors.png and errors.csv show the mistakes and the least sure.")
+    about = {"split": split, "data_source": splits.source, "classes": splits.classes}
+    say.figures(about | figures)

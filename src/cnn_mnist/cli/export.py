@@ -33,7 +33,7 @@ def export(
     say, folder = Terminal(as_json), run or checkpoint.RELEASED
     config = checkpoint.load_config(folder)
     refuse_lines(config.recipe.model, folder)
-    splits = load(config.dataset if run else "auto", data_dir)
+    splits = config.data(data_dir) if run else load("auto", data_dir)
     if form == "web":
         say.notice(splits.notice)
         path = out or (run or Path()) / "explore"

@@ -18,9 +18,11 @@ RecipeOption = Annotated[
     ),
 ]
 DatasetOption = Annotated[
-    Literal["auto", "mnist", "digits"] | None,
+    str | None,
     typer.Option(
-        help="mnist, digits (bundled), or auto: MNIST where it is to be had.", show_default="auto"
+        help="mnist, digits (bundled), or auto: MNIST where it is to be had. Or your own: a .npz "
+        "file, or a folder of labelled pictures or of IDX files.",
+        show_default="auto",
     ),
 ]
 DataDirOption = Annotated[
@@ -30,7 +32,7 @@ DeviceOption = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto, cpu, cuda or mps.")
 ]
 SPLIT = typer.Option(
-    help="test, or val: 10,000 training images held out, for choosing.", show_default="test"
+    help="test, or val: a sixth of the training images, held out for choosing.", show_default="test"
 )
 TeacherOption = Annotated[
     Path | None,
@@ -67,6 +69,23 @@ def with_labels_alone(recipe: Any, teacher: Path | None, say: Terminal) -> Any:
         return recipe
     say.notice(f"No --teacher is named: {recipe.name} learns from the labels alone, and less well.")
     return recipe.changed(distil=0.0)
+
+
+def fitting(recipe: Any, splits: Any, say: Terminal) -> Any:
+    """The recipe without the drawn digits where the data are no digits.
+
+    Raises:
+        ValueError: it trains the line network, which takes digits.
+    """
+    from cnn_mnist.training.data import DIGITS
+
+    if splits.classes == DIGITS:
+        return recipe
+    if recipe.model == "lines":
+        raise ValueError(f"the recipe lines takes the ten digits, and {splits.name} has others")
+    if recipe.drawn:
+        say.notice(f"{splits.name} has other classes than the ten digits: none are drawn.")
+    return recipe.changed(drawn=0)
 
 
 def refuse_lines(model: str, folder: Path) -> None:

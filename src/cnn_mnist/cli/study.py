@@ -19,6 +19,7 @@ from cnn_mnist.cli.options import (
     TeacherOption,
     WorkersOption,
     extra,
+    fitting,
     refuse,
     with_labels_alone,
 )
@@ -73,6 +74,7 @@ def study(
     splits = load(dataset or "auto", data_dir)
     say = Terminal(as_json)
     say.notice(notice, splits.notice)
+    settings = fitting(settings, splits, say)
     settings = with_labels_alone(settings.sized_for(len(splits.train)), teacher, say)
     suffix = "-val" if split == "val" else ""
     folder = out or Path("runs") / f"study-{settings.name}{suffix}"

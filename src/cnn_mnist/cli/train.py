@@ -15,6 +15,7 @@ from cnn_mnist.cli.options import (
     RecipeOption,
     TeacherOption,
     extra,
+    fitting,
     refuse,
     with_labels_alone,
 )
@@ -56,7 +57,7 @@ def train(
     _keep_settings(resume, fixed)
     with extra("train"):
         from cnn_mnist.training import distributed, recipes
-        from cnn_mnist.training.data import NUM_VAL, load
+        from cnn_mnist.training.data import load
         from cnn_mnist.training.device import choose
         from cnn_mnist.training.runs import checkpoint
         from cnn_mnist.training.train import begin, draw, finish, go_on
@@ -67,9 +68,10 @@ def train(
     with distributed.process_group(place):
         say = Terminal(as_json, quiet=distributed.rank() > 0)
         say.notice(notice)
-        splits = load(begun.dataset if begun else dataset or "auto", data_dir)
+        splits = begun.data(data_dir) if begun else load(dataset or "auto", data_dir)
         say.notice(splits.notice)
-        held_out = len(splits.train) - begun.num_train if begun else NUM_VAL * (split == "val")
+        num_val = splits.num_val if split == "val" else 0
+        held_out = len(splits.train) - begun.num_train if begun else num_val
         if held_out:
             splits = splits.hold_out(held_out)
             say.notice(f"Measured on {held_out:,} training images that are held out.")
@@ -83,6 +85,7 @@ def train(
                     f"so the result is not that of {epochs} epochs in one go."
                 )
         else:
+            settings = fitting(settings, splits, say)
             settings = settings if batch_size else settings.sized_for(len(splits.train))
             settings = with_labels_alone(settings, teacher, say)
             run = begin(settings, splits, folder, seed or 0, place, teacher)

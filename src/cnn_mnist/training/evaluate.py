@@ -1,5 +1,7 @@
 """A model on a split → logits → metrics. Counts every image, and leaves the model as it was."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -23,16 +25,20 @@ def evaluate(
     Raises:
         ValueError: no such split.
     """
+    images = images_of(splits, split).to(next(model.parameters()).device)
+    return measure(predict_logits(model, images, norm), images.labels, images.wrong_labels)
+
+
+def images_of(splits: Splits, split: str) -> Split:
+    """One split by its name, as `evaluate` takes it."""
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}; choose one of {', '.join(SPLITS)}")
-    held = splits.hold_out().test if split == "val" else getattr(splits, split)
-    images = held.to(next(model.parameters()).device)
-    return measure(predict_logits(model, images, norm), images.labels, images.wrong_labels)
+    return splits.hold_out().test if split == "val" else cast(Split, getattr(splits, split))
 
 
 @torch.no_grad()
 def predict_logits(model: nn.Module, split: Split, norm: tuple[float, float]) -> Tensor:
-    """Logits N×10 of all images, in float32, on the split's device."""
+    """Logits N×C of all images, in float32, on the split's device."""
     was_training = model.training
     model.eval()
     logits = [model(normalize(images, *norm)) for images in split.images.split(BATCH_SIZE)]

@@ -71,6 +71,7 @@ def start(
     seed: int = 0,
     device: torch.device | str = "cpu",
     precision: torch.dtype = torch.float32,
+    num_classes: int = 10,
 ) -> Run:
     """A run with fresh weights, which depend on the seed alone, and no epoch behind it.
 
@@ -80,7 +81,7 @@ def start(
     check_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = MODELS[recipe.model]()
+        net = MODELS[recipe.model](num_classes)
     net.to(device)
     params = as_vector(net)
     optimizer = torch.optim.AdamW(
@@ -150,7 +151,7 @@ def fit(
     check_batch(recipe, splits)
     if recipe.distil and teacher is None:
         raise ValueError(f"the recipe {recipe.name} learns from a teacher, and there is none")
-    run = run or start(recipe, seed, device, precision)
+    run = run or start(recipe, seed, device, precision, len(splits.classes))
     splits = splits.to(run.device)
     lessons = teacher if recipe.distil else None
     train = splits.train if lessons else extend(splits.train, recipe.drawn)
@@ -257,12 +258,12 @@ def train_step(
 
 
 def outlier_loss(logits: Tensor) -> Tensor:
-    """Sum of M non-digits' cross-entropies towards all ten alike (Hendrycks et al., ICLR 2019)."""
+    """Sum of M non-digits' losses towards all classes alike (Hendrycks et al., ICLR 2019)."""
     return -logits.log_softmax(dim=1).mean(dim=1).sum()
 
 
 def distillation_loss(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """Sum of the divergences from a teacher's softened answers, both N×10 logits.
+    """Sum of the divergences from a teacher's softened answers, both N×C logits.
 
     Times temperature², so that its gradient stays as large as the labels' (Hinton et al. 2015).
     """

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-NUM_CLASSES = 10
 ECE_BINS = 15
 
 
@@ -21,8 +20,8 @@ class Metrics:
     error_count: int
     nll: float  # mean cross-entropy per image, nats
     ece: float  # expected calibration error, 15 bins
-    per_class: list[float]  # accuracy of each true digit
-    confusion: list[list[int]]  # [true digit][answer]
+    per_class: list[float | None]  # accuracy of each true class; None where it has no image
+    confusion: list[list[int]]  # [true class][answer]
     clean_label_accuracy: float | None  # without the images known to be labelled wrongly
 
     def to_dict(self) -> dict[str, Any]:
@@ -30,7 +29,7 @@ class Metrics:
 
 
 def measure(logits: Tensor, labels: Tensor, wrong_labels: Sequence[int] = ()) -> Metrics:
-    """All figures of N×10 logits against N labels; N is at least 1.
+    """All figures of N×C logits against N labels; N is at least 1.
 
     Args:
         wrong_labels: indices of images whose label is known to be wrong.
@@ -38,15 +37,15 @@ def measure(logits: Tensor, labels: Tensor, wrong_labels: Sequence[int] = ()) ->
     logits, labels = logits.float().cpu(), labels.cpu()
     answers = logits.argmax(dim=1)
     num_errors = int((answers != labels).sum())
-    table = confusion(answers, labels)
-    per_class = table.diagonal() / table.sum(dim=1).clamp(min=1)
+    table = confusion(answers, labels, logits.shape[1])
+    counts = zip(table.diagonal().tolist(), table.sum(dim=1).tolist(), strict=True)
     return Metrics(
         num_images=len(labels),
         accuracy=1 - num_errors / len(labels),
         error_count=num_errors,
         nll=float(F.cross_entropy(logits, labels)),
         ece=ece(logits.softmax(dim=1), labels),
-        per_class=per_class.tolist(),
+        per_class=[right / count if count else None for right, count in counts],
         confusion=table.tolist(),
         clean_label_accuracy=_accuracy_without(wrong_labels, answers == labels),
     )
@@ -60,17 +59,31 @@ def _accuracy_without(rows: Sequence[int], correct: Tensor) -> float | None:
     return float(correct[kept].double().mean())
 
 
-def confusion(answers: Tensor, labels: Tensor) -> Tensor:
-    """int64 10×10: how often the true digit (row) was answered so (column)."""
-    pairs = labels * NUM_CLASSES + answers
-    return torch.bincount(pairs, minlength=NUM_CLASSES**2).view(NUM_CLASSES, NUM_CLASSES)
+def confusion(answers: Tensor, labels: Tensor, num_classes: int = 10) -> Tensor:
+    """int64 C×C: how often the true class (row) was answered so (column)."""
+    pairs = labels * num_classes + answers
+    return torch.bincount(pairs, minlength=num_classes**2).view(num_classes, num_classes)
+
+
+def wrong_rows(logits: Tensor, labels: Tensor) -> Tensor:
+    """The images answered wrongly, the surest wrong answer first."""
+    confidence, answers = logits.softmax(dim=1).max(dim=1)
+    wrong = (answers != labels).nonzero()[:, 0]
+    return wrong[confidence[wrong].argsort(descending=True)]
+
+
+def least_sure_rows(logits: Tensor, labels: Tensor) -> Tensor:
+    """The images answered rightly, the least sure first."""
+    confidence, answers = logits.softmax(dim=1).max(dim=1)
+    right = (answers == labels).nonzero()[:, 0]
+    return right[confidence[right].argsort()]
 
 
 def ece(probs: Tensor, labels: Tensor, bins: int = ECE_BINS) -> float:
     """Expected calibration error (Guo et al. 2017): mean gap of confidence and accuracy.
 
     Args:
-        probs: N×10, rows sum to 1.
+        probs: N×C, rows sum to 1.
         bins: equal-width bins of confidence.
     """
     confidence, answers = probs.double().max(dim=1)

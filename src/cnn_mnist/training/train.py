@@ -43,7 +43,7 @@ def begin(
     check_batch(recipe, splits)
     check_teacher(recipe, splits, teacher)
     device = torch.device(device)
-    run = start(recipe, seed, device, precision(device, recipe))
+    run = start(recipe, seed, device, precision(device, recipe), len(splits.classes))
     if distributed.rank() == 0:
         checkpoint.create(folder, checkpoint.Config.of(run, splits, teacher))
     distributed.wait()  # the others read there whom they learn from
@@ -86,7 +86,8 @@ def check_teacher(recipe: Recipe, splits: Splits, teacher: Path | None) -> None:
         raise RunError(f"the recipe {recipe.name} learns without a teacher; leave --teacher out")
     for member in checkpoint.members(teacher):
         config = checkpoint.load_config(member)
-        if config.dataset != splits.name or config.num_train > len(splits.train):
+        learned = config.dataset, config.images_sha256
+        if learned != (splits.name, splits.sha256) or config.num_train > len(splits.train):
             raise RunError(
                 f"the teacher {member} learned from {config.num_train:,} images of "
                 f"{config.dataset}, and here are {len(splits.train):,} of {splits.name}; what is "
@@ -185,9 +186,11 @@ def draw(run: Run, splits: Splits, folder: Path) -> None:
     logits = predict_logits(copy.deepcopy(run.model).cpu(), splits.test, run.recipe.test_norm)
     figures = {
         "curves": plots.curves(run.history, published=splits.name == "mnist"),
-        "confusion": plots.confusion_matrix(measure(logits, splits.test.labels).confusion),
-        "samples": plots.samples(splits.test, logits),
-        "mistakes": plots.mistakes(splits.test, logits),
+        "confusion": plots.confusion_matrix(
+            measure(logits, splits.test.labels).confusion, splits.classes
+        ),
+        "samples": plots.samples(splits.test, logits, splits.classes),
+        "mistakes": plots.mistakes(splits.test, logits, splits.classes),
         "augmentations": plots.augmentations(splits.train, run.recipe),
     }
     for name, figure in figures.items():

@@ -316,10 +316,15 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise ImageError(f"an array of shape {array.shape} is no picture; give HxW or HxWx3")
     _check_size(array.shape[1], array.shape[0])
-    return Image.fromarray(np.ascontiguousarray(_to_uint8(array)))
+    return Image.fromarray(np.ascontiguousarray(to_uint8(array)))
 
 
-def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
+def to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Brightness as bytes, from bool, integers 0..255, uint16 0..65535, floats 0..1 or 0..255.
+
+    Raises:
+        ImageError: other numbers, or none.
+    """
     if array.dtype == np.uint8:
         return np.asarray(array, np.uint8)
     if array.dtype == np.bool_:

@@ -4,6 +4,7 @@ The model file is complete: input normalisation and softmax temperature are insi
 the threshold of the rule in its metadata.
 """
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -17,6 +18,7 @@ from cnn_mnist import process
 
 Probs = NDArray[np.float32]
 
+DIGITS = json.dumps(list("0123456789"))  # as a model names its classes; older ones do not
 MOVES = (1, 1), (0, 1), (2, 1), (1, 0), (1, 2)  # rows and columns; the first is none
 CHUNK = 64  # images; larger batches leave the processor's cache
 MANY = 8 * CHUNK  # images that are worth several threads
@@ -103,6 +105,11 @@ class Classifier:
         outputs = {o.name for o in self._session.get_outputs()}
         if inputs != [("tensor(uint8)", [28, 28])] or not {"logits", "probabilities"} <= outputs:
             raise ValueError(f"{path} is no model exported by cnn-mnist: its inputs are {inputs}")
+        if self._metadata().get("classes", DIGITS) != DIGITS:
+            raise ValueError(
+                f"{path} knows other classes than the ten digits, and pictures are read with those "
+                "alone; use it from ONNX Runtime, and its run with cnn-mnist evaluate"
+            )
 
 
 def released_model() -> Path:

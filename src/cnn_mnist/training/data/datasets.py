@@ -9,11 +9,10 @@ import numpy as np
 import torch
 
 from cnn_mnist.inference.recognition.normalize import to_mnist
+from cnn_mnist.training.data import own
 from cnn_mnist.training.data.download import MIRRORS
-from cnn_mnist.training.data.mnist import load_mnist
-from cnn_mnist.training.data.splits import DataError, Split, Splits
-
-DATASETS = ("auto", "mnist", "digits")
+from cnn_mnist.training.data.mnist import is_mnist, load_mnist
+from cnn_mnist.training.data.splits import DATASETS, DIGITS, DataError, Split, Splits
 
 
 def load(
@@ -25,7 +24,8 @@ def load(
 
     Args:
         dataset: "mnist", "digits" (scikit-learn's 1,797 bundled images), or "auto": MNIST
-            where it can be had, else the digits, with a notice.
+            where it can be had, else the digits, with a notice. Or the path of one's own: a
+            .npz file, or a folder of IDX files or of labelled pictures.
         data_dir: first folder to look in for the four official .gz files; then come
             $CNN_MNIST_DATA, the user's cache, and the mirrors.
 
@@ -33,7 +33,9 @@ def load(
         DataError: no such data set or folder, or MNIST was asked for and cannot be had.
     """
     if dataset not in DATASETS:
-        raise DataError(f"no data set {dataset!r}; choose one of {', '.join(DATASETS)}")
+        if data_dir:
+            raise DataError(f"--data-dir is for MNIST; leave it out with --dataset {dataset}")
+        return load_mnist(dataset, ()) if is_mnist(Path(dataset)) else own.find(dataset).splits()
     if dataset == "digits":
         return _digits()
     if data_dir and not Path(data_dir).is_dir():
@@ -48,6 +50,27 @@ def load(
             f"instead: its figures say nothing about MNIST. ({error})"
         )
         return replace(_digits(), notice=notice)
+
+
+def load_for(
+    classes: tuple[str, ...], learned: str, dataset: str, data_dir: Path | None = None
+) -> Splits:
+    """Get a data set to measure a model on: of one's own without test images, all of it.
+
+    Args:
+        classes: that the model knows.
+        learned: the sha256 of the data set of one's own that it learned from, of which only the
+            test images are new to it.
+
+    Raises:
+        DataError: as `load`, or there are images of a class that the model does not know.
+    """
+    if dataset not in DATASETS and not is_mnist(Path(dataset)):
+        found = own.find(dataset)
+        return found.splits() if found.sha256 == learned else found.for_model(classes)
+    if classes != DIGITS:
+        raise DataError(f"{dataset} has digits, and the model knows {', '.join(classes)}")
+    return load(dataset, data_dir)
 
 
 def _digits() -> Splits:

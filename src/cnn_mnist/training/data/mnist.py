@@ -31,6 +31,11 @@ WRONG_TEST_LABELS = (
 )  # fmt: skip
 
 
+def is_mnist(folder: Path) -> bool:
+    """Whether a folder has MNIST's four official files, all intact."""
+    return all(_find(name, [folder], []) for name in SHA256)
+
+
 def load_mnist(data_dir: str | os.PathLike[str] | None, mirrors: Sequence[str]) -> Splits:
     """MNIST from the first folder that has it whole, or from a mirror; see `load`."""
     cache = Path(pooch.os_cache("cnn-mnist"))

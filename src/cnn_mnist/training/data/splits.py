@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-NUM_VAL = 10_000  # training images held out when something is chosen
+NUM_VAL = 10_000  # training images held out when something is chosen, or a sixth where fewer
 NOT_A_DIGIT = -1  # label of an image that shows none of the ten
+DATASETS = "auto", "mnist", "digits"  # that come by their name
+DIGITS = tuple("0123456789")
 
 
 class DataError(ValueError):
@@ -20,7 +22,8 @@ class Split:
     images: Tensor
     labels: Tensor
     wrong_labels: tuple[int, ...] = ()  # rows whose label is known to be wrong
-    targets: Tensor | None = None  # a teacher's logits N×10, where there is one
+    targets: Tensor | None = None  # a teacher's logits N×C, where there is one
+    files: tuple[str, ...] = ()  # where each image was read from, if from a file of its own
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -32,7 +35,8 @@ class Split:
             return values[rows] if isinstance(rows, slice) else values.index_select(0, rows)
 
         targets = None if self.targets is None else take(self.targets)
-        return Split(take(self.images), take(self.labels), targets=targets)
+        files = self.files[rows] if isinstance(rows, slice) else ()
+        return Split(take(self.images), take(self.labels), targets=targets, files=files)
 
     def to(self, device: torch.device | str) -> "Split":
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
@@ -43,17 +47,25 @@ class Splits:
     """A data set to train on. `notice` tells the user what he would not expect, or is empty;
     `source` is where it was read from."""
 
-    name: str  # mnist or digits
+    name: str  # mnist, digits, or that of a data set of one's own
     train: Split
     test: Split
     notice: str = ""
     source: str = ""
+    classes: tuple[str, ...] = DIGITS  # what label 0, 1, … stands for
+    sha256: str = ""  # of all images and labels, for a data set of one's own
 
-    def hold_out(self, num_val: int = NUM_VAL) -> "Splits":
+    @property
+    def num_val(self) -> int:
+        """How many training images `hold_out` takes unless told."""
+        return min(NUM_VAL, len(self.train) // 6)
+
+    def hold_out(self, num_val: int | None = None) -> "Splits":
         """The same data set with the last training images in place of the test images.
 
         For choosing settings without reading the test set.
         """
+        num_val = self.num_val if num_val is None else num_val
         if not 0 < num_val < len(self.train):
             raise DataError(f"cannot hold {num_val} of {len(self.train)} training images out")
         return replace(self, train=self.train[:-num_val], test=self.train[-num_val:])

@@ -1,6 +1,7 @@
 """The networks: their weights and their shapes. They know nothing of data or training."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import torch
@@ -13,18 +14,19 @@ from cnn_mnist.training.models.conv3x3 import Step, convolve, one_by_one
 
 
 class Net(nn.Module):
-    """The reference design: three 3×3 convolutions, two linear layers, 24,488 parameters."""
+    """The reference design: three 3×3 convolutions, two linear layers; for the ten digits
+    24,488 parameters."""
 
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 10) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(1, 8, 3)
         self.conv2 = nn.Conv2d(8, 16, 3)
         self.conv3 = nn.Conv2d(16, 24, 3)
         self.fc1 = nn.Linear(384, 50)
-        self.fc2 = nn.Linear(50, 10)
+        self.fc2 = nn.Linear(50, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images N×1×28×28 → log-probabilities N×10, which serve as logits.
+        """Normalised images N×1×28×28 → log-probabilities N×C, which serve as logits.
 
         With images side by side (see `lay_out`) the layers between are too.
         """
@@ -35,13 +37,15 @@ class Net(nn.Module):
             Step(self.conv3, pool=True),  # N×24×4×4
         )
         x = F.relu(self.fc1(one_by_one(x)))  # N×50
-        return F.log_softmax(self.fc2(x), dim=1)  # N×10
+        return F.log_softmax(self.fc2(x), dim=1)  # N×C
 
 
 class BatchNormNet(nn.Module):
     """3×3 convolutions without padding, each with batch norm, and one linear layer."""
 
-    def __init__(self, channels: tuple[int, ...], pooled: tuple[int, int]) -> None:
+    def __init__(
+        self, channels: tuple[int, ...], pooled: tuple[int, int], num_classes: int = 10
+    ) -> None:
         """
         Args:
             channels: of each convolution's output.
@@ -55,10 +59,10 @@ class BatchNormNet(nn.Module):
         side = SIDE
         for pool in self.pools:
             side = (side - 2) // (2 if pool else 1)
-        self.fc = nn.Linear(channels[-1] * side**2, 10)
+        self.fc = nn.Linear(channels[-1] * side**2, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images N×1×28×28 → logits N×10."""
+        """Normalised images N×1×28×28 → logits N×C."""
         x = images
         for conv, norm, pool in zip(self.convs, self.norms, self.pools, strict=True):
             x = convolve(x, Step(cast(nn.Conv2d, conv), pool, relu=False))
@@ -66,12 +70,13 @@ class BatchNormNet(nn.Module):
         return cast(Tensor, self.fc(one_by_one(x)))
 
 
-MODELS: dict[str, Callable[[], nn.Module]] = {
+# Each takes the number of classes; the parameters are for ten.
+MODELS: dict[str, Callable[..., nn.Module]] = {
     "net": Net,
-    "bn": lambda: BatchNormNet((8, 16, 24, 32, 36), pooled=(1, 3)),  # 23,642 parameters
-    "bn-small": lambda: BatchNormNet((8, 12, 16, 16, 12), pooled=(1, 3)),  # 7,314 parameters
-    "bn-wide": lambda: BatchNormNet((32, 48, 64, 96), pooled=(1, 3)),  # 112,906, to teach others
-    "lines": LineNet,  # 292,314
+    "bn": partial(BatchNormNet, (8, 16, 24, 32, 36), (1, 3)),  # 23,642 parameters
+    "bn-small": partial(BatchNormNet, (8, 12, 16, 16, 12), (1, 3)),  # 7,314 parameters
+    "bn-wide": partial(BatchNormNet, (32, 48, 64, 96), (1, 3)),  # 112,906, to teach others
+    "lines": lambda _=10: LineNet(),  # 292,314; its signs are its own
 }
 
 NARROW = {"net", "bn-small"}  # so few channels that the kernels are faster than torch in bfloat16

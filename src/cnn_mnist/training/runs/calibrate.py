@@ -13,8 +13,8 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     Temperature scaling (Guo et al., ICML 2017).
 
     Args:
-        logits: N×10, of images that the model has not been trained on.
-        labels: N, 0..9.
+        logits: N×C, of images that the model has not been trained on.
+        labels: N, 0..C-1.
     """
     logits = logits.double()
 
@@ -26,10 +26,10 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 def fit_threshold(probs: Tensor, false_rejection: float) -> float:
-    """The highest threshold on the top probability that rejects at most that share of digits.
+    """The highest threshold on the top probability that rejects at most that share of images.
 
     Args:
-        probs: N×10, calibrated, of digits that the model has not been trained on.
+        probs: N×C, calibrated, of images that the model has not been trained on.
         false_rejection: in 0..1.
     """
     confidence = probs.max(dim=1).values.sort().values
@@ -37,5 +37,5 @@ def fit_threshold(probs: Tensor, false_rejection: float) -> float:
 
 
 def rejection_rate(probs: Tensor, threshold: float) -> float:
-    """The share of N×10 probabilities that the threshold takes for no digit."""
+    """The share of N×C probabilities that the threshold takes for no digit."""
     return float((probs.max(dim=1).values < threshold).double().mean())

@@ -30,7 +30,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 import cnn_mnist
-from cnn_mnist.training.data import Splits
+from cnn_mnist.training.data import DIGITS, DataError, Splits, load
 from cnn_mnist.training.loop import Epoch, Run, check_seed, start
 from cnn_mnist.training.models.networks import MODELS, count_params
 from cnn_mnist.training.recipes import Recipe
@@ -59,6 +59,8 @@ class Config:
     teacher: str = ""  # the run, or the folder of runs, that this one learns from
     teacher_sha256: str = ""  # of the weights there
     data_source: str = ""  # the folder, or folders, of the data set's files
+    classes: tuple[str, ...] = DIGITS
+    images_sha256: str = ""  # of a data set of one's own, with its labels
     format: int = FORMAT
 
     @classmethod
@@ -67,6 +69,8 @@ class Config:
             recipe=run.recipe,
             dataset=splits.name,
             data_source=splits.source,
+            classes=splits.classes,
+            images_sha256=splits.sha256,
             num_train=len(splits.train),
             teacher=str(teacher) if teacher else "",
             teacher_sha256=weights_sha256(teacher) if teacher else "",
@@ -81,6 +85,25 @@ class Config:
                 "machine": platform.machine(),
             },
         )
+
+    def data(self, data_dir: Path | None = None) -> Splits:
+        """The data set that the run learns from, as `load` finds it.
+
+        Args:
+            data_dir: where a data set of one's own lies now, if it has been moved.
+
+        Raises:
+            DataError: it cannot be had, or has changed since the run began.
+        """
+        if not self.images_sha256:
+            return load(self.dataset, data_dir)
+        splits = load(str(data_dir or self.data_source))
+        if splits.sha256 != self.images_sha256:
+            raise DataError(
+                f"{splits.source} is not what the run has learned from: images or labels have "
+                "changed; put the old ones back, or train a new run"
+            )
+        return splits
 
 
 def create(folder: Path, config: Config) -> None:
@@ -158,7 +181,10 @@ def load_config(folder: Path) -> Config:
             raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
         known = {f.name: values[f.name] for f in fields(Config) if f.name in values}
         check_seed(known["seed"])
-        return Config(**known | {"recipe": Recipe.from_dict(values["recipe"])})
+        classes = tuple(map(str, values.get("classes", DIGITS)))
+        if len(classes) < 2:
+            raise ValueError(f"{len(classes)} classes, it takes two or more")
+        return Config(**known | {"recipe": Recipe.from_dict(values["recipe"]), "classes": classes})
 
 
 def load_metrics(folder: Path) -> dict[str, Any]:
@@ -237,7 +263,8 @@ def load_run(folder: Path, recipe: Recipe, device: torch.device, precision: torc
     Raises:
         RunError: a file is missing or damaged.
     """
-    run = start(recipe, load_config(folder).seed, device, precision)
+    config = load_config(folder)
+    run = start(recipe, config.seed, device, precision, len(config.classes))
     path = folder / "resume.safetensors"
     if not path.exists():
         return run
@@ -286,7 +313,8 @@ def _epoch_path(folder: Path, number: int) -> Path:
 
 
 def _load_weights(folder: Path, path: Path) -> nn.Module:
-    model = MODELS[load_config(folder).recipe.model]()
+    config = load_config(folder)
+    model = MODELS[config.recipe.model](len(config.classes))
     with _reading(path):
         model.load_state_dict(_unpack(path.read_bytes())[0])
     return model.eval()

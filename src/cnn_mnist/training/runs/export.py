@@ -1,7 +1,7 @@
 """A model → one ONNX file that needs nothing else, and the proof that it computes the same.
 
 Input `images`: uint8 N×28×28, light ink on black. Outputs `logits` and `probabilities`, float32
-N×10. Normalisation and temperature are in the graph, all else in the metadata.
+N×C. Normalisation and temperature are in the graph, all else in the metadata.
 
 In float32 the file must compute what torch does. In int8 it can't: there the probabilities may
 move a little, and the accuracy hardly.
@@ -53,7 +53,7 @@ class Exported(nn.Module):
         self.temperature = temperature
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images uint8 N×28×28 → logits and probabilities, float32 N×10."""
+        """Images uint8 N×28×28 → logits and probabilities, float32 N×C."""
         logits = self.model(normalize(images, *self.norm))
         return logits, torch.softmax(logits / self.temperature, dim=1)
 

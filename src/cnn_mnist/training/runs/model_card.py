@@ -22,7 +22,7 @@ from cnn_mnist.training.runs.checkpoint import RunError
 FALSE_REJECTION = 0.003  # the share of validation digits that may be taken for none
 NUM_VAL = 5_000  # to calibrate with where a run held none out, or a fifth where that is fewer
 IN_MODEL = (
-    "recipe", "dataset", "seed", "versions", "num_train", "temperature", "threshold",
+    "recipe", "dataset", "classes", "seed", "versions", "num_train", "temperature", "threshold",
     "val_in_train", "val", "test",
 )  # fmt: skip
 
@@ -51,7 +51,7 @@ def of_run(folder: Path, splits: Splits) -> Card:
     test = predict_logits(model, splits.test, norm)
     names = ("onnx", "onnxscript", "onnxruntime")
     facts = asdict(config)
-    del facts["data_source"]  # says nothing to whom the model is given
+    del facts["data_source"], facts["images_sha256"]  # says nothing to whom the model is given
     return facts | {
         "versions": config.versions | {name: version(name) for name in names},
         "temperature": temperature,
@@ -116,7 +116,7 @@ def _percent(share: float | None) -> str:
 
 
 def _figures(logits: Tensor, split: Split, threshold: float) -> dict[str, Any]:
-    """What the card says of calibrated logits N×10."""
+    """What the card says of calibrated logits N×C."""
     metrics = measure(logits, split.labels, split.wrong_labels).to_dict()
     names = ("num_images", "accuracy", "error_count", "nll", "ece", "clean_label_accuracy")
     rejected = rejection_rate(logits.softmax(dim=1), threshold)

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from cnn_mnist.training.augment.transforms import augment
-from cnn_mnist.training.data import Split
+from cnn_mnist.training.data import DIGITS, Split
 from cnn_mnist.training.loop import Epoch
+from cnn_mnist.training.metrics import wrong_rows
 from cnn_mnist.training.recipes import Recipe
 
 BLUE, ORANGE, GREY = "#2a6fb0", "#d1611f", "#8a8a8a"
@@ -50,46 +51,64 @@ def curves(history: Sequence[Epoch], published: bool = False) -> Figure:
     return figure
 
 
-def confusion_matrix(confusion: Sequence[Sequence[int]]) -> Figure:
-    """Counts of (true digit, answer); only the mistakes are coloured."""
-    table = np.array(confusion)
-    mistakes = np.where(np.eye(10, dtype=bool), 0, table)
-    figure = Figure(figsize=(6, 5.6), layout="constrained")
+def confusion_matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str] = DIGITS) -> Figure:
+    """Counts of (true class, answer); only the mistakes are coloured."""
+    table, places = np.array(confusion), range(len(classes))
+    mistakes = np.where(np.eye(len(classes), dtype=bool), 0, table)
+    side = max(6.0, 0.42 * len(classes))
+    figure = Figure(figsize=(side, side - 0.4), layout="constrained")
     axes = figure.subplots()
     axes.imshow(mistakes, cmap="Oranges", vmax=max(1, mistakes.max()) * 1.6)
     for (row, column), count in np.ndenumerate(table):
         if count:
             weight = "bold" if row == column else "normal"
             axes.text(column, row, str(count), ha="center", va="center", size=9, weight=weight)
-    axes.set(xlabel="answer", ylabel="true digit", xticks=range(10), yticks=range(10))
+    axes.set(xlabel="answer", ylabel=f"true {_noun(classes)}")
+    turned = 90 if _are_long(classes) else 0
+    axes.set_xticks(places, classes, rotation=turned, parse_math=False)
+    axes.set_yticks(places, classes, parse_math=False)
     axes.set_title(f"{mistakes.sum()} mistakes in {table.sum():,} images")
     axes.spines[:].set_visible(False)
     return figure
 
 
-def samples(split: Split, logits: Tensor, count: int = 20) -> Figure:
+def _noun(classes: Sequence[str]) -> str:
+    return "digit" if tuple(classes) == DIGITS else "class"
+
+
+def _are_long(classes: Sequence[str]) -> bool:
+    return max(map(len, classes)) > 2
+
+
+def samples(
+    split: Split, logits: Tensor, classes: Sequence[str] = DIGITS, count: int = 20
+) -> Figure:
     """The first images of a split with the answer and its probability."""
     rows = torch.arange(min(count, len(split)))
-    return _answers(split, logits, rows, "Sample predictions")
+    return answers(split, logits, rows, "Sample predictions", classes)
 
 
-def mistakes(split: Split, logits: Tensor, count: int = 20) -> Figure:
+def mistakes(
+    split: Split, logits: Tensor, classes: Sequence[str] = DIGITS, count: int = 20
+) -> Figure:
     """The images answered wrongly, the surest wrong answer first."""
-    confidence, answers = logits.softmax(dim=1).max(dim=1)
-    wrong = (answers != split.labels).nonzero()[:, 0]
-    worst = wrong[confidence[wrong].argsort(descending=True)]
-    title = f"The worst of {len(wrong)} mistakes" if len(wrong) else "No mistakes"
-    return _answers(split, logits, worst[:count], title)
+    rows = wrong_rows(logits, split.labels)
+    title = f"The worst of {len(rows)} mistakes" if len(rows) else "No mistakes"
+    return answers(split, logits, rows[:count], title, classes)
 
 
-def _answers(split: Split, logits: Tensor, rows: Tensor, title: str) -> Figure:
-    probs, answers = logits.softmax(dim=1).max(dim=1)
+def answers(
+    split: Split, logits: Tensor, rows: Tensor, title: str, classes: Sequence[str] = DIGITS
+) -> Figure:
+    """Some of the images with the answer and its probability; wrong ones also with the truth."""
+    probs, answered = logits.softmax(dim=1).max(dim=1)
+    words, share = ("\n", "\n") if _are_long(classes) else (" ", " · ")
     titles, colors = [], []
     for row in rows.tolist():
-        right = bool(answers[row] == split.labels[row])
-        truth = "" if right else f" not {split.labels[row]}"
-        titles.append(f"{answers[row]}{truth} · {probs[row]:.0%}")
-        colors.append("black" if right else ORANGE)
+        answer, truth = classes[int(answered[row])], classes[int(split.labels[row])]
+        wrong = "" if answer == truth else f"{words}not {truth}"
+        titles.append(f"{answer}{wrong}{share}{probs[row]:.0%}")
+        colors.append(ORANGE if wrong else "black")
     return gallery(split.images[rows], title, titles, colors)
 
 
@@ -112,12 +131,14 @@ def gallery(
 ) -> Figure:
     """Images N×28×28, values 0..255, in rows, dark ink on white, each under its title."""
     rows = max(1, -(-len(images) // columns))
-    figure = Figure(figsize=(1.05 * columns, 1.25 * rows + 0.5), layout="constrained")
+    high = 1.25 + 0.14 * max((text.count("\n") for text in titles), default=0)
+    figure = Figure(figsize=(1.05 * columns, high * rows + 0.5), layout="constrained")
     figure.suptitle(title)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     for index, (axes, image) in enumerate(zip(grid.flat, images.cpu().numpy(), strict=False)):
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
-        axes.set_title(titles[index], size=8, color=colors[index] if colors else "black")
+        color = colors[index] if colors else "black"
+        axes.set_title(titles[index], size=8, color=color, parse_math=False)
     return figure

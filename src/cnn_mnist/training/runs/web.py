@@ -18,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cnn_mnist.training.data import Split, Splits
+from cnn_mnist.training.data import DIGITS, Split, Splits
 from cnn_mnist.training.evaluate import predict_logits
 from cnn_mnist.training.loop import start
+from cnn_mnist.training.metrics import wrong_rows
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.checkpoint import RunError
 
@@ -74,6 +75,11 @@ def _model(folder: Path, splits: Splits) -> dict[str, Any]:
     config = checkpoint.load_config(folder)
     if config.recipe.model != "net":
         raise RunError(f"the page draws the network net, and {folder} is a {config.recipe.model}")
+    if config.classes != DIGITS:
+        raise RunError(
+            f"the page is about the ten digits, and {folder} knows {', '.join(config.classes)}; "
+            "export it with --format onnx"
+        )
     test, norm = splits.test, config.recipe.test_norm
     final = checkpoint.load_model(folder)
     earlier, number = _earlier(folder, config)
@@ -83,7 +89,7 @@ def _model(folder: Path, splits: Splits) -> dict[str, Any]:
         _set_weights(model, code, steps)
         accuracies.append(_accuracy(predict_logits(model, test, norm), test))
     logits = predict_logits(final, test, norm)
-    examples, mistakes = _examples(logits, test), _mistakes(logits, test)
+    examples, mistakes = _examples(logits, test), wrong_rows(logits, test.labels)[:NUM_MISTAKES]
     pictures = torch.cat([test.images[examples], test.images[mistakes]]).numpy()
     differences = np.diff(codes[:-1], axis=0, prepend=np.int8(0))  # modulo 256
     data = [_weights(final).astype("<f4").tobytes(), differences.tobytes(), pictures.tobytes()]
@@ -150,10 +156,3 @@ def _examples(logits: Tensor, split: Split) -> Tensor:
     right = logits.argmax(dim=1) == split.labels
     scores = torch.stack([(split.labels == digit) * (1 + right.int()) for digit in range(10)])
     return torch.from_numpy(scores.numpy().argmax(axis=1))  # the first of equals
-
-
-def _mistakes(logits: Tensor, split: Split) -> Tensor:
-    """The images read wrongly, the surest wrong answer first."""
-    confidence, answers = logits.softmax(dim=1).max(dim=1)
-    wrong = (answers != split.labels).nonzero()[:, 0]
-    return wrong[confidence[wrong].argsort(descending=True)][:NUM_MISTAKES]

@@ -148,7 +148,8 @@ def _begin_or_go_on(
         return begin(recipe, splits, folder, seed, device, teacher)
     config = checkpoint.load_config(folder)
     taught_by = checkpoint.weights_sha256(teacher) if teacher else ""
-    if (config.recipe, config.dataset, config.teacher_sha256) != (recipe, splits.name, taught_by):
+    begun = config.recipe, config.dataset, config.images_sha256, config.teacher_sha256
+    if begun != (recipe, splits.name, splits.sha256, taught_by):
         raise RunError(f"{folder} is of another recipe, data set or teacher; choose another --out")
     return None if (folder / "metrics.json").exists() else go_on(folder, device=device)
 

@@ -1,0 +1,113 @@
+"""A folder of labelled pictures → 28×28 images.
+
+Digits are found and framed as the reader does it, so that what is learned or measured is what is
+read. Of other things nothing is known, and all of a picture is squeezed into the frame.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.layout.view import of_page
+from cnn_mnist.inference.pictures.image import ImageError, Page, load
+from cnn_mnist.inference.recognition.normalize import ready_frame
+from cnn_mnist.training.data.frames import Frames, on_black, squeezed
+from cnn_mnist.training.data.labelled import Box, Labelled, labelled
+from cnn_mnist.training.data.splits import DIGITS, DataError
+
+NO_INK = "no ink found"
+NO_DIGIT = "none"  # the label of what is no digit, among digits
+
+
+class Pictures(NamedTuple):
+    """Images N×28×28, their labels and their files; `notice` says what was left out."""
+
+    images: Frames
+    labels: NDArray[np.str_]
+    files: tuple[str, ...]
+    notice: str
+
+
+def read_pictures(folder: Path) -> Pictures:
+    """Every labelled picture of a folder that can be read.
+
+    Raises:
+        DataError: there is none.
+    """
+    listed = list(labelled(folder))
+    are_digits = {one.label for one in listed} <= {*DIGITS, NO_DIGIT}
+    kept, left_out = [], []
+    for one, frame in _read(listed, _digit if are_digits else _whole):
+        name = _name(folder, one)
+        if are_digits and one.label == NO_DIGIT:
+            left_out.append(f"{name} (no digit)")
+        elif isinstance(frame, str):
+            left_out.append(f"{name} ({frame})")
+        else:
+            kept.append((frame, one.label, name))
+    notice = _notice(left_out, len(listed))
+    if not kept:
+        raise DataError(f"{folder}: {notice}")
+    frames, labels, files = zip(*kept, strict=True)
+    images = np.stack(frames)
+    return Pictures(images if are_digits else on_black(images), np.array(labels), files, notice)
+
+
+def _read(
+    listed: list[Labelled], frame: Callable[[Page], Frames | str]
+) -> Iterator[tuple[Labelled, Frames | str]]:
+    """Each of them with its image, or with why there is none; a file is decoded once."""
+    files = [list(parts) for _, parts in groupby(listed, key=lambda one: one.path)]
+    with ThreadPoolExecutor() as pool:
+        for parts, frames in zip(files, pool.map(partial(_frames, frame), files), strict=True):
+            yield from zip(parts, frames, strict=True)
+
+
+def _frames(frame: Callable[[Page], Frames | str], parts: list[Labelled]) -> list[Frames | str]:
+    try:
+        page = load(parts[0].path)
+    except ImageError as error:
+        return [str(error)] * len(parts)
+    return [frame(page if part.box is None else _cut(page, part.box)) for part in parts]
+
+
+def _cut(page: Page, box: Box) -> Page:
+    """The part of a page in a box of the original picture; at its edge where it lies outside."""
+    height, width = page.pixels.shape[:2]
+    across, down = width / page.size[0], height / page.size[1]
+    left, top = min(int(box[0] * across), width - 1), min(int(box[1] * down), height - 1)
+    right, bottom = round((box[0] + box[2]) * across), round((box[1] + box[3]) * down)
+    pixels = page.pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
+    return Page(np.ascontiguousarray(pixels), (pixels.shape[1], pixels.shape[0]))
+
+
+def _digit(page: Page) -> Frames | str:
+    """The one digit of a picture as the reader would hand it to the network."""
+    ready = ready_frame(page.pixels)
+    if ready is not None:
+        return ready
+    found = of_page(page, single=True).frames
+    return found[0] if len(found) else NO_INK
+
+
+def _whole(page: Page) -> Frames | str:
+    return squeezed(page.pixels)
+
+
+def _name(folder: Path, one: Labelled) -> str:
+    """The picture's path within the folder, and the box in it."""
+    name = one.path.relative_to(folder).as_posix() if one.path.is_relative_to(folder) else one.path
+    return f"{name}#{','.join(map(str, one.box))}" if one.box else str(name)
+
+
+def _notice(left_out: list[str], count: int) -> str:
+    if not left_out:
+        return ""
+    shown = ", ".join(left_out[:3]) + (", …" if len(left_out) > 3 else "")
+    return f"{len(left_out):,} of {count:,} pictures cannot be used: {shown}"

@@ -1,0 +1,53 @@
+"""What a model does not know: its mistakes and the answers it is least sure of, to be looked at."""
+
+import csv
+import io
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cnn_mnist.training.data import Split
+from cnn_mnist.training.metrics import least_sure_rows, wrong_rows
+from cnn_mnist.training.runs import plots
+from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs.checkpoint import write as write_whole
+
+LEAST_SURE = 40  # right answers
+MOST_SHOWN = 100  # on the sheet; the table has all
+
+
+def write(folder: Path, split: Split, logits: Tensor, classes: tuple[str, ...]) -> None:
+    """Write errors.png, a contact sheet, and errors.csv, a row an image: the mistakes, the surest
+    first, then the right answers that are the least sure.
+
+    Raises:
+        RunError: they cannot be written.
+    """
+    logits, labels = logits.cpu(), split.labels.cpu()
+    wrong = wrong_rows(logits, labels)
+    unsure = least_sure_rows(logits, labels)[:LEAST_SURE]
+    shown = torch.cat([wrong[: MOST_SHOWN - len(unsure)], unsure])
+    title = f"{len(wrong)} mistakes, the surest first; then the {len(unsure)} least sure"
+    sheet = plots.answers(split.to("cpu"), logits, shown, title, classes)
+    picture = io.BytesIO()
+    sheet.savefig(picture, format="png", dpi=110)
+    table = _table(torch.cat([wrong, unsure]), split, logits, classes)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / "errors.png", picture.getvalue())
+        write_whole(folder / "errors.csv", table.encode())
+    except OSError as error:
+        raise RunError(f"the errors cannot be written to {folder}: {error.strerror}") from error
+
+
+def _table(rows: Tensor, split: Split, logits: Tensor, classes: tuple[str, ...]) -> str:
+    confidences, answers = logits.softmax(dim=1).max(dim=1)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["row", "label", "answer", "confidence", "file"])
+    for row in rows.tolist():
+        label, answer = classes[int(split.labels[row])], classes[int(answers[row])]
+        file = split.files[row] if split.files else ""
+        table.writerow([row, label, answer, f"{confidences[row]:.4f}", file])
+    return text.getvalue()
