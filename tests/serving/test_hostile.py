@@ -43,7 +43,7 @@ CHECKS = [
 
 def test_the_server_keeps_its_own_schema(tmp_path: Path) -> None:
     with serve(tmp_path, "--collect", tmp_path / "pairs") as server:
-        schema = schemathesis.openapi.from_url(server.url + "openapi.json")
+        schema = schemathesis.openapi.from_url(f"{server.url}openapi.json", timeout=PATIENCE)
         operations = [found.ok() for found in schema.get_all_operations()]
         assert len(operations) == 5
         for operation in operations:
