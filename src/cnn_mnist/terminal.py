@@ -230,6 +230,10 @@ class Terminal:
         """Where the server listens."""
         self._row(f"Serving {url} (Ctrl-C ends it)")
 
+    def labelling(self, address: str, count: int) -> None:
+        """Where the page is."""
+        self._row(f"{count:,} signs to label on {address} (Ctrl-C ends it)")
+
     def _json(self, values: dict[str, Any]) -> None:
         self._line(json.dumps(values), sys.stdout)
 

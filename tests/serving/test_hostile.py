@@ -41,22 +41,23 @@ CHECKS = [
 ]
 
 
-def test_the_server_keeps_its_own_schema(server: Served) -> None:
-    schema = schemathesis.openapi.from_url(server.url + "openapi.json")
-    operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) == 4
-    for operation in operations:
+def test_the_server_keeps_its_own_schema(tmp_path: Path) -> None:
+    with serve(tmp_path, "--collect", tmp_path / "pairs") as server:
+        schema = schemathesis.openapi.from_url(f"{server.url}openapi.json", timeout=PATIENCE)
+        operations = [found.ok() for found in schema.get_all_operations()]
+        assert len(operations) == 5
+        for operation in operations:
 
-        @settings(
-            max_examples=25,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(case=operation.as_strategy())
-        def exchange(case: "schemathesis.Case") -> None:
-            case.call_and_validate(checks=CHECKS, timeout=PATIENCE)
+            @settings(
+                max_examples=25,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(case=operation.as_strategy())
+            def exchange(case: "schemathesis.Case") -> None:
+                case.call_and_validate(checks=CHECKS, timeout=PATIENCE)
 
-        exchange()
+            exchange()
 
 
 # --- 20,000 requests ---
@@ -72,9 +73,11 @@ PICTURES = [encoded(kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIF
 REFUSED = {400, 404, 405, 408, 413, 415, 422, 431, 503}
 
 
-def post(body: bytes, kind: str = "image/png", length: object = None) -> bytes:
+def post(
+    body: bytes, kind: str = "image/png", length: object = None, route: str = "predict"
+) -> bytes:
     length = len(body) if length is None else length
-    head = f"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\n"
+    head = f"POST /v1/{route} HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\n"
     return f"{head}Content-Length: {length}\r\nConnection: close\r\n\r\n".encode() + body
 
 
@@ -119,6 +122,18 @@ def json_body(chance: random.Random) -> bytes:
     return post(chance.choice(bodies).encode(), "application/json; charset=utf-7")
 
 
+def correction(chance: random.Random) -> bytes:
+    labels = ("7", "none", "42", "../7", "7\0", "", "7" * 99, "12/03/2024", 7, None, ["7"])
+    boxes = ([0, 0, 30, 30], [0, 0, 10**300, 1], [-5, 0, 9, 9], [1.5, 0, 9, 9], [0] * 4, "box", {})
+    wanted = [
+        {"label": chance.choice(labels)} | chance.choice(({}, {"box": chance.choice(boxes)}))
+        for _ in range(chance.choice((0, 1, 1, 1, 2, 70)))
+    ]
+    picture = chance.choice((PICTURES[0], mutated(chance)))
+    body = {"image": base64.b64encode(picture).decode(), "corrections": wanted}
+    return post(json.dumps(body).encode(), "application/json", route="corrections")
+
+
 def lie(chance: random.Random) -> bytes:
     lengths = (0, 1, -1, "x", "1e3", 2**64, "9" * 5000, len(PICTURES[0]) - 7, "5, 6", "")
     return post(PICTURES[0], length=chance.choice(lengths))
@@ -158,7 +173,9 @@ def garbage(chance: random.Random) -> bytes:
     return chance.randbytes(chance.randrange(1, 3000)) + b"\r\n\r\n"
 
 
-KINDS = (picture, picture, picture, form, json_body, chunks, path, headers, garbage)
+KINDS = (
+    picture, picture, picture, form, json_body, correction, chunks, path, headers, garbage,
+)  # fmt: skip
 
 
 def exchange(url: str, request: bytes) -> tuple[int, bytes]:
@@ -202,7 +219,7 @@ def attack(served: Served, count: int) -> Counter[int]:
         chance = random.Random(number)
         kind = lie if number % 100 == 0 else chance.choice(KINDS)
         status, received = exchange(served.url, kind(chance))
-        assert status in REFUSED | {0, 200}, (number, kind.__name__, received[:300])
+        assert status in REFUSED | {0, 200, 201}, (number, kind.__name__, received[:300])
         assert b"Traceback" not in received
         assert b"root:" not in received
         return status
@@ -223,10 +240,18 @@ def assert_right(served: Served) -> None:
 
 
 def test_a_few_hundred_hostile_requests(tmp_path: Path) -> None:
-    with serve(tmp_path, "--timeout", 1) as served:
+    folder = tmp_path / "pairs"
+    with serve(tmp_path, "--timeout", 1, "--collect", folder) as served:
         counts = attack(served, 300)
-        assert {200, 400, 404, 405, 415, 422} <= set(counts)
+        assert {200, 201, 400, 404, 405, 415, 422} <= set(counts)
         assert_right(served)
+    names = {path.name for path in folder.iterdir()}
+    told = [json.loads((folder / name).read_text()) for name in names if name.endswith(".json")]
+    assert 2 * len(told) == len(names)
+    assert {about["label"] for about in told} <= {"7", "none", "42", "4", "2", "12/03/2024"}
+    for path in folder.glob("*.png"):
+        assert path.with_suffix(".json").name in names
+        Image.open(path).load()
 
 
 @pytest.mark.slow

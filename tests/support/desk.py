@@ -53,8 +53,12 @@ class Desk(Watched):
 
     def sent(self) -> Image.Image:
         """The picture that is sent."""
+        return Image.open(io.BytesIO(self.sent_bytes()))
+
+    def sent_bytes(self) -> bytes:
+        """The encoded picture that is sent."""
         read = "async () => Array.from(new Uint8Array(await (await snapshot()).arrayBuffer()))"
-        return Image.open(io.BytesIO(bytes(self.page.evaluate(read))))
+        return bytes(self.page.evaluate(read))
 
     def canvas_size(self) -> tuple[int, int]:
         width, height = self.page.evaluate("[canvas.width, canvas.height]")

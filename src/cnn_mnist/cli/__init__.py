@@ -11,6 +11,7 @@ import typer
 from cnn_mnist import __version__, process
 from cnn_mnist.cli.evaluate import evaluate
 from cnn_mnist.cli.export import export
+from cnn_mnist.cli.label import label
 from cnn_mnist.cli.predict import predict
 from cnn_mnist.cli.serve import serve
 from cnn_mnist.cli.study import study
@@ -41,7 +42,7 @@ def root(
     """Handwritten digits: read your own, and learn them from MNIST."""
 
 
-for command in (train, evaluate, export, predict, serve, summary, study):
+for command in (train, evaluate, export, predict, serve, label, summary, study):
     app.command()(command)
 
 

@@ -1,5 +1,6 @@
 """cnn-mnist serve: read pictures over HTTP."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,10 @@ def serve(
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="Another site whose pages may call the API.")
     ] = None,
+    collect: Annotated[
+        Path | None, typer.Option(help="Folder to store what people confirm or correct.")
+    ] = None,
+    max_collect: Annotated[int, typer.Option(help="MiB of that folder.", min=1)] = 100,
     max_body: Annotated[int, typer.Option(help="MiB of a request.", min=1, max=1024)] = 16,
     max_in_flight: Annotated[
         int, typer.Option(help="Requests at once in a worker; more get a 503.", min=1)
@@ -31,9 +36,14 @@ def serve(
     """Read digits over HTTP: a page to draw on, and an API."""
     with extra("serve"):
         from cnn_mnist.serving import server
-        from cnn_mnist.serving.limits import Limits
+        from cnn_mnist.serving.limits import Limits, Settings
 
-    limits = Limits(body=max_body * 2**20, in_flight=max_in_flight, patience=timeout)
-    origins = tuple(cors_origin or ())
+    limits = Limits(
+        body=max_body * 2**20,
+        in_flight=max_in_flight,
+        patience=timeout,
+        collected=max_collect * 2**20,
+    )
+    settings = Settings(model, limits, token or None, tuple(cors_origin or ()), collect)
     say = Terminal(as_json=False)
-    server.serve(host, port, workers, model, limits, token or None, origins, say.serving)
+    server.serve(host, port, workers, settings, say.serving)

@@ -4,19 +4,20 @@ from typing import Any
 
 DESCRIPTION = 'Reads handwritten digits in pictures. Errors are one line: `{"error": …}`.'
 
+_BOX = {
+    "description": "x, y, width, height in the picture's pixels",
+    "type": "array",
+    "items": {"type": "integer"},
+    "minItems": 4,
+    "maxItems": 4,
+}
 _DIGIT = {
     "type": "object",
     "required": ["digit", "confidence", "box"],
     "properties": {
         "digit": {"type": "integer", "minimum": 0, "maximum": 9},
         "confidence": {"type": "number", "minimum": 0, "maximum": 1},
-        "box": {
-            "description": "x, y, width, height in the picture's pixels",
-            "type": "array",
-            "items": {"type": "integer"},
-            "minItems": 4,
-            "maxItems": 4,
-        },
+        "box": _BOX,
         "probs": {
             "description": "of 0 to 9; with detail only",
             "type": "array",
@@ -40,7 +41,7 @@ _NUMBER = {
             "type": "string",
         },
         "digits": {"description": "without signs", "type": "string"},
-        "box": {"type": "array", "items": {"type": "integer"}, "minItems": 4, "maxItems": 4},
+        "box": _BOX,
         "confidence": {"type": "number", "minimum": 0, "maximum": 1},
     },
 }
@@ -223,6 +224,71 @@ PREDICT: dict[str, Any] = {
         415: _error("Not a picture", "not a picture that can be read"),
         422: _error("The picture is damaged or too large", "the picture is damaged"),
         503: _error("Too many requests at once", "too many requests at once", retry=True),
+    },
+}
+CORRECT: dict[str, Any] = {
+    "description": (
+        "Stores what a person confirmed or corrected: for each digit a PNG of it and a JSON file "
+        "with its label, as `7_….png` and `7_….json`. `label` is the number that stands in `box`, "
+        "or `none` where there is no digit; without `box` it is that of all the picture. Where as "
+        "many digits were read in the box as the label has, each has a pair of its own, else the "
+        "whole box has one. All of a request are stored, or none."
+    ),
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["image", "corrections"],
+                        "properties": {
+                            "image": {"type": "string", "format": "byte"},
+                            "corrections": {
+                                "type": "array",
+                                "minItems": 1,
+                                "items": {
+                                    "type": "object",
+                                    "required": ["label"],
+                                    "properties": {
+                                        "label": {"type": "string"},
+                                        "box": _BOX,
+                                    },
+                                },
+                            },
+                        },
+                    },
+                    "examples": {
+                        "one": {"value": {"image": _PIXEL, "corrections": [{"label": "none"}]}},
+                        "in a box": {
+                            "value": {
+                                "image": _PIXEL,
+                                "corrections": [{"label": "7", "box": [0, 0, 1, 1]}],
+                            }
+                        },
+                    },
+                }
+            },
+        }
+    },
+    "responses": {
+        201: {
+            "description": "The names of the pictures that were stored",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["stored"],
+                        "properties": {"stored": {"type": "array", "items": {"type": "string"}}},
+                    },
+                    "example": {"stored": ["7_20260314-092653-5897f4a1.png"]},
+                }
+            },
+        },
+        **{status: PREDICT["responses"][status] for status in (400, 401, 408, 413, 415)},
+        422: _error("The picture, a label or a box is wrong", "a box is not in the picture"),
+        503: PREDICT["responses"][503],
+        507: _error("There is no room for more", "the folder of corrections has its 100 MiB"),
     },
 }
 STATE: dict[str, Any] = {

@@ -3,57 +3,44 @@
 import asyncio
 import contextlib
 import gc
+import hashlib
+import logging
 import warnings
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from PIL import Image
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 import cnn_mnist
 from cnn_mnist import process
 from cnn_mnist.inference.reader import Reader
-from cnn_mnist.serving import api, metrics
-from cnn_mnist.serving.limits import Limits, Refusal
+from cnn_mnist.inference.recognition.classifier import released_model
+from cnn_mnist.serving import api, corrections, metrics
+from cnn_mnist.serving.collection import Collection
+from cnn_mnist.serving.errors import add_errors
+from cnn_mnist.serving.limits import Refusal, Settings
 from cnn_mnist.serving.middleware import Guard
-from cnn_mnist.serving.responses import as_csv, combine, read
+from cnn_mnist.serving.pages import add_explore, add_page
+from cnn_mnist.serving.responses import as_csv, combine, read, store
 from cnn_mnist.serving.uploads import check, parse
 
-TYPES = {
-    ".html": "text/html",
-    ".js": "text/javascript",
-    ".css": "text/css",
-    ".svg": "image/svg+xml",
-}
-DEFAULT = Limits()
-FAILED = "the server failed; this has been logged"
 Answer = dict[str, Any]
+log = logging.getLogger("cnn_mnist.serving")
 
 
-def create(
-    model: Path | None = None,
-    limits: Limits = DEFAULT,
-    token: str | None = None,
-    origins: tuple[str, ...] = (),
-    threads: int = 1,
-) -> ASGIApp:
+def create(settings: Settings, threads: int = 1) -> ASGIApp:
     """The application of one worker.
 
     Args:
-        model: an exported model file; without it, the released one.
-        token: what the API asks for as a bearer token; None asks for nothing.
-        origins: other sites whose pages may call the API.
         threads: pictures read at a time.
     """
 
@@ -62,7 +49,7 @@ def create(
         process.keep_memory()
         cv2.setNumThreads(1)  # workers and threads share the cores already
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limits are ours
-        reader = Reader(model, threads=1)
+        reader = Reader(settings.model, threads=1)
         reader.read(np.pad(np.zeros((90, 12), np.uint8), 40, constant_values=255))
         gc.freeze()  # what is loaded now stays; looking through it again takes time
         with ThreadPoolExecutor(threads, "reader") as pool:
@@ -78,16 +65,19 @@ def create(
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.ready, app.state.limits = False, limits
+    app.state.ready, app.state.limits = False, settings.limits
     _add_routes(app)
-    _add_pages(app)
-    _add_errors(app)
-    guarded = Guard(app, limits, token)
-    if not origins:
+    if settings.collect:
+        _add_corrections(app, settings.collect, settings.model or released_model())
+    add_page(app, "index.html", is_collecting=settings.collect is not None)
+    add_explore(app)
+    add_errors(app)
+    guarded = Guard(app, settings.limits, settings.token)
+    if not settings.origins:
         return guarded
     return CORSMiddleware(
         guarded,
-        allow_origins=list(origins),
+        allow_origins=list(settings.origins),
         allow_methods=["POST"],
         allow_headers=["authorization", "content-type"],
         expose_headers=["retry-after"],
@@ -128,62 +118,17 @@ def _add_routes(app: FastAPI) -> None:
         return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)
 
 
-def _add_pages(app: FastAPI) -> None:
-    """The pages and their files, held in memory: no path of a request reaches the disk."""
-    package = resources.files("cnn_mnist")
-    folders = {"static": package / "serving" / "static", "explore": package / "explore"}
-    files = {
-        (folder, file.name): file.read_bytes()
-        for folder, path in folders.items()
-        for file in path.iterdir()
-    }
-    route = partial(app.api_route, methods=["GET", "HEAD"], include_in_schema=False)
+def _add_corrections(app: FastAPI, folder: Path, model: Path) -> None:
+    collection = Collection(folder, app.state.limits.collected)
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    log.info(f"corrections are stored in {folder}")
 
-    def respond(folder: str, name: str) -> Response:
-        if (folder, name) not in files:
-            raise HTTPException(404, "Not Found")
-        kind = TYPES[Path(name).suffix]
-        headers = {"cache-control": "no-cache"}
-        return Response(files[folder, name], media_type=kind, headers=headers)
+    def corrected(body: bytes) -> list[str]:
+        said = corrections.parse(body, app.state.limits)
+        return store(app.state.reader, digest, said, collection)
 
-    @route("/")
-    async def index() -> Response:
-        return respond("static", "index.html")
-
-    @route("/static/{name}")
-    async def static(name: str) -> Response:
-        return respond("static", name)
-
-    @route("/explore")
-    async def to_explore() -> Response:
-        return Response(status_code=308, headers={"location": "explore/"})
-
-    @route("/explore/")
-    async def explore() -> Response:
-        return respond("explore", "index.html")
-
-    @route("/explore/{name}")
-    async def explore_file(name: str) -> Response:
-        return respond("explore", name)
-
-
-def _add_errors(app: FastAPI) -> None:
-    """Every error is one line of JSON."""
-
-    @app.exception_handler(HTTPException)
-    async def http(_: Request, raised: HTTPException) -> Response:
-        return JSONResponse({"error": str(raised.detail)}, raised.status_code, raised.headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, raised: RequestValidationError) -> Response:
-        first = raised.errors()[0]
-        return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"}, 422)
-
-    @app.exception_handler(Refusal)
-    async def refused(_: Request, raised: Refusal) -> Response:
-        headers = {"retry-after": "1"} if raised.status == 503 else None
-        return JSONResponse({"error": raised.message}, raised.status, headers)
-
-    @app.exception_handler(Exception)
-    async def failed(_: Request, raised: Exception) -> Response:
-        return JSONResponse({"error": FAILED}, 500)
+    @app.post("/v1/corrections", status_code=201, summary="Say what is right", **api.CORRECT)
+    async def correct(request: Request) -> Response:
+        in_pool = asyncio.get_running_loop().run_in_executor
+        names = await in_pool(app.state.pool, corrected, request.scope["body"])
+        return JSONResponse({"stored": names}, 201)

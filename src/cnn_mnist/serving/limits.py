@@ -1,7 +1,8 @@
-"""What a client may ask for, and how one that asks for more is answered."""
+"""What a server is told: what clients may ask for, and how one that asks for more is answered."""
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.types import Message
 
@@ -32,6 +33,25 @@ class Limits:
     pixels: int = 50_000_000  # of all pages of a request
     in_flight: int = 32  # requests being received, waiting or read
     patience: float = 10.0  # seconds for a request's head, and again for its body
+    collected: int = 100 * 2**20  # bytes of the folder of corrections
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a server is told.
+
+    Args:
+        model: an exported model file; without it, the released one.
+        token: what the API asks for as a bearer token; None asks for nothing.
+        origins: other sites whose pages may call the API.
+        collect: the folder that corrections are stored in; None takes none.
+    """
+
+    model: Path | None = None
+    limits: Limits = Limits()
+    token: str | None = None
+    origins: tuple[str, ...] = ()
+    collect: Path | None = None
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a failure

@@ -24,6 +24,7 @@ REASONS = {
     415: "not_a_picture",
     422: "unreadable",
     503: "busy",
+    507: "full",
 }
 
 REQUESTS = Counter("cnn_mnist_requests", "Requests answered", ["route", "status"])
@@ -35,6 +36,7 @@ LATENCY = Histogram(
 )
 DIGITS = Counter("cnn_mnist_digits", "Digits read", ["digit"])
 PICTURES = Counter("cnn_mnist_pictures", "Pictures, by what came of them", ["outcome"])
+CORRECTIONS = Counter("cnn_mnist_corrections", "Pictures stored with their labels", ["label"])
 REJECTIONS = Counter("cnn_mnist_rejections", "Requests refused", ["reason"])
 IN_FLIGHT = Gauge("cnn_mnist_in_flight", "Requests in work", multiprocess_mode="livesum")
 

@@ -12,7 +12,16 @@ from cnn_mnist.serving import metrics
 from cnn_mnist.serving.limits import HEADERS, LINGER_BYTES, Limits, Refusal, answer
 
 API = "/v1/"
-ROUTES = ("/", "/explore/", "/v1/predict", "/healthz", "/readyz", "/metrics", "/openapi.json")
+ROUTES = (
+    "/",
+    "/explore/",
+    "/v1/predict",
+    "/v1/corrections",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+)
 SHORT = 64 * 1024  # bytes of a body that a refused client may still send
 PAUSE = 1.0  # seconds (as Retry-After says) before a client that was told to wait is listened to
 LINGER = 3  # times the patience, in which a refused client may finish what it is sending

@@ -1,4 +1,5 @@
-"""Encoded pictures → the JSON, or CSV, that answers them: as of `cnn-mnist predict`."""
+"""Encoded pictures → the JSON, or CSV, that answers them, as of `cnn-mnist predict`; and
+corrections → files."""
 
 import base64
 import itertools
@@ -11,6 +12,8 @@ from cnn_mnist.inference import table
 from cnn_mnist.inference.pictures.image import ImageError
 from cnn_mnist.inference.reader import Digit, Reader, Reading, unreadable
 from cnn_mnist.serving import metrics
+from cnn_mnist.serving.collection import Collection, FullError
+from cnn_mnist.serving.corrections import Corrected, pairs
 from cnn_mnist.serving.limits import Refusal
 from cnn_mnist.serving.uploads import Pictures
 
@@ -27,8 +30,32 @@ def read(reader: Reader, content: bytes, single: bool, detail: bool) -> Iterator
             yield _detailed(reading) if detail else reading.to_dict()
     except ImageError as error:
         metrics.PICTURES.labels("unreadable").inc()
-        no_picture = isinstance(error.__cause__, UnidentifiedImageError)
-        yield Refusal(415 if no_picture else 422, str(error))
+        yield _refusal(error)
+
+
+def store(reader: Reader, model: str, corrected: Corrected, collection: Collection) -> list[str]:
+    """Store what was corrected, and give the names of the pictures.
+
+    Raises:
+        Refusal: the picture cannot be read, or there is no room.
+    """
+    try:
+        made = pairs(reader, model, corrected)
+        names = collection.add(made)
+    except ImageError as error:
+        raise _refusal(error) from error
+    except FullError as error:
+        raise Refusal(507, str(error)) from error
+    except OSError as error:
+        raise Refusal(507, f"the corrections cannot be stored: {error.strerror}") from error
+    for pair in made:
+        metrics.CORRECTIONS.labels(pair.kind).inc()
+    return names
+
+
+def _refusal(error: ImageError) -> Refusal:
+    no_picture = isinstance(error.__cause__, UnidentifiedImageError)
+    return Refusal(415 if no_picture else 422, str(error))
 
 
 def combine(pictures: Pictures, answers: list[list[Answer | Refusal]]) -> Answer | list[Answer]:

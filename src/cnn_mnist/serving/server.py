@@ -11,16 +11,17 @@ import weakref
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.reduction import DupFd
-from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from cnn_mnist import process
 from cnn_mnist.inference.recognition.classifier import Classifier
-from cnn_mnist.serving.limits import Limits
-from cnn_mnist.serving.log import CONFIG
+from cnn_mnist.serving.collection import Collection
+from cnn_mnist.serving.limits import Settings
+from cnn_mnist.serving.log import log_config
 from cnn_mnist.serving.protocol import PatientProtocol
 
 GRACE = 30  # seconds that accepted requests have to finish after SIGTERM
@@ -31,40 +32,52 @@ METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def serve(
-    host: str,
-    port: int,
-    workers: int,
-    model: Path | None,
-    limits: Limits,
-    token: str | None,
-    origins: tuple[str, ...],
-    on_listening: Callable[[str], None],
+    host: str, port: int, workers: int, settings: Settings, on_listening: Callable[[str], None]
 ) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish what was accepted.
 
     Raises:
-        ValueError: the model file is none, or the address cannot be bound.
+        ValueError: the model file is none, the address cannot be bound, or corrections cannot be
+            stored.
     """
-    Classifier(model)  # a wrong file is told here, once, and not by every worker
-    listener = _listen(host, port)
+    # What is wrong is told here, once, and not by every worker.
+    Classifier(settings.model)
+    if settings.collect:
+        Collection(settings.collect, settings.limits.collected)
+    threads = max(1, process.num_cores() // workers)
+    create = partial(_application, settings, threads)
+    run(create, listen(host, port), workers, settings.limits.patience, on_listening)
+
+
+def _application(settings: Settings, threads: int) -> ASGIApp:
+    from cnn_mnist.serving.app import create  # prometheus_client asks for its folder when it loads
+
+    return create(settings, threads)
+
+
+def run(
+    create: Callable[[], ASGIApp],
+    listener: socket.socket,
+    workers: int,
+    patience: float,
+    on_listening: Callable[[str], None],
+    log_level: str = "INFO",
+) -> None:
+    """Run an application on a listening socket until SIGTERM or Ctrl-C."""
     folder = tempfile.mkdtemp(prefix="cnn-mnist-metrics-")
     os.environ[METRICS_FOLDER] = folder
-    # Loaded now, since prometheus_client asks for its folder when it loads.
-    from cnn_mnist.serving.app import create
-
-    threads = max(1, process.num_cores() // workers)
     config = uvicorn.Config(
-        partial(create, model, limits, token, origins, threads),
+        create,
         factory=True,
         workers=workers,
         backlog=BACKLOG,
-        http=partial(PatientProtocol, patience=limits.patience),  # type: ignore[arg-type]
+        http=partial(PatientProtocol, patience=patience),  # type: ignore[arg-type]
         loop="auto" if workers == 1 else "asyncio",  # uvloop goes around SharedListener.accept
         ws="none",
         lifespan="on",
         access_log=False,
         server_header=False,
-        log_config=CONFIG,
+        log_config=log_config(log_level),
         timeout_graceful_shutdown=GRACE,
         timeout_worker_healthcheck=SILENCE,
     )
@@ -111,7 +124,12 @@ def _inherited(handle: Any, family: int, kind: int) -> SharedListener:
     return SharedListener(family, kind, fileno=handle.detach())
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        ValueError: the address cannot be bound.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)

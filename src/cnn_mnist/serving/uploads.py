@@ -65,21 +65,37 @@ async def _from_form(headers: Headers, body: bytes, limits: Limits) -> Pictures:
 
 
 def _from_json(body: bytes) -> Pictures:
-    try:
-        values = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Refusal(400, f"the body is no JSON; {JSON_FORM}") from error
-    match values:
+    match json_value(body, JSON_FORM):
         case {"images": list(texts)}:
             many = True
         case {"image": text}:
             texts, many = [text], False
         case _:
             raise Refusal(422, JSON_FORM)
-    return Pictures([None] * len(texts), [_decoded(text) for text in texts], many)
+    return Pictures([None] * len(texts), [decoded(text) for text in texts], many)
 
 
-def _decoded(text: Any) -> bytes:
+def json_value(body: bytes, form: str) -> Any:
+    """What a JSON body holds.
+
+    Args:
+        form: what is asked for where it is none.
+
+    Raises:
+        Refusal: it is no JSON.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, f"the body is no JSON; {form}") from error
+
+
+def decoded(text: Any) -> bytes:
+    """A picture in base64, or in a data URL.
+
+    Raises:
+        Refusal: it is neither.
+    """
     if not isinstance(text, str):
         raise Refusal(422, JSON_FORM)
     if text.startswith("data:"):

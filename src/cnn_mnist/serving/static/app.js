@@ -156,7 +156,7 @@ canvas.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.matches("input[type=password]");
+  const typing = event.target.matches("input[type=password], input[type=text]");
   if (typing) return;
   if (event.key === "Escape") clear();
   if (event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey)) {
@@ -255,6 +255,13 @@ function snapshot() {
 
 const encoded = (picture, type) => new Promise((done) => picture.toBlob(done, type));
 
+function post(path, body, type) {
+  const headers = { "content-type": type };
+  const token = sessionStorage.getItem("token");
+  if (token) headers.authorization = `Bearer ${token}`;
+  return fetch(path, { method: "POST", headers, body });
+}
+
 async function ask() {
   if (asking) { again = true; return; }
   if (isEmpty()) return;
@@ -263,17 +270,14 @@ async function ask() {
   let pause = PAUSE;
   try {
     const body = await snapshot();
-    const headers = { "content-type": body.type };
-    const token = sessionStorage.getItem("token");
-    if (token) headers.authorization = `Bearer ${token}`;
-    const response = await fetch("v1/predict?detail=true", { method: "POST", headers, body });
+    const response = await post("v1/predict?detail=true", body, body.type);
     const answer = await response.json();
     $("key").hidden = response.status !== 401;
     if (response.status === 503) {
       again = true;
       pause = 1000 * Number(response.headers.get("retry-after"));
     } else if (isEmpty() || photo !== asked) return; // an answer to what is no longer there
-    else if (response.ok) render(answer);
+    else if (response.ok) { render(answer); offer(answer, body); }
     else { forget(); tell(answer.error, "none"); }
   } catch {
     tell("The server does not answer", "none");
@@ -304,6 +308,7 @@ function forget() {
   $("turned").textContent = "";
   showSigns("", []);
   showPage([]);
+  withdraw();
   tell("");
 }
 
@@ -345,6 +350,7 @@ function button(sign, index) {
     chosen = index;
     [...$("signs").children].forEach((other, i) => other.setAttribute("aria-pressed", String(i === chosen)));
     detail();
+    aim(sign, sign.rejected ? "" : String(sign.digit), `Sign ${index + 1} is`);
   });
   return element;
 }

@@ -36,7 +36,7 @@ function turnRight(lines) {
   pen.resetTransform();
   const turned = ([x, y, across, down]) => [height - y - down, x, down, across];
   return lines.map(({ numbers }) => (
-    { numbers: numbers.map((number) => ({ ...number, box: turned(number.box) })) }
+    { numbers: numbers.map((number) => ({ at: number.box, ...number, box: turned(number.box) })) }
   ));
 }
 
@@ -58,7 +58,7 @@ function boxesOf({ numbers }) {
   const isCells = numbers.slice(1).some((number, i) => areBeside(numbers[i].box, number.box));
   const line = numbers.length > 1 && !isCells ? [rectangle(around(numbers), "line")] : [];
   return line.concat(numbers.flatMap((number) => [
-    rectangle(number.box, kind(number)),
+    number.shape = rectangle(number.box, kind(number)),
     ...(number.text ? [label(number, isCells)] : []),
   ]));
 }
@@ -106,7 +106,8 @@ function row(line, index) {
 }
 
 function cell(text, number) {
-  const made = element("td", { textContent: text, className: number ? kind(number) : "empty" });
+  const made = element("td", { className: number ? kind(number) : "empty" });
+  made.append(number && isCollecting ? choice(text, number) : text);
   if (made.className === "unsure") made.ariaLabel = `${text}, ${percent(number.confidence)} sure`;
   return made;
 }

@@ -1,0 +1,69 @@
+"""cnn-mnist label: say what the least sure signs of a folder's pictures are."""
+
+import secrets
+import threading
+import webbrowser
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnn_mnist.cli.options import ModelOption, extra
+from cnn_mnist.terminal import Terminal
+
+if TYPE_CHECKING:
+    from cnn_mnist.serving.signs import Sign
+
+
+def label(
+    folder: Annotated[Path, typer.Argument(help="Folder of pictures; gets a labels.csv.")],
+    single: Annotated[bool, typer.Option("--single", help="One digit a picture.")] = False,
+    model: ModelOption = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Only print the page's address.")
+    ] = False,
+) -> None:
+    """Label the signs on a folder's pictures, the least sure first, on a page in the browser."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder; name one with pictures")
+    with extra("serve"):
+        from cnn_mnist.serving import labelling, server
+        from cnn_mnist.serving.labels import Labels
+        from cnn_mnist.serving.limits import Limits
+
+    say, labels = Terminal(as_json=False), Labels(folder)
+    with say.progress("The same command goes on.", " pictures"):
+        signs = _signs(folder, single, model, say)
+    num_missing = len(labels.missing(labelling.place(folder, sign) for sign in signs))
+    if not num_missing:
+        say.notice(f"All {len(signs)} signs have labels in {folder / 'labels.csv'}.")
+        return
+    token = secrets.token_urlsafe(16)
+    create = partial(labelling.create, folder, signs, token)
+
+    def show(url: str) -> None:
+        address = f"{url}#{token}"  # what stands behind # is not sent, and in no log
+        say.labelling(address, num_missing)
+        if not no_browser:
+            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+
+    try:
+        listener = server.listen("127.0.0.1", 0)
+        server.run(create, listener, 1, Limits().patience, show, log_level="WARNING")
+    finally:
+        say.notice(f"{len(labels)} labels are in {folder / 'labels.csv'}.")
+
+
+def _signs(folder: Path, single: bool, model: Path | None, say: Terminal) -> list["Sign"]:
+    """The signs on all pictures below a folder, the least sure first."""
+    from cnn_mnist.inference.pictures import image
+    from cnn_mnist.inference.reader import Reader
+    from cnn_mnist.serving.signs import of_picture
+
+    reader, paths = Reader(model), list(image.pictures([folder]))
+    signs: list[Sign] = []
+    for done, path in enumerate(paths, start=1):
+        signs += of_picture(reader, path, single, say.notice)
+        say.counted(done, len(paths))
+    return sorted(signs, key=lambda sign: sign.confidence)

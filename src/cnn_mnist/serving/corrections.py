@@ -1,0 +1,149 @@
+"""What people say that a picture shows → pairs of a picture and its label."""
+
+import hashlib
+import io
+import re
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from cnn_mnist.inference.pictures import image
+from cnn_mnist.inference.pictures.crop import crop
+from cnn_mnist.inference.reader import Digit, Reader, Reading
+from cnn_mnist.inference.recognition.line import DIGITS, SIGNS
+from cnn_mnist.serving.collection import NONE, Pair
+from cnn_mnist.serving.limits import Limits, Refusal
+from cnn_mnist.serving.uploads import Pictures, check, decoded, json_value
+
+FORM = 'give {"image": BASE64, "corrections": [{"label": "42", "box": [x, y, width, height]}, …]}'
+MOST_LONG = 40  # characters of a label
+LABEL = re.compile(f"(?=.*[{DIGITS}])[{re.escape(DIGITS + SIGNS)}]{{1,{MOST_LONG}}}|{NONE}")
+Box = tuple[int, int, int, int]
+
+
+class Correction(NamedTuple):
+    """What stands in a box of the picture, or without a box in all of it."""
+
+    label: str
+    box: Box | None
+
+
+class Corrected(NamedTuple):
+    """An encoded picture, and what stands in it."""
+
+    content: bytes
+    corrections: list[Correction]
+
+
+def parse(body: bytes, limits: Limits) -> Corrected:
+    """Take a picture and its corrections out of a JSON body.
+
+    Raises:
+        Refusal: malformed, or more than the limits allow.
+    """
+    match json_value(body, FORM):
+        case {"image": str(text), "corrections": [_, *_] as values}:
+            pass
+        case _:
+            raise Refusal(422, FORM)
+    if len(values) > limits.pictures:
+        raise Refusal(
+            422, f"more than {limits.pictures} corrections; send them in several requests"
+        )
+    corrections = [_correction(value) for value in values]
+    content = decoded(text)
+    check(Pictures([None], [content], many=False), limits)
+    return Corrected(content, corrections)
+
+
+def _correction(value: Any) -> Correction:
+    match value:
+        case {"label": str(label), "box": [int(), int(), int(), int()] as box}:
+            x, y, width, height = map(int, box)  # true and false are integers, too
+            made = Correction(label, (x, y, width, height))
+        case {"label": str(label)} if "box" not in value:
+            made = Correction(label, None)
+        case _:
+            raise Refusal(422, FORM)
+    if not LABEL.fullmatch(label):
+        raise Refusal(422, f'a label is a number of up to {MOST_LONG} characters, or "{NONE}"')
+    return made
+
+
+def pairs(reader: Reader, model: str, corrected: Corrected) -> list[Pair]:
+    """The pairs to store: one a digit where as many were read as the label has, else one of the
+    whole box.
+
+    Args:
+        model: what is told of the model.
+
+    Raises:
+        ImageError: the picture cannot be read.
+        Refusal: a box is not in it.
+    """
+    page = image.load(corrected.content)
+    reading = reader.read(page)
+    common = {
+        "picture_sha256": hashlib.sha256(corrected.content).hexdigest(),
+        "turned": reading.turned,
+        "model": model,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    return [
+        Pair(label, _png(page, box, reading.turned), {"box": list(box), **answered, **common})
+        for correction in corrected.corrections
+        for label, box, answered in _parts(correction, reading, page.size)
+    ]
+
+
+def _parts(
+    correction: Correction, reading: Reading, size: tuple[int, int]
+) -> list[tuple[str, Box, dict[str, Any]]]:
+    label, box = correction.label, correction.box or (0, 0, *size)
+    if not _is_inside(box, size):
+        raise Refusal(422, f"a box is not in the picture of {size[0]}×{size[1]} pixels")
+    digits, rejected = _within(reading.digits, box), _within(reading.rejected, box)
+    found = digits or rejected
+    labels = [NONE] if label == NONE else [c for c in label if c in DIGITS]
+    if len(labels) == len(found):
+        return [
+            (one, sign.box, _answer([sign], bool(digits)))
+            for one, sign in zip(labels, found, strict=True)
+        ]
+    return [(label, box, _answer(found, bool(digits)))]
+
+
+def _is_inside(box: Box, size: tuple[int, int]) -> bool:
+    x, y, width, height = box
+    fits = x + width <= size[0] and y + height <= size[1]
+    return min(x, y) >= 0 and min(width, height) > 0 and fits
+
+
+def _within(signs: Sequence[Digit], box: Box) -> list[Digit]:
+    """Those whose middle is in a box."""
+    left, top, across, down = box
+
+    def is_in(sign: Digit) -> bool:
+        x, y, width, height = sign.box
+        in_row = 0 <= y + height / 2 - top <= down
+        return in_row and 0 <= x + width / 2 - left <= across
+
+    return [sign for sign in signs if is_in(sign)]
+
+
+def _answer(found: list[Digit], are_digits: bool) -> dict[str, Any]:
+    """What was answered, and the probability that all of it is right."""
+    if not found:
+        return {"answered": "", "confidence": None}
+    text = "".join(str(sign.digit) for sign in found) if are_digits else NONE
+    confidence = float(np.prod([sign.confidence for sign in found]))
+    return {"answered": text, "confidence": round(confidence, 4)}
+
+
+def _png(page: image.Page, box: Box, turned: int) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(crop(page, box, turned)).save(content, "PNG")
+    return content.getvalue()

@@ -1,0 +1,32 @@
+"""Every error is one line of JSON."""
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from cnn_mnist.serving.limits import Refusal
+
+FAILED = "the server failed; this has been logged"
+
+
+def add_errors(app: FastAPI) -> None:
+    """Answer whatever a route raises."""
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, raised: HTTPException) -> Response:
+        return JSONResponse({"error": str(raised.detail)}, raised.status_code, raised.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, raised: RequestValidationError) -> Response:
+        first = raised.errors()[0]
+        return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"}, 422)
+
+    @app.exception_handler(Refusal)
+    async def refused(_: Request, raised: Refusal) -> Response:
+        headers = {"retry-after": "1"} if raised.status == 503 else None
+        return JSONResponse({"error": raised.message}, raised.status, headers)
+
+    @app.exception_handler(Exception)
+    async def failed(_: Request, raised: Exception) -> Response:
+        return JSONResponse({"error": FAILED}, 500)

@@ -1,0 +1,80 @@
+"""The application of `cnn-mnist label`: a page that shows one sign after the other."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp
+
+from cnn_mnist.inference.pictures.image import ImageError
+from cnn_mnist.serving.errors import add_errors
+from cnn_mnist.serving.labels import Labels, Place
+from cnn_mnist.serving.limits import Limits, Refusal
+from cnn_mnist.serving.middleware import Guard
+from cnn_mnist.serving.pages import add_page
+from cnn_mnist.serving.signs import Sign
+from cnn_mnist.serving.uploads import json_value
+
+LABELS = (*"0123456789", "none")
+FORM = 'give {"sign": NUMBER, "label": LABEL}, a digit, "none", or null to take it away'
+
+
+def place(folder: Path, sign: Sign) -> Place:
+    """Where a sign stands, as labels.csv has it."""
+    return Place(sign.path.relative_to(folder).as_posix(), sign.box)
+
+
+def create(folder: Path, signs: list[Sign], token: str) -> ASGIApp:
+    """The application.
+
+    Args:
+        signs: shown in this order, those without a label.
+        token: what the page must know.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    _add_routes(app, folder, signs, Labels(folder))
+    add_page(app, "label.html")
+    add_errors(app)
+    return Guard(app, Limits(), token)
+
+
+def _add_routes(app: FastAPI, folder: Path, signs: list[Sign], labels: Labels) -> None:
+    @app.get("/v1/signs")
+    def unlabelled() -> Response:
+        missing = labels.missing(place(folder, sign) for sign in signs)
+        told = [{"number": n, **_told(folder, signs[n])} for n in missing]
+        return JSONResponse({"labelled": len(labels), "signs": told})
+
+    @app.get("/v1/signs/{number}")
+    def picture(number: int) -> Response:
+        try:
+            return Response(_sign(signs, number).png(), media_type="image/png")
+        except ImageError as error:
+            raise Refusal(422, str(error)) from error
+
+    @app.post("/v1/labels")
+    async def label(request: Request) -> Response:
+        match json_value(request.scope["body"], FORM):
+            case {"sign": int(number), "label": None | str() as label} if label in (*LABELS, None):
+                where = place(folder, _sign(signs, number))
+            case _:
+                raise Refusal(422, FORM)
+        try:
+            return JSONResponse({"labelled": await run_in_threadpool(labels.set, where, label)})
+        except OSError as error:
+            raise Refusal(507, f"labels.csv cannot be written: {error.strerror}") from error
+        except ValueError as error:
+            raise Refusal(422, str(error)) from error
+
+
+def _sign(signs: list[Sign], number: int) -> Sign:
+    if not 0 <= number < len(signs):
+        raise Refusal(404, "there is no such sign")
+    return signs[number]
+
+
+def _told(folder: Path, sign: Sign) -> dict[str, Any]:
+    path = place(folder, sign).path.encode("utf-8", "replace").decode()  # a name may be no text
+    return {"path": path, "answered": sign.answered, "confidence": round(sign.confidence, 4)}

@@ -1,0 +1,102 @@
+"""labels.csv of a folder: which sign of which picture has which label."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from cnn_mnist.serving.folders import locked, write
+
+NAME = "labels.csv"
+SIDES = ("x", "y", "width", "height")
+COLUMNS = ("path", "label", *SIDES)
+Box = tuple[int, int, int, int]
+Row = dict[str, str]
+
+
+class Place(NamedTuple):
+    """A picture's path in the folder, and the sign's box in its pixels; None is all of it."""
+
+    path: str
+    box: Box | None
+
+
+class Labels:
+    """The list as it is on the disk, whoever else writes it. Columns it does not know stay."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ValueError: the list there cannot be read."""
+        self._folder = folder
+        self._read()
+
+    def __len__(self) -> int:
+        return len(self._read()[1])
+
+    def missing(self, places: Iterable[Place]) -> list[int]:
+        """The numbers of the signs that have no label: neither in a row of all their picture, nor
+        in one whose box is around their middle."""
+        rows = defaultdict(list)
+        for row in self._read()[1]:
+            rows[row["path"]].append(row)
+        return [
+            number
+            for number, place in enumerate(places)
+            if not any(_covers(row, place) for row in rows[place.path])
+        ]
+
+    def set(self, place: Place, label: str | None) -> int:
+        """Write a sign's label, or take it away, and give the number of labels.
+
+        Raises:
+            OSError: the list cannot be written.
+        """
+        with locked(self._folder):
+            columns, rows = self._read()
+            rows = [row for row in rows if (row["path"], _box(row)) != place]
+            if label is not None:
+                sides = dict(zip(SIDES, map(str, place.box or ()), strict=False))
+                rows.append({"path": place.path, "label": label, **sides})
+            write(self._folder, {NAME: _text(columns, rows).encode("utf-8", "surrogateescape")})
+        return len(rows)
+
+    def _read(self) -> tuple[list[str], list[Row]]:
+        path = self._folder / NAME
+        try:
+            if not path.exists():
+                return list(COLUMNS), []
+            text = path.read_text("utf-8-sig", "surrogateescape")
+            table = csv.DictReader(io.StringIO(text, newline=""), restval="")
+            columns, rows = list(table.fieldnames or ()), list(table)
+            for row in rows:
+                _box(row)
+        except (ValueError, TypeError, csv.Error) as error:
+            raise ValueError(f"{path} is no list of labels: {error}; move it away") from error
+        if not {"path", "label"} <= set(columns):
+            raise ValueError(f"{path} has no columns path and label; move it away")
+        return columns + [name for name in COLUMNS if name not in columns], rows
+
+
+def _text(columns: list[str], rows: list[Row]) -> str:
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, columns, restval="")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
+
+
+def _covers(row: Row, place: Place) -> bool:
+    outer = _box(row)
+    if outer is None or place.box is None:
+        return True
+    middles = [place.box[i] + place.box[i + 2] / 2 for i in (0, 1)]
+    return all(0 <= middles[i] - outer[i] <= outer[i + 2] for i in (0, 1))
+
+
+def _box(row: Row) -> Box | None:
+    sides = [row.get(side) or "" for side in SIDES]
+    if not any(sides):
+        return None
+    x, y, width, height = (round(float(side)) for side in sides)
+    return x, y, width, height

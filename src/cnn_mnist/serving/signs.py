@@ -1,0 +1,66 @@
+"""The signs on a folder's pictures, and what is thought of them."""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from cnn_mnist.inference.pictures import image
+from cnn_mnist.inference.pictures.crop import crop
+from cnn_mnist.inference.reader import Reader, Reading
+
+SHOWN_SIDE = 800  # px; a larger picture is shown smaller
+Box = tuple[int, int, int, int]
+
+
+class Sign(NamedTuple):
+    """One sign. `box` is in its picture's pixels, None where the picture shows it alone; `answered`
+    is empty where no digit was read."""
+
+    path: Path
+    box: Box | None
+    answered: str
+    confidence: float
+
+    def png(self) -> bytes:
+        """It alone, as a picture.
+
+        Raises:
+            ImageError: its picture cannot be read any more.
+        """
+        page = image.load(self.path)
+        shown = Image.fromarray(crop(page, self.box or (0, 0, *page.size)))
+        shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+        content = io.BytesIO()
+        shown.save(content, "PNG")
+        return content.getvalue()
+
+
+def of_picture(
+    reader: Reader, path: Path, single: bool, notice: Callable[[str], None]
+) -> Iterator[Sign]:
+    """The signs of a picture, or of the first page of a file; none where it cannot be read, or
+    where it is not upright, since a list of boxes does not say which way up they are."""
+    try:
+        reading = next(reader.read_pages(path, single))
+    except image.ImageError as error:
+        notice(f"{path}: {error}")
+        return
+    if round(reading.turned / 90) % 4:
+        notice(f"{path}: left out, since it is not upright; turn it by {reading.turned}°")
+        return
+    if reading.num_pages != 1:
+        notice(f"{path}: only the first of {reading.num_pages} pages is looked at")
+    yield from _of_reading(path, reading)
+
+
+def _of_reading(path: Path, reading: Reading) -> Iterator[Sign]:
+    signs = [(sign, str(sign.digit)) for sign in reading.digits]
+    signs += [(sign, "") for sign in reading.rejected]
+    for sign, answered in signs:
+        box = sign.box if len(signs) > 1 else None
+        yield Sign(path, box, answered, sign.confidence)
+    if not signs:
+        yield Sign(path, None, "", 0.0)
