@@ -81,7 +81,7 @@ def no_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: object) -> None:
         raise data.DataError("not to be had")
 
-    monkeypatch.setattr(data, "_mnist", missing)
+    monkeypatch.setattr(data.datasets, "load_mnist", missing)
 
 
 @pytest.fixture(scope="module")
