@@ -14,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.layout.view import of_page
 from cnn_mnist.inference.pictures.image import ImageError, Page, load
-from cnn_mnist.inference.recognition.normalize import ready_frame
+from cnn_mnist.inference.reader import Reader
 from cnn_mnist.training.data.frames import Frames, on_black, squeezed
 from cnn_mnist.training.data.labelled import Box, Labelled, labelled
 from cnn_mnist.training.data.splits import DIGITS, DataError
@@ -25,8 +24,16 @@ NO_INK = "no ink found"
 NO_DIGIT = "none"  # the label of what is no digit, among digits
 
 
+class Seen(NamedTuple):
+    """What the network is shown of a picture, and what the reader says; or None, and why."""
+
+    frame: Frames | None
+    said: str = ""
+
+
 class Pictures(NamedTuple):
-    """Images N×28×28, their labels and their files; `notice` says what was left out."""
+    """Images N×28×28, their labels and their files; `notice` says what was left out, and of digits
+    how many the whole reader reads."""
 
     images: Frames
     labels: NDArray[np.str_]
@@ -42,26 +49,31 @@ def read_pictures(folder: Path) -> Pictures:
     """
     listed = list(labelled(folder))
     are_digits = {one.label for one in listed} <= {*DIGITS, NO_DIGIT}
-    kept, left_out = [], []
-    for one, frame in _read(listed, _digit if are_digits else _whole):
+    kept, left_out, num_read = [], [], 0
+    frame_of = partial(_digit, Reader(threads=1)) if are_digits else _whole
+    for one, (frame, said) in _read(listed, frame_of):
         name = _name(folder, one)
+        num_read += frame is not None and said == one.label
         if are_digits and one.label == NO_DIGIT:
             left_out.append(f"{name} (no digit)")
-        elif isinstance(frame, str):
-            left_out.append(f"{name} ({frame})")
+        elif frame is None:
+            left_out.append(f"{name} ({said})")
         else:
             kept.append((frame, one.label, name))
     notice = _notice(left_out, len(listed))
     if not kept:
         raise DataError(f"{folder}: {notice}")
+    if are_digits:
+        count = sum(one.label != NO_DIGIT for one in listed)
+        notice += (
+            f"{'; ' * bool(notice)}the released reader reads {num_read:,} of {count:,} rightly"
+        )
     frames, labels, files = zip(*kept, strict=True)
     images = np.stack(frames)
     return Pictures(images if are_digits else on_black(images), np.array(labels), files, notice)
 
 
-def _read(
-    listed: list[Labelled], frame: Callable[[Page], Frames | str]
-) -> Iterator[tuple[Labelled, Frames | str]]:
+def _read(listed: list[Labelled], frame: Callable[[Page], Seen]) -> Iterator[tuple[Labelled, Seen]]:
     """Each of them with its image, or with why there is none; a file is decoded once."""
     files = [list(parts) for _, parts in groupby(listed, key=lambda one: one.path)]
     with ThreadPoolExecutor() as pool:
@@ -69,11 +81,11 @@ def _read(
             yield from zip(parts, frames, strict=True)
 
 
-def _frames(frame: Callable[[Page], Frames | str], parts: list[Labelled]) -> list[Frames | str]:
+def _frames(frame: Callable[[Page], Seen], parts: list[Labelled]) -> list[Seen]:
     try:
         page = load(parts[0].path)
     except ImageError as error:
-        return [str(error)] * len(parts)
+        return [Seen(None, str(error))] * len(parts)
     return [frame(page if part.box is None else _cut(page, part.box)) for part in parts]
 
 
@@ -87,17 +99,15 @@ def _cut(page: Page, box: Box) -> Page:
     return Page(np.ascontiguousarray(pixels), (pixels.shape[1], pixels.shape[0]))
 
 
-def _digit(page: Page) -> Frames | str:
-    """The one digit of a picture as the reader would hand it to the network."""
-    ready = ready_frame(page.pixels)
-    if ready is not None:
-        return ready
-    found = of_page(page, single=True).frames
-    return found[0] if len(found) else NO_INK
+def _digit(reader: Reader, page: Page) -> Seen:
+    """The one digit of a picture as the reader hands it to the network."""
+    reading = reader.read(page, single=True)
+    found = reading.digits or reading.rejected
+    return Seen(found[0].image, reading.text) if found else Seen(None, NO_INK)
 
 
-def _whole(page: Page) -> Frames | str:
-    return squeezed(page.pixels)
+def _whole(page: Page) -> Seen:
+    return Seen(squeezed(page.pixels))
 
 
 def _name(folder: Path, one: Labelled) -> str:
