@@ -1,0 +1,105 @@
+"""Labelled pictures in a folder, in any of three usual forms.
+
+    FOLDER/7/scan.png       a folder's name is the label of all below it
+    FOLDER/7_13.png         the name begins with the label
+    FOLDER/labels.csv       columns path and label; and x, y, width, height where a picture has
+                            several signs, a row each
+
+Where there is a labels.csv, it alone counts.
+"""
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from cnn_mnist.inference.pictures.image import SUFFIXES
+from cnn_mnist.training.data.splits import DataError
+
+FORMS = "name them 7_1.png, put them into folders named 0 to 9, or list them in a labels.csv"
+SIDES = ("x", "y", "width", "height")
+Box = tuple[int, int, int, int]
+
+
+class Labelled(NamedTuple):
+    """What a picture shows, and where: x, y, width, height in its pixels, or in all of it."""
+
+    path: Path
+    label: str
+    box: Box | None = None
+
+
+def labelled(folder: Path) -> Iterator[Labelled]:
+    """The labelled pictures of a folder, in the order of their names or of the list.
+
+    They are not opened. The list and the folders are read bit by bit.
+
+    Raises:
+        DataError: there is no such folder, or no picture in it; or the list is none.
+    """
+    if not folder.is_dir():
+        problem = "is a file" if folder.exists() else "is not there"
+        raise DataError(f"{folder} {problem}; name a folder of labelled pictures")
+    found = None
+    listed = folder / "labels.csv"
+    for found in _listed(listed) if listed.exists() else _named(folder):
+        yield found
+    if found is None:
+        raise DataError(f"{folder} has no labelled pictures; {FORMS}")
+
+
+def _named(folder: Path) -> Iterator[Labelled]:
+    for path in _visible(folder):
+        if path.is_dir():
+            yield from (Labelled(picture, path.name) for picture in _pictures(path))
+        elif path.suffix.lower() in SUFFIXES:
+            yield Labelled(path, path.stem.partition("_")[0])
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    for path in _visible(folder):
+        if path.is_dir():
+            yield from _pictures(path)
+        elif path.suffix.lower() in SUFFIXES:
+            yield path
+
+
+def _visible(folder: Path) -> list[Path]:
+    """What a folder holds, without hidden files; nothing where it has gone meanwhile."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:
+        return []
+    return [folder / name for name in names]
+
+
+def _listed(path: Path) -> Iterator[Labelled]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            if missing := {"path", "label"} - set(rows.fieldnames or ()):
+                raise DataError(f"{path} has no column {', '.join(sorted(missing))}")
+            for row in rows:
+                try:
+                    yield _row(path.parent, row)
+                except (AttributeError, OverflowError, ValueError):
+                    raise DataError(
+                        f"{path}, line {rows.line_num}: it wants a path, a label and, for a part "
+                        f"of a picture, whole numbers for {', '.join(SIDES)}"
+                    ) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def _row(folder: Path, row: dict[str, str]) -> Labelled:
+    sides = [row.get(side) or "" for side in SIDES]
+    path, label = row["path"].strip(), row["label"].strip()
+    if not (path and label):
+        raise ValueError
+    if not any(sides):
+        return Labelled(folder / path, label)
+    x, y, width, height = (round(float(side)) for side in sides)
+    if min(x, y) < 0 or min(width, height) < 1:
+        raise ValueError
+    return Labelled(folder / path, label, (x, y, width, height))
