@@ -36,11 +36,19 @@ FLOORS = {
     "inference": [
         {"pictures", "segmentation", "recognition"},
         {"layout"},
-        {"reader"},
+        {"reader", "sample"},
         {"table", "preview"},
     ],
     "training": [
-        {"kernels", "recipes", "metrics", "distributed", "runs.calibrate", "runs.quantize"},
+        {
+            "kernels",
+            "recipes",
+            "metrics",
+            "distributed",
+            "runs.calibrate",
+            "runs.quantize",
+            "runs.model_file",
+        },
         {"augment", "lines.network"},
         {"models"},
         {"data", "device", "schedule", "synthetic.strokes"},
@@ -54,7 +62,7 @@ FLOORS = {
         {"lines.train", "runs.checkpoint", "runs.plots"},
         {"train"},
         {"runs"},
-        {"lines.export"},
+        {"lines.export", "adapt"},
         {"studies"},
         {"__init__"},
     ],
@@ -71,6 +79,10 @@ FLOORS = {
 # The only doors between training and inference.
 DOORS = {
     ("training.data.labelled", "inference.pictures.image"),
+    ("training.adapt.hand", "inference.sample"),
+    ("training.adapt.hand", "inference.recognition.classifier"),
+    ("training.adapt.hand", "inference.recognition.line_reader"),
+    ("training.adapt.learn", "inference.recognition.classifier"),
     ("training.data.datasets", "inference.recognition.normalize"),
     ("training.synthetic.strokes", "inference.recognition.normalize"),
     ("training.synthetic.examples", "inference.recognition.normalize"),

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from cnn_mnist import process
+from cnn_mnist.cli.adapt import adapt
 from cnn_mnist.cli.evaluate import evaluate
 from cnn_mnist.cli.export import export
 from cnn_mnist.cli.predict import predict
@@ -22,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # with rich, --help takes twice as long
     pretty_exceptions_enable=False,
 )
-for command in (train, evaluate, export, predict, serve, summary, study):
+for command in (train, adapt, evaluate, export, predict, serve, summary, study):
     app.command()(command)
 
 
