@@ -24,8 +24,8 @@ from cnn_mnist.training.runs.export import export
 from cnn_mnist.training.runs.model_card import Card
 from cnn_mnist.training.synthetic.examples import extend
 
-LOW, HIGH = 0.85, 0.97  # probabilities, between which it may decide without the line network:
-PASS = 0.995  # where so many drawn non-digits stay below
+LOW, HIGH = 0.85, 0.98  # probabilities, between which it may decide without the line network:
+PASS = 0.998  # where so many drawn non-digits stay below
 NUM_DRAWN = 1_000  # non-digits
 
 

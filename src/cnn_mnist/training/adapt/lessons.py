@@ -19,16 +19,16 @@ from cnn_mnist.training.loop import start, train_epoch
 RECIPE = recipes.get("reader").changed(
     name="adapted",
     epochs=5,
-    lr=0.003,
+    lr=0.002,
     ema_decay=0.98,
-    drawn=900,
+    drawn=1_500,
     outlier_weight=1.0,
     num_views=1,
     mixed_precision=False,
 )
 NUM_OLD = 5_000  # of MNIST's images an epoch
-OWN = 0.25  # share of the person's among all that are shown
-TRUST = 0.97  # in a person's label
+OWN = 0.2  # share of the person's among all that are shown
+TRUST = 0.995  # in a person's label
 CPU = torch.device("cpu")
 
 

@@ -54,4 +54,4 @@ class Comparison:
 
 def _more_errors(before: Score, after: Score) -> float:
     """Than the model before would have made in as many images."""
-    return after.error_count - before.share * after.num_images
+    return after.error_count - before.error_count * (after.num_images / before.num_images)
