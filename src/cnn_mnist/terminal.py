@@ -180,6 +180,28 @@ class Terminal:
                 f"test images: {proof['error_count']} errors, torch {proof['torch_error_count']}"
             )
 
+    def adapted(self, report: dict[str, Any]) -> None:
+        """How an adapted model compares with the one before, and whether it was written."""
+        if self._as_json:
+            self._json(report)
+            return
+        skipped = f", {report['num_skipped']:,} skipped" if report["num_skipped"] else ""
+        self._row(f"{report['num_pictures']:,} pictures{skipped}")
+        for title, scores in (("yours, held out", report["own"]), ("test", report["test"])):
+            for when, score in (scores or {}).items():
+                low, high = score["interval"]
+                self._row(
+                    f"{title:15}  {when:6}  {score['error_rate']:7.2%} wrong "
+                    f"({low:.2%} to {high:.2%}), {score['error_count']} of {score['num_images']:,}"
+                )
+        for doubt in report["suspects"]:
+            self._row(
+                f"{doubt['path']}: labelled {doubt['label']}, looks like {doubt['answer']} "
+                f"({doubt['confidence']:.0%})"
+            )
+        if report["written"]:
+            self._row(f"{report['out']}: written; read with it: predict --model {report['out']}")
+
     def page(self, path: str, facts: dict[str, Any]) -> None:
         """A page that was written, and what is on it."""
         if self._as_json:

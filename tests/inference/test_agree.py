@@ -79,3 +79,17 @@ def test_a_frame_taken_for_the_glyph_gives_way_to_the_sign_elsewhere() -> None:
 
 def test_without_a_sign_there_is_nothing() -> None:
     assert agree_on_one([[], []], [LEFT], digits(d1=1.0)[None]) == []
+
+
+def test_a_classifier_that_knows_the_hand_decides_where_it_is_sure() -> None:
+    signs = [sign("1", 0.99, LEFT, d1=0.99), sign("?", 1.0, RIGHT)]
+    probs = np.stack([digits(d7=0.92), digits(d4=0.92)])
+    assert [f.character for f in agree(signs, [LEFT, RIGHT], probs)] == ["1", "?"]
+    assert [f.character for f in agree(signs, [LEFT, RIGHT], probs, 0.9)] == ["7", "4"]
+    assert [f.character for f in agree(signs, [LEFT, RIGHT], probs, 0.93)] == ["1", "?"]
+
+
+def test_a_comma_is_none_though_the_classifier_knows_the_hand() -> None:
+    comma, probs = sign(",", 0.95, LEFT, d1=0.01), digits(d1=0.95)[None]
+    assert [f.character for f in agree([comma], [LEFT], probs, 0.9)] == [","]
+    assert [f.character for f in agree_on_one([[comma]], [LEFT], probs, 0.9)] == ["1"]

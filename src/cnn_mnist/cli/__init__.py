@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cnn_mnist import __version__, process
+from cnn_mnist.cli.adapt import adapt
 from cnn_mnist.cli.evaluate import evaluate
 from cnn_mnist.cli.export import export
 from cnn_mnist.cli.label import label
@@ -42,7 +43,7 @@ def root(
     """Handwritten digits: read your own, and learn them from MNIST."""
 
 
-for command in (train, evaluate, export, predict, serve, label, summary, study):
+for command in (train, adapt, evaluate, export, predict, serve, label, summary, study):
     app.command()(command)
 
 

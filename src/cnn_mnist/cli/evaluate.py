@@ -19,7 +19,8 @@ from cnn_mnist.terminal import Terminal
 
 def evaluate(
     run: Annotated[
-        Path | None, typer.Argument(help="Run folder; without it, the released weights.")
+        Path | None,
+        typer.Argument(help="Run folder or .onnx file; without it, the released weights."),
     ] = None,
     split: Annotated[
         Literal["test", "train", "val"], typer.Option(help="test, train, or val: a sixth of train.")

@@ -12,7 +12,8 @@ from cnn_mnist.terminal import Terminal
 
 def export(
     run: Annotated[
-        Path | None, typer.Argument(help="Run folder; without it, the released weights.")
+        Path | None,
+        typer.Argument(help="Run folder or .onnx file; without it, the released weights."),
     ] = None,
     form: Annotated[
         Literal["onnx", "onnx-int8", "web"],
@@ -34,16 +35,19 @@ def export(
     config = checkpoint.load_config(folder)
     refuse_lines(config.recipe.model, folder)
     splits = config.data(data_dir) if run else load("auto", data_dir)
+    home = run if run and run.is_dir() else Path()
     if form == "web":
+        if checkpoint.is_model_file(folder):
+            raise ValueError(f"{folder} is a model file; a page is made from a run folder")
         say.notice(splits.notice)
-        path = out or (run or Path()) / "explore"
+        path = out or home / "explore"
         say.page(str(path), asdict(web.export(folder, splits, path)))
         return
     about = model_card.of_run(folder, splits) if run else model_card.released()
     same = splits.name == config.dataset
     say.notice("" if same else f"The accuracy was not compared. {splits.notice}")
     name = "model-int8.onnx" if form == "onnx-int8" else "model.onnx"
-    path = out or (run or Path()) / name
+    path = out or home / name
     proof = export_model(
         checkpoint.load_model(folder),
         path,

@@ -136,9 +136,9 @@ class Reader:
             readings.append(whole)
         probs = self.classifier.steady_probs(seen.frames)
         if single:
-            return [agree_on_one(readings, seen.boxes, probs)]
+            return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
         best = max(readings, key=certainty)
-        found = iter(agree(best, seen.boxes, probs))
+        found = iter(agree(best, seen.boxes, probs, self.classifier.decides))
         parts = [best] if best is whole else rows
         return [list(islice(found, len(part))) for part in parts]
 

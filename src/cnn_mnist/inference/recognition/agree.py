@@ -2,7 +2,8 @@
 
 The line network knows where digits end, what is a comma, and what is no writing at all; the
 classifier knows a digit better that stands by itself. Where one sign is one glyph, the means count:
-of how likely it is a digit at all, and of how likely it is which.
+of how likely it is a digit at all, and of how likely it is which. A classifier that has learned a
+person's hand knows it better than the line network, and decides alone where it is sure.
 """
 
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.recognition.classifier import NEVER
 from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS
 from cnn_mnist.inference.recognition.line_reader import Box, Sign
 
@@ -34,29 +36,37 @@ class Found(NamedTuple):
         return self.character in DIGITS
 
 
-def agree(signs: list[Sign], boxes: list[Box], probs: NDArray[np.float32]) -> list[Found]:
+def agree(
+    signs: list[Sign], boxes: list[Box], probs: NDArray[np.float32], decides: float = NEVER
+) -> list[Found]:
     """What stands on a line or page.
 
     Args:
         signs: of the line network, in reading order, boxes in the page's pixels.
         boxes: of the glyphs.
         probs: the classifier's, glyphs×10.
+        decides: the probability from which the classifier alone decides that a letter or another
+            digit is its digit. A comma or a slash stays what it is.
     """
-    partner = _partners(signs, boxes)
+    bars = [NEVER if sign.character in SIGNS else decides for sign in signs]
     return [
-        _alone(sign) if glyph is None else _together(sign, glyph, boxes[glyph], probs[glyph])
-        for sign, glyph in zip(signs, partner, strict=True)
+        _alone(sign) if n is None else _together(sign, n, boxes[n], probs[n], bar)
+        for sign, n, bar in zip(signs, _partners(signs, boxes), bars, strict=True)
     ]
 
 
 def agree_on_one(
-    readings: list[list[Sign]], boxes: list[Box], probs: NDArray[np.float32]
+    readings: list[list[Sign]],
+    boxes: list[Box],
+    probs: NDArray[np.float32],
+    decides: float = NEVER,
 ) -> list[Found]:
     """The one digit of a picture, or nothing.
 
     Args:
         readings: of the line network, of crops of different size.
         boxes, probs: as for `agree`, of at most one glyph.
+        decides: as for `agree`, but a comma or a slash may be a digit, too.
     """
     nearest = [sign for signs in readings if (sign := _nearest(signs, boxes))]
     if not nearest:
@@ -64,7 +74,7 @@ def agree_on_one(
     mean = np.mean([sign.digit_probs for sign in nearest], axis=0)
     surest = max(nearest, key=lambda sign: sign.confidence)
     if boxes and any(_overlap([sign.box], boxes)[0, 0] > MEETS for sign in nearest):
-        return [_together(replace(surest, digit_probs=mean), 0, boxes[0], probs[0])]
+        return [_together(replace(surest, digit_probs=mean), 0, boxes[0], probs[0], decides)]
     return [_alone(surest)]
 
 
@@ -83,7 +93,11 @@ def _alone(sign: Sign) -> Found:
     return Found(character, sign.confidence, sign.box, sign.digit_probs, None)
 
 
-def _together(sign: Sign, glyph: int, box: Box, probs: NDArray[np.float32]) -> Found:
+def _together(
+    sign: Sign, glyph: int, box: Box, probs: NDArray[np.float32], decides: float
+) -> Found:
+    if probs.max() >= decides:
+        return Found(DIGITS[int(probs.argmax())], float(probs.max()), box, probs, glyph)
     mean = (sign.digit_probs + probs) / 2
     best = int(mean.argmax())
     is_digit = sign.digit_probs.sum() + probs.max() >= 2 * SURE

@@ -1,14 +1,16 @@
 """ONNX session: uint8 Nx28x28 → calibrated probabilities, and the "not a digit" rule.
 
 The model file is complete: input normalisation and softmax temperature are inside its graph,
-the threshold of the rule in its metadata.
+the threshold of the rule in its metadata, and from which probability it decides alone.
 """
 
 import json
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -21,6 +23,7 @@ Probs = NDArray[np.float32]
 DIGITS = json.dumps(list("0123456789"))  # as a model names its classes; older ones do not
 MOVES = (1, 1), (0, 1), (2, 1), (1, 0), (1, 2)  # rows and columns; the first is none
 CHUNK = 64  # images; larger batches leave the processor's cache
+NEVER = 2.0  # a probability that is never reached
 MANY = 8 * CHUNK  # images that are worth several threads
 
 
@@ -44,6 +47,7 @@ class Classifier:
                 data, session_options(), providers=["CPUExecutionProvider"]
             )
             self.threshold = float(self._metadata()["threshold"])
+            self.decides = float(self._metadata().get("decides", NEVER))
         except OSError as error:
             raise ValueError(f"{path}: {error.strerror}; give an exported .onnx file") from error
         except Exception as error:  # ONNX Runtime's errors share no base class
@@ -63,10 +67,7 @@ class Classifier:
 
         For images that we have framed ourselves: it evens out the frame's small errors.
         """
-        padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
-        moves = [padded[:, y : y + 28, x : x + 28] for y, x in MOVES]
-        probs = self.probs(np.concatenate(moves)).reshape(len(MOVES), -1, 10)
-        return np.asarray(probs.mean(axis=0), np.float32)
+        return steady(self.probs, images)
 
     def logits(self, images: NDArray[np.uint8]) -> Probs:
         """Logits Nx10, for checks against the trained network."""
@@ -97,6 +98,10 @@ class Classifier:
         with ThreadPoolExecutor(self._threads) as pool:
             return np.concatenate(list(pool.map(answer, parts)))
 
+    def about(self, name: str) -> Any:
+        """What the file says of itself under a name; None where it says nothing."""
+        return json.loads(self._metadata().get(name, "null"))
+
     def _metadata(self) -> dict[str, str]:
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
@@ -110,6 +115,14 @@ class Classifier:
                 f"{path} knows other classes than the ten digits, and pictures are read with those "
                 "alone; use it from ONNX Runtime, and its run with cnn-mnist evaluate"
             )
+
+
+def steady(ask: Callable[[NDArray[np.uint8]], Probs], images: NDArray[np.uint8]) -> Probs:
+    """The mean of what a classifier says to each image and to its four moves by one pixel."""
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    moves = [padded[:, y : y + 28, x : x + 28] for y, x in MOVES]
+    probs = ask(np.concatenate(moves)).reshape(len(MOVES), -1, 10)
+    return np.asarray(probs.mean(axis=0), np.float32)
 
 
 def released_model() -> Path:

@@ -34,6 +34,7 @@ from cnn_mnist.training.data import DIGITS, DataError, Splits, load
 from cnn_mnist.training.loop import Epoch, Run, check_seed, start
 from cnn_mnist.training.models.networks import MODELS, count_params
 from cnn_mnist.training.recipes import Recipe
+from cnn_mnist.training.runs import model_file
 
 FORMAT = 1
 NO_SHA256 = "0" * 64
@@ -168,15 +169,17 @@ def save_metrics(folder: Path, metrics: dict[str, Any]) -> None:
 
 
 def load_config(folder: Path) -> Config:
-    """Read config.json, or card.json of the released weights.
+    """Read config.json, card.json of the released weights, or the metadata of an .onnx file.
 
     Raises:
         RunError: there is none, or it is damaged or of another format.
     """
     is_released = folder.resolve() == RELEASED.resolve()
     path = folder / ("card.json" if is_released else "config.json")
+    if is_model_file(folder):
+        path = folder
     with _reading(path):
-        values = json.loads(path.read_text())
+        values = model_file.about(path) if path is folder else json.loads(path.read_text())
         if values["format"] != FORMAT:
             raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
         known = {f.name: values[f.name] for f in fields(Config) if f.name in values}
@@ -185,6 +188,11 @@ def load_config(folder: Path) -> Config:
         if len(classes) < 2:
             raise ValueError(f"{len(classes)} classes, it takes two or more")
         return Config(**known | {"recipe": Recipe.from_dict(values["recipe"]), "classes": classes})
+
+
+def is_model_file(run: Path) -> bool:
+    """Whether a run is given by its exported file alone."""
+    return run.suffix == ".onnx"
 
 
 def load_metrics(folder: Path) -> dict[str, Any]:
@@ -206,6 +214,8 @@ def load_model(folder: Path) -> nn.Module:
     Raises:
         RunError: a file is missing or damaged.
     """
+    if is_model_file(folder):
+        return _load_weights(folder, folder)
     return _load_weights(folder, folder / "model.safetensors")
 
 
@@ -316,7 +326,10 @@ def _load_weights(folder: Path, path: Path) -> nn.Module:
     config = load_config(folder)
     model = MODELS[config.recipe.model](len(config.classes))
     with _reading(path):
-        model.load_state_dict(_unpack(path.read_bytes())[0])
+        is_file = is_model_file(path)
+        model.load_state_dict(
+            model_file.weights(path) if is_file else _unpack(path.read_bytes())[0]
+        )
     return model.eval()
 
 

@@ -10,12 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.evaluate import predict_logits
 from cnn_mnist.training.metrics import measure
-from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs import checkpoint, model_file
 from cnn_mnist.training.runs.calibrate import fit_temperature, fit_threshold, rejection_rate
 from cnn_mnist.training.runs.checkpoint import RunError
 
@@ -23,14 +23,15 @@ FALSE_REJECTION = 0.003  # the share of validation digits that may be taken for 
 NUM_VAL = 5_000  # to calibrate with where a run held none out, or a fifth where that is fewer
 IN_MODEL = (
     "recipe", "dataset", "classes", "seed", "versions", "num_train", "temperature", "threshold",
-    "val_in_train", "val", "test",
+    "val_in_train", "val", "test", "decides", "own",
 )  # fmt: skip
 
 Card = dict[str, Any]
 
 
 def of_run(folder: Path, splits: Splits) -> Card:
-    """Calibrate a finished run on the training images that it held out, and measure it.
+    """Calibrate a finished run on the training images that it held out, and measure it. An
+    exported file is calibrated already.
 
     One that held none out is calibrated on images that it has learned from, which makes it look
     surer than it is; `val_in_train` says so.
@@ -38,25 +39,40 @@ def of_run(folder: Path, splits: Splits) -> Card:
     Raises:
         RunError: the run is not finished, or a file is damaged.
     """
+    if checkpoint.is_model_file(folder):
+        return model_file.about(folder)
     if not (folder / "metrics.json").exists():
         raise RunError(f"{folder} is no finished run: there is no metrics.json")
     config = checkpoint.load_config(folder)
     held_out = len(splits.train) - config.num_train
     num_val = held_out or min(NUM_VAL, len(splits.train) // 5)
-    model, norm = checkpoint.load_model(folder), config.recipe.test_norm
-    val = splits.hold_out(num_val).test
-    logits = predict_logits(model, val, norm)
-    temperature = fit_temperature(logits, val.labels)
-    threshold = fit_threshold((logits / temperature).softmax(dim=1), FALSE_REJECTION)
-    test = predict_logits(model, splits.test, norm)
     names = ("onnx", "onnxscript", "onnxruntime")
     facts = asdict(config)
     del facts["data_source"], facts["images_sha256"]  # says nothing to whom the model is given
-    return facts | {
-        "versions": config.versions | {name: version(name) for name in names},
+    versions = config.versions | {name: version(name) for name in names}
+    model, norm = checkpoint.load_model(folder), config.recipe.test_norm
+    figures = calibrated(model, norm, splits, num_val)
+    return facts | {"versions": versions, "val_in_train": not held_out} | figures
+
+
+def calibrated(
+    model: nn.Module, norm: tuple[float, float], splits: Splits, num_val: int, least: float = 0
+) -> Card:
+    """Temperature and threshold of a model, and its figures on val and test with them.
+
+    Args:
+        num_val: the last training images, to calibrate with.
+        least: below which the threshold must not be.
+    """
+    val = splits.hold_out(num_val).test
+    logits = predict_logits(model, val, norm)
+    temperature = fit_temperature(logits, val.labels)
+    probs = (logits / temperature).softmax(dim=1)
+    threshold = max(least, fit_threshold(probs, FALSE_REJECTION))
+    test = predict_logits(model, splits.test, norm)
+    return {
         "temperature": temperature,
         "threshold": threshold,
-        "val_in_train": not held_out,
         "val": _figures(logits / temperature, val, threshold),
         "test": _figures(test / temperature, splits.test, threshold),
     }

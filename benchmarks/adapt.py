@@ -1,0 +1,132 @@
+"""How much better a hand is read once the model has learned some of it.
+
+    python benchmarks/adapt.py [FOLDER] [--sizes 10 20 50] [--draws 5] [--nondigits FOLDER …]
+
+Each folder of FOLDER is a source: labelled pictures as for `cnn-mnist adapt`, or an .npz of
+`images` and `labels`. One with fewer than 40 is left out. Of each, and of 300 pictures of a
+synthetic writer with odd forms, so many are drawn (as many of each digit as can be), a model is
+adapted on them and reads the rest, as the released one does. Then it reads MNIST's test images and
+the pictures without a digit. The last line of stdout is one JSON object.
+"""
+
+import argparse
+import contextlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cnn_mnist import process
+
+process.tune()
+
+import numpy as np
+
+from cnn_mnist.inference.pictures import image
+from cnn_mnist.inference.recognition.classifier import Classifier
+from cnn_mnist.inference.recognition.line_reader import LineReader
+from cnn_mnist.inference.sample import look
+from cnn_mnist.training.adapt.hand import Hand
+from cnn_mnist.training.adapt.held_out import asking
+from cnn_mnist.training.adapt.learn import learn
+from cnn_mnist.training.data import NOT_A_DIGIT, Splits, load
+from cnn_mnist.training.data.labelled import labelled
+from cnn_mnist.training.synthetic import odd_hand
+from timing import describe
+
+LEAST, NUM_ODD = 40, 300
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?", help="a folder a source")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10, 20, 50])
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--nondigits", type=Path, nargs="*", default=[], help="without a digit")
+    parser.add_argument("--data-dir", type=Path)
+    args = parser.parse_args()
+
+    splits, before = load("mnist", args.data_dir), Classifier()
+    others = gather((None, path) for folder in args.nondigits for path in pictures(folder))
+    rows = []
+    for name, source in sources(args.folder):
+        hand = gather(source)
+        if len(hand) >= LEAST:
+            for size in args.sizes:
+                rows.append(
+                    {"source": name} | score(hand, size, args.draws, splits, before, others)
+                )
+                print(json.dumps(rows[-1]), flush=True)
+    print(json.dumps({"machine": describe(), "rows": rows}))
+
+
+def sources(folder: Path | None) -> Iterator[tuple[str, Iterable[tuple[int | None, Any]]]]:
+    yield "odd forms, synthetic", odd_hand.pictures(NUM_ODD)
+    for source in sorted(path for path in folder.iterdir() if path.is_dir()) if folder else []:
+        yield source.name, digits(source)
+
+
+def digits(source: Path) -> Iterator[tuple[int, Any]]:
+    for path in sorted(source.glob("*.npz")):
+        with np.load(path) as bundle:
+            yield from zip(bundle["labels"].tolist(), bundle["images"], strict=True)
+            return
+    for found in labelled(source):
+        yield int(found.label), found.path
+
+
+def pictures(folder: Path) -> Iterable[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in image.SUFFIXES)
+
+
+def gather(pairs: Iterable[tuple[int | None, Any]]) -> Hand:
+    """The pictures that have ink; what has none is no digit to any model."""
+    hand, reader = Hand(), LineReader()
+    for label, source in pairs:
+        with contextlib.suppress(image.ImageError):
+            sample = look(reader, image.load(source))
+            hand.add(sample, NOT_A_DIGIT if label is None else label)
+    return hand
+
+
+def score(
+    hand: Hand, size: int, draws: int, splits: Splits, before: Classifier, others: Hand
+) -> dict[str, Any]:
+    """Errors on the rest, in MNIST's test, and non-digits taken for one, before and after."""
+    found = []
+    for draw in range(draws):
+        mine = drawn(hand, size, draw)
+        rest = hand.without(mine)
+        adapted = learn(hand.only(mine), splits, before, lambda *_: None)
+        ask, card = asking(adapted.model, adapted.card["temperature"]), adapted.card
+        old, new = adapted.comparison.test
+        found.append(
+            {
+                "rest": len(rest),
+                "before": errors(rest, before.probs, before.threshold, before.decides),
+                "after": errors(rest, ask, card["threshold"], card["decides"]),
+                "mnist": [old.error_count, new.error_count],
+                "nondigits": [
+                    errors(others, before.probs, before.threshold, before.decides),
+                    errors(others, ask, card["threshold"], card["decides"]),
+                ],
+                "decides": card["decides"],
+            }
+        )
+    return {"size": size, "draws": found, "num_nondigits": len(others)}
+
+
+def errors(hand: Hand, ask: Any, threshold: float, decides: float) -> int:
+    return int(hand.errors(hand.probs(ask), threshold, decides).sum()) if len(hand) else 0
+
+
+def drawn(hand: Hand, size: int, seed: int) -> list[int]:
+    """Rows by chance, as many of each digit as can be."""
+    order = np.random.default_rng(seed).permutation(len(hand))
+    labels = np.array(hand.labels)[order]
+    place = np.array([(labels[:n] == label).sum() for n, label in enumerate(labels)])
+    return sorted(order[np.argsort(place, kind="stable")[:size]].tolist())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""cnn-mnist adapt: teach the released model one person's digits."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnn_mnist.cli.options import DataDirOption, JsonOption, extra
+from cnn_mnist.terminal import Terminal
+
+
+def adapt(
+    folder: Annotated[
+        Path, typer.Argument(help="Labelled pictures: 7_1.png, 7/any.png or a labels.csv.")
+    ],
+    out: Annotated[Path, typer.Option(help="Model file to write.")] = Path("adapted.onnx"),
+    force: Annotated[
+        bool, typer.Option("--force", help="Write it though the model before is better.")
+    ] = False,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Teach the released weights a person's digits, from labelled pictures."""
+    with extra("train"):
+        from cnn_mnist.inference.recognition.classifier import Classifier
+        from cnn_mnist.training.adapt import hand, learn
+        from cnn_mnist.training.data import load
+
+    if out.is_dir() or not out.parent.is_dir():
+        raise ValueError(f"--out {out} is a folder, or its folder is not there; name a file")
+    before, say = Classifier(out if out.exists() else None), Terminal(as_json)
+    with say.progress(f"{out} is as it was.", " pictures"):
+        mine = hand.read(folder, lambda done: say.counted(done, 0))
+        say.notice(*mine.warnings)
+        splits = load("auto", data_dir)
+        say.notice(splits.notice)
+        adapted = learn.learn(mine, splits, before, say.counted)
+    problem = "" if force else adapted.comparison.problem
+    if not problem:
+        learn.write(adapted, out, splits)
+    counts = {"num_pictures": len(mine), "num_skipped": mine.num_skipped}
+    say.adapted({"out": str(out), **counts, **learn.report(adapted), "written": not problem})
+    if problem:
+        raise ValueError(f"{out} was not written: {problem}; --force writes it all the same")

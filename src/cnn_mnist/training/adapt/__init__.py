@@ -1,0 +1,1 @@
+"""One person's digits → the released classifier, taught to read them too."""

@@ -1,0 +1,134 @@
+"""One person's labelled pictures, as the reader sees them."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.recognition.classifier import Probs, steady
+from cnn_mnist.inference.recognition.line_reader import LineReader
+from cnn_mnist.inference.sample import Sample, samples
+from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Split
+from cnn_mnist.training.data.labelled import FORMS, Labelled, labelled
+
+MOST = 10_000  # pictures that are kept; of more, so many drawn by chance
+LEAST = 8  # pictures, of which a part can be held out
+NONE = "none"  # label of what is no digit
+TOLD = 5  # problems that are told one by one
+
+
+@dataclass
+class Hand:
+    """Samples with their labels, 0 to 9 or NOT_A_DIGIT, and their pictures' paths; `num_skipped`
+    and the first of the `problems` of pictures that were left out."""
+
+    samples: list[Sample] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
+    num_skipped: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def split(self) -> Split:
+        """What the classifier learns from."""
+        images = torch.from_numpy(np.stack([sample.frame for sample in self.samples]))
+        return Split(images, torch.tensor(self.labels))
+
+    def only(self, rows: Iterable[int]) -> "Hand":
+        """Some of the samples."""
+        picked = [(self.samples[r], self.labels[r], self.paths[r]) for r in rows]
+        samples, labels, paths = map(list, zip(*picked, strict=True))
+        return Hand(samples, labels, paths)
+
+    def without(self, rows: Iterable[int]) -> "Hand":
+        """All but some of the samples."""
+        return self.only(sorted(set(range(len(self))) - set(rows)))
+
+    def probs(self, ask: Callable[[NDArray[np.uint8]], Probs]) -> Probs:
+        """What a classifier says to each sample, as the reader asks it.
+
+        Args:
+            ask: the probabilities N×10 of images N×28×28.
+        """
+        frames = np.stack([sample.frame for sample in self.samples])
+        ready = np.array([sample.is_ready for sample in self.samples])
+        return np.where(ready[:, None], ask(frames), steady(ask, frames))
+
+    def errors(self, probs: Probs, threshold: float, decides: float) -> NDArray[np.bool_]:
+        """Which samples are read wrongly with these probabilities of the classifier."""
+        read = [s.digit(p, threshold, decides) for s, p in zip(self.samples, probs, strict=True)]
+        answers = [NOT_A_DIGIT if digit is None else digit for digit in read]
+        return np.asarray(np.array(answers) != np.array(self.labels))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user would not expect."""
+        told, more = list(self.problems), self.num_skipped - len(self.problems)
+        if more:
+            told.append(f"{more:,} more were skipped")
+        if len(self) < LEAST:
+            told.append(f"{len(self)} pictures are too few to hold any out: give at least {LEAST}")
+        if len(set(self.labels)) == 1:
+            told.append(f"All pictures show a {self.labels[0]}: nothing is learned of other digits")
+        return told
+
+    def add(self, sample: Sample, label: int, path: Path = Path()) -> None:
+        self.samples.append(sample)
+        self.labels.append(label)
+        self.paths.append(path)
+
+    def skip(self, path: Path, why: str) -> None:
+        self.num_skipped += 1
+        if len(self.problems) < TOLD:
+            self.problems.append(f"{path} was skipped: {why}")
+
+
+def read(folder: Path, on_picture: Callable[[int], None] | None = None) -> Hand:
+    """The labelled pictures of a folder. What cannot be read is skipped; of more than MOST, some.
+
+    Args:
+        on_picture: called with the number of pictures done so far.
+
+    Raises:
+        DataError: the folder has no digit that can be learned from.
+    """
+    hand, reader = Hand(), LineReader()
+    chosen = _chosen(_digits(folder, hand))
+    seen = samples(reader, [(one.path, one.box) for one in chosen])
+    for number, (one, sample) in enumerate(zip(chosen, seen, strict=True), start=1):
+        if isinstance(sample, Sample):
+            hand.add(sample, NOT_A_DIGIT if one.label == NONE else int(one.label), one.path)
+        else:
+            hand.skip(one.path, str(sample))
+        if on_picture:
+            on_picture(number)
+    if not any(label != NOT_A_DIGIT for label in hand.labels):
+        first = f" ({hand.problems[0]})" if hand.problems else ""
+        raise DataError(f"{folder} has no digit to learn from; {FORMS}{first}")
+    return hand
+
+
+def _digits(folder: Path, hand: Hand) -> Iterator[Labelled]:
+    """The pictures of a folder whose label is a digit, or says that there is none."""
+    for one in labelled(folder):
+        if one.label == NONE or (len(one.label) == 1 and one.label in "0123456789"):
+            yield one
+        else:
+            hand.skip(one.path, f"its label {one.label!r} is neither a digit nor {NONE!r}")
+
+
+def _chosen(found: Iterator[Labelled], most: int = MOST) -> list[Labelled]:
+    """All of them, or a sample of so many, in order (reservoir sampling)."""
+    rng, kept = random.Random(0), dict[int, tuple[int, Labelled]]()
+    for number, one in enumerate(found):
+        place = number if number < most else rng.randrange(number + 1)
+        if place < most:
+            kept[place] = number, one
+    return [one for _, one in sorted(kept.values(), key=lambda pair: pair[0])]

@@ -1,0 +1,78 @@
+"""What models say to a person's pictures that they have not learned from: a part is held out, and
+the others are learned from, in turn (cross-fitting)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from cnn_mnist.inference.recognition.classifier import Probs
+from cnn_mnist.training.adapt.hand import LEAST, Hand
+from cnn_mnist.training.adapt.lessons import RECIPE, Lessons
+from cnn_mnist.training.data import NOT_A_DIGIT, Split
+from cnn_mnist.training.evaluate import predict_logits
+
+PARTS = 4
+SUSPECT = 0.8  # probability of another digit, at which a label is doubted
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A picture whose label may be wrong, and what a model that has not seen it reads there."""
+
+    path: Path
+    label: int
+    answer: int
+    confidence: float
+
+
+def probs(
+    lessons: Lessons, hand: Hand, temperature: float, on_part: Callable[[int, int], None]
+) -> Probs | None:
+    """What models say to each sample that has been held out from them; None of too few.
+
+    Args:
+        on_part: called with (trainings done, trainings in all).
+    """
+    if len(hand) < LEAST:
+        return None
+    found = np.zeros((len(hand), 10), np.float32)
+    for part in range(PARTS):
+        rows = _rows(hand, part)
+        taught = lessons.teach(hand.without(rows).split)
+        found[rows] = hand.only(rows).probs(asking(taught, temperature))
+        on_part(part + 1, PARTS + 1)
+    return found
+
+
+def _rows(hand: Hand, part: int) -> NDArray[np.int64]:
+    """The rows of a part, with as many of each digit as in the others."""
+    order = np.random.default_rng(0).permutation(len(hand))
+    order = order[np.argsort(np.array(hand.labels)[order], kind="stable")]
+    return np.sort(order[part::PARTS])
+
+
+def asking(model: nn.Module, temperature: float) -> Callable[[NDArray[np.uint8]], Probs]:
+    """What gives a model's probabilities N×10 of images N×28×28."""
+
+    def ask(images: NDArray[np.uint8]) -> Probs:
+        shown = Split(torch.from_numpy(images), torch.zeros(len(images)))
+        logits = predict_logits(model, shown, RECIPE.test_norm)
+        return np.asarray((logits / temperature).softmax(dim=1).numpy())
+
+    return ask
+
+
+def suspects(hand: Hand, probs: Probs) -> list[Suspect]:
+    """The labels that these probabilities speak against, the clearest first."""
+    answers, confidences = probs.argmax(axis=1), probs.max(axis=1)
+    labels = np.array(hand.labels)
+    doubted = (labels != NOT_A_DIGIT) & (answers != labels) & (confidences >= SUSPECT)
+    rows = sorted(np.flatnonzero(doubted).tolist(), key=lambda row: -float(confidences[row]))
+    return [
+        Suspect(hand.paths[r], hand.labels[r], int(answers[r]), float(confidences[r])) for r in rows
+    ]

@@ -1,0 +1,368 @@
+"""A model learns a hand: what it takes, what it is worth, and what is said of bad pictures."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import Popen
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cnn_mnist import Reader, cli
+from cnn_mnist.inference.pictures import image
+from cnn_mnist.inference.recognition.classifier import NEVER, Classifier, released_model
+from cnn_mnist.inference.recognition.line_reader import LineReader
+from cnn_mnist.inference.sample import look
+from cnn_mnist.training.adapt import hand, held_out, learn, lessons
+from cnn_mnist.training.adapt.hand import Hand
+from cnn_mnist.training.adapt.score import Comparison, Score
+from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Splits, datasets
+from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.synthetic import odd_hand
+
+FIELDS = {
+    "out", "num_pictures", "num_skipped", "own", "test", "decides", "temperature", "threshold",
+    "suspects", "written",
+}  # fmt: skip
+
+
+def write_odd(folder: Path, count: int, seed: int = 0, only: int | None = None) -> Path:
+    """Pictures of the writer with odd forms, named by their digits."""
+    folder.mkdir(exist_ok=True)
+    for number, (digit, picture) in enumerate(odd_hand.pictures(count, seed)):
+        if only in (None, digit):
+            Image.fromarray(picture).save(folder / f"{digit}_{seed}-{number}.png")
+    return folder
+
+
+def odd_images(count: int) -> np.ndarray:
+    reader, pictures = LineReader(), odd_hand.pictures(count, seed=4)
+    return np.stack([look(reader, image.load(picture)).frame for _, picture in pictures])
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lessons that take a blink, and teach little."""
+    recipe = lessons.RECIPE.changed(epochs=1, drawn=40)
+    for module in (lessons, learn, held_out):
+        monkeypatch.setattr(module, "RECIPE", recipe)
+    for module in (lessons, learn):
+        monkeypatch.setattr(module, "NUM_OLD", 300)
+    monkeypatch.setattr(learn, "NUM_DRAWN", 40)
+
+
+@pytest.fixture
+def adapt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command in this process, on a machine that has no MNIST."""
+
+    def missing(*_: object) -> None:
+        raise DataError("not here")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets, "load_mnist", missing)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cnn-mnist", "adapt", *map(str, arguments)])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        assert isinstance(code, int)
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+# --- learning ---
+
+
+def test_a_two_that_is_read_as_a_seven_is_one_after_a_few_corrections(
+    digits: Splits, tmp_path: Path
+) -> None:
+    mine = hand.read(write_odd(tmp_path / "mine", 40, only=2))
+    assert len(mine) == 4
+    adapted = learn.learn(mine, digits, Classifier(), lambda *_: None)
+    learn.write(adapted, tmp_path / "mine.onnx", digits)
+    new = [picture for digit, picture in odd_hand.pictures(100, seed=9) if digit == 2]
+    before, after = Reader(threads=1), Reader(tmp_path / "mine.onnx", threads=1)
+    assert [reading.text for reading in before.read_many(new, single=True)].count("7") >= 8
+    assert [reading.text for reading in after.read_many(new, single=True)].count("2") >= 8
+    assert adapted.comparison.problem == ""
+
+
+def test_the_file_is_a_whole_model(short: None, digits: Splits, tmp_path: Path) -> None:
+    mine, out = hand.read(write_odd(tmp_path / "mine", 10)), tmp_path / "mine.onnx"
+    adapted = learn.learn(mine, digits, Classifier(), lambda *_: None)
+    learn.write(adapted, out, digits)
+    images, model = digits.test.images[:50], Classifier(out)
+    found = held_out.asking(adapted.model, adapted.card["temperature"])(images.numpy())
+    np.testing.assert_allclose(model.probs(images.numpy()), found, atol=1e-4)
+    assert (model.decides, model.threshold) == (adapted.card["decides"], adapted.card["threshold"])
+    assert model.about("own")["num_images"] == 10
+    kept = checkpoint.load_model(out).state_dict()
+    assert all(torch.equal(kept[k], v) for k, v in adapted.model.state_dict().items())
+    assert checkpoint.load_config(out).recipe.name == "adapted"
+
+
+def test_each_picture_is_held_out_once_and_no_digit_misses_from_a_part(
+    short: None, digits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = hand.read(write_odd(tmp_path / "mine", 40))
+    parts = [held_out._rows(mine, part) for part in range(4)]
+    assert sorted(np.concatenate(parts)) == list(range(40))
+    assert all({mine.labels[r] for r in rows} == set(range(10)) for rows in parts)
+
+
+def test_too_few_pictures_are_all_learned_from(short: None, digits: Splits, tmp_path: Path) -> None:
+    mine = hand.read(write_odd(tmp_path / "mine", 7))
+    assert learn.learn(mine, digits, Classifier(), lambda *_: None).comparison.own is None
+    assert "7 pictures are too few to hold any out: give at least 8" in mine.warnings
+
+
+def test_what_is_no_digit_may_be_learned(short: None, digits: Splits, tmp_path: Path) -> None:
+    folder = write_odd(tmp_path / "mine", 10)
+    (folder / "4_0-4.png").rename(folder / "none_1.png")
+    mine = hand.read(folder)
+    assert mine.labels.count(NOT_A_DIGIT) == 1
+    assert learn.learn(mine, digits, Classifier(), lambda *_: None).card["own"]["num_images"] == 10
+
+
+def test_labels_that_the_others_speak_against_are_doubted_the_clearest_first() -> None:
+    probs = np.full((4, 10), 0.01, np.float32)
+    probs[[0, 1, 2, 3], [1, 2, 3, 4]] = 0.85, 0.95, 0.6, 0.99
+    mine = Hand([], [7, 1, 5, NOT_A_DIGIT], [Path(name) for name in "abcd"])
+    doubts = [(str(d.path), d.label, d.answer) for d in held_out.suspects(mine, probs)]
+    assert doubts == [("b", 1, 2), ("a", 7, 1)]
+
+
+@pytest.mark.slow
+def test_flipped_labels_are_found(digits: Splits, tmp_path: Path) -> None:
+    mine = hand.read(write_odd(tmp_path / "mine", 100))
+    flipped = list(range(3, 100, 10))
+    for row in flipped:
+        mine.labels[row] = (mine.labels[row] + 1 + row // 10 % 9) % 10
+    adapted = learn.learn(mine, digits, Classifier(), lambda *_: None)
+    found = {doubt.path for doubt in adapted.suspects}
+    assert len(found & {mine.paths[row] for row in flipped}) >= 8
+    assert len(found) <= 15
+
+
+@pytest.mark.parametrize(
+    ("own", "test", "problem"),
+    [
+        (((5, 50), (2, 50)), ((40, 10_000), (50, 10_000)), ""),
+        (((5, 50), (5, 50)), ((40, 10_000), (40, 10_000)), ""),
+        (((5, 50), (6, 50)), ((40, 10_000), (40, 10_000)), ""),
+        (((5, 50), (7, 50)), ((40, 10_000), (40, 10_000)), "it reads fewer of your pictures"),
+        (((10, 100), (7, 50)), ((40, 10_000), (40, 10_000)), "it reads fewer of your pictures"),
+        (((5, 50), (2, 50)), ((40, 10_000), (51, 10_000)), "it makes 11 more errors"),
+        (None, ((40, 360), (43, 360)), ""),
+        (None, ((40, 360), (44, 360)), "it makes 4 more errors"),
+        (None, ((40, 10_000), (51, 10_000)), "it makes 11 more errors"),
+    ],
+)
+def test_a_model_that_is_worse_is_told(own, test, problem: str) -> None:
+    pairs = [pair and (Score(*pair[0]), Score(*pair[1])) for pair in (own, test)]
+    assert Comparison(*pairs).problem.startswith(problem)
+    assert bool(Comparison(*pairs).problem) == bool(problem)
+
+
+def test_a_score_has_wilsons_interval() -> None:
+    found = Score(0, 20).to_dict()
+    assert (found["error_rate"], found["interval"][0]) == (0, 0)
+    assert found["interval"][1] == pytest.approx(1.96**2 / (20 + 1.96**2), abs=1e-3)
+
+
+# --- pictures ---
+
+
+def test_what_cannot_be_learned_from_is_skipped_named_and_counted(tmp_path: Path) -> None:
+    folder = write_odd(tmp_path / "mine", 10)
+    (folder / "3_bad.png").write_bytes(b"no picture")
+    Image.new("L", (90, 90), 255).save(folder / "5_blank.png")
+    for number in range(4):
+        (folder / f"x{number}_1.png").touch()
+    mine = hand.read(folder)
+    assert (len(mine), mine.num_skipped) == (10, 6)
+    told = "\n".join(mine.warnings)
+    assert "x0_1.png was skipped: its label 'x0' is neither a digit nor 'none'" in told
+    assert mine.warnings[-1] == "1 more were skipped"
+    assert len(mine.problems) == 5
+
+
+def test_one_class_only_is_learned_and_told(tmp_path: Path) -> None:
+    mine = hand.read(write_odd(tmp_path / "mine", 10, only=7))
+    assert "All pictures show a 7: nothing is learned of other digits" in mine.warnings
+
+
+def test_a_picture_that_vanishes_meanwhile_is_skipped(tmp_path: Path) -> None:
+    folder = write_odd(tmp_path / "mine", 10)
+    mine = hand.read(folder, lambda done: (folder / "9_0-9.png").unlink(missing_ok=True))
+    assert (len(mine), mine.num_skipped) == (9, 1)
+    assert "9_0-9.png was skipped: " in mine.problems[0]
+
+
+def test_nothing_but_rubbish_is_refused_with_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "IMG_1.png").touch()
+    with pytest.raises(DataError, match=r"has no digit to learn from; name them 7_1.*'IMG'"):
+        hand.read(tmp_path)
+
+
+def test_of_very_many_some_are_kept(tmp_path: Path) -> None:
+    many = (hand.Labelled(Path(str(number)), "1") for number in range(1000))
+    kept = [int(str(one.path)) for one in hand._chosen(many, most=100)]
+    assert len(set(kept)) == 100
+    assert kept == sorted(kept)
+    assert 350 < np.mean(kept) < 650
+
+
+# --- the command ---
+
+
+def test_the_command_says_what_it_was_and_is(short: None, adapt, tmp_path: Path) -> None:
+    write_odd(tmp_path / "mine", 12)
+    code, out, _ = adapt("mine", "--out", "a.onnx", "--force", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert set(report) == FIELDS
+    assert report["own"]["before"]["num_images"] == report["own"]["after"]["num_images"] == 12
+    assert report["test"]["after"]["num_images"] == 360
+    assert report["decides"] == NEVER or 0.85 <= report["decides"] <= 0.98
+    assert Classifier("a.onnx").threshold == report["threshold"]
+    code, out, err = adapt("mine", "--out", "a.onnx", "--force")
+    assert code == 0
+    assert "MNIST is not to be had" in err
+    assert out.count(" wrong (") == 4
+    assert "a.onnx: written" in out
+
+
+def test_a_better_model_is_replaced_only_when_told(
+    short: None, adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_odd(tmp_path / "mine", 12)
+    (tmp_path / "a.onnx").write_bytes(old := released_model().read_bytes())
+    monkeypatch.setattr(learn, "_own_score", lambda *_: Score(0, 12))
+    code, out, err = adapt("mine", "--out", "a.onnx")
+    assert code == 1
+    assert "not written: it reads fewer of your pictures than the old one; --force writes" in err
+    assert "a.onnx: written" not in out
+    assert (tmp_path / "a.onnx").read_bytes() == old
+    assert adapt("mine", "--out", "a.onnx", "--force")[0] == 0
+    assert (tmp_path / "a.onnx").read_bytes() != old
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("missing",), "missing is not there; name a folder of labelled pictures"),
+        (("file.png",), "file.png is a file; name a folder of labelled pictures"),
+        (("empty",), "empty has no labelled pictures; name them 7_1.png"),
+        (("empty", "--out", "no/a.onnx"), "--out no/a.onnx is a folder, or its folder is not"),
+        (("empty", "--out", "file.png"), "file.png is no model exported by cnn-mnist"),
+    ],
+)
+def test_bad_input_ends_in_one_line(
+    adapt, tmp_path: Path, arguments: tuple[str, ...], problem: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.png").touch()
+    code, out, err = adapt(*arguments)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"cnn-mnist: {problem}")
+    assert err.count("\n") == 1
+
+
+def test_a_full_disk_leaves_the_old_model(
+    short: None, adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_odd(tmp_path / "mine", 10)
+    (tmp_path / "a.onnx").write_bytes(old := released_model().read_bytes())
+
+    def full(_: int) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, err = adapt("mine", "--out", "a.onnx", "--force")
+    assert code == 1
+    assert err.endswith("a.onnx cannot be written: No space left on device; it is as it was\n")
+    assert (tmp_path / "a.onnx").read_bytes() == old
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "mine"]
+
+
+def test_a_kill_leaves_the_old_model(
+    cnn_mnist: Callable[..., "Popen[str]"], mnist_folder: Path, tmp_path: Path
+) -> None:
+    write_odd(tmp_path / "mine", 10, only=7)
+    (tmp_path / "a.onnx").write_bytes(old := released_model().read_bytes())
+    running = cnn_mnist("adapt", "mine", "--out", "a.onnx", "--data-dir", mnist_folder)
+    assert running.stderr is not None
+    assert "too few" in running.stderr.readline()  # the pictures are read, and it learns
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    assert (tmp_path / "a.onnx").read_bytes() == old
+
+
+# --- the file in other commands ---
+
+
+def test_an_adapted_file_is_exported_with_all_that_it_says(
+    short: None, adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_odd(tmp_path / "mine", 12)
+    assert adapt("mine", "--out", "a.onnx", "--force")[0] == 0
+    monkeypatch.setattr(sys, "argv", ["cnn-mnist", "export", "a.onnx", "--out", "b.onnx"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert not end.value.code
+    one, two = Classifier("a.onnx"), Classifier("b.onnx")
+    assert all(one.about(name) == two.about(name) is not None for name in ("own", "decides"))
+    images = odd_images(10)
+    np.testing.assert_allclose(one.probs(images), two.probs(images), atol=1e-5)
+
+
+def test_a_page_is_not_made_from_a_model_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = f"cnn-mnist export {released_model()} --format web"
+    monkeypatch.setattr(sys, "argv", line.split())
+    monkeypatch.setattr("cnn_mnist.training.data.load", lambda *_: None)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 1
+    assert capsys.readouterr().err.endswith("a page is made from a run folder\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(b"", "it is no model exported"), (b"none", "it is no ONNX file, or damaged")],
+)
+def test_a_file_that_is_no_model_is_told(tmp_path: Path, content: bytes, problem: str) -> None:
+    path = tmp_path / "a.onnx"
+    path.write_bytes(content)
+    with pytest.raises(checkpoint.RunError, match=problem):
+        checkpoint.load_config(path)
+
+
+def test_evaluate_takes_a_model_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = released_model()
+    for line in (
+        f"evaluate {model} --dataset digits --device cpu --json",
+        "evaluate --dataset digits --device cpu --json",
+    ):
+        monkeypatch.setattr(sys, "argv", ["cnn-mnist", *line.split()])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert not end.value.code
+    ours, released = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert ours == released
