@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference import lines, segment
+from cnn_mnist.inference import segment
 from cnn_mnist.inference.components import Components, Mask, components
 from cnn_mnist.inference.image import Page
 from cnn_mnist.inference.line import normalized_width
@@ -46,7 +46,7 @@ class Cell(View):
         """What the line network has to look at: its lines, and all of it."""
         if not self.glyphs:
             return 0
-        return lines.columns(self.grey, self.boxes) + normalized_width(*self.grey.shape)
+        return self.layout.columns(self.grey.shape) + normalized_width(*self.grey.shape)
 
     @property
     def box(self) -> Box:
