@@ -12,7 +12,7 @@ test: .venv/.dev
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 test-slow: .venv/.dev
 	$(BIN)/pytest -m slow $(ARGS)

@@ -44,6 +44,6 @@ def test_a_traced_digit_is_like_its_image(text: str) -> None:
 @pytest.mark.parametrize("name", ["canvas", "shadow80", "ruled_paper", "desk"])
 def test_most_are_read(name: str, test_images: Test) -> None:
     reader = Reader()
-    pictures = list(generate(name, *test_images, 25, seed=1))
+    pictures = list(generate(name, *test_images, 12, seed=1))
     right = sum(reader.read(p.source, single=True).text == p.truth for p in pictures)
-    assert right >= 23
+    assert right >= 11

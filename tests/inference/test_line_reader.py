@@ -64,7 +64,7 @@ def test_light_ink_on_dark_paper_is_turned_over(reader: LineReader) -> None:
 def test_each_line_of_a_page_is_read_by_itself(reader: LineReader) -> None:
     above, below = grey("407"), grey("725")
     boxes = [(50 + 80 * i, 50 + y, 50, 100) for y in (0, len(above)) for i in range(3)]
-    upper, lower = lines.read_lines(reader, np.vstack([above, below]), boxes)
+    upper, lower = lines.read_lines(reader, np.vstack([above, below]), lines.Layout.of(boxes))
     assert [text(upper), text(lower)] == ["407", "725"]
     assert all(sign.box[1] < len(above) for sign in upper)
     assert all(sign.box[1] > len(above) for sign in lower)

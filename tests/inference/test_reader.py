@@ -199,8 +199,11 @@ def test_any_picture_gives_a_reading(reader: Reader, pixels: np.ndarray, single:
         assert 0 <= y <= y + height <= pixels.shape[0]
 
 
-def test_mnist_as_pictures_equals_mnist_as_arrays(reader: Reader, mnist: Splits) -> None:
-    images = mnist.test.images.numpy()
+@pytest.mark.parametrize("count", [1000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_mnist_as_pictures_equals_mnist_as_arrays(
+    reader: Reader, mnist: Splits, count: int
+) -> None:
+    images = mnist.test.images[:count].numpy()
     probs = reader.classifier.probs(images)
     accepted = reader.classifier.is_digit(probs)
     expected = [str(p.argmax()) if ok else "" for p, ok in zip(probs, accepted, strict=True)]

@@ -115,7 +115,7 @@ def test_a_photograph_is_sent_in_its_own_format(
     assert picture.size == desk.canvas_size() == sheet(AMOUNTS).shape[::-1]
 
 
-@pytest.mark.parametrize("quarters", [1, 2, 3])
+@pytest.mark.parametrize("quarters", [2, 3])
 def test_a_page_on_its_side_is_shown_as_it_was_read(
     desk: Desk, tmp_path: Path, quarters: int
 ) -> None:

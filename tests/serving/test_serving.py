@@ -424,9 +424,9 @@ def test_the_503_itself_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_crowd_does_not_keep_pictures_from_being_read(tmp_path: Path) -> None:
     def insist(_: int) -> list[int]:
-        statuses = []
+        statuses: list[int] = []
         with httpx.Client(base_url=served.url, timeout=PATIENCE) as client:
-            while time.monotonic() < end:
+            while statuses.count(200) < 3:
                 answer = client.post("v1/predict", content=SEVEN)
                 assert answer.status_code == 503 or answer.json()["text"] == "7"
                 statuses.append(answer.status_code)
@@ -434,11 +434,11 @@ def test_a_crowd_does_not_keep_pictures_from_being_read(tmp_path: Path) -> None:
 
     with serve(tmp_path, "--max-in-flight", 2) as served:
         served.wait_for(STARTED)
-        end = time.monotonic() + 2
+        began = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(12) as crowd:
             told = [status for statuses in crowd.map(insist, range(12)) for status in statuses]
-    assert told.count(200) > 0
-    assert told.count(503) <= 12 * (1 + 2 / PAUSE)
+        taken = time.monotonic() - began
+    assert told.count(503) <= 12 * (1 + taken / PAUSE)
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(impatient: Served) -> None:
@@ -449,13 +449,16 @@ def test_a_body_that_does_not_come_is_not_waited_for(impatient: Served) -> None:
     assert b"within 2 seconds" in answer
 
 
-@pytest.mark.parametrize("start", [b"", b"POST /v1/pre", b"GET / HTTP/1.1\r\nHost: a\r\n"])
-def test_a_head_that_does_not_come_is_not_waited_for(impatient: Served, start: bytes) -> None:
+def test_a_head_that_does_not_come_is_not_waited_for(impatient: Served) -> None:
     began = time.monotonic()
-    with connect(impatient.url) as slow:
-        slow.sendall(start)
-        everything(slow)
-    assert time.monotonic() - began > 1.9
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for start in (b"", b"POST /v1/pre", b"GET / HTTP/1.1\r\nHost: a\r\n"):
+            clients.append(stack.enter_context(connect(impatient.url)))
+            clients[-1].sendall(start)
+        for client in clients:
+            everything(client)
+            assert time.monotonic() - began > 1.9
 
 
 def test_a_kept_connection_is_not_held_by_trickling(impatient: Served) -> None:

@@ -12,6 +12,7 @@ from drawn import STROKES, arc
 from watched import Watched
 
 PICTURES = os.environ.get("CNN_MNIST_SCREENSHOTS")  # a folder to keep screenshots in
+STEP = 4  # points of an arc; the browser takes a frame for each move of the mouse
 PASTE = """([bytes, kind]) => {
   const data = new DataTransfer();
   data.items.add(new File([new Uint8Array(bytes)], "digits.png", { type: kind }));
@@ -34,7 +35,7 @@ class Desk(Watched):
         """Draw a digit in CSS pixels of the canvas."""
         unit = height / 20
         for stroke in STROKES[digit]:
-            points = np.array(stroke) if isinstance(stroke, list) else arc(*stroke)
+            points = np.array(stroke) if isinstance(stroke, list) else arc(*stroke)[::STEP]
             self.line([(x + unit * a, y + unit * b) for a, b in points])
 
     def line(self, points: list[tuple[float, float]]) -> None:

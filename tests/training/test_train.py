@@ -161,7 +161,7 @@ class Paused(train.Terminal):
     def step(self, done, total):
         super().step(done, total)
         self.epoch += done == 1
-        if (self.epoch, done) == (3, 5):
+        if (self.epoch, done) == (2, 5):
             print("paused", flush=True)
             sys.stdin.read()
 
@@ -172,8 +172,8 @@ cli.main()
 
 @pytest.fixture
 def training(environment: dict[str, str], tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
-    """A training that stands still in the middle of its third epoch, until it is ended."""
-    command = "train --recipe reference --dataset digits --epochs 4 --batch-size 100 --out run"
+    """A training that stands still in the middle of its second epoch, until it is ended."""
+    command = "train --recipe reference --dataset digits --epochs 3 --batch-size 100 --out run"
     with subprocess.Popen(
         [sys.executable, "-c", PAUSED, *command.split()],
         cwd=tmp_path,
@@ -198,7 +198,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
     assert training.returncode == 130
     assert "Go on with: cnn-mnist train --resume run" in notices
     assert "Traceback" not in notices
-    assert len(go_on(tmp_path / "run").history) == 2
+    assert len(go_on(tmp_path / "run").history) == 1
     assert names(tmp_path / "run") == FILES - {"metrics.json"}
 
 
@@ -207,13 +207,13 @@ def test_a_killed_training_goes_on_as_if_nothing_had_been(
 ) -> None:
     training.kill()
     training.communicate()
-    assert len(go_on(tmp_path / "run").history) == 2
+    assert len(go_on(tmp_path / "run").history) == 1
     resumed = cnn_mnist("train", "--resume", "run", "--json")
     told, notices = resumed.communicate()
     assert resumed.returncode == 0, notices
-    assert json.loads(told)["epochs"] == 4
+    assert json.loads(told)["epochs"] == 3
     undisturbed = tmp_path / "undisturbed"
-    recipe = REFERENCE.changed(epochs=4, batch_size=100)
+    recipe = REFERENCE.changed(epochs=3, batch_size=100)
     finish(begin(recipe, digits, undisturbed), digits, undisturbed)
     assert weights(tmp_path / "run") == weights(undisturbed)
     assert names(tmp_path / "run") == FILES | PLOTS

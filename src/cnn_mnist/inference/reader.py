@@ -118,9 +118,7 @@ class Reader:
         return self._view_reading(seen, single)
 
     def _turn(self, seen: view.View) -> int:
-        return orientation.turn(
-            self.classifier, self.line_reader, seen.grey, seen.boxes, seen.frames
-        )
+        return orientation.turn(self.classifier, self.line_reader, seen)
 
     def _view_reading(self, seen: view.View, single: bool = False) -> Reading:
         found = self._found(seen, single)
@@ -130,7 +128,7 @@ class Reader:
 
     def _found(self, seen: view.View, single: bool) -> list[list[Found]]:
         """The signs of each line."""
-        rows = lines.read_lines(self.line_reader, seen.grey, seen.boxes)
+        rows = lines.read_lines(self.line_reader, seen.grey, seen.layout)
         readings = [[sign for row in rows for sign in row]]
         if (whole := lines.read_whole(self.line_reader, seen.grey)) is not None:
             readings.append(whole)

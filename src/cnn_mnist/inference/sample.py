@@ -58,7 +58,7 @@ def look(reader: LineReader, page: image.Page) -> Sample:
         raise image.ImageError("it has too many marks for one digit") from error
     if not seen.glyphs:
         raise image.ImageError("no ink found")
-    rows = lines.read_lines(reader, seen.grey, seen.boxes)
+    rows = lines.read_lines(reader, seen.grey, seen.layout)
     readings = [[sign for row in rows for sign in row]]
     if (whole := lines.read_whole(reader, seen.grey)) is not None:
         readings.append(whole)

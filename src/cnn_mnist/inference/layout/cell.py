@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.layout import lines
 from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.pictures.image import Page
 from cnn_mnist.inference.recognition.line import normalized_width
@@ -47,7 +46,7 @@ class Cell(View):
         """What the line network has to look at: its lines, and all of it."""
         if not self.glyphs:
             return 0
-        return lines.columns(self.grey, self.boxes) + normalized_width(*self.grey.shape)
+        return self.layout.columns(self.grey.shape) + normalized_width(*self.grey.shape)
 
     @property
     def box(self) -> Box:

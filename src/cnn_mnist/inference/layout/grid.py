@@ -29,6 +29,7 @@ MOST_CANDIDATES, MOST_CELLS = 2000, 1000
 FULL = 0.87, 1.12  # what of its quadrilateral a cell covers; a round loop covers more
 WALL = 0.9  # of a cell's shorter side, from each corner to that of the next cell
 LEAST_CELLS = 4
+SIMPLE = 0.05  # edges for each pixel of a mask; its outlines are followed faster than it is filled
 ALIKE = 1.6  # times the width of its column's cells and the height of its row's
 LEAST_FOUND = 0.6  # of a grid's cells
 NOBODY = -1
@@ -68,17 +69,29 @@ def _line_masks(grey: Grey) -> Iterator[Mask]:
     paper = cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
     along = cv2.min(cv2.blur(grey, (ALONG, 1)), cv2.blur(grey, (1, ALONG)))
     for share in DARKER:
-        yield (along < paper * np.float32(share)).astype(np.uint8)
+        least = np.ceil(np.arange(256, dtype=np.float32) * np.float32(share)).astype(np.uint8)
+        yield (along < cv2.LUT(paper, least)).astype(np.uint8)
 
 
 def _lattices(lines: Mask) -> list[Lattice]:
     """The cells that lines close off, in rows and columns."""
-    cells = _cells(lines)
-    if len(cells) < LEAST_CELLS:
+    if _too_few_holes(lines) or len(cells := _cells(lines)) < LEAST_CELLS:
         return []
     placed = (_lattice(cells, places) for places in _places(*_links(cells)))
     whole = (lattice for lattice in placed if lattice is not None)
     return [lattice for lattice in whole if not _runs_on(lattice.corners, lines)]
+
+
+def _too_few_holes(lines: Mask) -> bool:
+    """Whether a simple drawing closes off fewer regions that are large enough than a grid has."""
+    if np.count_nonzero(lines[1:] != lines[:-1]) > SIMPLE * lines.size:
+        return False
+    outlines, levels = cv2.findContours(lines, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    if len(outlines) < LEAST_CELLS:
+        return True
+    parents = levels[0, :, 3].tolist()
+    holes = [hole for hole, parent in zip(outlines, parents, strict=True) if parent >= 0]
+    return sum(min(cv2.boundingRect(hole)[2:]) >= LEAST_SIDE + 2 for hole in holes) < LEAST_CELLS
 
 
 def _cells(lines: Mask) -> Quads:

@@ -18,6 +18,8 @@ ALIGNED = 0.5  # of a digit's height, by which what stands far apart on one line
 LINE_HEIGHT = 0.3  # of a picture's height: where digits are taller, the picture is one line
 # The network looks at as many columns as this, and at the tallest lines where there are more.
 SPARE, SHARE = 1000, 0.01  # columns of any picture, and for each of its pixels
+BAND = 64  # boxes whose neighbours are looked for at once
+NOBODY = -1
 
 
 class Place(NamedTuple):
@@ -62,33 +64,41 @@ def read_whole(reader: LineReader, page: NDArray[np.uint8]) -> list[Sign] | None
     return signs if is_line else None
 
 
-def read_lines(reader: LineReader, page: NDArray[np.uint8], boxes: list[Box]) -> list[list[Sign]]:
-    """The signs of every line that boxes of a page's ink stand in, from the top."""
-    corners = _signs(boxes)
-    if not len(corners):
-        return []
-    slope = _slope(corners)
-    places = _affordable(_places(page.shape, corners, slope), page.size)
+class Layout(NamedTuple):
+    """The boxes of a page's signs (N×4), line by line from the top left, and by how much the lines
+    fall a pixel to the right."""
+
+    lines: list[NDArray[Any]]
+    slope: float
+
+    @classmethod
+    def of(cls, boxes: list[Box]) -> "Layout":
+        """How the boxes of a page's ink stand in lines."""
+        corners = _signs(boxes)
+        lines = _grouped(corners, corners)
+        slope = _slope(lines)
+        return cls(_grouped(corners, _level(corners, slope)) if slope else lines, slope)
+
+    def places(self, shape: tuple[int, ...]) -> list[Place]:
+        """Where the lines are on a page of this height and width."""
+        return [_place(shape, line, self.slope) for line in self.lines]
+
+    def columns(self, shape: tuple[int, ...]) -> int:
+        """How much of such a page the network looks at for its lines."""
+        return sum(place.columns for place in self.places(shape))
+
+
+def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[list[Sign]]:
+    """The signs of every line of a page, from the top."""
+    places = _affordable(layout.places(page.shape), page.size)
     pieces = [[place.on_page(sign) for sign in reader.read(place.crop(page))] for place in places]
-    return _joined([piece for piece in pieces if piece], slope)
+    return _joined([piece for piece in pieces if piece], layout.slope)
 
 
-def columns(page: NDArray[np.uint8], boxes: list[Box]) -> int:
-    """How much of a page the network looks at for its lines."""
-    corners = _signs(boxes)
-    places = _places(page.shape, corners, _slope(corners)) if len(corners) else []
-    return sum(place.columns for place in places)
-
-
-def sample(page: NDArray[np.uint8], boxes: list[Box], most: int) -> list[NDArray[np.uint8]]:
+def sample(page: NDArray[np.uint8], layout: Layout, most: int) -> list[NDArray[np.uint8]]:
     """Some of the lines as they are read, those with most boxes."""
-    corners = _signs(boxes)
-    if not len(corners):
-        return []
-    slope = _slope(corners)
-    rows = _rows(_level(corners, slope))
-    fullest = np.argsort(-np.bincount(rows), kind="stable")[:most]
-    places = [_place(page.shape, corners[rows == row], slope) for row in fullest]
+    fullest = sorted(layout.lines, key=len, reverse=True)[:most]
+    places = Layout(fullest, layout.slope).places(page.shape)
     return [place.crop(page) for place in _affordable(places, 0)]
 
 
@@ -99,16 +109,16 @@ def _signs(boxes: list[Box]) -> NDArray[Any]:
     return np.asarray(corners[width < SLENDER * height])
 
 
-def _places(shape: tuple[int, ...], corners: NDArray[Any], slope: float) -> list[Place]:
-    rows = _rows(_level(corners, slope))
-    return [_place(shape, corners[rows == row], slope) for row in range(rows.max() + 1)]
+def _grouped(corners: NDArray[Any], level: NDArray[Any]) -> list[NDArray[Any]]:
+    """Boxes by their lines, which the same boxes on a level page tell."""
+    rows = _rows(level)
+    return [corners[rows == row] for row in range(rows.max(initial=-1) + 1)]
 
 
-def _slope(boxes: NDArray[Any]) -> float:
+def _slope(lines: list[NDArray[Any]]) -> float:
     """By how much the lines of a page fall a pixel to the right."""
-    rows, slopes, weights = _rows(boxes), [0.0], [0.0]
-    for row in range(rows.max() + 1):
-        line = boxes[rows == row]
+    slopes, weights = [0.0], [0.0]
+    for line in lines:
         if len(line) >= FEW:
             slopes.append(_fall(line))
             weights.append(float(np.ptp(line[:, 0])))
@@ -170,20 +180,39 @@ def _rows(boxes: NDArray[Any]) -> NDArray[np.int64]:
 
     Tall boxes come first, so that a comma or a dot joins the digits that it stands by.
     """
-    rows = np.full(len(boxes), -1)
     order = np.argsort(-boxes[:, 3], kind="stable")
-    x, y, width, height = boxes[order].T
-    for number, box in enumerate(order):
-        low = np.maximum(y[:number], y[number])
-        high = np.minimum((y + height)[:number], y[number] + height[number])
-        level = high - low > 0.4 * height[number]
-        away = np.maximum(x[:number] - x[number] - width[number], x[number] - (x + width)[:number])
-        near = level & (away < REACH * height[:number])
-        if near.any():
-            rows[box] = rows[order[np.where(near, away, np.inf).argmin()]]
-        else:
-            rows[box] = rows.max() + 1
+    rows, count = np.empty(len(boxes), np.int64), 0
+    for box, nearest in zip(order.tolist(), _nearest(boxes[order]).tolist(), strict=True):
+        rows[box] = count if nearest == NOBODY else rows[order[nearest]]
+        count += nearest == NOBODY
     return rows
+
+
+def _nearest(boxes: NDArray[Any]) -> NDArray[np.int64]:
+    """For each box the nearest one before it that stands beside it, or NOBODY.
+
+    Bands of the page are compared with what reaches into them, not every box with every other.
+    """
+    found = np.full(len(boxes), NOBODY)
+    top, bottom = boxes[:, 1], boxes[:, 1] + boxes[:, 3]
+    down = np.argsort(top)
+    for start in range(0, len(boxes), BAND):
+        band = down[start : start + BAND]
+        near = np.flatnonzero((top < bottom[band].max()) & (bottom > top[band].min()))
+        away = _away(boxes[near], boxes[band, None])
+        away[near >= band[:, None]] = np.inf
+        nearest = away.argmin(axis=1)
+        beside = np.isfinite(away[np.arange(len(band)), nearest])
+        found[band[beside]] = near[nearest[beside]]
+    return found
+
+
+def _away(some: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
+    """How far boxes stand from some others; infinity where they are not of one line."""
+    (x, y, wide, high), (left, top, width, height) = (np.moveaxis(b, -1, 0) for b in (some, boxes))
+    level = np.minimum(y + high, top + height) - np.maximum(y, top) > 0.4 * height
+    away = np.maximum(x - left - width, left - (x + wide))
+    return np.where(level & (away < REACH * high), away, np.inf)
 
 
 def _affordable(places: list[Place], pixels: int) -> list[Place]:

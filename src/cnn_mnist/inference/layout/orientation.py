@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import lines
+from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, certainty
 
@@ -42,26 +43,14 @@ def tilt(boxes: list[Box]) -> int:
     return -degrees if abs(degrees) >= TILTED else 0
 
 
-def turn(
-    classifier: Classifier,
-    reader: LineReader,
-    grey: NDArray[np.uint8],
-    boxes: list[Box],
-    frames: NDArray[np.uint8],
-) -> int:
-    """By how many degrees clockwise a page must be turned; 0 where the evidence is not clear.
-
-    Args:
-        grey: the page.
-        boxes: of its glyphs.
-        frames: uint8 N×28×28 of the same.
-    """
-    if len(boxes) < LEAST_SIGNS:
+def turn(classifier: Classifier, reader: LineReader, seen: View) -> int:
+    """By how many degrees clockwise a page must be turned; 0 where the evidence is not clear."""
+    if len(seen.glyphs) < LEAST_SIGNS:
         return 0
-    ways = _likely(classifier, frames)
+    ways = _likely(classifier, seen.frames)
     if ways == [0]:
         return 0
-    sure = {way: _certainty(reader, grey, boxes, way) for way in {0, *ways}}
+    sure = {way: _certainty(reader, seen, way) for way in {0, *ways}}
     best = max(sure, key=lambda way: sure[way])
     margin = BETTER if 0 in ways else 0.0
     return 90 * best if sure[best] > sure[0] + margin else 0
@@ -86,10 +75,11 @@ def _likely(classifier: Classifier, frames: NDArray[np.uint8]) -> list[int]:
     return np.flatnonzero(means > means.max() - CLEAR).tolist()
 
 
-def _certainty(reader: LineReader, grey: NDArray[np.uint8], boxes: list[Box], way: int) -> float:
+def _certainty(reader: LineReader, seen: View, way: int) -> float:
     """How sure the line network is of some lines of a page after some quarter turns."""
-    turned = np.ascontiguousarray(np.rot90(grey, -way))
-    some = lines.sample(turned, _turned(boxes, grey.shape, way), MOST_LINES)
+    grey = np.ascontiguousarray(np.rot90(seen.grey, -way))
+    layout = lines.Layout.of(_turned(seen.boxes, seen.grey.shape, way)) if way else seen.layout
+    some = lines.sample(grey, layout, MOST_LINES)
     return certainty([sign for line in some for sign in reader.read(line)])
 
 

@@ -34,6 +34,11 @@ class View:
         return [glyph.box for glyph in self.glyphs]
 
     @cached_property
+    def layout(self) -> lines.Layout:
+        """How the glyphs stand in lines."""
+        return lines.Layout.of(self.boxes)
+
+    @cached_property
     def frames(self) -> NDArray[np.uint8]:
         """The glyphs as MNIST would hold them, N×28×28."""
         if not self.glyphs:

@@ -1,0 +1,65 @@
+"""Which line of a page each box stands in, against a plain comparison of all pairs."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cnn_mnist.inference.layout.lines import REACH, Layout
+
+SIDES = st.integers(1, 40)
+PLACES = st.integers(0, 400)
+BOXES = st.lists(st.tuples(PLACES, PLACES, SIDES, SIDES), max_size=150)
+
+Box = tuple[int, int, int, int]
+
+
+def plain(boxes: list[Box]) -> list[set[Box]]:
+    """Lines in the order of their tallest box: each box joins that of the nearest taller one."""
+    lines: list[set[Box]] = []
+    seen: list[tuple[Box, set[Box]]] = []
+    for box in sorted(boxes, key=lambda box: -box[3]):
+        x, y, width, height = box
+        near = [
+            (max(left - x - width, x - left - wide), line)
+            for (left, top, wide, high), line in seen
+            if min(y + height, top + high) - max(y, top) > 0.4 * height
+            and max(left - x - width, x - left - wide) < REACH * high
+        ]
+        if near:
+            line = min(near, key=lambda pair: pair[0])[1]
+        else:
+            lines.append(line := set())
+        line.add(box)
+        seen.append((box, line))
+    return lines
+
+
+@settings(max_examples=60)
+@given(BOXES, st.sampled_from([(1, 1), (8, 1), (1, 8)]))
+def test_lines_are_those_of_a_comparison_of_all_pairs(
+    places: list[Box], stretch: tuple[int, int]
+) -> None:
+    across, down = stretch
+    boxes = [(x * across, y * down, wide, high) for x, y, wide, high in places]
+    boxes = [box for box in boxes if box[2] < 8 * box[3]]
+    layout = Layout.of(boxes)
+    if layout.slope:
+        return
+    found = [set(map(tuple, line.astype(int).tolist())) for line in layout.lines]
+    assert found == plain(boxes)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.1])
+def test_rows_of_digits_are_lines(slope: float) -> None:
+    boxes = [
+        (30 * i, round(200 + 90 * row + slope * 30 * i), 20, 40)
+        for row in range(30)
+        for i in range(40)
+    ]
+    layout = Layout.of(boxes)
+    assert [len(line) for line in layout.lines] == [40] * 30
+    assert layout.slope == pytest.approx(slope, abs=0.01)
+
+
+def test_no_boxes_have_no_lines() -> None:
+    assert Layout.of([]) == ([], 0.0)
