@@ -10,6 +10,7 @@ import typer
 from cnn_mnist import process
 from cnn_mnist.cli.evaluate import evaluate
 from cnn_mnist.cli.export import export
+from cnn_mnist.cli.models import models
 from cnn_mnist.cli.predict import predict
 from cnn_mnist.cli.serve import serve
 from cnn_mnist.cli.study import study
@@ -22,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # with rich, --help takes twice as long
     pretty_exceptions_enable=False,
 )
-for command in (train, evaluate, export, predict, serve, summary, study):
+for command in (train, evaluate, export, predict, serve, models, summary, study):
     app.command()(command)
 
 

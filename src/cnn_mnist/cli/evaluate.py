@@ -1,26 +1,26 @@
 """cnn-mnist evaluate: measure a run."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from cnn_mnist import shelf
 from cnn_mnist.cli.options import (
     DataDirOption,
     DatasetOption,
     DeviceOption,
     JsonOption,
+    RunArgument,
     extra,
     refuse_lines,
+    run_folder,
 )
 from cnn_mnist.terminal import Terminal
 
 
 def evaluate(
-    run: Annotated[
-        Path | None, typer.Argument(help="Run folder; without it, the released weights.")
-    ] = None,
+    run: RunArgument = None,
     split: Annotated[
         Literal["test", "train", "val"], typer.Option(help="test, train, or val: 10,000 of train.")
     ] = "test",
@@ -29,14 +29,14 @@ def evaluate(
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a run, or the released weights, on every image of a split."""
+    """Measure a run, or a released model, on every image of a split."""
     with extra("train"):
         from cnn_mnist.training import evaluate as evaluate_model
         from cnn_mnist.training.data import load
         from cnn_mnist.training.device import choose
-        from cnn_mnist.training.runs import checkpoint
+        from cnn_mnist.training.runs import checkpoint, model_card
 
-    folder = run or checkpoint.RELEASED
+    folder = run_folder(run)
     config = checkpoint.load_config(folder)
     place, notice = choose(device)
     refuse_lines(config.recipe.model, folder)
@@ -44,5 +44,6 @@ def evaluate(
     say = Terminal(as_json)
     say.notice(notice, splits.notice)
     model = checkpoint.load_model(folder).to(place)
-    figures = asdict(evaluate_model(model, splits, config.recipe.test_norm, split))
+    temperature = model_card.released(folder)["temperature"] if shelf.holds(folder) else 1.0
+    figures = asdict(evaluate_model(model, splits, config.recipe.test_norm, split, temperature))
     say.figures({"split": split, "data_source": splits.source, **figures})

@@ -6,14 +6,20 @@ from typing import Annotated, Literal
 
 import typer
 
-from cnn_mnist.cli.options import DataDirOption, JsonOption, extra, refuse_lines
+from cnn_mnist import shelf
+from cnn_mnist.cli.options import (
+    DataDirOption,
+    JsonOption,
+    RunArgument,
+    extra,
+    refuse_lines,
+    run_folder,
+)
 from cnn_mnist.terminal import Terminal
 
 
 def export(
-    run: Annotated[
-        Path | None, typer.Argument(help="Run folder; without it, the released weights.")
-    ] = None,
+    run: RunArgument = None,
     form: Annotated[
         Literal["onnx", "onnx-int8", "web"],
         typer.Option("--format", help="onnx; onnx-int8, a third of the size; web, a page."),
@@ -30,20 +36,22 @@ def export(
         from cnn_mnist.training.runs import checkpoint, model_card, web
         from cnn_mnist.training.runs.export import export as export_model
 
-    say, folder = Terminal(as_json), run or checkpoint.RELEASED
+    say, folder = Terminal(as_json), run_folder(run)
+    is_released = shelf.holds(folder)
+    beside = Path() if is_released else folder
     config = checkpoint.load_config(folder)
     refuse_lines(config.recipe.model, folder)
-    splits = load(config.dataset if run else "auto", data_dir)
+    splits = load("auto" if is_released else config.dataset, data_dir)
     if form == "web":
         say.notice(splits.notice)
-        path = out or (run or Path()) / "explore"
+        path = out or beside / "explore"
         say.page(str(path), asdict(web.export(folder, splits, path)))
         return
-    about = model_card.of_run(folder, splits) if run else model_card.released()
+    about = model_card.released(folder) if is_released else model_card.of_run(folder, splits)
     same = splits.name == config.dataset
     say.notice("" if same else f"The accuracy was not compared. {splits.notice}")
     name = "model-int8.onnx" if form == "onnx-int8" else "model.onnx"
-    path = out or (run or Path()) / name
+    path = out or beside / name
     proof = export_model(
         checkpoint.load_model(folder),
         path,

@@ -42,7 +42,7 @@ Answer = dict[str, Any]
 
 
 def create(
-    model: Path | None = None,
+    model: str | None = None,
     limits: Limits = DEFAULT,
     token: str | None = None,
     origins: tuple[str, ...] = (),
@@ -51,7 +51,7 @@ def create(
     """The application of one worker.
 
     Args:
-        model: an exported model file; without it, the released one.
+        model: an exported model file or a name of the shelf; without it, the released `reader`.
         token: what the API asks for as a bearer token; None asks for nothing.
         origins: other sites whose pages may call the API.
         threads: pictures read at a time.

@@ -11,7 +11,6 @@ import weakref
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.reduction import DupFd
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -34,7 +33,7 @@ def serve(
     host: str,
     port: int,
     workers: int,
-    model: Path | None,
+    model: str | None,
     limits: Limits,
     token: str | None,
     origins: tuple[str, ...],

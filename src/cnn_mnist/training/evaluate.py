@@ -12,13 +12,18 @@ SPLITS = ("test", "train", "val")
 
 
 def evaluate(
-    model: nn.Module, splits: Splits, norm: tuple[float, float], split: str = "test"
+    model: nn.Module,
+    splits: Splits,
+    norm: tuple[float, float],
+    split: str = "test",
+    temperature: float = 1.0,
 ) -> Metrics:
     """All figures of a model on one split.
 
     Args:
         norm: mean and std of the model's input, a recipe's test_norm.
         split: "test", "train" or "val", the training images that `Splits.hold_out` holds out.
+        temperature: what the logits are divided by, which softens probabilities.
 
     Raises:
         ValueError: no such split.
@@ -27,7 +32,8 @@ def evaluate(
         raise ValueError(f"no split {split!r}; choose one of {', '.join(SPLITS)}")
     held = splits.hold_out().test if split == "val" else getattr(splits, split)
     images = held.to(next(model.parameters()).device)
-    return measure(predict_logits(model, images, norm), images.labels, images.wrong_labels)
+    logits = predict_logits(model, images, norm) / temperature
+    return measure(logits, images.labels, images.wrong_labels)
 
 
 @torch.no_grad()

@@ -6,14 +6,13 @@ the threshold of the rule in its metadata.
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cnn_mnist import process
+from cnn_mnist import process, shelf
 
 Probs = NDArray[np.float32]
 
@@ -26,15 +25,19 @@ class Classifier:
     """The network behind `Reader`, usable alone on images that are MNIST's already."""
 
     def __init__(self, model: str | os.PathLike[str] | None = None, threads: int = 0) -> None:
-        """Load a model exported by this package; None means the released one.
+        """Load a model exported by this package.
 
         Args:
+            model: its file, or a name of the shelf; None means the released `reader`.
             threads: for many images at once; 0 takes all cores.
 
         Raises:
             ValueError: the file is missing, damaged, or another kind of model.
         """
-        path = Path(model) if model is not None else released_model()
+        if model is None:
+            path = shelf.file(shelf.DIGITS, shelf.ONNX)
+        else:
+            path = shelf.find(model, shelf.ONNX)
         self._threads = threads or process.num_cores()
         try:
             data = path.read_bytes()
@@ -45,7 +48,9 @@ class Classifier:
         except OSError as error:
             raise ValueError(f"{path}: {error.strerror}; give an exported .onnx file") from error
         except Exception as error:  # ONNX Runtime's errors share no base class
-            raise ValueError(f"{path} is no model exported by cnn-mnist, or damaged") from error
+            raise ValueError(
+                f"{path} is no digit classifier exported by cnn-mnist, or damaged"
+            ) from error
         self._check(path)
 
     def probs(self, images: NDArray[np.uint8]) -> Probs:
@@ -102,12 +107,9 @@ class Classifier:
         inputs = [(i.type, i.shape[1:]) for i in self._session.get_inputs()]
         outputs = {o.name for o in self._session.get_outputs()}
         if inputs != [("tensor(uint8)", [28, 28])] or not {"logits", "probabilities"} <= outputs:
-            raise ValueError(f"{path} is no model exported by cnn-mnist: its inputs are {inputs}")
-
-
-def released_model() -> Path:
-    """The model inside the package."""
-    return Path(str(resources.files("cnn_mnist") / "weights" / "model.onnx"))
+            raise ValueError(
+                f"{path} is no digit classifier exported by cnn-mnist: its inputs are {inputs}"
+            )
 
 
 def session_options() -> onnxruntime.SessionOptions:

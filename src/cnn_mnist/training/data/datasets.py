@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from cnn_mnist.inference.recognition.normalize import to_mnist
-from cnn_mnist.training.data.download import MIRRORS
-from cnn_mnist.training.data.mnist import load_mnist
+from cnn_mnist.training.data.mnist import MIRRORS, load_mnist
 from cnn_mnist.training.data.splits import DataError, Split, Splits
 
 DATASETS = ("auto", "mnist", "digits")

@@ -30,6 +30,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 import cnn_mnist
+from cnn_mnist import shelf
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.loop import Epoch, Run, check_seed, start
 from cnn_mnist.training.models.networks import MODELS, count_params
@@ -37,7 +38,6 @@ from cnn_mnist.training.recipes import Recipe
 
 FORMAT = 1
 NO_SHA256 = "0" * 64
-RELEASED = Path(__file__).parents[2] / "weights"
 
 
 class RunError(ValueError):
@@ -46,7 +46,7 @@ class RunError(ValueError):
 
 @dataclass(frozen=True)
 class Config:
-    """What a run started from, as config.json (or the released weights' card.json) holds it."""
+    """What a run started from, as config.json (or a released model's card.json) holds it."""
 
     recipe: Recipe
     dataset: str
@@ -145,13 +145,12 @@ def save_metrics(folder: Path, metrics: dict[str, Any]) -> None:
 
 
 def load_config(folder: Path) -> Config:
-    """Read config.json, or card.json of the released weights.
+    """Read config.json, or card.json of a released model.
 
     Raises:
         RunError: there is none, or it is damaged or of another format.
     """
-    is_released = folder.resolve() == RELEASED.resolve()
-    path = folder / ("card.json" if is_released else "config.json")
+    path = folder / ("card.json" if shelf.holds(folder) else "config.json")
     with _reading(path):
         values = json.loads(path.read_text())
         if values["format"] != FORMAT:
@@ -186,7 +185,7 @@ def load_model(folder: Path) -> nn.Module:
 def load_epochs(folder: Path) -> dict[int, nn.Module]:
     """As `load_model`, for each saved epoch whose weights the folder holds, in order.
 
-    Folders of earlier versions, and the released weights, hold none.
+    Folders of earlier versions, and the released models, hold none.
 
     Raises:
         RunError: a file is damaged.
