@@ -1,9 +1,9 @@
 """For torch.hub: torch.hub.load(FOLDER, "bn", source="local"). Names as in `cnn-mnist models`."""
 
+import os
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "src"))
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "src"))
 
 from torch import nn as _nn
 
