@@ -59,9 +59,7 @@ def main() -> None:
     given = answers(test)
     rows = missed_by_all(given, test)
     titles = [title(number, given, test) for number in rows]
-    heading = (
-        f"The {len(rows)} test images that {', '.join(given)} all miss: number, label, answers"
-    )
+    heading = f"{len(rows)} test images, missed by {' and '.join(given)}: number, label, answer"
     figure = plots.gallery(test.images[torch.tensor(rows)], heading, titles, columns=8)
     figure.savefig(args.out, dpi=130)
     models = {name: errors(said, test) for name, said in given.items()}

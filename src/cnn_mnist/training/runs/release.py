@@ -130,7 +130,8 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="folder with the four MNIST files")
     options = parser.parse_args()
     try:
-        splits = data.load("mnist", options.data_dir) if options.runs else None
+        if options.runs:
+            splits = data.load("mnist", options.data_dir)
         for folder in options.runs:
             recipe = checkpoint.load_config(folder).recipe
             put = release_lines if recipe.model == "lines" else release
