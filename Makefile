@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: train test test-slow lint serve notebook bench docs dist teachers fonts release clean
+.PHONY: train test test-slow lint serve notebook bench docs dist teachers fonts release records clean
 
 train: .venv/.train
 	$(BIN)/cnn-mnist train $(ARGS)
@@ -45,13 +45,22 @@ dist: .venv/.dist
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/python tests/try_wheel.py dist
 
-# Trains and replaces the released weights. MNIST is found as in `cnn-mnist train`. Stopped, it goes on.
+# Trains and replaces the two models that read pictures. MNIST is found as in `cnn-mnist train`. Stopped, it goes on.
 release: runs/reader/metrics.json runs/lines/metrics.json
-	$(BIN)/python -m cnn_mnist.training.runs.release runs/reader --out src/cnn_mnist/weights
-	$(BIN)/python -m cnn_mnist.training.lines.export runs/lines --out src/cnn_mnist/weights/lines.onnx
+	$(BIN)/python -m cnn_mnist.training.runs.release runs/reader runs/lines
 
-runs/reader/metrics.json: private TEACHER = --teacher runs/teacher
-runs/reader/metrics.json: runs/teacher/metrics.json
+# All models of the shelf, from nothing: teachers, students, then the two above. Stopped, it goes on.
+TEACHERS := $(patsubst %,runs/teachers/%/metrics.json,teacher teacher-affine teacher-warped)
+STUDENTS := $(patsubst %,runs/%/metrics.json,best best-bn best-small robust)
+
+records: $(STUDENTS) release
+	$(BIN)/python -m cnn_mnist.training.runs.release $(patsubst %/metrics.json,%,$(STUDENTS))
+
+$(STUDENTS): private TEACHER = --teacher runs/teachers
+$(STUDENTS): $(TEACHERS)
+
+runs/reader/metrics.json: private TEACHER = --teacher runs/teachers/teacher
+runs/reader/metrics.json: runs/teachers/teacher/metrics.json
 runs/lines/metrics.json: | fonts
 
 # Handwriting typefaces, from which the recipe lines draws. They are no part of the package. Needs npm.
@@ -62,7 +71,7 @@ runs/fonts/package.json: src/cnn_mnist/training/lines/package.json
 	cp $< $@
 
 # Whom the recipes best, best-bn and best-small learn from: --teacher runs/teachers. About 40 minutes.
-teachers: $(patsubst %,runs/teachers/%/metrics.json,teacher teacher-affine teacher-warped)
+teachers: $(TEACHERS)
 
 runs/%/metrics.json: | .venv/.train
 	$(BIN)/cnn-mnist train $(if $(wildcard runs/$*),--resume runs/$*,\

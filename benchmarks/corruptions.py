@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cnn_mnist import shelf
 from cnn_mnist.training.data import Split, load
 from cnn_mnist.training.evaluate import predict_logits
 from cnn_mnist.training.metrics import measure
@@ -198,7 +199,7 @@ def corrupted(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", type=Path, nargs="*", default=[checkpoint.RELEASED])
+    parser.add_argument("runs", type=Path, nargs="*", default=[shelf.get("reader").folder])
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     test = load("mnist").test

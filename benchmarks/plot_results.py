@@ -1,9 +1,10 @@
-"""Two pictures: test accuracy against seconds of training, and against parameters.
+"""Three pictures: test accuracy against seconds of training, parameters, and microseconds an image.
 
 The first is drawn from the JSON line of train_speed.py, in whatever file its output was kept, the
-second from results/accuracy.json.
+second from results/accuracy.json, the third from that and the JSON line of latency.py.
 
-    python benchmarks/plot_results.py benchmarks/results/train_speed_MACHINE_DATE.md
+    python benchmarks/plot_results.py benchmarks/results/train_speed_MACHINE_DATE.md \
+        --latency benchmarks/results/latency_MACHINE_DATE.txt
 """
 
 import argparse
@@ -31,7 +32,7 @@ def last_json(path: Path) -> dict[str, Any]:
     """
     lines = [line for line in path.read_text().splitlines() if line.startswith("{")]
     if not lines:
-        raise ValueError(f"{path} holds no JSON line; keep the whole output of train_speed.py")
+        raise ValueError(f"{path} holds no JSON line; keep the benchmark's whole output")
     return json.loads(lines[-1])
 
 
@@ -67,24 +68,44 @@ def accuracy_by_seconds(result: dict[str, Any]) -> Figure:
 def accuracy_by_params(rows: list[dict[str, Any]]) -> Figure:
     """Means with their 95 % intervals; a single run is an open mark without one."""
     figure, axes = canvas()
-    for row in rows:
-        colour = OURS if row["ours"] else OTHERS
-        point = row["params"], row["mean"]
-        if row["low"] is not None:
-            axes.vlines(row["params"], row["low"], row["high"], color=colour, lw=2)
-        face = colour if row["n"] > 1 else "white"
-        axes.plot(*point, "D" if row["ours"] else "o", color=colour, mfc=face, ms=7)
-        runs = f" (n = {row['n']})" if row["n"] > 1 else ""
-        annotate(axes, f"{row['name']}{runs}", point, colour, left=not row["ours"])
-    axes.set(
-        xlabel="parameters",
-        ylabel="MNIST test accuracy (%)",
-        xscale="log",
-        title="open: one run; filled: the mean of n, with its 95 % interval",
-    )
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.margins(x=0.2)
+    for row in rows:
+        mark(axes, row, row["params"])
+    axes.set(
+        xlabel="parameters", title="open: one run; filled: the mean of n, with its 95 % interval"
+    )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     return figure
+
+
+def accuracy_by_latency(rows: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
+    """As by parameters, for the networks that were timed; the bar across is the rounds' spread."""
+    figure, axes = canvas()
+    axes.margins(x=0.25)
+    for row in rows:
+        if times := result["microseconds"].get(row.get("network")):
+            colour = OURS if row["ours"] else OTHERS
+            axes.hlines(row["mean"], times["min"], times["max"], color=colour, lw=1, alpha=0.6)
+            mark(axes, row, times["median"])
+    axes.set(
+        xlabel="microseconds an image on one core, one image a call, ONNX Runtime",
+        title=f"{result['processor']}; open: one run; filled: the mean of n, 95 % interval",
+    )
+    axes.set_xlim(left=0)
+    return figure
+
+
+def mark(axes: Axes, row: dict[str, Any], x: float) -> None:
+    """A model's accuracy at its place."""
+    colour = OURS if row["ours"] else OTHERS
+    if row["low"] is not None:
+        axes.vlines(x, row["low"], row["high"], color=colour, lw=2)
+    face = colour if row["n"] > 1 else "white"
+    axes.plot(x, row["mean"], "D" if row["ours"] else "o", color=colour, mfc=face, ms=7)
+    axes.set_ylabel("MNIST test accuracy (%)")
+    runs = f" (n = {row['n']})" if row["n"] > 1 else ""
+    annotate(axes, f"{row['name']}{runs}", (x, row["mean"]), colour, left=not row["ours"])
 
 
 def canvas() -> tuple[Figure, Axes]:
@@ -106,6 +127,7 @@ def annotate(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("speed", type=Path, nargs="?", help="output of train_speed.py")
+    parser.add_argument("--latency", type=Path, help="output of latency.py")
     parser.add_argument("--accuracy", type=Path, default=ROOT / "benchmarks/results/accuracy.json")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/pictures")
     args = parser.parse_args()
@@ -113,6 +135,8 @@ def main() -> None:
         accuracy_by_seconds(last_json(args.speed)).savefig(args.out / "speed.png")
     rows = json.loads(args.accuracy.read_text())
     accuracy_by_params(rows).savefig(args.out / "accuracy.png")
+    if args.latency:
+        accuracy_by_latency(rows, last_json(args.latency)).savefig(args.out / "latency.png")
 
 
 if __name__ == "__main__":

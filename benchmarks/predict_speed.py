@@ -32,7 +32,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnn_mnist.inference.recognition.classifier import Classifier, released_model
+from cnn_mnist import shelf
+from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.training import load
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.export import Exported
@@ -46,8 +47,8 @@ PARTS = (32, 64, 128, 512)  # images a call, where all are classified at once
 
 def torch_eager(threads: int) -> Classify:
     """The released weights in torch."""
-    model = checkpoint.load_model(checkpoint.RELEASED)
-    norm = checkpoint.load_config(checkpoint.RELEASED).recipe.test_norm
+    model = checkpoint.load_model(shelf.get("reader").folder)
+    norm = checkpoint.load_config(shelf.get("reader").folder).recipe.test_norm
     exported = Exported(model.eval(), norm, temperature=1.0)
 
     @torch.inference_mode()
@@ -62,7 +63,9 @@ def session(threads: int) -> Classify:
     """The released file in a plain session."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    made = onnxruntime.InferenceSession(released_model(), options, ["CPUExecutionProvider"])
+    made = onnxruntime.InferenceSession(
+        shelf.file("reader", shelf.ONNX), options, ["CPUExecutionProvider"]
+    )
     return lambda images: made.run(["probabilities"], {"images": images})[0]
 
 

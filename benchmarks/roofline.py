@@ -35,7 +35,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from cnn_mnist.inference.recognition.classifier import released_model
+from cnn_mnist import shelf
 from cnn_mnist.training import load, recipes
 from cnn_mnist.training.data import Split
 from cnn_mnist.training.device import precision
@@ -159,7 +159,9 @@ def inference_seconds(train: Split, batch_size: int, rounds: int) -> list[float]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     with unbound():
-        session = onnxruntime.InferenceSession(released_model(), options, ["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            shelf.file("reader", shelf.ONNX), options, ["CPUExecutionProvider"]
+        )
     batches = [part.numpy() for part in train.images.split(batch_size)]
     return seconds(lambda: [session.run(None, {"images": part}) for part in batches], rounds)
 

@@ -19,16 +19,20 @@ MODULES = {
 
 # What each part may import, from the ground floor to the roof.
 ALLOWED = {
-    "inference": {"inference", "process"},
-    "training": {"training", "inference"},
-    "serving": {"serving", "inference", "process"},
-    "bulk": {"bulk", "inference", "workers"},
+    "inference": {"inference", "process", "shelf"},
+    "training": {"training", "inference", "shelf"},
+    "serving": {"serving", "inference", "process", "shelf"},
+    "bulk": {"bulk", "inference", "workers", "shelf"},
     "process": set(),
+    "shelf": set(),
     "workers": {"workers", "process"},
     "terminal": set(),
-    "cli": {"cli", "process", "terminal", "workers", "training", "inference", "serving", "bulk"},
+    "cli": {
+        *{"cli", "process", "shelf", "terminal", "workers"},
+        *{"training", "inference", "serving", "bulk"},
+    },
     "__main__": {"cli"},
-    "__init__": {"inference"},
+    "__init__": {"inference", "shelf", "training"},
 }
 
 # A room imports only from the rooms and modules on the lines above its own.
@@ -63,6 +67,7 @@ FLOORS = {
         {"train"},
         {"runs"},
         {"lines.export", "adapt"},
+        {"runs.release"},
         {"studies"},
         {"__init__"},
     ],

@@ -15,9 +15,8 @@ from PIL import Image
 
 import cnn_mnist
 import collected
-from cnn_mnist import cli
+from cnn_mnist import cli, shelf
 from cnn_mnist.inference.reader import NO_INK
-from cnn_mnist.inference.recognition.classifier import released_model
 from cnn_mnist.training import data
 from drawn import page
 from paged import encoded
@@ -309,7 +308,7 @@ def test_the_released_weights_are_exported_too(shell: Shell, no_mnist: None) -> 
     outcome = shell("export --out again.onnx")
     assert outcome.code == 0
     assert "accuracy was not compared" in outcome.err
-    made, shipped = (onnx.load(path) for path in ("again.onnx", released_model()))
+    made, shipped = (onnx.load(path) for path in ("again.onnx", shelf.file("reader", shelf.ONNX)))
     values = [{p.key: p.value for p in model.metadata_props} for model in (made, shipped)]
     assert values[0]["threshold"] == values[1]["threshold"]
 

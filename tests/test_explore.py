@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cnn_mnist import Reader
+from cnn_mnist import Reader, shelf
 from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.evaluate import predict_logits
@@ -52,7 +52,7 @@ def small(run: Path, few_digits: Splits) -> Path:
 def released(few_digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the released weights, which has one epoch."""
     folder = tmp_path_factory.mktemp("released") / "page"
-    web.export(checkpoint.RELEASED, few_digits, folder)
+    web.export(shelf.get("reader").folder, few_digits, folder)
     return folder
 
 
@@ -166,7 +166,7 @@ def test_the_logits_of_1000_mnist_images_are_torchs(reading: Visit, mnist: Split
         }""",
         base64.b64encode(test.images.numpy().tobytes()).decode(),
     )
-    expected = predict_logits(checkpoint.load_model(checkpoint.RELEASED), test, NORM).numpy()
+    expected = predict_logits(checkpoint.load_model(shelf.get("reader").folder), test, NORM).numpy()
     assert np.array(got).shape == (1000, 10)
     assert np.abs(np.array(got) - expected).max() < 1e-3
 

@@ -1,24 +1,49 @@
 """Handwritten digits: learn them (cnn_mnist.training) and read them (cnn_mnist.inference)."""
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnn_mnist.inference.pictures.image import ImageError
     from cnn_mnist.inference.reader import Digit, Reader, Reading
+    from cnn_mnist.shelf import list_models
+    from cnn_mnist.training.models.pretrained import load_model
 
 # ONNX Runtime reports its use to its maker unless told not to before it loads.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
-__all__ = ["Digit", "ImageError", "Reader", "Reading", "__version__"]
+__all__ = [
+    "Digit",
+    "ImageError",
+    "Reader",
+    "Reading",
+    "__version__",
+    "list_models",
+    "load_model",
+]
+
+_HOMES = {
+    "Digit": "inference.reader",
+    "ImageError": "inference.pictures.image",
+    "Reader": "inference.reader",
+    "Reading": "inference.reader",
+    "list_models": "shelf",
+    "load_model": "training.models.pretrained",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Load the reading half when one of its names is first used."""
-    if name not in __all__:
+    """Load what a name needs when it is first used."""
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from cnn_mnist.inference import reader
-    from cnn_mnist.inference.pictures import image
-
-    return getattr(image if name == "ImageError" else reader, name)
+    try:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if name != "load_model":
+            raise
+        raise ImportError(
+            f"load_model needs {error.name}, which is not installed; install it with: "
+            "pip install 'cnn-mnist[train]'"
+        ) from error

@@ -248,6 +248,24 @@ class Terminal:
             f"could not be read; {figures['num_read']:,} read now in {figures['seconds']:,.1f} s"
         )
 
+    def models(self, models: list[dict[str, Any]]) -> None:
+        """The shelf: a row a model."""
+        if self._as_json:
+            self._json({"models": models})
+            return
+        self._row(
+            "name    recipe      parameters      kB     test    clean   n  mean of n  what for"
+        )
+        for model in models:
+            test, study, names = model["test"], model["study"], [model["name"], *model["aliases"]]
+            size = sum(file["size"] for file in model["files"].values()) / 1000
+            clean = test.get("clean_label_accuracy")
+            self._row(
+                f"{names[0]:7} {names[-1]:10}  {model['num_params']:10,}  {size:6,.0f}  "
+                f"{test['accuracy']:7.2%}  {_share(clean, 2):>7}  {study.get('num_seeds', ''):>2}  "
+                f"{_share(study.get('mean'), 2):>9}  {model['about']}"
+            )
+
     def serving(self, url: str) -> None:
         """Where the server listens."""
         self._row(f"Serving {url} (Ctrl-C ends it)")
@@ -270,8 +288,8 @@ class Terminal:
         print(text, file=stream, flush=True)
 
 
-def _share(accuracy: float | None) -> str:
-    return "-" if accuracy is None else f"{accuracy:.1%}"
+def _share(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:.{digits}%}"
 
 
 def _page(path: str, reading: "Reading") -> str:

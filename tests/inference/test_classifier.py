@@ -11,7 +11,8 @@ import pytest
 from scipy import ndimage
 
 import predict_speed
-from cnn_mnist.inference.recognition.classifier import Classifier, released_model
+from cnn_mnist import shelf
+from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.normalize import to_mnist
 from cost import cost
 from drawn import coverage
@@ -46,7 +47,7 @@ def test_any_batch_size(classifier: Classifier, images: np.ndarray, size: int) -
 def test_probabilities_are_the_softmax_of_tempered_logits(
     classifier: Classifier, images: np.ndarray
 ) -> None:
-    properties = onnx.load(released_model()).metadata_props
+    properties = onnx.load(shelf.file("reader", shelf.ONNX)).metadata_props
     temperature = float({p.key: p.value for p in properties}["temperature"])
     scaled = np.exp(classifier.logits(images).astype(np.float64) / temperature)
     assert np.allclose(classifier.probs(images), scaled / scaled.sum(axis=1, keepdims=True))
@@ -89,7 +90,7 @@ def other_model(path: Path) -> None:
 
 
 def test_missing_damaged_and_other_models_are_one_clear_line(tmp_path: Path) -> None:
-    whole = released_model().read_bytes()
+    whole = shelf.file("reader", shelf.ONNX).read_bytes()
     (tmp_path / "cut.onnx").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.onnx").write_text("no model")
     (tmp_path / "empty.onnx").write_bytes(b"")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cnn_mnist import shelf
 from cnn_mnist.inference.layout import lines
 from cnn_mnist.inference.recognition.line import ALPHABET
 from cnn_mnist.inference.recognition.line_reader import LineReader
@@ -84,7 +85,6 @@ def test_a_missing_model_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_digit_classifier_is_no_line_network() -> None:
-    from cnn_mnist.inference.recognition.classifier import released_model
 
     with pytest.raises(ValueError, match="no line network exported"):
-        LineReader(released_model())
+        LineReader(shelf.file("reader", shelf.ONNX))

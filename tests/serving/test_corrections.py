@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from cnn_mnist import shelf
 from cnn_mnist.inference.reader import Reader
-from cnn_mnist.inference.recognition.classifier import released_model
 from cnn_mnist.serving import collection, folders
 from cnn_mnist.serving.collection import NONE, Collection, FullError, Pair
 from cnn_mnist.serving.corrections import pairs, parse
@@ -321,7 +321,9 @@ def test_a_correction_is_stored_with_all_that_is_known(collecting: Served, folde
     assert set(about) == ABOUT
     assert (about["label"], about["answered"]) == ("7", "2")
     assert about["picture_sha256"] == hashlib.sha256(FORTY_TWO).hexdigest()
-    assert about["model"] == hashlib.sha256(released_model().read_bytes()).hexdigest()
+    assert (
+        about["model"] == hashlib.sha256(shelf.file("reader", shelf.ONNX).read_bytes()).hexdigest()
+    )
     assert Reader().read(folder / seven, single=True).text == "2"
     told = f'corrections_total{{label="{7}"}}'
     wait_until(lambda: told in get(f"{collecting.url}metrics").text)

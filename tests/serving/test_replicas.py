@@ -17,7 +17,7 @@ import onnx
 import pytest
 from test_serving import FORTY_TWO, SEVEN, png
 
-from cnn_mnist.inference.recognition.classifier import released_model
+from cnn_mnist import shelf
 from served import Served, get, serve
 from waiting import PATIENCE, wait_until
 
@@ -98,7 +98,7 @@ class Load:
 
 def test_no_request_is_lost_with_a_replica_nor_while_the_model_is_changed(tmp_path: Path) -> None:
     assert len(LARGE) > 16 * 1024
-    stern = onnx.load(released_model())
+    stern = onnx.load(shelf.file("reader", shelf.ONNX))
     for entry in stern.metadata_props:
         if entry.key == "threshold":
             entry.value = "1.1"  # to this model nothing is a digit

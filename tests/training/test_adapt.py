@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_mnist import Reader, cli
+from cnn_mnist import Reader, cli, shelf
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.recognition.classifier import NEVER, Classifier, released_model
+from cnn_mnist.inference.recognition.classifier import NEVER, Classifier
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.sample import look
 from cnn_mnist.training.adapt import hand, held_out, learn, lessons
@@ -248,7 +248,7 @@ def test_a_better_model_is_replaced_only_when_told(
     short: None, adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_odd(tmp_path / "mine", 12)
-    (tmp_path / "a.onnx").write_bytes(old := released_model().read_bytes())
+    (tmp_path / "a.onnx").write_bytes(old := shelf.file("reader", shelf.ONNX).read_bytes())
     monkeypatch.setattr(learn, "_own_score", lambda *_: Score(0, 12))
     code, out, err = adapt("mine", "--out", "a.onnx")
     assert code == 1
@@ -284,7 +284,7 @@ def test_a_full_disk_leaves_the_old_model(
     short: None, adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_odd(tmp_path / "mine", 10)
-    (tmp_path / "a.onnx").write_bytes(old := released_model().read_bytes())
+    (tmp_path / "a.onnx").write_bytes(old := shelf.file("reader", shelf.ONNX).read_bytes())
 
     def full(_: int) -> None:
         raise OSError(28, os.strerror(28))
@@ -301,7 +301,7 @@ def test_a_kill_leaves_the_old_model(
     cnn_mnist: Callable[..., "Popen[str]"], mnist_folder: Path, tmp_path: Path
 ) -> None:
     write_odd(tmp_path / "mine", 10, only=7)
-    (tmp_path / "a.onnx").write_bytes(old := released_model().read_bytes())
+    (tmp_path / "a.onnx").write_bytes(old := shelf.file("reader", shelf.ONNX).read_bytes())
     running = cnn_mnist("adapt", "mine", "--out", "a.onnx", "--data-dir", mnist_folder)
     assert running.stderr is not None
     assert "too few" in running.stderr.readline()  # the pictures are read, and it learns
@@ -331,7 +331,7 @@ def test_an_adapted_file_is_exported_with_all_that_it_says(
 def test_a_page_is_not_made_from_a_model_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = f"cnn-mnist export {released_model()} --format web"
+    line = f"cnn-mnist export {shelf.file('reader', shelf.ONNX)} --format web"
     monkeypatch.setattr(sys, "argv", line.split())
     monkeypatch.setattr("cnn_mnist.training.data.load", lambda *_: None)
     with pytest.raises(SystemExit) as end:
@@ -355,7 +355,7 @@ def test_evaluate_takes_a_model_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    model = released_model()
+    model = shelf.file("reader", shelf.ONNX)
     for line in (
         f"evaluate {model} --dataset digits --device cpu --json",
         "evaluate --dataset digits --device cpu --json",

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import collected
+from cnn_mnist import shelf
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.training.data import DIGITS, DataError, Splits, load
 from cnn_mnist.training.evaluate import predict_logits
@@ -92,7 +93,7 @@ def test_a_folder_without_classes_in_its_config_is_of_the_ten_digits(
     assert values.pop("images_sha256") == ""
     path.write_text(json.dumps(values))
     assert checkpoint.load_config(tmp_path / "run").classes == DIGITS
-    assert checkpoint.load_config(checkpoint.RELEASED).classes == DIGITS
+    assert checkpoint.load_config(shelf.get("reader").folder).classes == DIGITS
     assert go_on(tmp_path / "run").net.fc2.out_features == 10  # type: ignore[union-attr]
 
 

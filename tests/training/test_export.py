@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cnn_mnist import shelf
 from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.models.networks import Net
@@ -105,7 +106,7 @@ def test_nan_is_a_difference(images: Tensor, tmp_path: Path) -> None:
 
 
 def test_int8_is_a_third_of_the_size_and_as_accurate(mnist: Splits, tmp_path: Path) -> None:
-    model, images = checkpoint.load_model(checkpoint.RELEASED), mnist.train.images[-1000:]
+    model, images = checkpoint.load_model(shelf.get("reader").folder), mnist.train.images[-1000:]
     path = tmp_path / "small.onnx"
     proof = export(model, path, NORM, images, METADATA, 1.2, "onnx-int8", mnist.test)
     assert proof.size == path.stat().st_size < 40_000

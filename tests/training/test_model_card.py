@@ -51,13 +51,3 @@ def test_an_unfinished_run_is_refused(run: Path, digits: Splits) -> None:
     (run / "metrics.json").unlink()
     with pytest.raises(RunError, match=r"no finished run: there is no metrics\.json"):
         model_card.of_run(run, digits)
-
-
-def test_the_released_card_is_read() -> None:
-    assert model_card.released()["test"]["num_images"] == 10_000
-
-
-def test_the_figures_beside_the_released_weights_are_the_cards() -> None:
-    text = (checkpoint.RELEASED / "README.md").read_text()
-    assert text == model_card.readme(model_card.released())
-    assert f"| {model_card.released()['test']['accuracy']:.2%} |" in text

@@ -1,7 +1,7 @@
 """The released weights, made from a tiny run on the bundled digits."""
 
-import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,15 @@ import pytest
 import safetensors.torch
 import torch
 
+from cnn_mnist import shelf
 from cnn_mnist.training import data
 from cnn_mnist.training.data import Splits, load
 from cnn_mnist.training.recipes import READER
 from cnn_mnist.training.runs import checkpoint
-from cnn_mnist.training.runs.release import main, release
+from cnn_mnist.training.runs.release import main, register, release
 from cnn_mnist.training.train import begin, finish
 
-TINY = READER.changed(epochs=2, batch_size=64, drawn=100, distil=0.0, mixed_precision=False)
+TINY = READER.changed(epochs=6, batch_size=64, drawn=100, distil=0.0, mixed_precision=False)
 NUM_VAL = 200
 
 
@@ -46,23 +47,21 @@ def card(run: Path, splits: Splits, out: Path) -> dict[str, Any]:
 
 
 def test_four_files_and_a_card_that_is_true(card: dict[str, Any], out: Path) -> None:
-    names = ["README.md", "card.json", "model.onnx", "model.safetensors"]
+    names = ["card.json", "model-int8.onnx", "model.onnx", "model.safetensors"]
     assert sorted(p.name for p in out.iterdir()) == names
     assert json.loads((out / "card.json").read_text()) == json.loads(json.dumps(card))
-    for name, digest in card["sha256"].items():
-        assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
     assert card["num_train"] == 1437 - NUM_VAL
     assert (card["val"]["num_images"], card["test"]["num_images"]) == (NUM_VAL, 360)
     assert card["val"]["rejected"] <= 0.01
     assert 0.1 <= card["threshold"] <= 1
-    assert card["onnx_difference"] <= 1e-4
+    assert card["difference"]["onnx"] <= 1e-4
     assert card["data_sha256"] == {}, "the digits have no files"
 
 
 def test_the_card_is_the_released_weights_config(
     card: dict[str, Any], out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint, "RELEASED", out)
+    monkeypatch.setattr(shelf, "WEIGHTS", out.parent)
     config = checkpoint.load_config(out)
     assert (config.recipe, config.dataset, config.seed) == (TINY, "digits", 5)
     tensors = safetensors.torch.load_file(out / "model.safetensors")
@@ -93,6 +92,28 @@ def test_a_second_release_is_the_same(
     assert (tmp_path / "card.json").read_bytes() == (out / "card.json").read_bytes()
 
 
+def test_the_registry_is_written_from_what_lies_on_the_shelf(
+    card: dict[str, Any], out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = {"files": {}, "test": {}, "num_params": 0}
+    entries = {
+        name: {**json.loads((shelf.WEIGHTS / "registry.json").read_text())[name], **empty}
+        for name in ("reader", "bn")
+    }
+    shutil.copytree(out, tmp_path / "reader")
+    (tmp_path / "registry.json").write_text(json.dumps(entries))
+    monkeypatch.setattr(shelf, "WEIGHTS", tmp_path)
+    register(tmp_path)
+    assert shelf.list_models() == ["reader"]
+    model = shelf.get("reader")
+    assert (model.num_params, model.test["accuracy"]) == (24488, card["test"]["accuracy"])
+    assert shelf.file("reader", shelf.INT8).stat().st_size == model.files[shelf.INT8]["size"]
+    assert "`reader`" in (tmp_path / "reader" / "README.md").read_text()
+    with pytest.raises(shelf.ShelfError, match=r"^bn has no released weights; .* are reader$"):
+        shelf.get("bn")
+    shelf.models.cache_clear()
+
+
 def test_a_run_that_left_nothing_to_calibrate_with_is_refused(
     few_digits: Splits, tmp_path: Path
 ) -> None:
@@ -104,10 +125,11 @@ def test_a_run_that_left_nothing_to_calibrate_with_is_refused(
 
 
 def test_the_command_says_in_one_line_what_is_wrong(
-    splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "metrics.json").unlink()
     monkeypatch.setattr(data, "load", lambda *_: splits)
-    monkeypatch.setattr("sys.argv", ["release", str(tmp_path), "--out", str(tmp_path / "out")])
+    monkeypatch.setattr("sys.argv", ["release", str(tmp_path / "run")])
     with pytest.raises(SystemExit, match=r"^release: .*no metrics\.json$"):
         main()
-    assert not (tmp_path / "out").exists()

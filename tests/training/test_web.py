@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from cnn_mnist import shelf
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.evaluate import evaluate, predict_logits
 from cnn_mnist.training.loop import start
@@ -108,11 +109,12 @@ def test_a_long_training_is_shown_in_steps(
 
 
 def test_the_released_weights_have_one_epoch(few_digits: Splits, tmp_path: Path) -> None:
-    web.export(checkpoint.RELEASED, few_digits, tmp_path / "page")
+    web.export(shelf.get("reader").folder, few_digits, tmp_path / "page")
     model, data = read(tmp_path / "page")
     assert [epoch["epoch"] for epoch in model["epochs"]] == [60]
     assert np.array_equal(
-        np.frombuffer(data, "<f4", NUM_PARAMS), flat(checkpoint.load_model(checkpoint.RELEASED))
+        np.frombuffer(data, "<f4", NUM_PARAMS),
+        flat(checkpoint.load_model(shelf.get("reader").folder)),
     )
 
 

@@ -1,7 +1,6 @@
 """A worker's part: some addresses → a line of JSON for each page there."""
 
 import functools
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -10,11 +9,11 @@ from pathlib import Path
 
 import cv2
 
+from cnn_mnist import shelf
 from cnn_mnist.bulk.addresses import source
 from cnn_mnist.bulk.deadline import each
 from cnn_mnist.inference.pictures.image import ImageError
 from cnn_mnist.inference.reader import Reader, Reading, unreadable
-from cnn_mnist.inference.recognition.classifier import released_model
 
 FORMAT = 3  # of the lines
 
@@ -24,21 +23,22 @@ class Settings:
     """How pictures are read. The paths are the workers' too."""
 
     single: bool
-    model: str  # an exported file
+    model: str  # an exported file, or a name of the shelf
     model_sha256: str
     patience: float  # seconds for a picture, or for each of its pages
     folder: str  # that relative paths start from
 
     @classmethod
-    def here(cls, single: bool, model: Path | None, patience: float) -> "Settings":
+    def here(cls, single: bool, model: str | None, patience: float) -> "Settings":
         """For workers that see the files as this process does.
 
         Raises:
             ValueError: the model is none.
         """
-        path = os.path.abspath(model or released_model())
-        Reader(path)  # a wrong file is told here, and not by every worker
-        return cls(single, "" if model is None else path, _sha256(path), patience, os.getcwd())
+        Reader(model)  # a wrong file is told here, and not by every worker
+        model = shelf.DIGITS if model is None else model
+        model = model if shelf.is_name(model) else os.path.abspath(model)
+        return cls(single, model, shelf.sha256(_path(model)), patience, os.getcwd())
 
     def kept(self) -> dict[str, object]:
         """What must be the same for all lines of a file."""
@@ -86,13 +86,12 @@ def _line(address: str, reading: Reading) -> bytes:
 
 @functools.cache
 def _reader(model: str, sha256: str) -> Reader:
-    path = model or str(released_model())
-    if _sha256(path) != sha256:
+    path = _path(model)
+    if shelf.sha256(path) != sha256:
         raise ValueError(f"a worker has another model at {path}; give all workers the same")
     cv2.setNumThreads(1)
     return Reader(path, threads=1)
 
 
-def _sha256(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _path(model: str) -> Path:
+    return shelf.file(model, shelf.ONNX) if shelf.is_name(model) else Path(model)

@@ -13,6 +13,7 @@ from cnn_mnist.cli.adapt import adapt
 from cnn_mnist.cli.evaluate import evaluate
 from cnn_mnist.cli.export import export
 from cnn_mnist.cli.label import label
+from cnn_mnist.cli.models import models
 from cnn_mnist.cli.predict import predict
 from cnn_mnist.cli.serve import serve
 from cnn_mnist.cli.study import study
@@ -43,7 +44,7 @@ def root(
     """Handwritten digits: read your own, and learn them from MNIST."""
 
 
-for command in (train, adapt, evaluate, export, predict, serve, label, summary, study):
+for command in (train, adapt, evaluate, export, predict, serve, label, models, summary, study):
     app.command()(command)
 
 

@@ -6,22 +6,22 @@ from typing import Annotated, Literal
 
 import typer
 
+from cnn_mnist import shelf
 from cnn_mnist.cli.options import (
     DataDirOption,
     DatasetOption,
     DeviceOption,
     JsonOption,
+    RunArgument,
     extra,
     refuse_lines,
+    run_folder,
 )
 from cnn_mnist.terminal import Terminal
 
 
 def evaluate(
-    run: Annotated[
-        Path | None,
-        typer.Argument(help="Run folder or .onnx file; without it, the released weights."),
-    ] = None,
+    run: RunArgument = None,
     split: Annotated[
         Literal["test", "train", "val"], typer.Option(help="test, train, or val: a sixth of train.")
     ] = "test",
@@ -40,10 +40,10 @@ def evaluate(
         from cnn_mnist.training.data import load_for
         from cnn_mnist.training.device import choose
         from cnn_mnist.training.evaluate import images_of, predict_logits
-        from cnn_mnist.training.runs import checkpoint
+        from cnn_mnist.training.runs import checkpoint, model_card
         from cnn_mnist.training.runs import errors as errors_of
 
-    folder = run or checkpoint.RELEASED
+    folder = run_folder(run)
     config = checkpoint.load_config(folder)
     place, notice = choose(device)
     refuse_lines(config.recipe.model, folder)
@@ -54,11 +54,12 @@ def evaluate(
     say = Terminal(as_json)
     say.notice(notice, splits.notice)
     model, norm = checkpoint.load_model(folder).to(place), config.recipe.test_norm
-    figures = asdict(evaluate_model(model, splits, norm, split))
+    temperature = model_card.released(folder)["temperature"] if shelf.holds(folder) else 1.0
+    figures = asdict(evaluate_model(model, splits, norm, split, temperature))
     if errors:
         images = images_of(splits, split)
         logits = predict_logits(model, images.to(place), norm)
-        errors_of.write(errors, images, logits, splits.classes)
+        errors_of.write(errors, images, logits / temperature, splits.classes)
         say.notice(f"{errors}/errors.png and errors.csv show the mistakes and the least sure.")
     about = {"split": split, "data_source": splits.source, "classes": splits.classes}
     say.figures(about | figures)

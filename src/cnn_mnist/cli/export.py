@@ -6,15 +6,20 @@ from typing import Annotated, Literal
 
 import typer
 
-from cnn_mnist.cli.options import DataDirOption, JsonOption, extra, refuse_lines
+from cnn_mnist import shelf
+from cnn_mnist.cli.options import (
+    DataDirOption,
+    JsonOption,
+    RunArgument,
+    extra,
+    refuse_lines,
+    run_folder,
+)
 from cnn_mnist.terminal import Terminal
 
 
 def export(
-    run: Annotated[
-        Path | None,
-        typer.Argument(help="Run folder or .onnx file; without it, the released weights."),
-    ] = None,
+    run: RunArgument = None,
     form: Annotated[
         Literal["onnx", "onnx-int8", "web"],
         typer.Option("--format", help="onnx; onnx-int8, a third of the size; web, a page."),
@@ -31,23 +36,24 @@ def export(
         from cnn_mnist.training.runs import checkpoint, model_card, web
         from cnn_mnist.training.runs.export import export as export_model
 
-    say, folder = Terminal(as_json), run or checkpoint.RELEASED
+    say, folder = Terminal(as_json), run_folder(run)
+    is_released = shelf.holds(folder)
+    beside = folder if folder.is_dir() and not is_released else Path()
     config = checkpoint.load_config(folder)
     refuse_lines(config.recipe.model, folder)
-    splits = config.data(data_dir) if run else load("auto", data_dir)
-    home = run if run and run.is_dir() else Path()
+    splits = load("auto", data_dir) if is_released else config.data(data_dir)
     if form == "web":
         if checkpoint.is_model_file(folder):
             raise ValueError(f"{folder} is a model file; a page is made from a run folder")
         say.notice(splits.notice)
-        path = out or home / "explore"
+        path = out or beside / "explore"
         say.page(str(path), asdict(web.export(folder, splits, path)))
         return
-    about = model_card.of_run(folder, splits) if run else model_card.released()
+    about = model_card.released(folder) if is_released else model_card.of_run(folder, splits)
     same = splits.name == config.dataset
     say.notice("" if same else f"The accuracy was not compared. {splits.notice}")
     name = "model-int8.onnx" if form == "onnx-int8" else "model.onnx"
-    path = out or home / name
+    path = out or beside / name
     proof = export_model(
         checkpoint.load_model(folder),
         path,

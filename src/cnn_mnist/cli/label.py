@@ -55,7 +55,7 @@ def label(
         say.notice(f"{len(labels)} labels are in {folder / 'labels.csv'}.")
 
 
-def _signs(folder: Path, single: bool, model: Path | None, say: Terminal) -> list["Sign"]:
+def _signs(folder: Path, single: bool, model: str | None, say: Terminal) -> list["Sign"]:
     """The signs on all pictures below a folder, the least sure first."""
     from cnn_mnist.inference.pictures import image
     from cnn_mnist.inference.reader import Reader

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from cnn_mnist import shelf
 from cnn_mnist.terminal import Terminal
 
 RecipeOption = Annotated[
@@ -35,12 +36,15 @@ SPLIT = typer.Option(
     help="test, or val: a sixth of the training images, held out for choosing.", show_default="test"
 )
 TeacherOption = Annotated[
-    Path | None,
-    typer.Option(help="Run folder that the recipe learns from, or folder of several."),
+    str | None,
+    typer.Option(help="Run folder that the recipe learns from, folder of several, or model."),
 ]
 EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 ModelOption = Annotated[
-    Path | None, typer.Option(help="Exported .onnx file.", show_default="the released weights")
+    str | None, typer.Option(help="Exported .onnx file, or a model's name.", show_default="reader")
+]
+RunArgument = Annotated[
+    str | None, typer.Argument(help="Run folder, or a model's name.", show_default="reader")
 ]
 WorkersOption = Annotated[
     int | None, typer.Option(help="Processes on this machine.", min=1, max=4096)
@@ -63,7 +67,7 @@ def extra(name: str) -> Iterator[None]:
         ) from error
 
 
-def with_labels_alone(recipe: Any, teacher: Path | None, say: Terminal) -> Any:
+def with_labels_alone(recipe: Any, teacher: object, say: Terminal) -> Any:
     """The recipe; where it would learn from a teacher and none is named, without that."""
     if teacher or not recipe.distil:
         return recipe
@@ -88,11 +92,17 @@ def fitting(recipe: Any, splits: Any, say: Terminal) -> Any:
     return recipe.changed(drawn=0)
 
 
+def run_folder(run: str | None) -> Path:
+    """The folder of a run or of a released model, `reader` where none is named."""
+    return shelf.get(shelf.DIGITS).folder if run is None else shelf.find(run)
+
+
 def refuse_lines(model: str, folder: Path) -> None:
     if model == "lines":
+        name = "card.json" if shelf.holds(folder) else "metrics.json"
         raise ValueError(
             f"{folder} is a run of the line network, which is not a digit classifier; its "
-            "accuracy is in metrics.json there"
+            f"accuracy is in {name} there"
         )
 
 

@@ -97,7 +97,7 @@ def predict(
 
 
 def _readings(
-    images: list[Path], single: bool, model: Path | None, preview: Path | None
+    images: list[Path], single: bool, model: str | None, preview: Path | None
 ) -> Iterator[tuple[str, "Reading"]]:
     """Every page of the pictures; one that cannot be read ends its file with the reason."""
     from cnn_mnist.inference.pictures import image

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from cnn_mnist import shelf
 from cnn_mnist.cli.options import (
     SPLIT,
     DataDirOption,
@@ -70,6 +71,7 @@ def study(
 
     theirs = finished(against) if against else []
     settings = recipes.get(recipe or "default").changed(epochs=epochs)
+    teaching = None if teacher is None else shelf.find(teacher)
     place, notice = choose(device)
     splits = load(dataset or "auto", data_dir)
     say = Terminal(as_json)
@@ -82,17 +84,17 @@ def study(
     go = partial(run_study, settings, splits, range(seeds), folder, place, say.seed)
     how = f"The same command goes on in {folder}"
     if workers or scheduler:
-        shared, threads = Shared(settings, splits, teacher, place), threads or 1
+        shared, threads = Shared(settings, splits, teaching, place), threads or 1
         with (
             say.progress(how, " trainings"),
             extra("cluster"),
             open_workers(workers, scheduler, shared, threads) as engine,
         ):
-            result = go(say.counted, teacher, Crew(engine, shared.key, threads))
+            result = go(say.counted, teaching, Crew(engine, shared.key, threads))
     else:
         torch.set_num_threads(threads or torch.get_num_threads())
         with say.progress(how):
-            result = go(say.step, teacher)
+            result = go(say.step, teaching)
     about: dict[str, Any] = {"recipe": settings.name, "dataset": splits.name}
     about |= {"data_source": splits.source, "split": split}
     about |= {"num_images": len(splits.test), **asdict(result)}

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from cnn_mnist import shelf
 from cnn_mnist.cli.options import (
     SPLIT,
     DataDirOption,
@@ -64,6 +65,7 @@ def train(
 
     settings = recipes.get(recipe or "default").changed(epochs=epochs, batch_size=batch_size, lr=lr)
     begun = checkpoint.load_config(resume) if resume else None
+    teaching = None if teacher is None else shelf.find(teacher)
     place, notice = choose(device)
     with distributed.process_group(place):
         say = Terminal(as_json, quiet=distributed.rank() > 0)
@@ -88,7 +90,7 @@ def train(
             settings = fitting(settings, splits, say)
             settings = settings if batch_size else settings.sized_for(len(splits.train))
             settings = with_labels_alone(settings, teacher, say)
-            run = begin(settings, splits, folder, seed or 0, place, teacher)
+            run = begin(settings, splits, folder, seed or 0, place, teaching)
         say.head(run, splits.name, folder)
         with say.progress(f"Go on with: cnn-mnist train --resume {folder}"):
             metrics = finish(run, splits, folder, say.row, say.step)

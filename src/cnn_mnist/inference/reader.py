@@ -77,13 +77,14 @@ class Reader:
     """Reads anybody's digits. Thread-safe; loading one takes some 10 ms."""
 
     def __init__(self, model: str | os.PathLike[str] | None = None, threads: int = 0) -> None:
-        """Use an exported model file, or the released one.
+        """Use an exported model file, or a released one.
 
         Args:
+            model: the file, or a name of the shelf; None means `reader`.
             threads: of the network's arithmetic; 0 takes all cores.
 
         Raises:
-            ValueError: the file is no such model.
+            ValueError: there is no such file or model.
         """
         self.classifier = Classifier(model, threads)
         self.line_reader = LineReader()

@@ -21,9 +21,8 @@ from PIL import Image
 from starlette.types import ASGIApp
 
 import cnn_mnist
-from cnn_mnist import process
+from cnn_mnist import process, shelf
 from cnn_mnist.inference.reader import Reader
-from cnn_mnist.inference.recognition.classifier import released_model
 from cnn_mnist.serving import api, corrections, metrics
 from cnn_mnist.serving.collection import Collection
 from cnn_mnist.serving.errors import add_errors
@@ -68,7 +67,9 @@ def create(settings: Settings, threads: int = 1) -> ASGIApp:
     app.state.ready, app.state.limits = False, settings.limits
     _add_routes(app)
     if settings.collect:
-        _add_corrections(app, settings.collect, settings.model or released_model())
+        _add_corrections(
+            app, settings.collect, shelf.find(settings.model or shelf.DIGITS, shelf.ONNX)
+        )
     add_page(app, "index.html", is_collecting=settings.collect is not None)
     add_explore(app)
     add_errors(app)

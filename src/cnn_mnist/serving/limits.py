@@ -41,13 +41,13 @@ class Settings:
     """What a server is told.
 
     Args:
-        model: an exported model file; without it, the released one.
+        model: an exported model file or a name of the shelf; without it, `reader`.
         token: what the API asks for as a bearer token; None asks for nothing.
         origins: other sites whose pages may call the API.
         collect: the folder that corrections are stored in; None takes none.
     """
 
-    model: Path | None = None
+    model: str | None = None
     limits: Limits = Limits()
     token: str | None = None
     origins: tuple[str, ...] = ()

@@ -14,19 +14,25 @@ SPLITS = ("test", "train", "val")
 
 
 def evaluate(
-    model: nn.Module, splits: Splits, norm: tuple[float, float], split: str = "test"
+    model: nn.Module,
+    splits: Splits,
+    norm: tuple[float, float],
+    split: str = "test",
+    temperature: float = 1.0,
 ) -> Metrics:
     """All figures of a model on one split.
 
     Args:
         norm: mean and std of the model's input, a recipe's test_norm.
         split: "test", "train" or "val", the training images that `Splits.hold_out` holds out.
+        temperature: what the logits are divided by, which softens probabilities.
 
     Raises:
         ValueError: no such split.
     """
     images = images_of(splits, split).to(next(model.parameters()).device)
-    return measure(predict_logits(model, images, norm), images.labels, images.wrong_labels)
+    logits = predict_logits(model, images, norm) / temperature
+    return measure(logits, images.labels, images.wrong_labels)
 
 
 def images_of(splits: Splits, split: str) -> Split:

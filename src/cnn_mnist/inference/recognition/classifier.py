@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cnn_mnist import process
+from cnn_mnist import process, shelf
 
 Probs = NDArray[np.float32]
 
@@ -31,15 +30,19 @@ class Classifier:
     """The network behind `Reader`, usable alone on images that are MNIST's already."""
 
     def __init__(self, model: str | os.PathLike[str] | None = None, threads: int = 0) -> None:
-        """Load a model exported by this package; None means the released one.
+        """Load a model exported by this package.
 
         Args:
+            model: its file, or a name of the shelf; None means the released `reader`.
             threads: for many images at once; 0 takes all cores.
 
         Raises:
             ValueError: the file is missing, damaged, or another kind of model.
         """
-        path = Path(model) if model is not None else released_model()
+        if model is None:
+            path = shelf.file(shelf.DIGITS, shelf.ONNX)
+        else:
+            path = shelf.find(model, shelf.ONNX)
         self._threads = threads or process.num_cores()
         try:
             data = path.read_bytes()
@@ -51,7 +54,9 @@ class Classifier:
         except OSError as error:
             raise ValueError(f"{path}: {error.strerror}; give an exported .onnx file") from error
         except Exception as error:  # ONNX Runtime's errors share no base class
-            raise ValueError(f"{path} is no model exported by cnn-mnist, or damaged") from error
+            raise ValueError(
+                f"{path} is no digit classifier exported by cnn-mnist, or damaged"
+            ) from error
         self._check(path)
 
     def probs(self, images: NDArray[np.uint8]) -> Probs:
@@ -109,7 +114,9 @@ class Classifier:
         inputs = [(i.type, i.shape[1:]) for i in self._session.get_inputs()]
         outputs = {o.name for o in self._session.get_outputs()}
         if inputs != [("tensor(uint8)", [28, 28])] or not {"logits", "probabilities"} <= outputs:
-            raise ValueError(f"{path} is no model exported by cnn-mnist: its inputs are {inputs}")
+            raise ValueError(
+                f"{path} is no digit classifier exported by cnn-mnist: its inputs are {inputs}"
+            )
         if self._metadata().get("classes", DIGITS) != DIGITS:
             raise ValueError(
                 f"{path} knows other classes than the ten digits, and pictures are read with those "
@@ -123,11 +130,6 @@ def steady(ask: Callable[[NDArray[np.uint8]], Probs], images: NDArray[np.uint8])
     moves = [padded[:, y : y + 28, x : x + 28] for y, x in MOVES]
     probs = ask(np.concatenate(moves)).reshape(len(MOVES), -1, 10)
     return np.asarray(probs.mean(axis=0), np.float32)
-
-
-def released_model() -> Path:
-    """The model inside the package."""
-    return Path(str(resources.files("cnn_mnist") / "weights" / "model.onnx"))
 
 
 def session_options() -> onnxruntime.SessionOptions:

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass, replace
-from importlib import resources
 from itertools import groupby
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from cnn_mnist import shelf
 from cnn_mnist.inference.recognition.classifier import session_options
 from cnn_mnist.inference.recognition.line import ALPHABET, DIGITS, HEIGHT, normalized
 
@@ -44,7 +44,7 @@ class LineReader:
         Raises:
             ValueError: the file is missing, damaged, or another kind of model.
         """
-        path = Path(model) if model is not None else released_lines()
+        path = shelf.file(shelf.LINES, shelf.ONNX) if model is None else Path(model)
         try:
             self._session = onnxruntime.InferenceSession(
                 path.read_bytes(), session_options(), providers=["CPUExecutionProvider"]
@@ -80,11 +80,6 @@ class LineReader:
 def certainty(signs: list[Sign]) -> float:
     """Of a reading: the mean of its signs' probabilities; 0 where there are none."""
     return sum(sign.confidence for sign in signs) / max(1, len(signs))
-
-
-def released_lines() -> Path:
-    """The line network inside the package."""
-    return Path(str(resources.files("cnn_mnist") / "weights" / "lines.onnx"))
 
 
 def _middles(probs: NDArray[np.float32]) -> list[int]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from cnn_mnist import shelf
 from cnn_mnist.inference.recognition.classifier import NEVER, Classifier, Probs, steady
 from cnn_mnist.training.adapt import held_out
 from cnn_mnist.training.adapt.hand import Hand
@@ -49,7 +50,8 @@ def learn(
         before: the model that the new one is compared with.
         on_part: called with (trainings done, trainings in all).
     """
-    released, card = checkpoint.load_model(checkpoint.RELEASED), model_card.released()
+    folder = shelf.get(shelf.DIGITS).folder
+    released, card = checkpoint.load_model(folder), model_card.released(folder)
     num_val = splits.num_val
     lessons = Lessons(released, splits.hold_out(num_val).train)
     unseen = held_out.probs(lessons, hand, card["temperature"], on_part)

@@ -10,8 +10,7 @@ import torch
 
 from cnn_mnist.inference.recognition.normalize import to_mnist
 from cnn_mnist.training.data import own
-from cnn_mnist.training.data.download import MIRRORS
-from cnn_mnist.training.data.mnist import is_mnist, load_mnist
+from cnn_mnist.training.data.mnist import MIRRORS, is_mnist, load_mnist
 from cnn_mnist.training.data.splits import DATASETS, DIGITS, DataError, Split, Splits
 
 

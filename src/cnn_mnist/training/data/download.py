@@ -11,12 +11,6 @@ import urllib3.exceptions
 
 from cnn_mnist.training.data.splits import DataError
 
-MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    "https://raw.githubusercontent.com/fgnt/mnist/master/",
-)
-
 
 class _Downloader:
     """Gets one file for pooch, within a time that trickling bytes cannot stretch.

@@ -7,7 +7,6 @@ from pathlib import Path
 import pooch
 import torch
 
-from cnn_mnist.training.data.download import fetch
 from cnn_mnist.training.data.idx import read_idx
 from cnn_mnist.training.data.splits import Split, Splits
 
@@ -25,6 +24,11 @@ SHA256 = {
         "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
     ),
 }
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://raw.githubusercontent.com/fgnt/mnist/master/",
+)
 # MNIST test images whose label is wrong by human review (Northcutt et al., NeurIPS 2021).
 WRONG_TEST_LABELS = (
     947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729,
@@ -46,6 +50,8 @@ def load_mnist(data_dir: str | os.PathLike[str] | None, mirrors: Sequence[str]) 
     paths = {name: _find(name, folders, problems) for name in SHA256}
     for name, path in paths.items():
         if path is None:
+            from cnn_mnist.training.data.download import fetch  # requests takes long to load
+
             paths[name] = fetch(name, SHA256[name], cache, mirrors, problems)
 
     source = ", ".join(sorted({str(path.resolve().parent) for path in paths.values() if path}))

@@ -1,6 +1,6 @@
 """A trained line network → one ONNX file, and the proof that it computes the same.
 
-    python -m cnn_mnist.training.lines.export runs/lines --out src/cnn_mnist/weights/lines.onnx
+    python -m cnn_mnist.training.lines.export runs/lines --out lines.onnx
 
 With `--int8` the file is a quarter of the size, and its probabilities move a little.
 

@@ -30,6 +30,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 import cnn_mnist
+from cnn_mnist import shelf
 from cnn_mnist.training.data import DIGITS, DataError, Splits, load
 from cnn_mnist.training.loop import Epoch, Run, check_seed, start
 from cnn_mnist.training.models.networks import MODELS, count_params
@@ -38,7 +39,6 @@ from cnn_mnist.training.runs import model_file
 
 FORMAT = 1
 NO_SHA256 = "0" * 64
-RELEASED = Path(__file__).parents[2] / "weights"
 
 
 class RunError(ValueError):
@@ -47,7 +47,7 @@ class RunError(ValueError):
 
 @dataclass(frozen=True)
 class Config:
-    """What a run started from, as config.json (or the released weights' card.json) holds it."""
+    """What a run started from, as config.json (or a released model's card.json) holds it."""
 
     recipe: Recipe
     dataset: str
@@ -169,13 +169,12 @@ def save_metrics(folder: Path, metrics: dict[str, Any]) -> None:
 
 
 def load_config(folder: Path) -> Config:
-    """Read config.json, card.json of the released weights, or the metadata of an .onnx file.
+    """Read config.json, card.json of a released model, or the metadata of an .onnx file.
 
     Raises:
         RunError: there is none, or it is damaged or of another format.
     """
-    is_released = folder.resolve() == RELEASED.resolve()
-    path = folder / ("card.json" if is_released else "config.json")
+    path = folder / ("card.json" if shelf.holds(folder) else "config.json")
     if is_model_file(folder):
         path = folder
     with _reading(path):
@@ -222,7 +221,7 @@ def load_model(folder: Path) -> nn.Module:
 def load_epochs(folder: Path) -> dict[int, nn.Module]:
     """As `load_model`, for each saved epoch whose weights the folder holds, in order.
 
-    Folders of earlier versions, and the released weights, hold none.
+    Folders of earlier versions, and the released models, hold none.
 
     Raises:
         RunError: a file is damaged.

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from cnn_mnist.shelf import Model
 from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.evaluate import predict_logits
 from cnn_mnist.training.metrics import measure
@@ -46,13 +47,9 @@ def of_run(folder: Path, splits: Splits) -> Card:
     config = checkpoint.load_config(folder)
     held_out = len(splits.train) - config.num_train
     num_val = held_out or min(NUM_VAL, len(splits.train) // 5)
-    names = ("onnx", "onnxscript", "onnxruntime")
-    facts = asdict(config)
-    del facts["data_source"], facts["images_sha256"]  # says nothing to whom the model is given
-    versions = config.versions | {name: version(name) for name in names}
     model, norm = checkpoint.load_model(folder), config.recipe.test_norm
     figures = calibrated(model, norm, splits, num_val)
-    return facts | {"versions": versions, "val_in_train": not held_out} | figures
+    return settings(folder) | {"val_in_train": not held_out} | figures
 
 
 def calibrated(
@@ -78,14 +75,31 @@ def calibrated(
     }
 
 
-def released() -> Card:
-    """The card of the released weights.
+def settings(folder: Path) -> Card:
+    """What a run started from, and with which libraries it is exported.
+
+    Raises:
+        RunError: the folder is no run's.
+    """
+    facts = asdict(checkpoint.load_config(folder))
+    del facts["data_source"], facts["images_sha256"]  # says nothing to whom the model is given
+    names = ("onnx", "onnxscript", "onnxruntime")
+    facts["versions"] |= {name: version(name) for name in names}
+    return facts
+
+
+def released(folder: Path) -> Card:
+    """The card of a released model.
 
     Raises:
         RunError: it is missing or damaged.
     """
-    checkpoint.load_config(checkpoint.RELEASED)
-    return dict(json.loads((checkpoint.RELEASED / "card.json").read_text()))
+    checkpoint.load_config(folder)
+    return load(folder)
+
+
+def load(folder: Path) -> Card:
+    return dict(json.loads((folder / "card.json").read_text()))
 
 
 def metadata(card: Card) -> dict[str, str]:
@@ -93,38 +107,76 @@ def metadata(card: Card) -> dict[str, str]:
     return {name: json.dumps(card[name]) for name in IN_MODEL if name in card}
 
 
-def readme(card: Card) -> str:
-    """The model card's figures in Markdown, to lie beside the weights."""
-    val, test = card["val"], card["test"]
-    shares = [
-        ("accuracy", "accuracy"),
-        ("accuracy without labels known to be wrong", "clean_label_accuracy"),
-        ("calibration error", "ece"),
-        ("taken for no digit", "rejected"),
-    ]
-    rows = [f"| errors | {val['error_count']} | {test['error_count']} |"]
-    rows += [
-        f"| {title} | {_percent(val[name])} | {_percent(test[name])} |" for title, name in shares
-    ]
-    rows += [f"| cross-entropy of an image | {val['nll']:.4f} | {test['nll']:.4f} |"]
+def readme(model: Model, card: Card) -> str:
+    """The card and the registry's entry in Markdown, to lie beside the weights."""
+    recipe, names = (
+        card["recipe"],
+        " or ".join([f"`{model.name}`", *map("`{}`".format, model.aliases)]),
+    )
+    sizes = ", ".join(
+        f"`{name}` {file['size'] / 1000:.0f} kB" for name, file in model.files.items()
+    )
+    taught = f", taught by `{card['teacher']}`" if card["teacher"] else ""
     return "\n".join(
         [
-            "# The released weights",
+            f"# {names}: {model.about}",
             "",
-            f"Recipe `{card['recipe']['name']}`, {card['dataset']}, seed {card['seed']}: "
-            f"{card['num_params']:,} parameters, {card['recipe']['epochs']} epochs over "
-            f"{card['num_train']:,} training images. Temperature {card['temperature']:.3f}, "
-            f'"not a digit" below {card["threshold"]:.3f}. One training. MIT licence.',
+            f"Recipe `{recipe['name']}`, {card['dataset']}: {card['num_params']:,} parameters, "
+            f"{recipe['epochs']} epochs, {card['num_train']:,} training images{taught}. "
+            f"One training; seed {card['seed']} was {model.chosen}. {model.licence} licence. "
+            f"{sizes}.",
             "",
-            f"| | held out ({val['num_images']:,}) | test ({test['num_images']:,}) |",
-            "|---|---|---|",
-            *rows,
+            *(_lines_figures(card) if recipe["model"] == "lines" else _figures_table(card)),
+            *_of_the_study(model),
             "",
-            "Written from card.json by `make release`. What the model is for, its data and its "
-            "limits: docs/model_card.md.",
+            "Written by `python -m cnn_mnist.training.runs.release`. What the models are for, "
+            "their data and their limits: docs/model_card.md.",
             "",
         ]
     )
+
+
+def _lines_figures(card: Card) -> list[str]:
+    test = card["test"]
+    return [
+        f"{_percent(test['accuracy'])} of {test['num_images']:,} generated lines, as hard as they "
+        "get, of digits that were held out, are read without an error."
+    ]
+
+
+def _figures_table(card: Card) -> list[str]:
+    val, test = card["val"], card["test"]
+    shares = [
+        ("accuracy", "accuracy"),
+        ("accuracy without the labels known to be wrong", "clean_label_accuracy"),
+        ("calibration error", "ece"),
+        ("taken for no digit", "rejected"),
+    ]
+    rows = [
+        f"| {title} | {_percent(val[name])} | {_percent(test[name])} |" for title, name in shares
+    ]
+    return [
+        f"| | held out ({val['num_images']:,}) | test ({test['num_images']:,}) |",
+        "|---|---|---|",
+        f"| errors | {val['error_count']} | {test['error_count']} |",
+        *rows,
+        f"| cross-entropy of an image | {val['nll']:.4f} | {test['nll']:.4f} |",
+        "",
+        f'Temperature {card["temperature"]:.3f}, "not a digit" below {card["threshold"]:.3f}, both '
+        "chosen on the held-out images; the test images were read once, when all was chosen.",
+    ]
+
+
+def _of_the_study(model: Model) -> list[str]:
+    if not model.study:
+        return []
+    low, high = model.study["interval"]
+    return [
+        "",
+        f"The recipe's mean over {model.study['num_seeds']} seeds, trained on all 60,000 images, "
+        f"is {model.study['mean']:.2%} of the test images (95 % interval {low:.2%} to {high:.2%}): "
+        f"`{model.study['command']}`.",
+    ]
 
 
 def _percent(share: float | None) -> str:

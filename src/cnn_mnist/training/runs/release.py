@@ -1,34 +1,42 @@
-"""The released weights: a finished run, calibrated, exported, and with a card that says its worth.
+"""The released models: finished runs, calibrated, exported, and with cards that say their worth.
 
-    python -m cnn_mnist.training.runs.release runs/reader --out src/cnn_mnist/weights
+    python -m cnn_mnist.training.runs.release runs/best runs/reader runs/lines
+
+Each takes its place on the shelf, which its recipe tells, and the registry is written anew from all
+that lies there. Without a run only the registry and the cards' texts are.
 
 Temperature and threshold are chosen on the training images that the run has held out; the test
 images are read once, when all is chosen.
 """
 
 import argparse
-import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
+from cnn_mnist import shelf
 from cnn_mnist.training import data
 from cnn_mnist.training.data import Splits
+from cnn_mnist.training.lines.export import export_lines, typical_lines
 from cnn_mnist.training.runs import checkpoint, model_card
 from cnn_mnist.training.runs.checkpoint import RunError
 from cnn_mnist.training.runs.export import export
 from cnn_mnist.training.runs.model_card import Card
 
+FORMS = {shelf.ONNX: "onnx", shelf.INT8: "onnx-int8"}
+FIGURES = ("num_images", "accuracy", "clean_label_accuracy", "error_count", "nll", "ece")
+
 
 def release(folder: Path, splits: Splits, out: Path) -> Card:
-    """Write model.onnx, model.safetensors, card.json and README.md of a finished run.
+    """Write the model files and the card of a finished run of a digit classifier.
 
     Returns:
         What card.json holds: the run's settings and the figures on val and test, calibrated.
 
     Raises:
         RunError: the run is not finished, or has held no images out to calibrate it with.
-        ExportError: the exported model differs from the trained one.
+        ExportError: an exported model differs from the trained one.
     """
     about = model_card.of_run(folder, splits)
     if about["val_in_train"]:
@@ -38,36 +46,97 @@ def release(folder: Path, splits: Splits, out: Path) -> Card:
         )
     about["data_sha256"] = data.SHA256 if splits.name == "mnist" else {}
     out.mkdir(parents=True, exist_ok=True)
-    about["onnx_difference"] = export(
-        checkpoint.load_model(folder),
-        out / "model.onnx",
-        tuple(about["recipe"]["test_norm"]),
-        splits.train.images[-1000:],
-        model_card.metadata(about),
-        about["temperature"],
-        test=splits.test,
-    ).difference
-    checkpoint.write(out / "model.safetensors", (folder / "model.safetensors").read_bytes())
-    about["sha256"] = {name: _sha256(out / name) for name in ("model.onnx", "model.safetensors")}
-    checkpoint.write(out / "card.json", (json.dumps(about, indent=2) + "\n").encode())
-    checkpoint.write(out / "README.md", model_card.readme(about).encode())
+    about["difference"] = {
+        form: export(
+            checkpoint.load_model(folder),
+            out / name,
+            tuple(about["recipe"]["test_norm"]),
+            splits.train.images[-1000:],
+            model_card.metadata(about),
+            about["temperature"],
+            form,
+            test=splits.test,
+        ).difference
+        for name, form in FORMS.items()
+    }
+    checkpoint.write(out / shelf.TORCH, (folder / shelf.TORCH).read_bytes())
+    return _with_card(out, about)
+
+
+def release_lines(folder: Path, splits: Splits, out: Path) -> Card:
+    """As `release`, of a run of the line network; its figures are those of its held-out lines.
+
+    Its safetensors file stays with the run, or the shelf would be too large for the package.
+    """
+    metrics = checkpoint.load_metrics(folder)
+    about = model_card.settings(folder) | {
+        "test": {
+            name.removeprefix("test_"): value
+            for name, value in metrics.items()
+            if name.startswith("test_")
+        }
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    lines = typical_lines(splits.train)
+    about["difference"] = {
+        "onnx": export_lines(folder, out / shelf.ONNX),
+        "onnx-int8": export_lines(folder, out / shelf.INT8, lines),
+    }
+    return _with_card(out, about)
+
+
+def _with_card(out: Path, about: Card) -> Card:
+    checkpoint.write(out / "card.json", _json(about))
     return about
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def register(weights: Path) -> None:
+    """Write the registry of a shelf, and each card's text, from the files and cards there."""
+    path = weights / "registry.json"
+    entries = json.loads(path.read_text())
+    for name, entry in entries.items():
+        if (weights / name / "card.json").exists():
+            entry |= _measured(weights / name)
+    checkpoint.write(path, _json(entries))
+    shelf.models.cache_clear()
+    for name, entry in entries.items():
+        if entry["files"]:
+            model = shelf.Model(name, **entry)
+            text = model_card.readme(model, model_card.load(weights / name))
+            checkpoint.write(weights / name / "README.md", text.encode())
+
+
+def _measured(folder: Path) -> dict[str, Any]:
+    """What the registry says of a model's files and figures."""
+    card = model_card.load(folder)
+    paths = [folder / name for name in (shelf.TORCH, shelf.ONNX, shelf.INT8)]
+    files = {
+        path.name: {"size": path.stat().st_size, "sha256": shelf.sha256(path)}
+        for path in paths
+        if path.exists()
+    }
+    test = {name: card["test"][name] for name in FIGURES if name in card["test"]}
+    return {"num_params": card["num_params"], "files": files, "test": test}
+
+
+def _json(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values, indent=2) + "\n").encode()
 
 
 def main() -> None:
-    """Release a run; the card goes to stdout."""
+    """Release runs, and write the registry."""
     parser = argparse.ArgumentParser(prog="python -m cnn_mnist.training.runs.release")
-    parser.add_argument("run", type=Path, help="run folder, trained with --split val")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the released files")
+    parser.add_argument("runs", type=Path, nargs="*", help="run folders, trained with --split val")
     parser.add_argument("--data-dir", type=Path, help="folder with the four MNIST files")
     options = parser.parse_args()
     try:
-        splits = data.load("mnist", options.data_dir)
-        print(json.dumps(release(options.run, splits, options.out), indent=2))
+        if options.runs:
+            splits = data.load("mnist", options.data_dir)
+        for folder in options.runs:
+            recipe = checkpoint.load_config(folder).recipe
+            put = release_lines if recipe.model == "lines" else release
+            put(folder, splits, shelf.entry(recipe.name).folder)
+        register(shelf.WEIGHTS)
     except ValueError as error:
         sys.exit(f"release: {error}")
 

@@ -1,0 +1,39 @@
+"""The digit classifiers in Hugging Face's format: save_pretrained, from_pretrained, push_to_hub."""
+
+from typing import cast
+
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+
+from cnn_mnist import shelf
+from cnn_mnist.training.models.networks import MODELS
+from cnn_mnist.training.models.pretrained import load_model
+
+
+class HubModel(nn.Module, PyTorchModelHubMixin):
+    """A network with the way back to it: config.json names its architecture and its input."""
+
+    def __init__(self, architecture: str, mean: float = 0.1307, std: float = 0.3081) -> None:
+        """
+        Args:
+            architecture: net, bn or bn-small.
+            mean, std: what its input is normalised with; kept for whoever loads it.
+        """
+        super().__init__()
+        self.mean, self.std = mean, std
+        self.model = MODELS[architecture]()
+
+    @classmethod
+    def released(cls, name: str) -> "HubModel":
+        """A model of the shelf, ready to be saved or pushed.
+
+        Raises:
+            ShelfError: there is no such model.
+        """
+        made = cls(architecture=shelf.get(name).architecture)
+        made.model = load_model(name)
+        return made.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images N×1×28×28 → logits N×10."""
+        return cast(Tensor, self.model(images))

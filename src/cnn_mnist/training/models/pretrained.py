@@ -1,0 +1,33 @@
+"""The released models as torch modules."""
+
+import safetensors.torch
+from torch import nn
+
+from cnn_mnist import shelf
+from cnn_mnist.training.models.networks import MODELS
+
+
+def load_model(name: str) -> nn.Module:
+    """A released model in eval mode, on the CPU.
+
+    It takes images N×1×28×28, light ink on black: values 0..1, less the mean 0.1307, divided by
+    0.3081 (the standard deviation). It gives N×10 logits.
+
+    Raises:
+        ShelfError: there is no such model, or its file is damaged.
+    """
+    weights = shelf.file(name, shelf.TORCH)
+    model = MODELS[shelf.get(name).architecture]()
+    model.load_state_dict(safetensors.torch.load_file(weights))
+    return model.eval()
+
+
+def create_model(name: str, pretrained: bool = False) -> nn.Module:
+    """The network of a model on the shelf, with its released or with fresh weights.
+
+    Raises:
+        ShelfError: as `load_model`.
+    """
+    if pretrained:
+        return load_model(name)
+    return MODELS[shelf.entry(name).architecture]()
