@@ -45,11 +45,11 @@ dist: .venv/.dist
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/python tests/try_wheel.py dist
 
-# Trains and replaces the two models that read pictures. MNIST is found as in `cnn-mnist train`. Stopped, it goes on.
+# Trains and replaces the two models that read pictures. MNIST is found as in `cnn-mnist train`. A stopped run resumes.
 release: runs/reader/metrics.json runs/lines/metrics.json
 	$(BIN)/python -m cnn_mnist.training.runs.release runs/reader runs/lines
 
-# All models of the shelf, from nothing: teachers, students, then the two above. Stopped, it goes on.
+# All models of the shelf, from nothing: teachers, students, then the two above. A stopped run resumes.
 TEACHERS := $(patsubst %,runs/teachers/%/metrics.json,teacher teacher-affine teacher-warped)
 STUDENTS := $(patsubst %,runs/%/metrics.json,best best-bn best-small robust)
 
@@ -70,7 +70,7 @@ runs/fonts/package.json: src/cnn_mnist/training/lines/package.json
 	npm install --prefix runs/fonts --no-audit --no-fund $$(sed -n 's/ *"\(@fontsource[^"]*\)": "\([^"]*\)".*/\1@\2/p' $<)
 	cp $< $@
 
-# Whom the recipes best, best-bn and best-small learn from: --teacher runs/teachers. About 40 minutes.
+# The teacher models of best, best-bn and best-small: --teacher runs/teachers. About 40 minutes.
 teachers: $(TEACHERS)
 
 runs/%/metrics.json: | .venv/.train

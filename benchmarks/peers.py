@@ -1,7 +1,7 @@
 """What our training is timed against, rebuilt from its descriptions; needs torch and Pillow alone.
 
 The original: the reference network, its transforms an image, eager float32. And the last recipe of
-train_mnist_fast (github.com/tuomaso/train_mnist_fast): 99.04 % after one epoch, mean of 30 seeds.
+train_mnist_fast (github.com/tuomaso/train_mnist_fast): 99.04% after one epoch, mean of 30 seeds.
 """
 
 import random

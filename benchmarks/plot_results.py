@@ -66,13 +66,13 @@ def accuracy_by_seconds(result: dict[str, Any]) -> Figure:
 
 
 def accuracy_by_params(rows: list[dict[str, Any]]) -> Figure:
-    """Means with their 95 % intervals; a single run is an open mark without one."""
+    """Means with their 95% intervals; a single run is an open mark without one."""
     figure, axes = canvas()
     axes.margins(x=0.2)
     for row in rows:
         mark(axes, row, row["params"])
     axes.set(
-        xlabel="parameters", title="open: one run; filled: the mean of n, with its 95 % interval"
+        xlabel="parameters", title="open: one run; filled: the mean of n, with its 95% interval"
     )
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -90,7 +90,7 @@ def accuracy_by_latency(rows: list[dict[str, Any]], result: dict[str, Any]) -> F
             mark(axes, row, times["median"])
     axes.set(
         xlabel="microseconds an image on one core, one image a call, ONNX Runtime",
-        title=f"{result['processor']}; open: one run; filled: the mean of n, 95 % interval",
+        title=f"{result['processor']}; open: one run; filled: the mean of n, 95% interval",
     )
     axes.set_xlim(left=0)
     return figure

@@ -201,7 +201,7 @@ def studied(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     from cnn_mnist.training import load, recipes
     from cnn_mnist.training.runs.checkpoint import load_metrics
     from cnn_mnist.training.studies.study import study
-    from cnn_mnist.training.studies.workers import Crew, Shared
+    from cnn_mnist.training.studies.workers import Shared, StudyWorkers
 
     torch.set_num_threads(1)
     splits = load("digits")
@@ -225,7 +225,7 @@ def studied(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         with engine(kind, 2, shared) as pool:
             wait([pool.submit(time.sleep, 1) for _ in range(2)])
             began = time.perf_counter()
-            study(recipe, splits, seeds, folder / kind, crew=Crew(pool, shared.key))
+            study(recipe, splits, seeds, folder / kind, workers=StudyWorkers(pool, shared.key))
             seconds[kind] = round(time.perf_counter() - began, 2)
         equal[kind] = rows(kind) == rows("serial")
     return {"seeds": len(seeds), "seconds": seconds, "equal": equal}

@@ -23,7 +23,7 @@ from cnn_mnist.training.data import Split, Splits, load
 from cnn_mnist.training.recipes import Recipe
 from desk import Desk
 from served import Served, serve
-from waiting import PATIENCE
+from waiting import TIMEOUT
 
 torch.set_num_threads(1)  # one thread adds in one order, here and in every subprocess
 
@@ -147,7 +147,7 @@ def browser() -> Iterator[Any]:
     )
     if not program:
         leave_out("browser", "apt install chromium, or name one in CHROMIUM")
-    playwright.expect.set_options(timeout=1000 * PATIENCE)
+    playwright.expect.set_options(timeout=1000 * TIMEOUT)
     with playwright.sync_playwright() as play:
         started = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield started

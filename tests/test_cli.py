@@ -335,7 +335,7 @@ def test_a_study_is_compared_with_another(shell: Shell, tmp_path: Path) -> None:
     assert shell(line, tmp_path / "one").code == 0
     outcome = shell(line, tmp_path / "two", "--against", tmp_path / "one")
     assert outcome.code == 0
-    assert "+0.000 points, 95 % interval" in outcome.out
+    assert "+0.000 points, 95% interval" in outcome.out
     assert "may be chance" in outcome.out
     missing = shell(line, tmp_path / "three", "--against", tmp_path)
     assert (missing.code, missing.out) == (1, "")

@@ -32,7 +32,7 @@ class Terminal:
 
     @contextmanager
     def progress(self, how_to_go_on: str, unit: str = "step") -> Iterator[None]:
-        """A bar that ends whatever happens; who presses Ctrl-C is told how to go on."""
+        """A bar that ends whatever happens; after Ctrl-C it says how to resume."""
         from tqdm import tqdm
 
         # disable=None: no bar where stderr is not a terminal
@@ -120,7 +120,7 @@ class Terminal:
         if summary["interval"]:
             low, high = summary["interval"]
             text += f", standard deviation {summary['std']:.3%}, "
-            text += f"95 % interval of the mean {low:.3%} to {high:.3%}"
+            text += f"95% interval of the mean {low:.3%} to {high:.3%}"
         self._row(text)
         counts = Counter(round((1 - a) * summary["num_images"]) for a in summary["accuracies"])
         for errors in sorted(counts):
@@ -132,7 +132,7 @@ class Terminal:
         text = f"against {difference['against']}: {100 * difference['mean']:+.3f} points"
         if difference["interval"]:
             low, high = (f"{100 * end:+.3f}" for end in difference["interval"])
-            text += f", 95 % interval {low} to {high}"
+            text += f", 95% interval {low} to {high}"
         self._row(f"{text}: {'real' if difference['is_real'] else 'may be chance'}")
 
     def figures(self, figures: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ from cnn_mnist.workers import Workers, workers
 from drawn import page
 from gridded import grid
 from paged import chain, encoded
-from waiting import PATIENCE, wait_until
+from waiting import TIMEOUT, wait_until
 
 Start = Callable[..., "subprocess.Popen[str]"]
 SHOWN = {
@@ -314,13 +314,13 @@ def test_a_file_whose_last_pages_are_missing_is_read_again(
 def test_the_command_reads_what_predict_prints(cnn_mnist: Start, tmp_path: Path) -> None:
     pictures(tmp_path / "p", 230)
     bulk = cnn_mnist("predict", "p", "--out", "r.jsonl", "--workers", 2, "--json")
-    out, err = bulk.communicate(timeout=PATIENCE)
+    out, err = bulk.communicate(timeout=TIMEOUT)
     figures = json.loads(out)
     assert (bulk.returncode, err) == (1, "")  # one is no picture
     assert figures.pop("seconds") > 0
     counts = {"num_images": 231, "num_read": 231, "num_unreadable": 1}
     assert figures == {"out": "r.jsonl", **counts}
-    plain = cnn_mnist("predict", "p", "--json").communicate(timeout=PATIENCE)[0]
+    plain = cnn_mnist("predict", "p", "--json").communicate(timeout=TIMEOUT)[0]
     assert (tmp_path / "r.jsonl").read_text() == plain
 
 
@@ -403,7 +403,7 @@ def test_pictures_that_crash_or_stall_a_worker_are_told_and_the_rest_is_read(
         (tmp_path / "site" / name).touch()
     options = ("--out", "r.jsonl", "--workers", 2, "--timeout", 10)
     bulk = cnn_mnist("predict", f"{site.url}/", *options)
-    out, err = bulk.communicate(timeout=PATIENCE)
+    out, err = bulk.communicate(timeout=TIMEOUT)
     assert (bulk.returncode, err) == (1, "")
     assert "8 pictures, 2 could not be read" in out
     got = lines(tmp_path / "r.jsonl")
@@ -433,11 +433,11 @@ def test_a_job_killed_like_power_loss_goes_on_without_reading_twice(
     children = psutil.Process(first.pid).children()
     first.kill()
     first.communicate()
-    assert psutil.wait_procs(children, timeout=PATIENCE)[1] == []
+    assert psutil.wait_procs(children, timeout=TIMEOUT)[1] == []
     asked = site.asked.copy()
     site.held_back.clear()
     again = cnn_mnist(*arguments)
-    out, err = again.communicate(timeout=PATIENCE)
+    out, err = again.communicate(timeout=TIMEOUT)
     assert (again.returncode, err) == (0, "")
     assert f"600 pictures, 0 could not be read; {600 - done} read now" in out
     got = lines(tmp_path / "r.jsonl")
@@ -485,7 +485,7 @@ def test_a_scheduler_that_goes_ends_the_job_with_one_line(cnn_mnist: Start, tmp_
         part = tmp_path / "r.jsonl.part" / "lines.jsonl"
         wait_until(lambda: part.exists() and part.stat().st_size > 0)
         cluster.scheduler.kill()
-        out, err = bulk.communicate(timeout=PATIENCE)
+        out, err = bulk.communicate(timeout=TIMEOUT)
     assert (bulk.returncode, out) == (1, "")
     told = [line for line in err.splitlines() if line.startswith("cnn-mnist: ")]
     assert len(told) == 1
@@ -494,7 +494,7 @@ def test_a_scheduler_that_goes_ends_the_job_with_one_line(cnn_mnist: Start, tmp_
     late.unlink()
     late.write_bytes(picture)
     bulk = cnn_mnist("predict", "p", "--out", "r.jsonl", "--workers", 1)
-    assert bulk.communicate(timeout=PATIENCE)[0].startswith("r.jsonl: 901 pictures")
+    assert bulk.communicate(timeout=TIMEOUT)[0].startswith("r.jsonl: 901 pictures")
 
 
 def test_the_command_reads_by_a_cluster(
@@ -502,6 +502,6 @@ def test_the_command_reads_by_a_cluster(
 ) -> None:
     pictures(tmp_path / "p", 20)
     bulk = cnn_mnist("predict", "p", "--out", "r.parquet", "--scheduler", cluster.address)
-    out, err = bulk.communicate(timeout=PATIENCE)
+    out, err = bulk.communicate(timeout=TIMEOUT)
     assert (bulk.returncode, err) == (1, "")
     assert out.startswith("r.parquet: 21 pictures, 1 could not be read")

@@ -14,7 +14,7 @@ import pytest
 
 from cnn_mnist.process import num_cores
 from cnn_mnist.workers import Workers, workers
-from waiting import PATIENCE
+from waiting import TIMEOUT
 
 
 class Mark:
@@ -52,13 +52,13 @@ def test_work_is_done_by_prepared_workers_and_what_dies_is_replaced(
 ) -> None:
     assert engine.num_workers == 2
     futures = [engine.submit(pow, n, 2) for n in range(20)]
-    assert [future.result(PATIENCE) for future in futures] == [n * n for n in range(20)]
+    assert [future.result(TIMEOUT) for future in futures] == [n * n for n in range(20)]
     with pytest.raises(ZeroDivisionError):
-        engine.submit(divmod, 1, 0).result(PATIENCE)
+        engine.submit(divmod, 1, 0).result(TIMEOUT)
 
     with pytest.raises(BrokenExecutor):
-        engine.submit(os._exit, 1).result(PATIENCE)
-    assert (marks / str(engine.submit(os.getpid).result(PATIENCE))).exists()
+        engine.submit(os._exit, 1).result(TIMEOUT)
+    assert (marks / str(engine.submit(os.getpid).result(TIMEOUT))).exists()
 
 
 def test_a_local_worker_has_the_threads_it_is_given_and_no_core_of_its_own(
@@ -80,10 +80,10 @@ def test_what_runs_is_stopped_when_the_block_fails() -> None:
     began = time.monotonic()
     with contextlib.suppress(KeyboardInterrupt), workers(1) as pool:
         pool.submit(os.getpid).result()
-        pool.submit(time.sleep, 10 * PATIENCE)
+        pool.submit(time.sleep, 10 * TIMEOUT)
         pool.submit(os.getpid)
         raise KeyboardInterrupt
-    assert time.monotonic() - began < PATIENCE
+    assert time.monotonic() - began < TIMEOUT
 
 
 ORPHANS = """
@@ -102,13 +102,13 @@ def test_workers_end_with_a_killed_parent(environment: dict[str, str]) -> None:
         assert parent.stdout is not None
         children = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
         parent.kill()
-    assert psutil.wait_procs(children, timeout=PATIENCE)[1] == []
+    assert psutil.wait_procs(children, timeout=TIMEOUT)[1] == []
 
 
 @pytest.mark.parametrize("address", ["here", "tcp://127.0.0.1:1", "tcp://HOST:PORT"])
 def test_no_scheduler_is_one_line(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = pytest.importorskip("cnn_mnist.workers.cluster")
-    monkeypatch.setattr(module, "PATIENCE", 1)
+    monkeypatch.setattr(module, "TIMEOUT", 1)
     with (
         pytest.raises(ValueError, match=f"^no Dask scheduler answers at {address}; start"),
         workers(1, address),

@@ -188,7 +188,7 @@ def test_a_pdf_that_cannot_be_rendered_is_one_line(
 def test_a_renderer_that_takes_too_long_ends_itself(
     renderer: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pdf, "PATIENCE", 1e-3)
+    monkeypatch.setattr(pdf, "TIMEOUT", 1e-3)
     with pytest.raises(ImageError, match="cannot be rendered within"):
         list(image.pages(of_operators(b"0 0 m 9 9 l S ", 2_000_000)))
 

@@ -27,7 +27,7 @@ from cnn_mnist.serving.corrections import pairs, parse
 from cnn_mnist.serving.limits import Limits, Refusal
 from drawn import page
 from served import SOURCE, Served, get, post, serve
-from waiting import PATIENCE, wait_until
+from waiting import TIMEOUT, wait_until
 
 ABOUT = {
     "label", "box", "answered", "confidence", "picture_sha256", "turned", "model", "time",
@@ -221,7 +221,7 @@ def test_two_processes_fill_one_folder_to_its_limit(tmp_path: Path) -> None:
         )
         for _ in range(2)
     ]
-    assert [process.communicate(timeout=PATIENCE)[0] for process in two] == ["full\n"] * 2
+    assert [process.communicate(timeout=TIMEOUT)[0] for process in two] == ["full\n"] * 2
     size = sum(path.stat().st_size for path in tmp_path.iterdir())
     assert 2**20 - 2 * 9100 < size <= 2**20
     assert [p.stat().st_size for p in tmp_path.glob("*.png")] == [9000] * (size // 9000)
@@ -351,7 +351,7 @@ def test_one_other_site_may_correct(collecting: Served, folder: Path) -> None:
     url = f"{collecting.url}v1/corrections"
     for origin, allowed in (("https://a.example", True), ("https://b.example", False)):
         headers = {"origin": origin, "access-control-request-method": "POST"}
-        ask = httpx.options(url, headers=headers, timeout=PATIENCE)
+        ask = httpx.options(url, headers=headers, timeout=TIMEOUT)
         assert ("access-control-allow-origin" in ask.headers) == allowed
 
 
@@ -416,7 +416,7 @@ def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": str(SOURCE)},
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert outcome.returncode == 1
     assert outcome.stderr.count("\n") == 1

@@ -23,7 +23,7 @@ from PIL import Image
 from drawn import page
 from served import Served, serve
 from served import post as ask
-from waiting import PATIENCE
+from waiting import TIMEOUT
 
 schemathesis = pytest.importorskip("schemathesis")
 from schemathesis.checks import not_a_server_error  # noqa: E402
@@ -43,7 +43,7 @@ CHECKS = [
 
 def test_the_server_keeps_its_own_schema(tmp_path: Path) -> None:
     with serve(tmp_path, "--collect", tmp_path / "pairs") as server:
-        schema = schemathesis.openapi.from_url(f"{server.url}openapi.json", timeout=PATIENCE)
+        schema = schemathesis.openapi.from_url(f"{server.url}openapi.json", timeout=TIMEOUT)
         operations = [found.ok() for found in schema.get_all_operations()]
         assert len(operations) == 5
         for operation in operations:
@@ -55,7 +55,7 @@ def test_the_server_keeps_its_own_schema(tmp_path: Path) -> None:
             )
             @given(case=operation.as_strategy())
             def exchange(case: "schemathesis.Case") -> None:
-                case.call_and_validate(checks=CHECKS, timeout=PATIENCE)
+                case.call_and_validate(checks=CHECKS, timeout=TIMEOUT)
 
             exchange()
 
@@ -181,7 +181,7 @@ KINDS = (
 def exchange(url: str, request: bytes) -> tuple[int, bytes]:
     """The status, 0 where there was none, and what came with it."""
     parts, received = urlsplit(url), b""
-    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as raw:
+    with socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT) as raw:
         with contextlib.suppress(OSError):
             raw.sendall(request)
         with contextlib.suppress(ConnectionError):

@@ -21,7 +21,7 @@ from cnn_mnist.serving import folders
 from cnn_mnist.serving.labels import Labels, Place
 from drawn import page
 from served import SOURCE, get, post
-from waiting import PATIENCE, wait_until
+from waiting import TIMEOUT, wait_until
 from watched import Watched
 
 SEVEN, BOXED = Place("7.png", None), Place("sheet.png", (10, 20, 30, 40))
@@ -69,7 +69,7 @@ def labelling(folder: Path, *options: object, **environment: str) -> Iterator[La
         yield Labelling(url, token, process, folder)
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TIMEOUT)
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_the_least_sure_come_first_and_each_label_is_on_the_disk(folder: Path) -
         picture = get(f"{desk.url}v1/signs/{four}", headers=desk.headers)
         assert picture.headers["content-type"] == "image/png"
         desk.process.send_signal(signal.SIGINT)
-        desk.process.wait(PATIENCE)
+        desk.process.wait(TIMEOUT)
         said = desk.process.stderr.read()
     assert "broken.png: not a picture" in said
     assert said.endswith(f"1 labels are in {folder / 'labels.csv'}.\n")
@@ -196,7 +196,7 @@ def test_a_killed_one_loses_nothing(folder: Path) -> None:
     with labelling(folder) as desk:
         assert desk.put(2, "4").status_code == 200
         desk.process.kill()
-        desk.process.wait(PATIENCE)
+        desk.process.wait(TIMEOUT)
         assert [row["label"] for row in desk.rows()] == ["4"]
 
 
@@ -218,7 +218,7 @@ def test_when_all_is_labelled_there_is_no_page(folder: Path) -> None:
         for number in range(5):
             desk.put(number, "7")
     done = command(folder, "--no-browser")
-    out, said = done.communicate(timeout=PATIENCE)
+    out, said = done.communicate(timeout=TIMEOUT)
     assert (done.returncode, out) == (0, "")
     assert f"All 5 signs have labels in {folder / 'labels.csv'}." in said
 
@@ -235,7 +235,7 @@ def test_what_cannot_be_labelled_is_one_line(
     folder: Path, prepare: Callable[[Path], Path], reason: str
 ) -> None:
     process = command(prepare(folder), "--no-browser")
-    _, said = process.communicate(timeout=PATIENCE)
+    _, said = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 1
     assert reason in said
     assert said.count("\n") == 1
@@ -255,7 +255,7 @@ def test_a_page_on_its_side_is_left_out(folder: Path) -> None:
     with labelling(folder) as desk:
         assert "side.png" not in {sign["path"] for sign in desk.signs()}
         desk.process.send_signal(signal.SIGINT)
-        desk.process.wait(PATIENCE)
+        desk.process.wait(TIMEOUT)
         assert "side.png: left out, since it is not upright" in desk.process.stderr.read()
 
 

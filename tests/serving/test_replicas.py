@@ -19,7 +19,7 @@ from test_serving import FORTY_TWO, SEVEN, png
 
 from cnn_mnist import shelf
 from served import Served, get, serve
-from waiting import PATIENCE, wait_until
+from waiting import TIMEOUT, wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 LARGE = png("42", height=600, pen=50)  # more than what fits one buffer of a proxy
@@ -54,7 +54,7 @@ def balancer(folder: Path, port: int, replicas: list[int]) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/"
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
 
 
 def wait_for(url: str) -> None:
@@ -79,7 +79,7 @@ class Load:
 
     def _ask(self, number: int) -> None:
         text, content = (("7", SEVEN), ("42", FORTY_TWO), ("42", LARGE))[number % 3]
-        with httpx.Client(timeout=PATIENCE) as client:
+        with httpx.Client(timeout=TIMEOUT) as client:
             while not self._over.is_set():
                 response = client.post(f"{self._url}v1/predict", content=content)
                 self.answers.append((response.status_code, text, response.text))
@@ -92,7 +92,7 @@ class Load:
     def end(self) -> list[tuple[int, str, str]]:
         self._over.set()
         for client in self._clients:
-            client.result(PATIENCE)
+            client.result(TIMEOUT)
         return self.answers
 
 
@@ -125,7 +125,7 @@ def test_no_request_is_lost_with_a_replica_nor_while_the_model_is_changed(tmp_pa
 
         for n, replica in enumerate(replicas):
             replica.process.terminate()
-            assert replica.process.wait(PATIENCE) == 0  # what it had accepted is answered
+            assert replica.process.wait(TIMEOUT) == 0  # what it had accepted is answered
             replicas[n] = start(n, "--model", tmp_path / "stern.onnx")
             wait_for(replicas[n].url + "readyz")
             load.more(10)

@@ -33,7 +33,7 @@ from cnn_mnist.serving.server import HOLD_BACK, MOST_HOLD_BACK, SharedListener
 from drawn import page
 from paged import chain, encoded, locked
 from served import SOURCE, Served, get, post, serve
-from waiting import PATIENCE, wait_until
+from waiting import TIMEOUT, wait_until
 
 FIELDS = {
     "path", "page", "num_pages", "text", "digits", "ok", "reason", "lines", "turned", "notice",
@@ -53,7 +53,7 @@ Image.new("RGB", (80, 80), "white").save(BLANK, "PNG")
 
 @pytest.fixture
 def client(server: Served) -> httpx.Client:
-    with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
+    with httpx.Client(base_url=server.url, timeout=TIMEOUT) as client:
         yield client
 
 
@@ -303,7 +303,7 @@ def test_a_large_body_is_refused_before_and_while_it_comes(client: httpx.Client)
 
 def connect(url: str) -> socket.socket:
     parts = urlsplit(url)
-    return socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE)
+    return socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT)
 
 
 def everything(raw: socket.socket) -> bytes:
@@ -338,7 +338,7 @@ def test_a_body_that_is_no_http_fails_quietly(server: Served) -> None:
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Served:
     """One at a time, a token, another site allowed; a body may take as long as a test wants."""
-    options = ("--max-in-flight", 1, "--cors-origin", "https://a.example", "--timeout", PATIENCE)
+    options = ("--max-in-flight", 1, "--cors-origin", "https://a.example", "--timeout", TIMEOUT)
     with serve(tmp_path_factory.mktemp("strict"), *options, CNN_MNIST_TOKEN="secret") as served:
         yield served
 
@@ -353,7 +353,7 @@ AUTHORIZED = {"authorization": "Bearer secret"}
 
 
 def test_the_api_asks_for_the_token_and_the_rest_does_not(strict: Served) -> None:
-    with httpx.Client(base_url=strict.url, timeout=PATIENCE) as client:
+    with httpx.Client(base_url=strict.url, timeout=TIMEOUT) as client:
         for wrong in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic secret"}):
             response = client.post("v1/predict", content=SEVEN, headers=wrong)
             assert "Bearer" in one_line(response, 401)
@@ -366,7 +366,7 @@ def test_the_api_asks_for_the_token_and_the_rest_does_not(strict: Served) -> Non
 def test_one_other_site_may_call_and_no_third(strict: Served) -> None:
     for origin, allowed in (("https://a.example", True), ("https://b.example", False)):
         headers = {"origin": origin, "access-control-request-method": "POST"}
-        ask = httpx.options(strict.url + "v1/predict", headers=headers, timeout=PATIENCE)
+        ask = httpx.options(strict.url + "v1/predict", headers=headers, timeout=TIMEOUT)
         assert ("access-control-allow-origin" in ask.headers) == allowed
         for token, status in ((AUTHORIZED, 200), ({}, 401)):
             headers = {"origin": origin, **token}
@@ -398,7 +398,7 @@ def test_one_more_than_may_be_in_work_is_told_to_wait(strict: Served) -> None:
 
 
 def test_who_does_not_wait_after_a_503_is_made_to_wait(strict: Served) -> None:
-    with held(strict), httpx.Client(base_url=strict.url, timeout=PATIENCE) as hasty:
+    with held(strict), httpx.Client(base_url=strict.url, timeout=TIMEOUT) as hasty:
         began = time.monotonic()
         busy = hasty.post("v1/predict", content=SEVEN, headers=AUTHORIZED)
         assert "too many" in one_line(busy, 503)
@@ -425,7 +425,7 @@ def test_the_503_itself_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_crowd_does_not_keep_pictures_from_being_read(tmp_path: Path) -> None:
     def insist(_: int) -> list[int]:
         statuses: list[int] = []
-        with httpx.Client(base_url=served.url, timeout=PATIENCE) as client:
+        with httpx.Client(base_url=served.url, timeout=TIMEOUT) as client:
             while statuses.count(200) < 3:
                 answer = client.post("v1/predict", content=SEVEN)
                 assert answer.status_code == 503 or answer.json()["text"] == "7"
@@ -607,7 +607,7 @@ def test_the_log_is_json_and_holds_no_picture(pair: Served) -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_was_accepted_is_finished_before_the_end(tmp_path: Path, count: int) -> None:
     files = [("f", ("a.png", png("42", height=600, pen=50)))] * 6
-    with serve(tmp_path, "--workers", count, "--timeout", PATIENCE) as served:
+    with serve(tmp_path, "--workers", count, "--timeout", TIMEOUT) as served:
         served.wait_for(STARTED, count)
         request = httpx.Request("POST", served.url + "v1/predict", files=files)
         headers = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
@@ -620,7 +620,7 @@ def test_what_was_accepted_is_finished_before_the_end(tmp_path: Path, count: int
             accepted.sendall(body[99:])
             answers = json.loads(everything(accepted).partition(b"\r\n\r\n")[2])
         assert [answer["text"] for answer in answers] == ["42"] * 6
-        assert served.process.wait(PATIENCE) == 0
+        assert served.process.wait(TIMEOUT) == 0
         assert list(tmp_path.glob("cnn-mnist-metrics*")) == []
         with pytest.raises(httpx.ConnectError):
             get(served.url)
@@ -635,7 +635,7 @@ def run(*options: object, **environment: str) -> "subprocess.CompletedProcess[st
         env=os.environ | {"PYTHONPATH": str(SOURCE)} | environment,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
 
 
@@ -644,7 +644,7 @@ def test_ctrl_c_ends_it_without_a_word(tmp_path: Path, count: int) -> None:
     with serve(tmp_path, "--workers", count) as served:
         served.wait_for(STARTED, count)
         served.process.send_signal(signal.SIGINT)
-        assert served.process.wait(PATIENCE) in (0, 130)
+        assert served.process.wait(TIMEOUT) in (0, 130)
         assert "Traceback" not in served.log.read_text()
         assert all(line.startswith("{") for line in served.log.read_text().splitlines())
 

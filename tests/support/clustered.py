@@ -12,7 +12,7 @@ from typing import NamedTuple
 import psutil
 from distributed import Client, Nanny, Status
 
-from waiting import PATIENCE, wait_until
+from waiting import TIMEOUT, wait_until
 
 
 class Clustered(NamedTuple):
@@ -64,13 +64,13 @@ def dask(folder: Path, num_workers: int = 2, **settings: str) -> Iterator[Cluste
         wait_until(lambda: contact.exists() and contact.read_text().endswith("}"))
         address = json.loads(contact.read_text())["address"]
         with Client(address, set_as_default=False) as client:
-            client.wait_for_workers(num_workers, timeout=PATIENCE)
+            client.wait_for_workers(num_workers, timeout=TIMEOUT)
         yield Clustered(address, scheduler, nanny)
     finally:
         children = psutil.Process(nanny.pid).children(recursive=True)
         for process in (nanny, scheduler):
             process.terminate()
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
         for child in children:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()

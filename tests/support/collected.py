@@ -1,4 +1,4 @@
-"""Data sets of one's own in small, in every form that is read."""
+"""Your own data sets in small, in every form that is read."""
 
 import gzip
 import struct

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import httpx
 
-from waiting import PATIENCE, wait_until
+from waiting import TIMEOUT, wait_until
 
 SOURCE = Path(__file__).parents[2] / "src"
 
 # httpx itself gives up after five seconds.
-get = partial(httpx.get, timeout=PATIENCE)
-post = partial(httpx.post, timeout=PATIENCE)
+get = partial(httpx.get, timeout=TIMEOUT)
+post = partial(httpx.post, timeout=TIMEOUT)
 
 
 class Served(NamedTuple):
@@ -52,4 +52,4 @@ def serve(folder: Path, *options: object, **environment: str) -> Iterator[Served
         yield Served(line.split()[1], process, log)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TIMEOUT)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from waiting import PATIENCE
+from waiting import TIMEOUT
 
 
 class Watched:
@@ -10,7 +10,7 @@ class Watched:
 
     def __init__(self, browser: Any, url: str, **settings: Any) -> None:
         self.context = browser.new_context(**settings)
-        self.context.set_default_timeout(1000 * PATIENCE)
+        self.context.set_default_timeout(1000 * TIMEOUT)
         self.page = self.context.new_page()
         self.said: list[str] = []
         self.asked: list[str] = []

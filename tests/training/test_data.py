@@ -21,7 +21,7 @@ from cnn_mnist.training import data
 from cnn_mnist.training.data import DataError, Split, Splits, load
 from cnn_mnist.training.data.download import fetch
 from cnn_mnist.training.data.idx import read_idx
-from waiting import PATIENCE
+from waiting import TIMEOUT
 
 NAMES = list(data.SHA256)
 TRAIN_IMAGES = NAMES[0]
@@ -166,8 +166,8 @@ BAD = {
 def test_a_bad_mirror_is_named_with_its_reason_and_leaves_nothing(
     behaviour: str, reason: str, mirror: str, cache: Path
 ) -> None:
-    timeout = 0.3 if behaviour == "stalls" else PATIENCE
-    deadline = 0.3 if behaviour == "trickles" else PATIENCE
+    timeout = 0.3 if behaviour == "stalls" else TIMEOUT
+    deadline = 0.3 if behaviour == "trickles" else TIMEOUT
     with pytest.raises(DataError) as failure:
         fetch(
             TRAIN_IMAGES,

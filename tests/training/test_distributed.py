@@ -19,7 +19,7 @@ from cnn_mnist.training.loop import start, train_epoch
 from cnn_mnist.training.recipes import DEFAULT, REFERENCE
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.train import begin, finish
-from waiting import PATIENCE, wait_until
+from waiting import TIMEOUT, wait_until
 
 ONE_STEP = """
 import sys, torch
@@ -46,7 +46,7 @@ def torchrun(environment: dict[str, str], folder: Path, *arguments: object) -> A
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     command += ["--master-port", str(port), *map(str, arguments)]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT
     )
 
 
@@ -128,7 +128,7 @@ def test_two_hosts_train_one_run_as_good_as_that_of_one_process(
     environment: dict[str, str], digits: Splits, tmp_path: Path
 ) -> None:
     with two_hosts(environment, tmp_path, *TRAIN, "--epochs", 10) as hosts:
-        outputs = [host.communicate(timeout=PATIENCE) for host in hosts]
+        outputs = [host.communicate(timeout=TIMEOUT) for host in hosts]
     assert [host.returncode for host in hosts] == [0, 0], outputs
     metrics = json.loads(outputs[0][0])
     assert outputs[1][0] == ""
@@ -148,7 +148,7 @@ def test_a_lost_host_ends_the_run_with_one_line_and_resume_goes_on(
         wait_until((run / "epochs" / "02.safetensors").exists)
         for process in [*psutil.Process(hosts[lost].pid).children(), hosts[lost]]:
             process.kill()
-        _, err = hosts[1 - lost].communicate(timeout=PATIENCE)
+        _, err = hosts[1 - lost].communicate(timeout=TIMEOUT)
     assert hosts[1 - lost].returncode == 1
     ours = [line for line in err.splitlines() if line.startswith("cnn-mnist: ")]
     assert len(ours) == 1
@@ -157,7 +157,7 @@ def test_a_lost_host_ends_the_run_with_one_line_and_resume_goes_on(
 
     go_on = ("train", "--resume", run, "--epochs", len(behind) + 1, "--device", "cpu", "--json")
     with two_hosts(environment, tmp_path, *go_on) as hosts:
-        outputs = [host.communicate(timeout=PATIENCE) for host in hosts]
+        outputs = [host.communicate(timeout=TIMEOUT) for host in hosts]
     assert [host.returncode for host in hosts] == [0, 0], outputs
     history = checkpoint.load_history(run)
     assert len(history) == len(behind) + 1

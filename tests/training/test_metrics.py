@@ -73,7 +73,7 @@ def test_log_probabilities_serve_as_logits(answers: tuple[Tensor, Tensor]) -> No
 def test_clean_labels_leave_the_wrongly_labelled_images_out() -> None:
     labels = torch.arange(10)
     logits = torch.eye(10)
-    labels[[2, 5]] = 0  # both answered otherwise, rightly
+    labels[[2, 5]] = 0  # both answered otherwise, correctly
     figures = measure(logits, labels, wrong_labels=(2, 5))
     assert figures.accuracy == 0.8
     assert figures.clean_label_accuracy == 1.0

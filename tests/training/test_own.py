@@ -1,4 +1,4 @@
-"""Data sets of one's own: every form that is read, and every one that cannot be."""
+"""Your own data sets: every form that is read, and every one that cannot be."""
 
 import csv
 import gzip
@@ -313,7 +313,7 @@ def test_pictures_that_cannot_be_read_are_named_and_left_out(tmp_path: Path) -> 
     assert read.notice.startswith("3 of 5 pictures cannot be used: 7_blank.png (no ink found), ")
     assert "7_broken.png (" in read.notice
     assert "none_x.png (no digit)" in read.notice
-    assert read.notice.endswith("; the released reader reads 2 of 4 rightly")
+    assert read.notice.endswith("; the released reader reads 2 of 4 correctly")
     for name in ("3_a.png", "7_a.png"):
         (tmp_path / name).unlink()
     assert "3 of 3 pictures cannot be used" in error_of(tmp_path)

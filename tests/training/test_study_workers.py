@@ -16,7 +16,7 @@ from cnn_mnist.training.recipes import REFERENCE, Recipe
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.checkpoint import RunError
 from cnn_mnist.training.studies.study import study
-from cnn_mnist.training.studies.workers import Crew, Shared
+from cnn_mnist.training.studies.workers import Shared, StudyWorkers
 from cnn_mnist.training.train import begin, finish
 from cnn_mnist.workers import workers
 
@@ -53,7 +53,7 @@ def test_the_rows_are_those_of_the_serial_study(
             tmp_path / "many",
             on_seed=lambda row: told.append(row["seed"]),
             on_step=lambda *counts: done.append(counts),
-            crew=Crew(pool, shared.key),
+            workers=StudyWorkers(pool, shared.key),
         )
     assert result == serial
     assert rows(tmp_path / "many") == rows(tmp_path / "serial")
@@ -78,9 +78,9 @@ class Here(Executor):
 
 
 @contextlib.contextmanager
-def crew_here(shared: Shared, before: Callable[[str], str] = str) -> Iterator[Crew]:
+def workers_here(shared: Shared, before: Callable[[str], str] = str) -> Iterator[StudyWorkers]:
     forget = shared()
-    yield Crew(Here(before), shared.key)
+    yield StudyWorkers(Here(before), shared.key)
     forget()
 
 
@@ -103,8 +103,8 @@ def test_a_stopped_seed_goes_on_after_its_last_epoch(
         study(tiny, few_digits, [7], tmp_path / "many", on_step=stop)
     first = checkpoint.load_history(tmp_path / "many" / "seed-7")
     assert len(first) == 1
-    with crew_here(Shared(tiny, few_digits), disk) as crew:
-        assert study(tiny, few_digits, [7], tmp_path / "many", crew=crew) == serial
+    with workers_here(Shared(tiny, few_digits), disk) as workers:
+        assert study(tiny, few_digits, [7], tmp_path / "many", workers=workers) == serial
     assert rows(tmp_path / "many") == rows(tmp_path / "serial")
     assert checkpoint.load_history(tmp_path / "many" / "seed-7")[:1] == first  # its time as well
     files = {p.name for p in (tmp_path / "many" / "seed-7").iterdir()}
@@ -125,8 +125,8 @@ def test_finished_seeds_are_not_trained_again_and_lost_ones_are(
             raise BrokenExecutor
         return folder
 
-    with crew_here(Shared(tiny, few_digits), lose_some) as crew:
-        assert study(tiny, few_digits, range(3), tmp_path, crew=crew) == serial
+    with workers_here(Shared(tiny, few_digits), lose_some) as workers:
+        assert study(tiny, few_digits, range(3), tmp_path, workers=workers) == serial
     # In whichever order they are lost: both, then one of them again.
     assert sorted(asked[:2]) == sorted(asked[2:4]) == ["seed-1", "seed-2"]
     assert asked[4:] == asked[3:4]
@@ -139,10 +139,10 @@ def test_workers_that_always_die_end_the_study_with_one_line(
         raise BrokenExecutor
 
     with (
-        crew_here(Shared(tiny, few_digits), lose) as crew,
+        workers_here(Shared(tiny, few_digits), lose) as workers,
         pytest.raises(RunError, match="died 5 times before one of them had finished"),
     ):
-        study(tiny, few_digits, range(2), tmp_path, crew=crew)
+        study(tiny, few_digits, range(2), tmp_path, workers=workers)
 
 
 def test_the_teacher_travels_with_what_is_shared(
@@ -152,8 +152,10 @@ def test_the_teacher_travels_with_what_is_shared(
     finish(begin(tiny, few_digits, teacher), few_digits, teacher)
     serial = study(student, few_digits, [0, 1], tmp_path / "serial", teacher=teacher)
     shared = pickle.loads(pickle.dumps(Shared(student, few_digits, teacher)))
-    with crew_here(shared, elsewhere) as crew:
-        many = study(student, few_digits, [0, 1], tmp_path / "many", teacher=teacher, crew=crew)
+    with workers_here(shared, elsewhere) as workers:
+        many = study(
+            student, few_digits, [0, 1], tmp_path / "many", teacher=teacher, workers=workers
+        )
     assert many == serial
     assert rows(tmp_path / "many") == rows(tmp_path / "serial")
 
@@ -185,8 +187,8 @@ def test_a_study_of_twenty_with_workers_that_are_killed(
                     worker.kill()
                     killed.append(worker.pid)
 
-        crew = Crew(pool, shared.key)
-        many = study(recipe, digits, range(20), tmp_path / "many", on_seed=kill, crew=crew)
+        engine = StudyWorkers(pool, shared.key)
+        many = study(recipe, digits, range(20), tmp_path / "many", on_seed=kill, workers=engine)
     assert len(set(killed)) >= 4
     assert many == serial
     assert rows(tmp_path / "many") == rows(tmp_path / "serial")

@@ -196,7 +196,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
     training.send_signal(signal.SIGINT)
     _, notices = training.communicate()
     assert training.returncode == 130
-    assert "Go on with: cnn-mnist train --resume run" in notices
+    assert "Resume with: cnn-mnist train --resume run" in notices
     assert "Traceback" not in notices
     assert len(go_on(tmp_path / "run").history) == 1
     assert names(tmp_path / "run") == FILES - {"metrics.json"}

@@ -25,11 +25,11 @@ class Settings:
     single: bool
     model: str  # an exported file, or a name of the shelf
     model_sha256: str
-    patience: float  # seconds for a picture, or for each of its pages
+    timeout: float  # seconds for a picture, or for each of its pages
     folder: str  # that relative paths start from
 
     @classmethod
-    def here(cls, single: bool, model: str | None, patience: float) -> "Settings":
+    def here(cls, single: bool, model: str | None, timeout: float) -> "Settings":
         """For workers that see the files as this process does.
 
         Raises:
@@ -38,7 +38,7 @@ class Settings:
         Reader(model)  # a wrong file is told here, and not by every worker
         model = shelf.DIGITS if model is None else model
         model = model if shelf.is_name(model) else os.path.abspath(model)
-        return cls(single, model, shelf.sha256(_path(model)), patience, os.getcwd())
+        return cls(single, model, shelf.sha256(_path(model)), timeout, os.getcwd())
 
     def kept(self) -> dict[str, object]:
         """What must be the same for all lines of a file."""
@@ -54,14 +54,14 @@ class Batch:
 
 
 def read(addresses: Sequence[str], settings: Settings) -> Batch:
-    """Read pictures; a page that takes longer than the patience ends this process."""
+    """Read pictures; a page that takes longer than the timeout ends this process."""
     reader = _reader(settings.model, settings.model_sha256)
     lines, num_unreadable = [], 0
     for address in addresses:
         done = 0
         try:
             fetch = source(address, settings.folder)  # may load a file system, which takes time
-            for reading in each(_pages(reader, fetch, settings.single), settings.patience):
+            for reading in each(_pages(reader, fetch, settings.single), settings.timeout):
                 lines.append(_line(address, reading))
                 done += 1
         except Exception as error:  # whatever one picture does, the others are read

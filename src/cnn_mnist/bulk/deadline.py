@@ -1,4 +1,4 @@
-"""An end to patience with code that may never come back."""
+"""A timeout for code that may never return."""
 
 import faulthandler
 import os

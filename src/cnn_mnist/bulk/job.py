@@ -77,7 +77,7 @@ def _alone(workers: Workers, batch: Sequence[str], settings: Settings) -> Batch:
     if len(batch) == 1:
         reason = (
             f"{batch[0]}: {TRIES} workers died over it, or it takes longer than "
-            f"{settings.patience:g} seconds"
+            f"{settings.timeout:g} seconds"
         )
         return given_up(batch[0], reason)
     parts = [_alone(workers, [address], settings) for address in batch]

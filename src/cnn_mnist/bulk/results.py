@@ -20,14 +20,14 @@ ROW_GROUP = 10_000  # rows of a Parquet file that are in memory at a time
 
 
 class ResultsError(ValueError):
-    """Results cannot be written, or not be gone on with; the message says why and what to do."""
+    """Results cannot be written or resumed; the message says why and what to do."""
 
 
 class Results:
     """Results that grow at their end. A with-block closes them, finished or not."""
 
     def __init__(self, path: Path, settings: dict[str, object]) -> None:
-        """Begin, or go on with what an earlier job has left.
+        """Begin, or resume what an earlier job has left.
 
         Args:
             path: .jsonl, .parquet or .csv.

@@ -49,7 +49,7 @@ for command in (train, adapt, evaluate, export, predict, serve, label, models, s
 
 
 def main() -> None:
-    """Run the command line; an error the user can mend ends in one line and exit code 1."""
+    """Run the command line; an error the user can fix ends in one line and exit code 1."""
     process.tune()
     try:
         app()

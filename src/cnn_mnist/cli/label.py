@@ -33,7 +33,7 @@ def label(
         from cnn_mnist.serving.limits import Limits
 
     say, labels = Terminal(as_json=False), Labels(folder)
-    with say.progress("The same command goes on.", " pictures"):
+    with say.progress("Run the same command again to resume.", " pictures"):
         signs = _signs(folder, single, model, say)
     num_missing = len(labels.missing(labelling.place(folder, sign) for sign in signs))
     if not num_missing:
@@ -50,7 +50,7 @@ def label(
 
     try:
         listener = server.listen("127.0.0.1", 0)
-        server.run(create, listener, 1, Limits().patience, show, log_level="WARNING")
+        server.run(create, listener, 1, Limits().timeout, show, log_level="WARNING")
     finally:
         say.notice(f"{len(labels)} labels are in {folder / 'labels.csv'}.")
 

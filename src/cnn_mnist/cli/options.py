@@ -13,15 +13,15 @@ from cnn_mnist.terminal import Terminal
 RecipeOption = Annotated[
     str | None,
     typer.Option(
-        help="reference, default, fast, best, best-bn, best-small, robust, reader, lines, or one "
-        "that teaches: teacher, teacher-affine, teacher-warped.",
+        help="reference, default, fast, best, best-bn, best-small, robust, reader, lines, or a "
+        "teacher model: teacher, teacher-affine, teacher-warped.",
         show_default="default",
     ),
 ]
 DatasetOption = Annotated[
     str | None,
     typer.Option(
-        help="mnist, digits (bundled), or auto: MNIST where it is to be had. Or your own: a .npz "
+        help="mnist, digits (bundled), or auto: MNIST where it can be found. Or your own: a .npz "
         "file, or a folder of labelled pictures or of IDX files.",
         show_default="auto",
     ),

@@ -79,12 +79,14 @@ def predict(
         addresses = Addresses(images or [], files_from or [])
         settings = Settings.here(single, model, timeout or 60.0)
         with (
-            say.progress(f"The same command goes on with {out}.part", " pictures"),
-            open_workers(workers, scheduler) as crew,
+            say.progress(f"Run the same command again to resume from {out}.part", " pictures"),
+            open_workers(workers, scheduler) as engine,
             Results(out, settings.kept()) as results,
         ):
             total = sum(1 for _ in addresses) if say.has_bar else 0
-            before = run(crew, addresses, settings, results, lambda done: say.counted(done, total))
+            before = run(
+                engine, addresses, settings, results, lambda done: say.counted(done, total)
+            )
     figures = {
         "out": str(out),
         "num_images": results.num_done,

@@ -41,7 +41,7 @@ def serve(
     limits = Limits(
         body=max_body * 2**20,
         in_flight=max_in_flight,
-        patience=timeout,
+        timeout=timeout,
         collected=max_collect * 2**20,
     )
     settings = Settings(model, limits, token or None, tuple(cors_origin or ()), collect)

@@ -66,7 +66,7 @@ def study(
         from cnn_mnist.training.device import choose
         from cnn_mnist.training.studies.study import compare, finished
         from cnn_mnist.training.studies.study import study as run_study
-        from cnn_mnist.training.studies.workers import Crew, Shared
+        from cnn_mnist.training.studies.workers import Shared, StudyWorkers
         from cnn_mnist.workers import workers as open_workers
 
     theirs = finished(against) if against else []
@@ -82,7 +82,7 @@ def study(
     folder = out or Path("runs") / f"study-{settings.name}{suffix}"
     splits = splits.hold_out() if split == "val" else splits
     go = partial(run_study, settings, splits, range(seeds), folder, place, say.seed)
-    how = f"The same command goes on in {folder}"
+    how = f"Run the same command again to resume in {folder}"
     if workers or scheduler:
         shared, threads = Shared(settings, splits, teaching, place), threads or 1
         with (
@@ -90,7 +90,7 @@ def study(
             extra("cluster"),
             open_workers(workers, scheduler, shared, threads) as engine,
         ):
-            result = go(say.counted, teaching, Crew(engine, shared.key, threads))
+            result = go(say.counted, teaching, StudyWorkers(engine, shared.key, threads))
     else:
         torch.set_num_threads(threads or torch.get_num_threads())
         with say.progress(how):

@@ -43,7 +43,7 @@ def train(
     teacher: TeacherOption = None,
     device: DeviceOption = "auto",
     resume: Annotated[
-        Path | None, typer.Option(help="Run folder to go on with, under its own settings.")
+        Path | None, typer.Option(help="Run folder to resume, with its own settings.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -92,7 +92,7 @@ def train(
             settings = with_labels_alone(settings, teacher, say)
             run = begin(settings, splits, folder, seed or 0, place, teaching)
         say.head(run, splits.name, folder)
-        with say.progress(f"Go on with: cnn-mnist train --resume {folder}"):
+        with say.progress(f"Resume with: cnn-mnist train --resume {folder}"):
             metrics = finish(run, splits, folder, say.row, say.step)
             if distributed.rank() == 0:
                 draw(run, splits, folder)

@@ -8,10 +8,10 @@ const STAGES = {
 };
 const NARROW = 480; // CSS px of a stage's width
 const element = (id) => document.getElementById(id);
-const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
+const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}%`;
 /** A probability that is never quite 0 or 1. */
 const chance = (share) =>
-  share > 0.999 ? "over 99.9 %" : share < 0.001 ? "under 0.1 %" : percent(share, 1);
+  share > 0.999 ? "over 99.9%" : share < 0.001 ? "under 0.1%" : percent(share, 1);
 const number = (value) => value.toFixed(2).replace("-", "−");
 const BLANK = new Uint8Array(SIDE * SIDE);
 
@@ -302,7 +302,7 @@ function openEpochs() {
 function renderEpoch() {
   const { epoch, accuracy, weights } = model.epochs[state.epoch];
   const name = epoch === 0 ? "untrained" : epoch === 1 ? "after 1 epoch" : `after ${epoch} epochs`;
-  const right = `${percent(accuracy, 2)} of ${model.run.num_test.toLocaleString("en")} test images read rightly`;
+  const right = `${percent(accuracy, 2)} of ${model.run.num_test.toLocaleString("en")} test images read correctly`;
   element("epoch-name").textContent = name;
   element("epoch-text").textContent = right;
   element("epoch").setAttribute("aria-valuetext", `${name}, ${right}`);
@@ -363,7 +363,7 @@ function renderMistake() {
   const [first] = ranking();
   const right = first.digit === state.truth;
   const answer = right
-    ? `With these weights it reads ${first.digit}, rightly`
+    ? `With these weights it reads ${first.digit}, correctly`
     : `The label says ${state.truth}, the network reads ${first.digit}`;
   element("mistake-text").textContent =
     `${state.mistake + 1} of ${count}. ${answer}, ${chance(first.probability)} sure.`;
@@ -375,7 +375,7 @@ function describeRun() {
   const counted = (value) => value.toLocaleString("en");
   element("run").textContent =
     `These weights are of one training: recipe ${recipe}, seed ${seed}, ${last.epoch} epochs on ${counted(num_train)} ` +
-    `images of ${dataset}; ${percent(last.accuracy, 2)} of ${counted(num_test)} test images are read rightly.`;
+    `images of ${dataset}; ${percent(last.accuracy, 2)} of ${counted(num_test)} test images are read correctly.`;
   const all = Math.round((1 - last.accuracy) * num_test);
   element("mistakes-lead").textContent =
     `Of ${counted(num_test)} test images, ${counted(all)} are read wrongly, here with the surest mistakes first. ` +

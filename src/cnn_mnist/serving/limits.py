@@ -32,7 +32,7 @@ class Limits:
     pictures: int = 64  # in a request, and pages of all its pictures
     pixels: int = 50_000_000  # of all pages of a request
     in_flight: int = 32  # requests being received, waiting or read
-    patience: float = 10.0  # seconds for a request's head, and again for its body
+    timeout: float = 10.0  # seconds for a request's head, and again for its body
     collected: int = 100 * 2**20  # bytes of the folder of corrections
 
 

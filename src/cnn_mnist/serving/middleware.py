@@ -24,7 +24,7 @@ ROUTES = (
 )
 SHORT = 64 * 1024  # bytes of a body that a refused client may still send
 PAUSE = 1.0  # seconds (as Retry-After says) before a client that was told to wait is listened to
-LINGER = 3  # times the patience, in which a refused client may finish what it is sending
+LINGER = 3  # times the timeout, in which a refused client may finish what it is sending
 GONE = 499  # a client that left before its answer, as nginx logs it
 log = logging.getLogger("cnn_mnist.serving")
 
@@ -58,7 +58,7 @@ class Guard:
         if hasty:
             await asyncio.sleep(PAUSE)
         else:
-            await incoming.drop(self._limits.patience)
+            await incoming.drop(self._limits.timeout)
         await exchange.end()
 
     async def _admit(self, scope: Scope, incoming: "_Incoming", exchange: "_Exchange") -> None:
@@ -93,7 +93,7 @@ class Guard:
             raise too_large
         parts, size = [], 0
         try:
-            async with asyncio.timeout(self._limits.patience):
+            async with asyncio.timeout(self._limits.timeout):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
@@ -105,7 +105,7 @@ class Guard:
                     if not message.get("more_body"):
                         return b"".join(parts)
         except TimeoutError:
-            seconds = f"{self._limits.patience:g} seconds"
+            seconds = f"{self._limits.timeout:g} seconds"
             raise Refusal(408, f"the body did not arrive within {seconds}") from None
 
 
@@ -128,7 +128,7 @@ class _Incoming:
         self._more = message.get("more_body", False)  # nothing comes after http.disconnect
         return message
 
-    async def drop(self, patience: float) -> None:
+    async def drop(self, timeout: float) -> None:
         """Read what still comes, and forget it.
 
         To hang up on a client that is sending resets the connection, and most clients send all they
@@ -136,9 +136,9 @@ class _Incoming:
         """
         size = 0
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LINGER * patience):
+            async with asyncio.timeout(LINGER * timeout):
                 while self._more and size <= LINGER_BYTES:
-                    async with asyncio.timeout(patience):
+                    async with asyncio.timeout(timeout):
                         size += len((await self()).get("body", b""))
 
 

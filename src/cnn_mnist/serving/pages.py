@@ -29,7 +29,7 @@ def add_page(app: FastAPI, name: str, is_collecting: bool = False) -> None:
 
 
 def add_explore(app: FastAPI) -> None:
-    """Add the page that teaches, at /explore/."""
+    """Add the explorer, at /explore/."""
     files = _files(resources.files("cnn_mnist") / "explore")
     _add(app, "/explore/", "/explore/", files, "index.html")
 

@@ -1,4 +1,4 @@
-"""HTTP as uvicorn speaks it, but with an end to patience."""
+"""HTTP as uvicorn speaks it, with a timeout for slow requests."""
 
 import asyncio
 from http import HTTPStatus
@@ -11,12 +11,12 @@ from cnn_mnist.serving.limits import HEADERS, LINGER_BYTES, answer
 MAX_HEAD = 64 * 1024  # bytes of a request line and headers
 
 
-class PatientProtocol(HttpToolsProtocol):
-    """A request's head must be short, and arrive within `patience` seconds."""
+class TimeoutProtocol(HttpToolsProtocol):
+    """A request's head must be short, and arrive within `timeout` seconds."""
 
-    def __init__(self, *args: Any, patience: float, **named: Any) -> None:
+    def __init__(self, *args: Any, timeout: float, **named: Any) -> None:
         super().__init__(*args, **named)
-        self._patience = patience
+        self._timeout = timeout
         self._deadline: asyncio.TimerHandle | None = None
         self._head = 0  # bytes that have arrived of it
         self._is_refused = False
@@ -51,7 +51,7 @@ class PatientProtocol(HttpToolsProtocol):
     def _expect_head(self) -> None:
         if self._deadline is None:
             self._head = 0
-            self._deadline = self.loop.call_later(self._patience, self.transport.close)
+            self._deadline = self.loop.call_later(self._timeout, self.transport.close)
 
     def _forget_head(self) -> None:
         if self._deadline is not None:
@@ -60,7 +60,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer what never became a request, and hang up when the client has heard it, or when
-        the patience for its head is over; see `guard`."""
+        the timeout for its head is over; see `middleware`."""
         if self._is_refused or self.transport.is_closing():
             return
         start, body = answer(status, {"error": message}, close=True)

@@ -22,7 +22,7 @@ from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.serving.collection import Collection
 from cnn_mnist.serving.limits import Settings
 from cnn_mnist.serving.log import log_config
-from cnn_mnist.serving.protocol import PatientProtocol
+from cnn_mnist.serving.protocol import TimeoutProtocol
 
 GRACE = 30  # seconds that accepted requests have to finish after SIGTERM
 SILENCE = 30  # seconds without a sign of life before a worker is replaced; loading takes some
@@ -46,7 +46,7 @@ def serve(
         Collection(settings.collect, settings.limits.collected)
     threads = max(1, process.num_cores() // workers)
     create = partial(_application, settings, threads)
-    run(create, listen(host, port), workers, settings.limits.patience, on_listening)
+    run(create, listen(host, port), workers, settings.limits.timeout, on_listening)
 
 
 def _application(settings: Settings, threads: int) -> ASGIApp:
@@ -59,7 +59,7 @@ def run(
     create: Callable[[], ASGIApp],
     listener: socket.socket,
     workers: int,
-    patience: float,
+    timeout: float,
     on_listening: Callable[[str], None],
     log_level: str = "INFO",
 ) -> None:
@@ -71,7 +71,7 @@ def run(
         factory=True,
         workers=workers,
         backlog=BACKLOG,
-        http=partial(PatientProtocol, patience=patience),  # type: ignore[arg-type]
+        http=partial(TimeoutProtocol, timeout=timeout),  # type: ignore[arg-type]
         loop="auto" if workers == 1 else "asyncio",  # uvloop goes around SharedListener.accept
         ws="none",
         lifespan="on",

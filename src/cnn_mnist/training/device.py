@@ -1,4 +1,4 @@
-"""Where to compute: the device, whether it computes rightly, and the precision it is fast in."""
+"""Where to compute: the device, whether it computes correctly, and the precision it is fast in."""
 
 import os
 

@@ -36,7 +36,7 @@ def process_group(device: torch.device) -> Iterator[None]:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
             raise ProcessLostError(
                 "another process of this training is gone, so this one ends too; start all of "
-                "them again with --resume and the run folder to go on after its last epoch"
+                "them again with --resume and the run folder to resume after its last epoch"
             ) from error
         raise
     finally:

@@ -1,7 +1,7 @@
 """Training itself: fit(recipe, splits) → Run. No printing, no paths, no options.
 
 All randomness of an epoch comes from one generator seeded by (seed, epoch), so evaluating never
-changes training, and a resumed training needs no random state to go on exactly.
+changes training, and a resumed training needs no random state to resume exactly.
 """
 
 import copy
@@ -140,8 +140,8 @@ def fit(
     Args:
         on_epoch: called with the run after every epoch, when its history has the new row.
         seed, device, precision: for a new run.
-        run: an earlier run to go on with instead, exactly where it stopped.
-        teacher: whom a recipe with `distil` learns from.
+        run: an earlier run to resume instead, exactly where it stopped.
+        teacher: for a recipe with `distil`.
         on_step: called with (steps done, steps in the epoch) after every step.
 
     Raises:

@@ -73,7 +73,7 @@ def wrong_rows(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def least_sure_rows(logits: Tensor, labels: Tensor) -> Tensor:
-    """The images answered rightly, the least sure first."""
+    """The images answered correctly, the least sure first."""
     confidence, answers = logits.softmax(dim=1).max(dim=1)
     right = (answers == labels).nonzero()[:, 0]
     return right[confidence[right].argsort()]

@@ -46,7 +46,7 @@ def begin(
     run = start(recipe, seed, device, precision(device, recipe), len(splits.classes))
     if distributed.rank() == 0:
         checkpoint.create(folder, checkpoint.Config.of(run, splits, teacher))
-    distributed.wait()  # the others read there whom they learn from
+    distributed.wait()  # the other processes read the teacher's place there
     return run
 
 

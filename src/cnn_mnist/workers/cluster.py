@@ -16,7 +16,7 @@ from cnn_mnist import process
 from cnn_mnist.workers.base import Workers
 
 T = TypeVar("T")
-PATIENCE = 10  # seconds for a scheduler to answer, and for its first worker
+TIMEOUT = 10  # seconds for a scheduler to answer, and for its first worker
 
 
 class ClusterError(ValueError):
@@ -34,7 +34,7 @@ def cluster(address: str, prepare: bytes) -> Iterator["Cluster"]:
     try:
         with _connect(address) as client:
             try:
-                client.wait_for_workers(1, timeout=PATIENCE)
+                client.wait_for_workers(1, timeout=TIMEOUT)
             except TimeoutError:
                 raise ClusterError(
                     f"the scheduler at {address} has no workers; start some with: "
@@ -55,7 +55,7 @@ def cluster(address: str, prepare: bytes) -> Iterator["Cluster"]:
 def _connect(address: str) -> Client:
     try:
         if urlsplit(address).port:
-            return Client(address, timeout=PATIENCE, set_as_default=False)
+            return Client(address, timeout=TIMEOUT, set_as_default=False)
         raise ValueError("no port")
     except (OSError, ValueError) as error:
         raise ClusterError(
@@ -99,7 +99,8 @@ class Cluster(Workers):
 
     def _gone(self) -> ClusterError:
         return ClusterError(
-            f"the scheduler at {self._address} is gone; when it is back, the same command goes on"
+            f"the scheduler at {self._address} is gone; when it is back, run the same "
+            "command again to resume"
         )
 
 

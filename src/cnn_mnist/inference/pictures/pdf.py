@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image, ImageFile
 
 DPI = 300  # at most; a large page gets fewer, to fit the side that is asked for
-PATIENCE = 20.0  # seconds, for the sizes of all pages or for one page's pixels
+TIMEOUT = 20.0  # seconds, for the sizes of all pages or for one page's pixels
 MEMORY = 2 * 2**30  # bytes that the renderer may take
 PASSWORD = 4  # pdfium's error code
 
@@ -73,7 +73,7 @@ def _ask(data: bytes, *question: object) -> bytes:
             "pip install 'cnn-mnist[pdf]'"
         )
     # -P: what lies in the current folder is not imported
-    command = [sys.executable, "-P", __file__, str(PATIENCE), *map(str, question)]
+    command = [sys.executable, "-P", __file__, str(TIMEOUT), *map(str, question)]
     child = subprocess.run(command, input=data, capture_output=True)
     if child.returncode == 0:
         return child.stdout
@@ -82,7 +82,7 @@ def _ask(data: bytes, *question: object) -> bytes:
 
 
 _TOO_MUCH = (
-    f"the PDF cannot be rendered within {PATIENCE:g} seconds and {MEMORY >> 30} GiB of memory; "
+    f"the PDF cannot be rendered within {TIMEOUT:g} seconds and {MEMORY >> 30} GiB of memory; "
     "save its pages as pictures"
 )
 
@@ -91,9 +91,9 @@ def main() -> None:
     """Answer one question about the PDF on standard input: its `sizes`, or a page's `pixels`."""
     from pypdfium2 import PdfDocument, PdfiumError
 
-    patience, question, *numbers = sys.argv[1:]
+    timeout, question, *numbers = sys.argv[1:]
     with open(os.devnull, "w") as nowhere:
-        faulthandler.dump_traceback_later(float(patience), exit=True, file=nowhere)
+        faulthandler.dump_traceback_later(float(timeout), exit=True, file=nowhere)
         _limit_memory()
         answer = _page_sizes if question == "sizes" else _page_pixels
         try:

@@ -81,7 +81,7 @@ class Classifier:
     def is_digit(self, probs: Probs) -> NDArray[np.bool_]:
         """Whether each image is a digit at all.
 
-        The network was taught to answer letters and scribbles with equal probabilities, so a
+        The network was trained to answer letters and scribbles with equal probabilities, so a
         low highest probability means "none of the ten" (Hendrycks et al., ICLR 2019).
         """
         return np.asarray(probs.max(axis=1) >= self.threshold)

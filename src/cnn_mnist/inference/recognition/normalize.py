@@ -98,7 +98,7 @@ def ready_frames(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[
 def even_stroke(ink: NDArray[np.floating]) -> NDArray[np.float32]:
     """Bring the stroke of one digit into MNIST's range of widths.
 
-    MNIST's strokes are 2.7 of the digit's 20 px wide (5-95 %: 1.5 to 4.2). Hairlines vanish and
+    MNIST's strokes are 2.7 of the digit's 20 px wide (5-95%: 1.5 to 4.2). Hairlines vanish and
     markers clog in a 20-px box, so both are widened or thinned at their own resolution. What
     already lies in the range, or is too small to be measured, comes back unchanged.
 

@@ -1,4 +1,4 @@
-"""What hangs together in a mask, by the algorithm that was fastest on large pages."""
+"""The connected components of a mask, by the algorithm that was fastest on large pages."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -189,7 +189,7 @@ def _otsu(contrast: Contrast, faint: int) -> int:
 
 
 def _hysteresis(contrast: Contrast, weak: int, strong: float, grain: int) -> Components:
-    """What is above `weak` and hangs together with something above `strong` (Canny 1986);
+    """What is above `weak` and is connected to something above `strong` (Canny 1986);
     grains of noise are dropped."""
     marks = components((contrast >= weak).astype(np.uint8))
     keep = np.zeros(len(marks.stats), np.bool_)

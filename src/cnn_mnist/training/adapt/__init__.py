@@ -1,1 +1,1 @@
-"""One person's digits → the released classifier, taught to read them too."""
+"""One person's digits → the released classifier, trained to read them too."""

@@ -38,7 +38,7 @@ class Lessons:
     def __init__(self, model: nn.Module, old: Split) -> None:
         """
         Args:
-            model: that is to be taught.
+            model: to be trained.
             old: images like those that it has learned from.
         """
         self._model = model

@@ -22,7 +22,7 @@ class Score:
         return self.error_count / self.num_images
 
     def to_dict(self) -> dict[str, Any]:
-        """With the 95 % interval of the share of errors (Wilson 1927)."""
+        """With the 95% interval of the share of errors (Wilson 1927)."""
         found = binomtest(self.error_count, self.num_images).proportion_ci(method="wilson")
         interval = [float(found.low), float(found.high)]
         return {"error_count": self.error_count, "num_images": self.num_images} | {

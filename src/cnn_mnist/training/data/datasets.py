@@ -23,7 +23,7 @@ def load(
 
     Args:
         dataset: "mnist", "digits" (scikit-learn's 1,797 bundled images), or "auto": MNIST
-            where it can be had, else the digits, with a notice. Or the path of one's own: a
+            where it can be had, else the digits, with a notice. Or the path of your own: a
             .npz file, or a folder of IDX files or of labelled pictures.
         data_dir: first folder to look in for the four official .gz files; then come
             $CNN_MNIST_DATA, the user's cache, and the mirrors.
@@ -45,8 +45,8 @@ def load(
         if dataset == "mnist":
             raise
         notice = (
-            "MNIST is not to be had, so this uses scikit-learn's 1,797 bundled handwritten digits "
-            f"instead: its figures say nothing about MNIST. ({error})"
+            "MNIST could not be found or downloaded, so this uses scikit-learn's 1,797 bundled "
+            f"handwritten digits instead: its figures say nothing about MNIST. ({error})"
         )
         return replace(_digits(), notice=notice)
 
@@ -54,7 +54,7 @@ def load(
 def load_for(
     classes: tuple[str, ...], learned: str, dataset: str, data_dir: Path | None = None
 ) -> Splits:
-    """Get a data set to measure a model on: of one's own without test images, all of it.
+    """Get a data set to measure a model on: your own without test images, all of it.
 
     Args:
         classes: that the model knows.

@@ -1,4 +1,4 @@
-"""A data set of one's own, in any of its forms: all images and labels, and the splits of them."""
+"""Your own data set, in any of its forms: all images and labels, and the splits of them."""
 
 import hashlib
 from dataclasses import dataclass

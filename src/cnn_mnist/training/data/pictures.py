@@ -66,7 +66,7 @@ def read_pictures(folder: Path) -> Pictures:
     if are_digits:
         count = sum(one.label != NO_DIGIT for one in listed)
         notice += (
-            f"{'; ' * bool(notice)}the released reader reads {num_read:,} of {count:,} rightly"
+            f"{'; ' * bool(notice)}the released reader reads {num_read:,} of {count:,} correctly"
         )
     frames, labels, files = zip(*kept, strict=True)
     images = np.stack(frames)

@@ -47,13 +47,13 @@ class Splits:
     """A data set to train on. `notice` tells the user what he would not expect, or is empty;
     `source` is where it was read from."""
 
-    name: str  # mnist, digits, or that of a data set of one's own
+    name: str  # mnist, digits, or that of your own data set
     train: Split
     test: Split
     notice: str = ""
     source: str = ""
     classes: tuple[str, ...] = DIGITS  # what label 0, 1, … stands for
-    sha256: str = ""  # of all images and labels, for a data set of one's own
+    sha256: str = ""  # of all images and labels, for your own data set
 
     @property
     def num_val(self) -> int:

@@ -4,7 +4,7 @@
     history.csv          a row an epoch
     metrics.json         the figures of the finished run
     model.safetensors    the weights that count
-    resume.safetensors   all that training needs to go on exactly, and the history
+    resume.safetensors   all that training needs to resume exactly, and the history
     epochs/              the weights that counted after each epoch, 100 KB each
 
 Every file is written under another name and renamed, so a reader finds it whole or not at all.
@@ -42,7 +42,7 @@ NO_SHA256 = "0" * 64
 
 
 class RunError(ValueError):
-    """A run folder cannot be made, read or gone on with; the message says which file and why."""
+    """A run folder cannot be made, read or resumed; the message says which file and why."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Config:
     teacher_sha256: str = ""  # of the weights there
     data_source: str = ""  # the folder, or folders, of the data set's files
     classes: tuple[str, ...] = DIGITS
-    images_sha256: str = ""  # of a data set of one's own, with its labels
+    images_sha256: str = ""  # of your own data set, with its labels
     format: int = FORMAT
 
     @classmethod
@@ -91,7 +91,7 @@ class Config:
         """The data set that the run learns from, as `load` finds it.
 
         Args:
-            data_dir: where a data set of one's own lies now, if it has been moved.
+            data_dir: where your own data set lies now, if it has been moved.
 
         Raises:
             DataError: it cannot be had, or has changed since the run began.
@@ -118,7 +118,7 @@ def create(folder: Path, config: Config) -> None:
         save_config(folder, config)
     except FileExistsError:
         raise RunError(
-            f"{folder} exists already; choose another --out, or go on with --resume {folder}"
+            f"{folder} exists already; choose another --out, or resume it with --resume {folder}"
         ) from None
     except OSError as error:
         raise RunError(f"cannot make the run folder {folder}: {error.strerror}") from error
@@ -158,8 +158,8 @@ def save(folder: Path, run: Run) -> None:
     except OSError as error:
         epoch = len(run.history)
         raise RunError(
-            f"epoch {epoch} could not be saved in {folder}: {error.strerror}; make room and go on "
-            f"from epoch {epoch} or the one before with --resume {folder}"
+            f"epoch {epoch} could not be saved in {folder}: {error.strerror}; free some space "
+            f"and resume from epoch {epoch} or the one before with --resume {folder}"
         ) from error
 
 

@@ -82,7 +82,7 @@ def settings(folder: Path) -> Card:
         RunError: the folder is no run's.
     """
     facts = asdict(checkpoint.load_config(folder))
-    del facts["data_source"], facts["images_sha256"]  # says nothing to whom the model is given
+    del facts["data_source"], facts["images_sha256"]  # means nothing on another machine
     names = ("onnx", "onnxscript", "onnxruntime")
     facts["versions"] |= {name: version(name) for name in names}
     return facts
@@ -116,7 +116,7 @@ def readme(model: Model, card: Card) -> str:
     sizes = ", ".join(
         f"`{name}` {file['size'] / 1000:.0f} kB" for name, file in model.files.items()
     )
-    taught = f", taught by `{card['teacher']}`" if card["teacher"] else ""
+    taught = f", distilled from `{card['teacher']}`" if card["teacher"] else ""
     return "\n".join(
         [
             f"# {names}: {model.about}",
@@ -174,7 +174,7 @@ def _of_the_study(model: Model) -> list[str]:
     return [
         "",
         f"The recipe's mean over {model.study['num_seeds']} seeds, trained on all 60,000 images, "
-        f"is {model.study['mean']:.2%} of the test images (95 % interval {low:.2%} to {high:.2%}): "
+        f"is {model.study['mean']:.2%} of the test images (95% interval {low:.2%} to {high:.2%}): "
         f"`{model.study['command']}`.",
     ]
 

@@ -1,4 +1,4 @@
-"""An exported .onnx file → what it says of itself, and its weights, to go on from in torch."""
+"""An exported .onnx file → what it says of itself, and its weights, to continue from in torch."""
 
 import json
 from pathlib import Path

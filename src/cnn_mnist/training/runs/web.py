@@ -152,7 +152,7 @@ def _accuracy(logits: Tensor, split: Split) -> float:
 
 
 def _examples(logits: Tensor, split: Split) -> Tensor:
-    """For each digit the first image of it that is read rightly, or the first of all."""
+    """For each digit the first image of it that is read correctly, or the first of all."""
     right = logits.argmax(dim=1) == split.labels
     scores = torch.stack([(split.labels == digit) * (1 + right.int()) for digit in range(10)])
     return torch.from_numpy(scores.numpy().argmax(axis=1))  # the first of equals

@@ -15,7 +15,7 @@ from cnn_mnist.training.loop import Run
 from cnn_mnist.training.recipes import Recipe
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.checkpoint import RunError
-from cnn_mnist.training.studies.workers import Crew
+from cnn_mnist.training.studies.workers import StudyWorkers
 from cnn_mnist.training.train import begin, check_teacher, finish, go_on, load_teacher
 
 
@@ -26,7 +26,7 @@ class Summary:
     num_seeds: int
     mean: float
     std: float  # of the single trainings; 0 for one seed
-    interval: tuple[float, float] | None  # 95 %, of the mean (Student's t); none for one seed
+    interval: tuple[float, float] | None  # 95%, of the mean (Student's t); none for one seed
     accuracies: list[float]
 
 
@@ -39,27 +39,27 @@ def study(
     on_seed: Callable[[dict[str, Any]], None] | None = None,
     on_step: Callable[[int, int], None] | None = None,
     teacher: Path | None = None,
-    crew: Crew | None = None,
+    workers: StudyWorkers | None = None,
 ) -> Summary:
     """Train the recipe once a seed, each in a folder of its own, and sum the figures up.
 
-    Called again after an interruption it reads the finished seeds, goes on with the one that was
+    Called again after an interruption it reads the finished seeds, resumes the one that was
     stopped, and trains the rest.
 
     Args:
-        on_step: as in `fit`; with a crew it is called with (trainings done, trainings).
+        on_step: as in `fit`; with workers it is called with (trainings done, trainings).
         teacher: the finished run that a recipe with `distil` learns from, or a folder of several.
-        crew: workers that train several seeds at a time; without them it is done here.
+        workers: workers that train several seeds at a time; without them it is done here.
 
     Raises:
         RunError: the folder holds a study of another recipe, data set or teacher; or the workers
-            of a crew die again and again.
+            die again and again.
     """
     check_teacher(recipe, splits, teacher)
     places = {seed: folder / f"seed-{seed}" for seed in seeds}
     begin = partial(_begin_or_go_on, recipe, splits, device=device, teacher=teacher)
-    if crew:
-        trained = _by_crew(crew, places, begin, on_step)
+    if workers:
+        trained = _by_workers(workers, places, begin, on_step)
     else:
         answers = load_teacher(teacher, recipe, splits, device) if teacher else None
         end = partial(finish, splits=splits, on_step=on_step, teacher=answers)
@@ -80,15 +80,15 @@ def _one_by_one(
         yield checkpoint.load_metrics(place) if run is None else end(run, folder=place)
 
 
-def _by_crew(
-    crew: Crew,
+def _by_workers(
+    workers: StudyWorkers,
     places: dict[int, Path],
     begin: Callable[..., Run | None],
     on_done: Callable[[int, int], None] | None,
 ) -> Iterator[dict[str, Any]]:
     waiting = {s: place for s, place in places.items() if begin(s, place) is not None}
     rows = {s: checkpoint.load_metrics(p) for s, p in places.items() if s not in waiting}
-    finishing = crew.train(list(waiting.values()))
+    finishing = workers.train(list(waiting.values()))
     for seed in places:
         while seed not in rows:
             row = next(finishing)
@@ -116,7 +116,7 @@ class Difference:
     """How much higher the mean of one study is than another's, in accuracy."""
 
     mean: float
-    interval: tuple[float, float] | None  # 95 %, Welch's; none where a side has one training
+    interval: tuple[float, float] | None  # 95%, Welch's; none where a side has one training
     is_real: bool  # the interval does not contain 0
 
 
@@ -155,7 +155,7 @@ def _begin_or_go_on(
 
 
 def summarize(accuracies: Sequence[float]) -> Summary:
-    """Mean, standard deviation and the mean's 95 % interval of at least one accuracy."""
+    """Mean, standard deviation and the mean's 95% interval of at least one accuracy."""
     count, mean = len(accuracies), statistics.fmean(accuracies)
     if count == 1:
         return Summary(1, mean, 0.0, None, list(accuracies))
@@ -165,7 +165,7 @@ def summarize(accuracies: Sequence[float]) -> Summary:
 
 
 def _quantile(freedom: float) -> float:
-    """Student's t that 95 % of values lie within, on both sides."""
+    """Student's t that 95% of values lie within, on both sides."""
     from scipy.stats import t
 
     return float(t.ppf(0.975, freedom))

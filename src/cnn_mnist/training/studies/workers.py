@@ -89,7 +89,7 @@ def train(key: str, folder: str, begun: Files, threads: int) -> tuple[dict[str, 
 
 
 @dataclass(frozen=True)
-class Crew:
+class StudyWorkers:
     """Workers in which what is shared was called."""
 
     workers: Executor
@@ -123,7 +123,7 @@ class Crew:
             if fruitless == TRIES:
                 raise RunError(
                     f"workers died {TRIES} times before one of them had finished a training; "
-                    "see what ends them (too little memory?); the same command goes on"
+                    "see what ends them (too little memory?); run the same command again to resume"
                 )
             waiting = lost
 
