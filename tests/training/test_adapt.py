@@ -266,7 +266,7 @@ def test_a_better_model_is_replaced_only_when_told(
         (("file.png",), "file.png is a file; name a folder of labelled pictures"),
         (("empty",), "empty has no labelled pictures; name them 7_1.png"),
         (("empty", "--out", "no/a.onnx"), "--out no/a.onnx is a folder, or its folder is not"),
-        (("empty", "--out", "file.png"), "file.png is no model exported by cnn-mnist"),
+        (("empty", "--out", "file.png"), "file.png is no digit classifier exported by cnn-mnist"),
     ],
 )
 def test_bad_input_ends_in_one_line(

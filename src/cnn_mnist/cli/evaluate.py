@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from cnn_mnist import shelf
 from cnn_mnist.cli.options import (
     DataDirOption,
     DatasetOption,
@@ -54,7 +53,7 @@ def evaluate(
     say = Terminal(as_json)
     say.notice(notice, splits.notice)
     model, norm = checkpoint.load_model(folder).to(place), config.recipe.test_norm
-    temperature = model_card.released(folder)["temperature"] if shelf.holds(folder) else 1.0
+    temperature = model_card.temperature(folder)
     figures = asdict(evaluate_model(model, splits, norm, split, temperature))
     if errors:
         images = images_of(splits, split)

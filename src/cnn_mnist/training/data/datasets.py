@@ -4,14 +4,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from cnn_mnist.inference.recognition.normalize import to_mnist
-from cnn_mnist.training.data import own
 from cnn_mnist.training.data.mnist import MIRRORS, is_mnist, load_mnist
 from cnn_mnist.training.data.splits import DATASETS, DIGITS, DataError, Split, Splits
+
+if TYPE_CHECKING:
+    from cnn_mnist.training.data.own import Collection
 
 
 def load(
@@ -23,18 +26,18 @@ def load(
 
     Args:
         dataset: "mnist", "digits" (scikit-learn's 1,797 bundled images), or "auto": MNIST
-            where it can be had, else the digits, with a notice. Or the path of your own: a
+            where it can be found, else the digits, with a notice. Or the path of your own: a
             .npz file, or a folder of IDX files or of labelled pictures.
         data_dir: first folder to look in for the four official .gz files; then come
             $CNN_MNIST_DATA, the user's cache, and the mirrors.
 
     Raises:
-        DataError: no such data set or folder, or MNIST was asked for and cannot be had.
+        DataError: no such data set or folder, or MNIST was asked for and cannot be found.
     """
     if dataset not in DATASETS:
         if data_dir:
             raise DataError(f"--data-dir is for MNIST; leave it out with --dataset {dataset}")
-        return load_mnist(dataset, ()) if is_mnist(Path(dataset)) else own.find(dataset).splits()
+        return load_mnist(dataset, ()) if is_mnist(Path(dataset)) else _own(dataset).splits()
     if dataset == "digits":
         return _digits()
     if data_dir and not Path(data_dir).is_dir():
@@ -58,18 +61,24 @@ def load_for(
 
     Args:
         classes: that the model knows.
-        learned: the sha256 of the data set of one's own that it learned from, of which only the
+        learned: the sha256 of the custom data set that it was trained on, of which only the
             test images are new to it.
 
     Raises:
         DataError: as `load`, or there are images of a class that the model does not know.
     """
     if dataset not in DATASETS and not is_mnist(Path(dataset)):
-        found = own.find(dataset)
+        found = _own(dataset)
         return found.splits() if found.sha256 == learned else found.for_model(classes)
     if classes != DIGITS:
         raise DataError(f"{dataset} has digits, and the model knows {', '.join(classes)}")
     return load(dataset, data_dir)
+
+
+def _own(path: str) -> "Collection":
+    from cnn_mnist.training.data import own  # the reader behind it takes a while to load
+
+    return own.find(path)
 
 
 def _digits() -> Splits:

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from cnn_mnist import shelf
 from cnn_mnist.shelf import Model
 from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.evaluate import predict_logits
@@ -100,6 +101,17 @@ def released(folder: Path) -> Card:
 
 def load(folder: Path) -> Card:
     return dict(json.loads((folder / "card.json").read_text()))
+
+
+def temperature(folder: Path) -> float:
+    """Of a released model or an exported file; 1 of a run folder, which is not calibrated.
+
+    Raises:
+        RunError: the card is missing or damaged.
+    """
+    if checkpoint.is_model_file(folder):
+        return float(model_file.about(folder)["temperature"])
+    return float(released(folder)["temperature"]) if shelf.holds(folder) else 1.0
 
 
 def metadata(card: Card) -> dict[str, str]:
