@@ -239,7 +239,7 @@ def test_the_command_says_what_it_was_and_is(short: None, adapt, tmp_path: Path)
     assert Classifier("a.onnx").threshold == report["threshold"]
     code, out, err = adapt("mine", "--out", "a.onnx", "--force")
     assert code == 0
-    assert "MNIST is not to be had" in err
+    assert "MNIST could not be found" in err
     assert out.count(" wrong (") == 4
     assert "a.onnx: written" in out
 
