@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import latency
 import plot_results
 import predict_speed
 import roofline
@@ -156,3 +157,19 @@ def test_the_plots_are_drawn_from_the_last_json_line(tmp_path: Path, monkeypatch
     kept.write_text("nothing")
     with pytest.raises(ValueError, match="no JSON line"):
         plot_results.last_json(kept)
+
+
+def test_only_networks_that_were_timed_stand_against_latency() -> None:
+    row = {"params": 1, "mean": 99.5, "low": 99.4, "high": 99.6, "n": 3, "ours": True}
+    rows = [{**row, "name": "timed", "network": "net"}, {**row, "name": "other"}]
+    times = {"net": {"median": 40.0, "min": 39.0, "max": 44.0}}
+    figure = plot_results.accuracy_by_latency(rows, {"microseconds": times, "processor": "p"})
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == ["timed (n = 3)"]
+    assert [line.get_xdata()[0] for line in axes.get_lines()] == [40.0]
+
+
+def test_every_network_is_timed_in_every_round() -> None:
+    sessions = {"net": latency.session(Net())}
+    times = latency.measure(sessions, np.zeros((3, 28, 28), np.uint8), rounds=2)
+    assert len(times["net"]) == 2

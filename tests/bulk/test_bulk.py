@@ -24,6 +24,7 @@ import pytest
 from PIL import Image
 
 from clustered import Clustered, dask, working
+from cnn_mnist import shelf
 from cnn_mnist.bulk import Addresses, Results, Settings, job, run
 from cnn_mnist.bulk.results import ResultsError
 from cnn_mnist.inference import table
@@ -505,3 +506,13 @@ def test_the_command_reads_by_a_cluster(
     out, err = bulk.communicate(timeout=TIMEOUT)
     assert (bulk.returncode, err) == (1, "")
     assert out.startswith("r.parquet: 21 pictures, 1 could not be read")
+
+
+def test_a_model_of_the_shelf_travels_by_its_name(tmp_path: Path) -> None:
+    assert Settings.here(False, None, 60) == Settings.here(False, "reader", 60)
+    assert Settings.here(False, "reader", 60).model == "reader"
+    copy = tmp_path / "own.onnx"
+    copy.write_bytes(shelf.file("reader", shelf.ONNX).read_bytes())
+    own = Settings.here(False, str(copy), 60)
+    assert own.model == str(copy)
+    assert own.kept() == Settings.here(False, "reader", 60).kept()
