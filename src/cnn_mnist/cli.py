@@ -30,8 +30,8 @@ app = typer.Typer(
 RecipeOption = Annotated[
     str | None,
     typer.Option(
-        help="reference, default, fast, best, best-bn, best-small, robust, reader, lines, or one "
-        "that teaches: teacher, teacher-affine, teacher-warped.",
+        help="reference, default, fast, best, best-bn, best-small, robust, reader, lines, "
+        "lines-further, or one that teaches: teacher, teacher-affine, teacher-warped.",
         show_default="default",
     ),
 ]
@@ -86,6 +86,9 @@ def train(
     ] = None,
     split: Annotated[Literal["test", "val"] | None, SPLIT] = None,
     teacher: TeacherOption = None,
+    init: Annotated[
+        Path | None, typer.Option(help="Run folder whose weights the training begins with.")
+    ] = None,
     device: DeviceOption = "auto",
     resume: Annotated[
         Path | None, typer.Option(help="Run folder to go on with, under its own settings.")
@@ -99,7 +102,7 @@ def train(
         "--out": out,
         "--batch-size": batch_size,
     }
-    fixed |= {"--lr": lr, "--seed": seed, "--split": split, "--teacher": teacher}
+    fixed |= {"--lr": lr, "--seed": seed, "--split": split, "--teacher": teacher, "--init": init}
     _keep_settings(resume, fixed)
     with _extra("train"):
         from cnn_mnist.training import checkpoint, distributed, recipes
@@ -131,7 +134,7 @@ def train(
         else:
             settings = settings if batch_size else settings.sized_for(len(splits.train))
             settings = _with_labels_alone(settings, teacher, say)
-            run = begin(settings, splits, folder, seed or 0, place, teacher)
+            run = begin(settings, splits, folder, seed or 0, place, teacher, init)
         say.head(run, splits.name, folder)
         with say.progress(f"Go on with: cnn-mnist train --resume {folder}"):
             metrics = finish(run, splits, folder, say.row, say.step)

@@ -27,6 +27,7 @@ Random = np.random.Generator
 IGNORED = -100  # class of a column that is neither a sign's middle nor between signs
 PRINTED = 0.1  # share of lines in a typeface
 PRINTED_SINGLE = 0.4  # of single signs, which are often cells of printed grids
+LEAST_HARD = 0.4  # of the hardest picture, the least hard one
 INVERTED = 0.05  # share of lines with light ink on dark paper
 
 
@@ -71,7 +72,7 @@ class Bundles(Dataset[list[Batch]]):
     def __getitem__(self, index: int) -> list[Batch]:
         cv2.setNumThreads(1)
         rng = np.random.default_rng((self._seed, index))
-        hard = min(1.0, 0.2 + 0.8 * index / max(1, self._num_bundles))
+        hard = min(1.0, 0.2 + 0.8 * index / self._num_bundles) if self._num_bundles else 1.0
         count = self._batch_size * self._num_batches
         examples = [example(self._digits, hard, rng) for _ in range(count)]
         examples.sort(key=lambda e: e.line.shape[2])
@@ -99,10 +100,11 @@ def stream(bundles: Bundles, start: int, stop: int, workers: int) -> Iterator[li
 
 
 def example(digits: Digits, hard: float, rng: Random) -> Example:
-    """One line of training; `hard` as for `photograph`."""
+    """One line of training; `hard` as for `photograph`, at most."""
     text = field(rng)
     hand = any_hand(rng, PRINTED_SINGLE if len(text) < 2 else PRINTED)
-    picture = photograph(write(text, hand, digits, rng), hand, digits, hard, rng)
+    disturbed = hard * rng.uniform(LEAST_HARD, 1)
+    picture = photograph(write(text, hand, digits, rng), hand, digits, disturbed, rng)
     grey = 255 - picture.grey if rng.random() < INVERTED else picture.grey
     return _example(normalized(grey), picture.grey.shape, picture.marks)
 
