@@ -6,14 +6,17 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from cnn_mnist.inference.line import ALPHABET, HEIGHT, OTHER, SIGNS, normalized
+from cnn_mnist.inference.line_reader import LineReader
 from cnn_mnist.training import checkpoint, recipes
 from cnn_mnist.training.checkpoint import RunError
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.lines import typefaces
+from cnn_mnist.training.lines.export import export_lines
 from cnn_mnist.training.lines.forms import FORMS
 from cnn_mnist.training.lines.hand import Hand, any_hand
 from cnn_mnist.training.lines.loss import greedy, line_loss
@@ -263,6 +266,22 @@ def test_weights_that_do_not_fit_are_refused(
     with pytest.raises(RunError, match=r"nowhere is not a run folder"):
         begin(TINY, few_digits, tmp_path / "run", init=tmp_path / "nowhere")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_exported_file_reads_lines_and_says_where_its_weights_began(
+    tmp_path: Path, few_digits: Splits, earlier: Path
+) -> None:
+    folder, path = tmp_path / "run", tmp_path / "lines.onnx"
+    finish(begin(TINY, few_digits, folder, seed=1, init=earlier), few_digits, folder)
+    export_lines(folder, path)
+    LineReader(path).read(np.full((60, 200), 230, np.uint8))  # no error
+    about = onnx.load(path).metadata_props
+    assert {entry.key: entry.value for entry in about} >= {
+        "recipe": "lines",
+        "epochs": "2",
+        "seed": "1",
+        "init_sha256": checkpoint.weights_sha256(earlier),
+    }
 
 
 def test_missing_typefaces_are_told_in_one_line(

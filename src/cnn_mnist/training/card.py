@@ -105,7 +105,7 @@ def readme(card: Card) -> str:
             *rows,
             "",
             "Written from card.json by `make release`. What the model is for, its data and its "
-            "limits: docs/model_card.md.",
+            "limits, and how the line network in lines.onnx came about: docs/model_card.md.",
             "",
         ]
     )
