@@ -209,7 +209,7 @@ LINES = Recipe(
     augment="none",
     mixed_precision=False,
 )
-LINES_FURTHER = LINES.changed(name="lines-further", epochs=16, lr=0.002, hardening=0.0)
+LINES_FURTHER = LINES.changed(name="lines-further", epochs=14, lr=0.002, hardening=0.0)
 
 STUDENTS = (
     REFERENCE,
