@@ -34,14 +34,12 @@ bench: .venv/.train
 	$(BIN)/python benchmarks/roofline.py
 
 # Trains and replaces the released weights. MNIST is found as in `cnn-mnist train`. Stopped, it goes on.
-release: runs/reader/metrics.json runs/lines-further/metrics.json
+release: runs/reader/metrics.json runs/lines/metrics.json
 	$(BIN)/python -m cnn_mnist.training.release runs/reader --out src/cnn_mnist/weights
-	$(BIN)/python -m cnn_mnist.training.lines.export runs/lines-further --out src/cnn_mnist/weights/lines.onnx
+	$(BIN)/python -m cnn_mnist.training.lines.export runs/lines --out src/cnn_mnist/weights/lines.onnx
 
-runs/reader/metrics.json: private FROM = --teacher runs/teacher
+runs/reader/metrics.json: private TEACHER = --teacher runs/teacher
 runs/reader/metrics.json: runs/teacher/metrics.json
-runs/lines-further/metrics.json: private FROM = --init runs/lines --seed 1
-runs/lines-further/metrics.json: runs/lines/metrics.json
 runs/lines/metrics.json: | fonts
 
 # Handwriting typefaces, from which the recipe lines draws. They are no part of the package. Needs npm.
@@ -56,7 +54,7 @@ teachers: $(patsubst %,runs/teachers/%/metrics.json,teacher teacher-affine teach
 
 runs/%/metrics.json: | .venv/.train
 	$(BIN)/cnn-mnist train $(if $(wildcard runs/$*),--resume runs/$*,\
-		--recipe $(notdir $*) --split val $(FROM) --out runs/$*)
+		--recipe $(notdir $*) --split val $(TEACHER) --out runs/$*)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

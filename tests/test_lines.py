@@ -52,8 +52,7 @@ def written(few_digits: Splits) -> Digits:
 
 
 def hand(source: str = "strokes", **settings: float) -> Hand:
-    usual = {"height": 40, "pen": 0.1, "slant": 0, "aspect": 1, "gap": 0.2}
-    usual |= {"round_zero": 1, "low_zero": 1}
+    usual = {"height": 40, "pen": 0.1, "slant": 0, "aspect": 1, "round_zero": 1, "gap": 0.2}
     calm = {"unsteady": 0, "tremor": 0, "rise": 0, "joined": 0}
     return Hand(source, **usual | calm | settings)
 
@@ -106,28 +105,6 @@ def test_signs_stay_in_the_order_of_the_text(written: Digits) -> None:
         line = write(text, any_hand(rng, printed=0), written, rng)
         by_place = sorted(line.marks, key=lambda mark: mark.box[0] + mark.box[2])
         assert "".join(mark.character for mark in by_place) == text
-
-
-@pytest.mark.parametrize("source", ["mnist", "strokes"])
-def test_a_low_zero_stands_within_the_height_of_the_others(source: str, written: Digits) -> None:
-    low = hand(source, low_zero=0.6)
-    for seed in range(20):
-        zero = shape("0", low, written, np.random.default_rng(seed))
-        assert len(zero.ink) < 0.8 * low.height
-        assert zero.top > 0
-        assert zero.top + len(zero.ink) < 1.15 * low.height
-
-
-def test_a_smooth_hand_keeps_the_ends_of_its_strokes(written: Digits) -> None:
-    corners, round_ = hand(), hand()
-    corners.smooth = False
-    for given in (corners, round_):
-        given.forms["7"] = [[(0, 0), (8, 0), (8, 10)]]
-    sharp, soft = (
-        shape("7", given, written, np.random.default_rng(1)).ink for given in (corners, round_)
-    )
-    assert sharp.shape == soft.shape
-    assert sharp[:8, -8:].sum() > 1.3 * soft[:8, -8:].sum()
 
 
 def test_a_thick_pen_leaves_the_paper_blank(written: Digits) -> None:

@@ -11,19 +11,12 @@ Random = np.random.Generator
 
 
 def curled_zero(rng: Random) -> Glyph:
-    """Begun within or above, it goes on beyond its closing, into a curl or to the next digit."""
+    """It goes on beyond its closing, into a curl or towards the next digit."""
     between = rng.uniform
     width = between(3, 6)
     start = between(-110, -40)
     ring = arc(5, 5, width, 5, start, start - 360)
-    if rng.random() < 0.3:
-        ring.insert(0, (5 + between(-0.4, 0.9) * width, between(-0.6, 4)))
-    form = rng.random()
-    if form < 0.25:  # a small loop at the top
-        radius = between(0.5, 1.3)
-        loop = arc(ring[-1][0], ring[-1][1] + radius, 1.3 * radius, radius, -90, -400)
-        return [[*ring, *loop, *_tail(width, rng)]]
-    if form < 0.6:
+    if rng.random() < 0.5:
         return [[*ring, (5 + between(-0.5, 0.5) * width, between(1.5, 4)), *_tail(width, rng)]]
     return [[*ring, (5 + between(0.3, 1) * width, between(-0.5, 2)), *_tail(width, rng)]]
 
@@ -35,8 +28,6 @@ def _tail(width: float, rng: Random) -> Stroke:
 def upstroke_one(rng: Random) -> Glyph:
     """The upstroke is nearly as long as the stem, straight or in a bow, and may turn into it."""
     between = rng.uniform
-    if rng.random() < 0.15:
-        return _looped_one(rng)
     x, reach, drop = between(5, 7), between(1, 6), between(2.5, 10.6)
     bow = between(-0.25, 0.3)
     upstroke = [(x - reach, drop), (x - reach * (0.45 + bow), drop * (0.5 + bow))]
@@ -57,17 +48,6 @@ def upstroke_one(rng: Random) -> Glyph:
     return [stem]
 
 
-def _looped_one(rng: Random) -> Glyph:
-    """Upstroke and stem cross below a narrow loop, as in an l."""
-    between = rng.uniform
-    x, drop, radius = between(5, 7), between(3, 10), between(0.3, 1.1)
-    upstroke = [(x - between(1.5, 5), drop), (x + radius, between(1.5, 3.5))]
-    if rng.random() < 0.4:
-        upstroke.insert(0, (upstroke[0][0] + between(-1.5, 0.5), drop + between(-1.5, 0.5)))
-    loop = arc(x, between(0.5, 1.4), radius, between(0.5, 1.4), 0, -180)
-    return [[*upstroke, *loop, (x - between(-0.5, 1.5), between(9.4, 10.6))]]
-
-
 def swinging_two(rng: Random) -> Glyph:
     """A bow from deep on the left, a narrow loop at the foot, and a wave along the line."""
     between = rng.uniform
@@ -84,7 +64,7 @@ def swinging_two(rng: Random) -> Glyph:
 def roofed_three(rng: Random) -> Glyph:
     """A wide flat roof, now and then with a tick before it, over a low belly."""
     between = rng.uniform
-    left, right, waist = between(-1.5, 2.5), between(6.5, 9), between(3.2, 5.2)
+    left, right, waist = between(0, 2.5), between(6.5, 9), between(3.2, 5.2)
     roof = [(left, between(0, 0.9)), (right, between(-0.3, 0.5)), (between(3, 5.5), waist)]
     if rng.random() < 0.35:
         roof.insert(0, (left + between(-0.3, 0.3), between(1.2, 2.4)))
@@ -104,16 +84,14 @@ def open_four(rng: Random) -> Glyph:
     ]
     if rng.random() < 0.5:
         return [[*angle, (right + between(-0.4, 0.4), 10)]]
-    return [angle, [(right + between(-0.3, 1.5), between(-1, 4)), (right - between(-0.4, 1), 10)]]
+    return [angle, [(right + between(-0.3, 0.8), between(1, 4)), (right - between(-0.4, 1), 10)]]
 
 
 def flowing_five(rng: Random) -> Glyph:
-    """An S without corners, a belly under a roof that floats, a square one like an h, or a tick."""
+    """An S without corners, a belly under a roof that floats, or a square one like an h."""
     between = rng.uniform
     kind = rng.random()
-    if kind < 0.12:
-        return _ticked_five(rng)
-    if kind < 0.35:
+    if kind < 0.3:
         return _square_five(rng)
     upper = arc(5.5, 2.6, between(2, 3.2), 2.6, between(-40, -10), -250)
     lower = arc(4.6, 7.4, between(2.2, 3.6), 2.6, -100, between(120, 170))
@@ -122,15 +100,6 @@ def flowing_five(rng: Random) -> Glyph:
     x, y = between(3, 5.5), between(-1.2, 0.4)
     neck = [(3, between(0.8, 2)), (2.8, 4.6)]
     return [neck + lower, [(x, y), (x + between(2.5, 6), y + between(-0.8, 0.4))]]
-
-
-def _ticked_five(rng: Random) -> Glyph:
-    """Hardly a belly: down, up and along the roof, as a root sign."""
-    between = rng.uniform
-    low, top = between(2.5, 4.5), between(5, 8)
-    tick = [(low - between(0.8, 2.5), between(4, 8)), (low - between(0, 0.6), between(9.4, 10.2))]
-    neck = [(low + between(0.2, 0.8), between(9, 10)), (top, between(-0.3, 1.5))]
-    return [[*tick, *neck, (top + between(2, 5.5), between(-0.8, 1.2))]]
 
 
 def _square_five(rng: Random) -> Glyph:
@@ -168,7 +137,7 @@ def knotted_eight(rng: Random) -> Glyph:
     """One stroke that begins in the middle or at the right and crosses itself."""
     between = rng.uniform
     width = between(2, 3.4)
-    if rng.random() < 0.12:
+    if rng.random() < 0.25:
         return _straight_eight(width, rng)
     start = (5 + width + between(-0.5, 1), between(0.2, 2))
     upper = arc(5, 2.4, width, 2.4, -20, -250)
@@ -189,33 +158,17 @@ def curved_nine(rng: Random) -> Glyph:
     """A loop, often begun within, and a tail that turns back to the left, short or like a g."""
     between = rng.uniform
     width, height = between(1.6, 3.4), between(1.6, 3.2)
-    form = rng.random()
-    if form < 0.2:
-        return _crossed_nine(width, height, rng)
-    if form < 0.4:  # clockwise, back to a stem in the middle
-        loop = arc(5, height, width, height, between(100, 150), between(450, 520))
+    if rng.random() < 0.3:  # clockwise, back to a stem in the middle
+        loop = arc(5, height, width, height, between(100, 170), between(440, 520))
         return [[*loop, (5 + between(-0.6, 0.8), 6), (5 + between(-1.5, 0.8), between(9.5, 10.4))]]
     loop = arc(5, height, width, height, between(-50, 0), -370)
     if rng.random() < 0.45:
         start = (5 + width * between(-0.2, 0.5), height * between(0.7, 1.2))
         loop = [start, *arc(5, height, width, height, between(60, 140), between(360, 375))]
-    elif rng.random() < 0.3:  # from the middle outwards, then all around
-        start = (5 + width * between(-0.8, 0.3), height * between(0.8, 1.4))
-        loop = [start, *arc(5, height, width, height, between(0, 20), -375)]
     right = 5 + width
     if rng.random() < 0.5:
         return [[*loop, (right + between(-0.6, 0.2), 5.5), *_hook(right, rng)]]
     return [[*loop, (right - between(0.2, 1), 6), (5 + between(-1, 0.6), between(9, 10))]]
-
-
-def _crossed_nine(width: float, height: float, rng: Random) -> Glyph:
-    """The loop ends at the top, over its beginning, and the stem falls from there inwards."""
-    between = rng.uniform
-    start = (5 + width * between(0.6, 1.3), between(0.2, 1.8))
-    loop = arc(5, height, width, height, between(-80, -30), between(-290, -250))
-    turn = (5 + width * between(0.6, 1.3), height * between(0, 0.7))
-    foot = (5 + between(-1.8, 1), between(9.4, 10.4))
-    return [[start, *loop, turn, (5 + width * between(0.2, 0.9), between(4.5, 7)), foot]]
 
 
 def _hook(right: float, rng: Random) -> Stroke:

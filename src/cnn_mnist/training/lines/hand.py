@@ -10,8 +10,7 @@ from cnn_mnist.training.strokes import Glyph
 
 Random = np.random.Generator
 
-SOURCES = {"mnist": 0.45, "strokes": 0.33, "typeface": 0.22}
-GAPS = {(-0.07, 0.04): 0.35, (0.03, 0.4): 0.57, (0.4, 1.0): 0.08}  # their shares
+SOURCES = {"mnist": 0.5, "strokes": 0.22, "typeface": 0.28}
 
 
 @dataclass
@@ -24,13 +23,11 @@ class Hand:
     slant: float  # to the right a height upwards
     aspect: float  # factor of every sign's width
     round_zero: float  # a further factor of a 0's
-    low_zero: float  # factor of a 0's height
     gap: float  # the least distance between two signs, row by row
     unsteady: float  # standard deviation of size and place
     tremor: float  # standard deviation of a stroke's points, of 10 a height
     rise: float  # of the line, upwards a length to the right
     joined: float  # probability of a stroke from one digit to the next
-    smooth: bool = True  # without corners where strokes turn
     typeface: Path | None = None
     forms: dict[str, Glyph] = field(default_factory=dict)  # a writer's own, of each digit
 
@@ -45,20 +42,19 @@ def any_hand(rng: Random, printed: float) -> Hand:
     if rng.random() < printed:
         source = "print"
     thinnest = 0.09 if source == "mnist" else 0.035
+    tight = rng.random() < 0.35
     hand = Hand(
         source=source,
         height=float(np.exp(rng.uniform(np.log(16), np.log(56)))),
         pen=float(np.exp(rng.uniform(np.log(thinnest), np.log(0.2)))),
         slant=float(np.clip(rng.normal(0.1, 0.17), -0.35, 0.6)),
-        aspect=float(np.clip(np.exp(rng.normal(0.25, 0.24)), 0.6, 2.2)),
-        round_zero=float(rng.uniform(0.8, 1.35)),
-        low_zero=float(rng.uniform(0.55, 1)) if rng.random() < 0.4 else 1.0,
-        gap=float(rng.uniform(*rng.choice(list(GAPS), p=list(GAPS.values())))),
-        unsteady=float(min(abs(rng.normal(0, 0.06)), 0.15)),
+        aspect=float(np.clip(np.exp(rng.normal(0.12, 0.25)), 0.6, 2.0)),
+        round_zero=float(rng.uniform(0.9, 1.5)),
+        gap=float(rng.uniform(-0.07, 0.04) if tight else rng.uniform(0.03, 0.4)),
+        unsteady=float(rng.uniform(0, 0.07)),
         tremor=float(rng.uniform(0, 0.25)),
         rise=float(rng.normal(0, 0.03)),
-        joined=float(rng.uniform(0, 0.6)) if rng.random() < 0.25 else 0.0,
-        smooth=bool(rng.random() < 0.7),
+        joined=float(rng.uniform(0, 0.5)) if rng.random() < 0.2 else 0.0,
     )
     if source == "typeface":
         every = typefaces.handwritten()
@@ -67,5 +63,5 @@ def any_hand(rng: Random, printed: float) -> Hand:
         hand.typeface = typefaces.printed(str(rng.choice(typefaces.PRINTED)))
         hand.slant, hand.gap = float(rng.normal(0, 0.03)), float(rng.uniform(0.04, 0.2))
         hand.unsteady = hand.joined = hand.rise = 0.0
-        hand.round_zero = hand.low_zero = 1.0
+        hand.round_zero = 1.0
     return hand

@@ -19,13 +19,12 @@ from cnn_mnist.training.nondigits import SYMBOLS, scribble
 from cnn_mnist.training.strokes import Glyph
 
 Random = np.random.Generator
-Points = NDArray[np.float64]  # N×2
 Ink = NDArray[Any]  # float32 H×W; 0 = paper, 1 = full ink
 
 MNIST_PEN = 0.13  # of a digit's height, the mean width of MNIST's strokes
 FLOURISHED = {0: 0.1, 1: 0.45, 7: 0.3}  # share of MNIST's digits with a slash, flag or bar added
-DRAWN = 0.25  # share of digits drawn among MNIST's, for their forms
-QUICK = 0.6  # share of drawn digits in a form of quick writing
+DRAWN = 0.2  # share of digits drawn among MNIST's, for their forms
+QUICK = 0.5  # share of drawn digits in a form of quick writing
 BENT = 0.6  # share of MNIST's digits that are bent anew
 SYMBOLS_ONLY = sorted(SYMBOLS.keys() - {"dash", "plus", "equals"})  # without the alphabet's
 OVERSAMPLING = 3
@@ -62,8 +61,6 @@ class Shape:
 
 def shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
     """One character of a line, as the hand writes it."""
-    if character == "0" and hand.low_zero < 1:
-        return _low(hand, digits, rng)
     if character == "0":
         hand = replace(hand, aspect=hand.aspect * hand.round_zero)
     if character == OTHER:
@@ -78,14 +75,6 @@ def shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
         quick = rng.random() < QUICK
         hand.forms[character] = FORMS[character](rng) if quick else DIGITS[int(character)](rng)
     return _stroked(hand.forms[character], hand, rng)
-
-
-def _low(hand: Hand, digits: Digits, rng: Random) -> Shape:
-    """A 0 that is lower than the other digits, mostly on their line."""
-    share = hand.low_zero
-    low = replace(hand, height=share * hand.height, pen=hand.pen / share, low_zero=1.0)
-    zero = shape("0", low, digits, rng)
-    return Shape(zero.ink, zero.top + rng.uniform(0.5, 1) * (1 - share) * hand.height)
 
 
 def _other(hand: Hand, rng: Random) -> Shape:
@@ -134,7 +123,7 @@ def _stroked(glyph: Glyph, hand: Hand, rng: Random) -> Shape:
     for stroke in glyph:
         points = np.array(stroke, float) + rng.normal(0, hand.tremor, (len(stroke), 2))
         points[:, 0] = points[:, 0] * hand.aspect * 0.72 + hand.slant * (10 - points[:, 1])
-        lines.append((_rounded(points) if hand.smooth else points) * unit)
+        lines.append(points * unit)
     every = np.concatenate(lines)
     low, high = every.min(axis=0) - pen / 2 - 1, every.max(axis=0) + pen / 2 + 1
     size = np.ceil((high - low) * OVERSAMPLING).astype(int)
@@ -144,15 +133,6 @@ def _stroked(glyph: Glyph, hand: Hand, rng: Random) -> Shape:
     shrunk = max(1, size[0] // OVERSAMPLING), max(1, size[1] // OVERSAMPLING)
     ink = cv2.resize(drawn, shrunk, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     return _cropped(ink, low[1])
-
-
-def _rounded(points: Points) -> Points:
-    """A polyline whose corners are cut twice (Chaikin), between the same ends."""
-    for _ in range(2):
-        begin, end = points[:-1], points[1:]
-        inner = np.stack([0.75 * begin + 0.25 * end, 0.25 * begin + 0.75 * end], axis=1)
-        points = np.concatenate([points[:1], inner.reshape(-1, 2)[1:-1], points[-1:]])
-    return points
 
 
 def _typeset(character: str, path: Path, hand: Hand, rng: Random) -> Shape:

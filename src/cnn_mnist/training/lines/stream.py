@@ -27,7 +27,6 @@ Random = np.random.Generator
 IGNORED = -100  # class of a column that is neither a sign's middle nor between signs
 PRINTED = 0.1  # share of lines in a typeface
 PRINTED_SINGLE = 0.4  # of single signs, which are often cells of printed grids
-LEAST_HARD = 0.4  # of the hardest picture, the least hard one
 INVERTED = 0.05  # share of lines with light ink on dark paper
 
 
@@ -100,11 +99,10 @@ def stream(bundles: Bundles, start: int, stop: int, workers: int) -> Iterator[li
 
 
 def example(digits: Digits, hard: float, rng: Random) -> Example:
-    """One line of training; `hard` as for `photograph`, at most."""
+    """One line of training; `hard` as for `photograph`."""
     text = field(rng)
     hand = any_hand(rng, PRINTED_SINGLE if len(text) < 2 else PRINTED)
-    disturbed = hard * rng.uniform(LEAST_HARD, 1)
-    picture = photograph(write(text, hand, digits, rng), hand, digits, disturbed, rng)
+    picture = photograph(write(text, hand, digits, rng), hand, digits, hard, rng)
     grey = 255 - picture.grey if rng.random() < INVERTED else picture.grey
     return _example(normalized(grey), picture.grey.shape, picture.marks)
 

@@ -17,8 +17,8 @@ def field(rng: Random) -> str:
 
 
 def plain(rng: Random) -> str:
-    """One to ten digits, now and then in groups."""
-    text = _digits(rng, int(rng.integers(1, 11)))
+    """One to eight digits, now and then in groups."""
+    text = _digits(rng, int(rng.integers(1, 9)))
     if len(text) > 3 and rng.random() < 0.1:
         cut = int(rng.integers(1, len(text)))
         text = f"{text[:cut]} {text[cut:]}"

@@ -112,7 +112,7 @@ def _join(ink: Ink, marks: list[Mark], hand: Hand, rng: Random) -> None:
         if rng.random() >= hand.joined * eager:
             continue
         begin = _edge(ink, left.box, rng.uniform(0.05, 0.95), side=-1)
-        end = _edge(ink, right.box, rng.uniform(0.05, 0.8), side=0)
+        end = _edge(ink, right.box, rng.uniform(0.05, 0.6), side=0)
         middle = (begin + end) / 2 + [0, rng.uniform(-0.1, 0.25) * hand.height]
         points = np.rint(np.stack([begin, middle, end]) * 16).astype(np.int32)
         thickness = max(1, round(0.8 * hand.pen * hand.height))
