@@ -1,19 +1,23 @@
 """The line network: what it is shown, what it learns from, and how it is trained."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from cnn_mnist.inference.recognition.line import ALPHABET, HEIGHT, OTHER, SIGNS, normalized
+from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.training import recipes
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.lines import typefaces
+from cnn_mnist.training.lines.export import export_lines
 from cnn_mnist.training.lines.forms import FORMS
-from cnn_mnist.training.lines.hand import Hand
+from cnn_mnist.training.lines.hand import Hand, any_hand
 from cnn_mnist.training.lines.loss import greedy, line_loss
 from cnn_mnist.training.lines.network import BLANK, NUM_CLASSES, LineNet
 from cnn_mnist.training.lines.shapes import Digits, shape
@@ -23,6 +27,7 @@ from cnn_mnist.training.lines.train import digits_of, lay_out
 from cnn_mnist.training.lines.writing import write
 from cnn_mnist.training.loop import Run
 from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.checkpoint import RunError
 from cnn_mnist.training.train import begin, finish, go_on
 
 TINY = recipes.get("lines").changed(epochs=2, epoch_size=16, batch_size=2)
@@ -92,6 +97,15 @@ def test_signs_keep_the_least_distance(written: Digits) -> None:
     assert np.count_nonzero(np.diff(columns.astype(int)) == 1) >= 3  # four separate signs
     ends, starts = [m.box[2] for m in line.marks[:-1]], [m.box[0] for m in line.marks[1:]]
     assert all(b - a >= 0.15 * line.height for a, b in zip(ends, starts, strict=True))
+
+
+def test_signs_stay_in_the_order_of_the_text(written: Digits) -> None:
+    """A comma may stand below the digit before it, and its middle still comes after."""
+    rng = np.random.default_rng(0)
+    for text in ["7,5", "4.000", "25.08.10"] * 50:
+        line = write(text, any_hand(rng, printed=0), written, rng)
+        by_place = sorted(line.marks, key=lambda mark: mark.box[0] + mark.box[2])
+        assert "".join(mark.character for mark in by_place) == text
 
 
 def test_a_thick_pen_leaves_the_paper_blank(written: Digits) -> None:
@@ -182,6 +196,66 @@ def test_a_stopped_training_goes_on_exactly(tmp_path: Path, few_digits: Splits) 
     weights = [checkpoint.load_model(folder).state_dict() for folder in (straight, stopped)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert expected["num_params"] == 292_314
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory, few_digits: Splits) -> Path:
+    """A run of one epoch, whose weights others begin with."""
+    folder = tmp_path_factory.mktemp("earlier") / "run"
+    finish(begin(TINY.changed(epochs=1), few_digits, folder), few_digits, folder)
+    return folder
+
+
+def test_a_run_begins_with_the_weights_of_another(
+    tmp_path: Path, few_digits: Splits, earlier: Path
+) -> None:
+    folder, given = tmp_path / "run", checkpoint.load_model(earlier).state_dict()
+    begun = begin(TINY, few_digits, folder, seed=1, init=earlier)
+    assert checkpoint.load_config(folder).init_sha256 == checkpoint.weights_sha256(earlier)
+    for run in (begun, go_on(folder)):  # stopped within its first epoch
+        assert all(torch.equal(v, given[k]) for k, v in run.net.state_dict().items())
+        assert all(torch.equal(v, given[k]) for k, v in run.model.state_dict().items())
+    finish(begun, few_digits, folder)
+    expected = finish(go_on(folder, epochs=3), few_digits, folder)
+    assert expected["epochs"] == 3
+
+
+def test_a_run_does_not_go_on_from_other_weights_than_it_began_with(
+    tmp_path: Path, few_digits: Splits, earlier: Path
+) -> None:
+    moved, folder = tmp_path / "moved", tmp_path / "run"
+    shutil.copytree(earlier, moved)
+    run = begin(TINY, few_digits, folder, init=moved)
+    others = checkpoint._pack(dict(LineNet().state_dict()))
+    checkpoint.write(moved / "model.safetensors", others)
+    with pytest.raises(RunError, match=r"moved is another one than .*run began with$"):
+        go_on(folder)
+    finish(run, few_digits, folder)
+    assert len(go_on(folder).history) == 2  # an epoch on, its own weights count
+
+
+def test_weights_that_do_not_fit_are_refused(
+    tmp_path: Path, few_digits: Splits, earlier: Path
+) -> None:
+    with pytest.raises(RunError, match=r"model lines, and the recipe default trains net"):
+        begin(recipes.get("default"), few_digits, tmp_path / "run", init=earlier)
+    with pytest.raises(RunError, match=r"what is held out must be new to the run too"):
+        begin(TINY, few_digits.hold_out(100), tmp_path / "run", init=earlier)
+    with pytest.raises(RunError, match=r"nowhere is not a run folder"):
+        begin(TINY, few_digits, tmp_path / "run", init=tmp_path / "nowhere")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_exported_file_reads_lines_and_says_where_its_weights_began(
+    tmp_path: Path, few_digits: Splits, earlier: Path
+) -> None:
+    folder, path = tmp_path / "run", tmp_path / "lines.onnx"
+    finish(begin(TINY, few_digits, folder, seed=1, init=earlier), few_digits, folder)
+    export_lines(folder, path)
+    LineReader(path).read(np.full((60, 200), 230, np.uint8))  # no error
+    about = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert (about["recipe"], about["epochs"], about["seed"]) == ("lines", "2", "1")
+    assert about["init_sha256"] == checkpoint.weights_sha256(earlier)
 
 
 def test_missing_typefaces_are_told_in_one_line(

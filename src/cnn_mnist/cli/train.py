@@ -41,6 +41,9 @@ def train(
     ] = None,
     split: Annotated[Literal["test", "val"] | None, SPLIT] = None,
     teacher: TeacherOption = None,
+    init: Annotated[
+        Path | None, typer.Option(help="Run folder whose weights the training begins with.")
+    ] = None,
     device: DeviceOption = "auto",
     resume: Annotated[
         Path | None, typer.Option(help="Run folder to resume, with its own settings.")
@@ -54,7 +57,7 @@ def train(
         "--out": out,
         "--batch-size": batch_size,
     }
-    fixed |= {"--lr": lr, "--seed": seed, "--split": split, "--teacher": teacher}
+    fixed |= {"--lr": lr, "--seed": seed, "--split": split, "--teacher": teacher, "--init": init}
     _keep_settings(resume, fixed)
     with extra("train"):
         from cnn_mnist.training import distributed, recipes
@@ -90,7 +93,7 @@ def train(
             settings = fitting(settings, splits, say)
             settings = settings if batch_size else settings.sized_for(len(splits.train))
             settings = with_labels_alone(settings, teacher, say)
-            run = begin(settings, splits, folder, seed or 0, place, teaching)
+            run = begin(settings, splits, folder, seed or 0, place, teaching, init)
         say.head(run, splits.name, folder)
         with say.progress(f"Resume with: cnn-mnist train --resume {folder}"):
             metrics = finish(run, splits, folder, say.row, say.step)

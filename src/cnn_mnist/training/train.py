@@ -30,11 +30,13 @@ def begin(
     seed: int = 0,
     device: str | torch.device = "cpu",
     teacher: Path | None = None,
+    init: Path | None = None,
 ) -> Run:
     """A new run, with its folder made.
 
     Args:
         teacher: the finished run that a recipe with `distil` learns from, or a folder of several.
+        init: the run whose weights this one begins with.
 
     Raises:
         RunError: the folder exists already, or cannot be made.
@@ -44,8 +46,11 @@ def begin(
     check_teacher(recipe, splits, teacher)
     device = torch.device(device)
     run = start(recipe, seed, device, precision(device, recipe), len(splits.classes))
+    if init:
+        _check_unseen(init, splits, "run")
+        _take_weights(run, init)
     if distributed.rank() == 0:
-        checkpoint.create(folder, checkpoint.Config.of(run, splits, teacher))
+        checkpoint.create(folder, checkpoint.Config.of(run, splits, teacher, init))
     distributed.wait()  # the other processes read the teacher's place there
     return run
 
@@ -59,6 +64,9 @@ def go_on(folder: Path, epochs: int | None = None, device: str | torch.device = 
     config, device = checkpoint.load_config(folder), torch.device(device)
     recipe = config.recipe.changed(epochs=epochs)
     run = checkpoint.load_run(folder, recipe, device, precision(device, recipe))
+    if config.init and not run.history:
+        _check_same(Path(config.init), config.init_sha256, folder)
+        _take_weights(run, Path(config.init))
     if len(run.history) > recipe.epochs:
         raise RunError(
             f"{folder} has {len(run.history)} epochs behind it already; give more with --epochs"
@@ -85,14 +93,38 @@ def check_teacher(recipe: Recipe, splits: Splits, teacher: Path | None) -> None:
     if not recipe.distil:
         raise RunError(f"the recipe {recipe.name} learns without a teacher; leave --teacher out")
     for member in checkpoint.members(teacher):
-        config = checkpoint.load_config(member)
-        learned = config.dataset, config.images_sha256
-        if learned != (splits.name, splits.sha256) or config.num_train > len(splits.train):
-            raise RunError(
-                f"the teacher {member} learned from {config.num_train:,} images of "
-                f"{config.dataset}, and here are {len(splits.train):,} of {splits.name}; what is "
-                "held out must be new to the teacher too: train it with --split val"
-            )
+        _check_unseen(member, splits, "teacher")
+
+
+def _check_unseen(folder: Path, splits: Splits, role: str) -> None:
+    """Whether what is held out here was held out from another run, too."""
+    config = checkpoint.load_config(folder)
+    learned = config.dataset, config.images_sha256
+    if learned != (splits.name, splits.sha256) or config.num_train > len(splits.train):
+        raise RunError(
+            f"the {role} {folder} learned from {config.num_train:,} images of "
+            f"{config.dataset}, and here are {len(splits.train):,} of {splits.name}; what is "
+            f"held out must be new to the {role} too: train it with --split val"
+        )
+
+
+def _check_same(used: Path, sha256: str, folder: Path) -> None:
+    """Whether another run still is the one that the run of a folder began with."""
+    if checkpoint.weights_sha256(used) != sha256:
+        raise RunError(f"the run {used} is another one than {folder} began with")
+
+
+def _take_weights(run: Run, folder: Path) -> None:
+    """Begin with the weights of another run."""
+    model = checkpoint.load_config(folder).recipe.model
+    if model != run.recipe.model:
+        raise RunError(
+            f"{folder} is a run of the model {model}, and the recipe {run.recipe.name} trains "
+            f"{run.recipe.model}; name a run of that with --init"
+        )
+    weights = checkpoint.load_model(folder).state_dict()
+    for net in filter(None, (run.net, run.averaged)):
+        net.load_state_dict(weights)
 
 
 def load_teacher(
@@ -117,8 +149,7 @@ def _teacher_of(run: Run, splits: Splits, folder: Path) -> Teacher | None:
     if not config.teacher:
         return None
     teacher = Path(config.teacher)
-    if checkpoint.weights_sha256(teacher) != config.teacher_sha256:
-        raise RunError(f"the teacher {teacher} is another one than {folder} began with")
+    _check_same(teacher, config.teacher_sha256, folder)
     return load_teacher(teacher, run.recipe, splits, run.device)
 
 

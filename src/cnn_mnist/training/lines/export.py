@@ -63,7 +63,7 @@ def export_lines(folder: Path, path: Path, lines: list[Tensor] | None = None) ->
     exported = ExportedLines(checkpoint.load_model(folder)).eval()
     example = torch.zeros(2, 2, HEIGHT, 64)
     names = ("lines", ["probabilities", "boxes"])
-    content = to_onnx(exported, example, {0: "N", 3: "W"}, names, {"seed": str(config.seed)})
+    content = to_onnx(exported, example, {0: "N", 3: "W"}, names, _metadata(config))
     difference = max(_difference(exported, content, width) for width in WIDTHS)
     if difference <= TOLERANCE and lines:
         inputs = [line.numpy() for line in lines]
@@ -73,6 +73,16 @@ def export_lines(folder: Path, path: Path, lines: list[Tensor] | None = None) ->
         raise ExportError(f"the exported model differs from torch by {difference:.2g}")
     checkpoint.write(path, content)
     return difference
+
+
+def _metadata(config: checkpoint.Config) -> dict[str, str]:
+    """What the file says of how its weights came about."""
+    return {
+        "recipe": config.recipe.name,
+        "epochs": str(config.recipe.epochs),
+        "seed": str(config.seed),
+        "init_sha256": config.init_sha256,
+    }
 
 
 @torch.no_grad()

@@ -71,7 +71,7 @@ class Bundles(Dataset[list[Batch]]):
     def __getitem__(self, index: int) -> list[Batch]:
         cv2.setNumThreads(1)
         rng = np.random.default_rng((self._seed, index))
-        hard = min(1.0, 0.2 + 0.8 * index / max(1, self._num_bundles))
+        hard = min(1.0, 0.2 + 0.8 * index / self._num_bundles) if self._num_bundles else 1.0
         count = self._batch_size * self._num_batches
         examples = [example(self._digits, hard, rng) for _ in range(count)]
         examples.sort(key=lambda e: e.line.shape[2])

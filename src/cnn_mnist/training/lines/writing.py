@@ -75,7 +75,8 @@ def _beside(left: _Placed, new: Shape, y: float, gap: float) -> float:
         nearest = int((ends - starts).max())
     if nearest < -FAR // 2:  # no row has both
         nearest = width
-    return float(left.x + max(nearest + gap, 0.3 * width))
+    least = max(0.3 * width, 0.7 * width - 0.5 * new.ink.shape[1])  # the middles stay in order
+    return float(left.x + max(nearest + gap, least))
 
 
 def _starts(ink: Ink) -> NDArray[np.int64]:

@@ -59,13 +59,17 @@ class Config:
     versions: dict[str, str]
     teacher: str = ""  # the run, or the folder of runs, that this one learns from
     teacher_sha256: str = ""  # of the weights there
+    init: str = ""  # the run whose weights this one began with
+    init_sha256: str = ""
     data_source: str = ""  # the folder, or folders, of the data set's files
     classes: tuple[str, ...] = DIGITS
     images_sha256: str = ""  # of your own data set, with its labels
     format: int = FORMAT
 
     @classmethod
-    def of(cls, run: Run, splits: Splits, teacher: Path | None = None) -> "Config":
+    def of(
+        cls, run: Run, splits: Splits, teacher: Path | None = None, init: Path | None = None
+    ) -> "Config":
         return cls(
             recipe=run.recipe,
             dataset=splits.name,
@@ -75,6 +79,8 @@ class Config:
             num_train=len(splits.train),
             teacher=str(teacher) if teacher else "",
             teacher_sha256=weights_sha256(teacher) if teacher else "",
+            init=str(init) if init else "",
+            init_sha256=weights_sha256(init) if init else "",
             seed=run.seed,
             device=str(run.device),
             precision=str(run.precision).removeprefix("torch."),
