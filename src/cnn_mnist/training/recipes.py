@@ -58,8 +58,6 @@ class Recipe:
     shift: float = setting(2.0, "pixels, each way uniform in ±", 0, 14)
     plain_p: float = setting(0.0, "handwriting: share of images moved as by affine alone", 0, 1)
 
-    hardening: float = setting(0.4, "lines: share of the steps in which they get harder", 0, 1)
-
     damaged: float = setting(0.0, "share of images that noise, haze, stains… hide in part", 0, 1)
 
     drawn: int = setting(0, "drawn digits added to the training images, and non-digits", 0, 10**6)
@@ -209,7 +207,6 @@ LINES = Recipe(
     augment="none",
     mixed_precision=False,
 )
-LINES_FURTHER = LINES.changed(name="lines-further", epochs=14, lr=0.002, hardening=0.0)
 
 STUDENTS = (
     REFERENCE,
@@ -221,7 +218,6 @@ STUDENTS = (
     ROBUST,
     READER,
     LINES,
-    LINES_FURTHER,
 )
 TEACHERS = (TEACHER, TEACHER_AFFINE, TEACHER_WARPED)
 RECIPES = {recipe.name: recipe for recipe in STUDENTS + TEACHERS}
