@@ -366,7 +366,7 @@ def test_pointing_at_a_cell_shows_where_it_came_from(visit: Visit) -> None:
     sums = visit.evaluate("state.run.sums.conv3[10 * 81 + 6 * 9 + 3]")
     assert cell["total"] == pytest.approx(sums, abs=1e-4)
     assert len(cell["terms"]) == 16
-    total = f"together {cell['total']:.2f}".replace("-", "\N{MINUS SIGN}")
+    total = f"total {cell['total']:.2f}".replace("-", "\N{MINUS SIGN}")
     visit.expect("#cell-total", total)
     assert visit.evaluate("grids.conv2.marks.length") == 16
     assert visit.evaluate("grids.input.marks[0].size") == 12

@@ -108,7 +108,7 @@ def test_a_body_that_is_too_large(client: Client, announced: bool, strict: Serve
 def test_a_token_that_is_missing(client: Client, announced: bool, strict: Served) -> None:
     body = bytes(SIZE) if announced else pieces()
     status, error = client(strict.url + "v1/predict", body, {})
-    assert (status, error) == (401, "this needs the header Authorization: Bearer TOKEN")
+    assert (status, error) == (401, "this request needs the header Authorization: Bearer TOKEN")
 
 
 @pytest.mark.parametrize(("path", "status"), [("nowhere", 404), ("healthz", 405)])

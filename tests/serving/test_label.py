@@ -256,7 +256,7 @@ def test_a_page_on_its_side_is_left_out(folder: Path) -> None:
         assert "side.png" not in {sign["path"] for sign in desk.signs()}
         desk.process.send_signal(signal.SIGINT)
         desk.process.wait(TIMEOUT)
-        assert "side.png: left out, since it is not upright" in desk.process.stderr.read()
+        assert "side.png: skipped: it is not upright" in desk.process.stderr.read()
 
 
 # --- the page ---
