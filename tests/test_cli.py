@@ -161,7 +161,7 @@ def test_a_table_of_several_pages_tells_them_apart(shell: Shell, sheets: None) -
 def test_the_results_file_of_a_table_is_named_so(shell: Shell, sheets: None) -> None:
     outcome = shell("predict sheet.png --csv --out r.jsonl")
     assert outcome.code == 2
-    assert "results file ends in .csv" in outcome.err
+    assert "results file must end in .csv" in outcome.err
     assert shell("predict sheet.png --csv --json").code == 2
     pytest.importorskip("fsspec")
     assert shell("predict sheet.png --csv --out r.csv --workers 1").code == 0
@@ -249,7 +249,7 @@ def test_a_data_set_of_ones_own_goes_through_every_command(shell: Shell) -> None
     assert (outcome.code, outcome.err.count("\n")) == (1, 1)
     assert "digits has digits, and the model knows 0, 1, 2" in outcome.err
     assert shell(f"study {line} --seeds 2 --split val --out study").code == 0
-    assert "lines takes the ten digits" in shell("train --recipe lines --dataset things.npz").err
+    assert "lines needs the ten digits" in shell("train --recipe lines --dataset things.npz").err
     outcome = shell("train --resume run --epochs 2 --device cpu")
     assert outcome.code == 0, outcome.err
     collected.keras(Path("things.npz"), 3, 31, 4)

@@ -226,8 +226,8 @@ def test_when_all_is_labelled_there_is_no_page(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "reason"),
     [
-        (lambda folder: folder / "nowhere", "is no folder"),
-        (lambda folder: folder / "below" / "7.png", "is no folder"),
+        (lambda folder: folder / "nowhere", "is not a folder"),
+        (lambda folder: folder / "below" / "7.png", "is not a folder"),
         (lambda folder: (folder / "empty").mkdir() or folder / "empty", "no pictures"),
     ],
 )

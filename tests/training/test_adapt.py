@@ -265,8 +265,11 @@ def test_a_better_model_is_replaced_only_when_told(
         (("missing",), "missing is not there; name a folder of labelled pictures"),
         (("file.png",), "file.png is a file; name a folder of labelled pictures"),
         (("empty",), "empty has no labelled pictures; name them 7_1.png"),
-        (("empty", "--out", "no/a.onnx"), "--out no/a.onnx is a folder, or its folder is not"),
-        (("empty", "--out", "file.png"), "file.png is no digit classifier exported by cnn-mnist"),
+        (("empty", "--out", "no/a.onnx"), "--out no/a.onnx is a folder, or its folder does not"),
+        (
+            ("empty", "--out", "file.png"),
+            "file.png is not a digit classifier exported by cnn-mnist",
+        ),
     ],
 )
 def test_bad_input_ends_in_one_line(
