@@ -654,7 +654,7 @@ def test_a_taken_port_and_a_wrong_model_are_one_line(server: Served, tmp_path: P
     assert "cannot listen on 127.0.0.1 port" in taken.stderr
     (tmp_path / "model.onnx").write_text("none")
     wrong = run("--model", tmp_path / "model.onnx")
-    assert "is no digit classifier exported by cnn-mnist" in wrong.stderr
+    assert "is not a digit classifier exported by cnn-mnist" in wrong.stderr
     nowhere = run("--host", "no.such.host.invalid")
     assert "cannot listen on no.such.host.invalid" in nowhere.stderr
     for outcome in (taken, wrong, nowhere):

@@ -203,7 +203,7 @@ BAD = {
     "has images (0, 28, 28)": {"images": IMAGES[:0], "labels": LABELS[:0]},
     "NaN or infinity": {"images": IMAGES * np.nan, "labels": LABELS},
     "array values -1 to": {"images": IMAGES.astype(int) - 1, "labels": LABELS},
-    "an array of <U3 is no picture": {"images": IMAGES.astype("U3"), "labels": LABELS},
+    "an array of <U3 is not a picture": {"images": IMAGES.astype("U3"), "labels": LABELS},
     "it holds Python objects": {
         "images": np.array([np.zeros((2, 2)), np.zeros((3, 3))], object), "labels": LABELS[:2],
     },
