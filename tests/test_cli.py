@@ -339,7 +339,7 @@ def test_a_study_is_compared_with_another(shell: Shell, tmp_path: Path) -> None:
     assert "may be chance" in outcome.out
     missing = shell(line, tmp_path / "three", "--against", tmp_path)
     assert (missing.code, missing.out) == (1, "")
-    assert "is no study" in missing.err
+    assert "is not a study" in missing.err
 
 
 def test_a_study_of_one_prints_no_interval(shell: Shell) -> None:

@@ -262,7 +262,7 @@ def test_a_better_model_is_replaced_only_when_told(
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("missing",), "missing is not there; name a folder of labelled pictures"),
+        (("missing",), "missing does not exist; name a folder of labelled pictures"),
         (("file.png",), "file.png is a file; name a folder of labelled pictures"),
         (("empty",), "empty has no labelled pictures; name them 7_1.png"),
         (("empty", "--out", "no/a.onnx"), "--out no/a.onnx is a folder, or its folder does not"),
@@ -345,7 +345,7 @@ def test_a_page_is_not_made_from_a_model_file(
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"", "it is no model exported"), (b"none", "it is no ONNX file, or damaged")],
+    [(b"", "it is not a model exported"), (b"none", "it is not an ONNX file, or is damaged")],
 )
 def test_a_file_that_is_no_model_is_told(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "a.onnx"

@@ -146,7 +146,7 @@ def test_a_folder_that_cannot_be_made_is_named(
     run: Run, tmp_path: Path, few_digits: Splits
 ) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match=r"^cannot make the run folder .*file/run: Not a directory$"):
+    with pytest.raises(RunError, match=r"^cannot create the run folder .*/run: Not a directory$"):
         checkpoint.create(tmp_path / "file" / "run", Config.of(run, few_digits))
 
 

@@ -32,7 +32,7 @@ def test_auto_takes_the_first_device_that_works() -> None:
 def test_a_claimed_device_that_does_not_work_is_passed_over_with_a_notice(claimed: None) -> None:
     chosen, notice = choose("auto")
     assert chosen == CPU
-    assert notice.startswith("cuda is passed over: it does not work here (")
+    assert notice.startswith("cuda is skipped: it does not work here (")
     assert "\n" not in notice
 
 

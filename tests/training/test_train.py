@@ -92,7 +92,7 @@ def test_a_run_cannot_be_resumed_to_fewer_epochs_than_it_has(
     folder = tmp_path / "run"
     finish(begin(tiny, few_digits, folder), few_digits, folder)
     before = (folder / "config.json").read_bytes()
-    with pytest.raises(RunError, match=r"run has 2 epochs behind it already.*--epochs"):
+    with pytest.raises(RunError, match=r"run has trained 2 epochs already.*--epochs"):
         go_on(folder, epochs=1)
     assert (folder / "config.json").read_bytes() == before
 

@@ -72,10 +72,10 @@ def agree_on_one(
     if not nearest:
         return []
     mean = np.mean([sign.digit_probs for sign in nearest], axis=0)
-    surest = max(nearest, key=lambda sign: sign.confidence)
+    most_certain = max(nearest, key=lambda sign: sign.confidence)
     if boxes and any(_overlap([sign.box], boxes)[0, 0] > MEETS for sign in nearest):
-        return [_together(replace(surest, digit_probs=mean), 0, boxes[0], probs[0], decides)]
-    return [_alone(surest)]
+        return [_together(replace(most_certain, digit_probs=mean), 0, boxes[0], probs[0], decides)]
+    return [_alone(most_certain)]
 
 
 def _nearest(signs: list[Sign], boxes: list[Box]) -> Sign | None:
