@@ -1,8 +1,8 @@
-"""The MNIST test images that every released digit classifier gets wrong, as a picture.
+"""The MNIST test images that every released digit classifier misreads, as a picture.
 
-Each image has its number, its label and the answers there are; a star marks the 15 labels that are
+Each image is shown with its index, its label and the answers; a star marks the 15 labels that are
 wrong by human review. The last line is one JSON object: the errors of each model with and without
-those 15, and the numbers of the images.
+those 15, and the indices of the images.
 
     python benchmarks/misread.py --out docs/pictures/misread.png
 """
@@ -22,7 +22,7 @@ from cnn_mnist.training.runs import plots
 
 
 def answers(split: Split) -> dict[str, np.ndarray]:
-    """What each digit classifier of the shelf says to every image."""
+    """The answer of each digit classifier on the shelf to every image."""
     names = [n for n in cnn_mnist.list_models() if shelf.get(n).architecture != "lines"]
     images = split.images.numpy()
     return {name: Classifier(name, threads=1).logits(images).argmax(axis=1) for name in names}
@@ -34,7 +34,7 @@ def missed_by_all(given: dict[str, np.ndarray], split: Split) -> list[int]:
 
 
 def errors(said: np.ndarray, split: Split) -> dict[str, float]:
-    """A model's errors and accuracy, as they are and without the labels known to be wrong."""
+    """A model's errors and accuracy, on all images and without the mislabelled ones."""
     wrong = said != split.labels.numpy()
     sound = np.delete(wrong, list(split.wrong_labels))
     return {

@@ -1,9 +1,9 @@
 """Labelled pictures in a folder, in any of three common forms.
 
-        FOLDER/7/scan.png       a folder's name is the label of everything below it
+    FOLDER/7/scan.png       a folder's name is the label of everything below it
     FOLDER/7_13.png         the name begins with the label
-        FOLDER/labels.csv       columns path and label; plus x, y, width, height for pictures with
-                                several signs, one row each
+    FOLDER/labels.csv       columns path and label; plus x, y, width, height for pictures with
+                            several signs, one row each
 
 If there is a labels.csv, everything else is ignored.
 """

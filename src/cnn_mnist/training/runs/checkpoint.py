@@ -1,11 +1,11 @@
 """A run's folder, from which the run can be rebuilt: settings, metrics, weights, resume state.
 
-        config.json          the run's settings: recipe, data set, seed, device, versions
-        history.csv          one row per epoch
-        metrics.json         the metrics of the finished run
-        model.safetensors    the weights to use
-        resume.safetensors   everything needed to resume training exactly, and the history
-        epochs/              the weights to use after each epoch, 100 KB each
+    config.json          the run's settings: recipe, data set, seed, device, versions
+    history.csv          one row per epoch
+    metrics.json         the metrics of the finished run
+    model.safetensors    the weights to use
+    resume.safetensors   everything needed to resume training exactly, and the history
+    epochs/              the weights to use after each epoch, 100 KB each
 
 Every file is written under another name and renamed, so readers find it complete or not at all.
 A .safetensors file holds its own checksum, so corruption is detected.
