@@ -1,4 +1,4 @@
-"""The command line: what goes where, how it ends, and what it says when something is wrong."""
+"""The command line: output streams, exit codes and error messages."""
 
 import json
 import math
@@ -86,7 +86,7 @@ def no_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run, made as everybody makes one."""
+    """A finished run, made with the command line."""
     folder = tmp_path_factory.mktemp("cli")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", f"cnn-mnist train {SHORT} --out {folder / 'run'}".split())

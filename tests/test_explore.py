@@ -112,12 +112,12 @@ def visit(browser: "playwright.Browser", small: Path) -> Iterator[Visit]:
 
 @pytest.fixture
 def reading(browser: "playwright.Browser", released: Path) -> Iterator[Visit]:
-    """The page of weights that read well."""
+    """The page of accurate weights."""
     yield from opened(browser, released)
 
 
 def opened(browser: "playwright.Browser", folder: Path, **settings: Any) -> Iterator[Visit]:
-    """No test may leave a word on the console or have asked for anything but the page's files."""
+    """No test may write to the console or request anything but the page's files."""
     visit = Visit(browser, folder, **settings)
     loaded = len(visit.asked)
     yield visit

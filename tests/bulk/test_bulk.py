@@ -1,4 +1,4 @@
-"""Bulk reading: the file that comes out, whatever happens on the way."""
+"""Bulk reading: its results file, whatever interrupts the job."""
 
 import contextlib
 import csv
@@ -42,7 +42,7 @@ SHOWN = {
 
 
 class Threads(ThreadPoolExecutor, Workers):
-    """Workers in this process, which count what was asked of them and not done."""
+    """Workers in this process, which count unfinished tasks."""
 
     def __init__(self, count: int = 1) -> None:
         super().__init__(count)
@@ -59,7 +59,7 @@ class Threads(ThreadPoolExecutor, Workers):
 
 
 def pictures(folder: Path, number: int) -> list[Path]:
-    """So many pictures, two in three in a folder within, and one file that is none."""
+    """That many pictures, two in three in a subfolder, and one file that is not a picture."""
     (folder / "more").mkdir(parents=True)
     paths = [folder / f"{'more/' if n % 3 else ''}{n:04}.png" for n in range(number)]
     for n, path in enumerate(paths):

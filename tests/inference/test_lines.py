@@ -1,4 +1,4 @@
-"""The line network: what it is shown, what it learns from, and how it is trained."""
+"""The line network: its input, its training data and its training."""
 
 from collections.abc import Iterator
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""What people confirm or correct is stored as pairs of files, and nothing else ever is."""
+"""Confirmations and corrections are stored as pairs of files, and nothing else is."""
 
 import base64
 import errno

@@ -1,4 +1,4 @@
-"""The drawing page in a real browser: drawn, pasted, typed; the answer is what was drawn."""
+"""The drawing page in a real browser: drawn, pasted or typed digits are answered correctly."""
 
 import io
 from pathlib import Path

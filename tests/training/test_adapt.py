@@ -1,4 +1,4 @@
-"""A model learns a hand: what it takes, what it is worth, and what is said of bad pictures."""
+"""Adapting a model to a person's hand: inputs, evaluation, and messages about bad pictures."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def odd_images(count: int) -> np.ndarray:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lessons that take a blink, and teach little."""
+    """Lessons that are fast, and teach little."""
     recipe = lessons.RECIPE.changed(epochs=1, drawn=40)
     for module in (lessons, learn, held_out):
         monkeypatch.setattr(module, "RECIPE", recipe)

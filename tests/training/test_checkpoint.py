@@ -1,4 +1,4 @@
-"""The run folder: whole or not at all, rebuilt exactly, and clear about damage."""
+"""The run folder: complete or absent, restored exactly, with clear errors on damage."""
 
 import csv
 import json
@@ -45,7 +45,7 @@ def load_model(folder: Path, _: Recipe) -> torch.nn.Module:
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Tensors bit for bit, in whatever they are nested."""
+    """Tensors in any nested structure, compared bit for bit."""
     if isinstance(one, torch.Tensor):
         return torch.equal(one, other)
     if isinstance(one, dict):
@@ -322,7 +322,7 @@ def test_a_damaged_file_is_read_or_refused(draw: st.DataObject, folder: Path) ->
 
 
 def read_everything(folder: Path) -> None:
-    """Load a run and go on with it for an epoch, or be told in one line what is damaged."""
+    """Load a run and train another epoch, or fail with one line on what is damaged."""
     try:
         recipe = checkpoint.load_config(folder).recipe
         checkpoint.load_model(folder)

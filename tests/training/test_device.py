@@ -1,4 +1,4 @@
-"""Choosing where to compute, without believing what a device says of itself."""
+"""Choosing a device, without trusting what it reports about itself."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a
 
 @pytest.fixture
 def claimed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU that says it is there and is not."""
+    """A GPU that is reported but does not work."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
 

@@ -1,4 +1,4 @@
-"""A teacher's answers: the same for everybody, and what the student learns."""
+"""A teacher's outputs: the same for all students, and what a student learns."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
 
 
 def plain_divergence(student: Tensor, teacher: Tensor, temperature: float) -> float:
-    """KL(teacher ‖ student) of the softened answers, term by term."""
+    """KL(teacher ‖ student) of the softened outputs, term by term."""
     total = 0.0
     for s, t in zip(student, teacher, strict=True):
         p, q = (t / temperature).softmax(dim=0), (s / temperature).softmax(dim=0)

@@ -1,4 +1,4 @@
-"""What a run's card says: calibrated, measured, and honest about what it was calibrated on."""
+"""A run's card: calibration, evaluation, and which images it was calibrated on."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Your own data sets: every form that is read, and every one that cannot be."""
+"""Your own data sets: every supported form, and every unsupported one."""
 
 import csv
 import gzip

@@ -1,4 +1,4 @@
-"""Many seeds: the figures against numpy and scipy, and going on after a stop."""
+"""Several seeds: statistics against numpy and scipy, and resuming after an interruption."""
 
 import json
 import math
