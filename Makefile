@@ -1,5 +1,5 @@
-# Every command sets up .venv by itself the first time, and after pyproject.toml or
-# constraints.txt has changed. ARGS="…" goes to the command.
+# Every target creates .venv on first use, and updates it after pyproject.toml or
+# constraints.txt changes. ARGS="…" is passed to the command.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
@@ -38,18 +38,18 @@ docs: .venv/.docs
 	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
-# Builds sdist and wheel, and tries the wheel in an empty environment.
+# Builds sdist and wheel, and tests the wheel in an empty environment.
 dist: .venv/.dist
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/python tests/try_wheel.py dist
 
-# Trains and replaces the two models that read pictures. MNIST is found as in `cnn-mnist train`. A stopped run resumes.
+# Trains and replaces the two models that read pictures. MNIST is found as by `cnn-mnist train`. An interrupted run is resumed.
 release: runs/reader/metrics.json runs/lines/metrics.json
 	$(BIN)/python -m cnn_mnist.training.runs.release runs/reader runs/lines
 
-# All models of the shelf, from nothing: teachers, students, then the two above. A stopped run resumes.
+# Trains all released models from scratch: teachers, students, then the two above. An interrupted run is resumed.
 TEACHERS := $(patsubst %,runs/teachers/%/metrics.json,teacher teacher-affine teacher-warped)
 STUDENTS := $(patsubst %,runs/%/metrics.json,best best-bn best-small robust)
 
@@ -63,7 +63,7 @@ runs/reader/metrics.json: private TEACHER = --teacher runs/teachers/teacher
 runs/reader/metrics.json: runs/teachers/teacher/metrics.json
 runs/lines/metrics.json: | fonts
 
-# Handwriting typefaces, from which the recipe lines draws. They are no part of the package. Needs npm.
+# Handwriting typefaces for the recipe lines. They are not part of the package. Requires npm.
 fonts: runs/fonts/package.json
 
 runs/fonts/package.json: src/cnn_mnist/training/lines/package.json

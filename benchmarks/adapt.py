@@ -1,11 +1,12 @@
-"""How much better a hand is read once the model has learned some of it.
+"""How much adaptation improves the reading of one person's handwriting.
 
     python benchmarks/adapt.py [FOLDER] [--sizes 10 20 50] [--draws 5] [--nondigits FOLDER …]
 
-Each folder of FOLDER is a source: labelled pictures as for `cnn-mnist adapt`, or an .npz of
-`images` and `labels`. One with fewer than 40 is left out. Of each, and of 300 pictures of a
-synthetic writer with odd forms, so many are drawn (as many of each digit as can be), a model is
-adapted on them and reads the rest, as the released one does. Then it reads MNIST's test images and
+Each folder in FOLDER is a source: labelled pictures as for `cnn-mnist adapt`, or an .npz with
+`images` and `labels`. Sources with fewer than 40 pictures are skipped. From each, and from 300
+pictures by a synthetic writer with odd forms, training pictures are drawn (balanced over the digits
+as far as possible); a model adapted on them reads the rest, and so does the released one. Then both
+read MNIST's test images and the pictures without a digit. The last line of stdout is JSON.
 the pictures without a digit. The last line of stdout is one JSON object.
 """
 
@@ -39,7 +40,7 @@ LEAST, NUM_ODD = 40, 300
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, nargs="?", help="a folder a source")
+    parser.add_argument("folder", type=Path, nargs="?", help="folder with one folder per source")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 20, 50])
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--nondigits", type=Path, nargs="*", default=[], help="without a digit")
@@ -80,7 +81,7 @@ def pictures(folder: Path) -> Iterable[Path]:
 
 
 def gather(pairs: Iterable[tuple[int | None, Any]]) -> Hand:
-    """The pictures that have ink; what has none is no digit to any model."""
+    """The pictures that have ink; the others are not digits to any model."""
     hand, reader = Hand(), LineReader()
     for label, source in pairs:
         with contextlib.suppress(image.ImageError):
@@ -92,7 +93,7 @@ def gather(pairs: Iterable[tuple[int | None, Any]]) -> Hand:
 def score(
     hand: Hand, size: int, draws: int, splits: Splits, before: Classifier, others: Hand
 ) -> dict[str, Any]:
-    """Errors on the rest, in MNIST's test, and non-digits taken for one, before and after."""
+    """Errors on the rest and on MNIST's test, and accepted non-digits, before and after."""
     found = []
     for draw in range(draws):
         mine = drawn(hand, size, draw)
@@ -121,7 +122,7 @@ def errors(hand: Hand, ask: Any, threshold: float, decides: float) -> int:
 
 
 def drawn(hand: Hand, size: int, seed: int) -> list[int]:
-    """Rows by chance, as many of each digit as can be."""
+    """Random rows, balanced over the digits as far as possible."""
     order = np.random.default_rng(seed).permutation(len(hand))
     labels = np.array(hand.labels)[order]
     place = np.array([(labels[:n] == label).sum() for n, label in enumerate(labels)])

@@ -1,13 +1,12 @@
-"""How much processor time a picture can cost that was made to be slow.
+"""How much processor time pictures made to be slow can cost.
 
     python benchmarks/adversary.py [--n 12] [--seed 0] [--only maze rings] [--megapixels 1 4]
 
 Every kind of hostile picture is drawn n times in every size, each time with another grain, on flat
-paper or on lit paper with a camera's noise, as a square or as a strip, dark on light or the other
-way round, and read with and without `single`. What is measured is the process's time, of all
-threads together. The table has the worst of each kind, in milliseconds a megapixel; below it are
-the slowest pictures, and an ordinary photograph of 12 megapixels. The last line of stdout is one
-JSON object.
+paper or on lit paper with camera noise, as a square or as a strip, dark on light or inverted, and
+read with and without `single`. Measured is the process's time over all threads. The table shows the
+worst of each kind, in milliseconds per megapixel; below it are the slowest pictures, and an
+ordinary photograph of 12 megapixels. The last line of stdout is one JSON object.
 """
 
 import argparse
@@ -36,7 +35,7 @@ PHOTOGRAPH = (3000, 4000)
 
 
 class Hostile(NamedTuple):
-    """A picture to be read, and how to draw it again."""
+    """A picture to read, and how to draw it again."""
 
     name: str
     picture: Picture
@@ -48,13 +47,13 @@ def grid(size: Size) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
 
 
 def dots(size: Size, grain: int, rng: Rng) -> Ink:
-    """In rows, round, as near to each other as their size."""
+    """Round dots in rows, as far apart as they are wide."""
     y, x = (axis % (2 * grain) - grain for axis in grid(size))
     return (y * y + x * x < (rng.uniform(0.5, 0.95) * grain) ** 2).astype(np.float32)
 
 
 def sprinkled(size: Size, grain: int, rng: Rng) -> Ink:
-    """Squares of all sizes anywhere."""
+    """Squares of random sizes at random places."""
     ink = np.zeros(size, np.float32)
     count = min(20_000, round(size[0] * size[1] / (3 * grain * grain)))
     places = np.stack([rng.integers(0, side, count) for side in size], axis=1)
@@ -64,14 +63,14 @@ def sprinkled(size: Size, grain: int, rng: Rng) -> Ink:
 
 
 def comb(size: Size, grain: int, rng: Rng) -> Ink:
-    """Teeth, hanging from one bar or from none."""
+    """Teeth, hanging from a bar or from nothing."""
     y, x = grid(size)
     teeth = (x % (2 * grain) < grain) & (y > grain)
     return (teeth | ((y < 2 * grain) & bool(rng.integers(2)))).astype(np.float32)
 
 
 def maze(size: Size, grain: int, rng: Rng) -> Ink:
-    """A diagonal through every cell, this way or that."""
+    """A diagonal through every cell, in a random direction."""
     cell = max(4, 2 * grain)
     rows, columns = (side // cell + 1 for side in size)
     stroke = max(1, grain // 3)
@@ -82,7 +81,7 @@ def maze(size: Size, grain: int, rng: Rng) -> Ink:
 
 
 def snake(size: Size, grain: int, rng: Rng) -> Ink:
-    """One line that goes to and fro over the whole picture."""
+    """One line that runs back and forth over the whole picture."""
     y, x = grid(size)
     left = (y // (2 * grain)) % 2 == 0
     bends = np.where(left, x < grain, x >= size[1] - grain)
@@ -90,7 +89,7 @@ def snake(size: Size, grain: int, rng: Rng) -> Ink:
 
 
 def checkerboard(size: Size, grain: int, rng: Rng) -> Ink:
-    """Squares that touch by their corners, or by a hair do not."""
+    """Squares that touch at their corners, or just fail to."""
     y, x = grid(size)
     squares = (y // grain + x // grain) % 2 == 0
     apart = (y % grain > 0) & (x % grain > 0) if rng.integers(2) else True
@@ -98,7 +97,7 @@ def checkerboard(size: Size, grain: int, rng: Rng) -> Ink:
 
 
 def rings(size: Size, grain: int, rng: Rng) -> Ink:
-    """One within the other: round, or frames of a form."""
+    """Nested shapes: round rings, or frames of a form."""
     y, x = grid(size)
     down, across = np.abs(y - size[0] // 2), np.abs(x - size[1] // 2)
     far = np.maximum(down, across) if rng.integers(2) else np.hypot(down, across)
@@ -114,7 +113,7 @@ def tiles(size: Size, grain: int, rng: Rng) -> Ink:
 
 
 def angles(size: Size, grain: int, rng: Rng) -> Ink:
-    """Corners that stand one inside the other, whose boxes all overlap."""
+    """Nested corners, whose boxes all overlap."""
     y, x = grid(size)
     broken = (x + y) % (40 * grain) < 20 * grain if rng.integers(2) else True
     return ((np.maximum(y, x) % (2 * grain) < grain) & broken).astype(np.float32)
@@ -131,7 +130,7 @@ def hatching(size: Size, grain: int, rng: Rng) -> Ink:
 
 
 def dashes(size: Size, grain: int, rng: Rng) -> Ink:
-    """Level lines, broken at random: as wide as touching digits, or far wider."""
+    """Horizontal lines, broken at random: as wide as touching digits, or far wider."""
     y, x = grid(size)
     wide = max(8, round(grain * rng.uniform(3, 60)))
     shift = rng.integers(0, wide, size[0] // (2 * grain) + 1)[y // (2 * grain)]
@@ -146,7 +145,7 @@ def spiral(size: Size, grain: int, rng: Rng) -> Ink:
 
 
 def text(size: Size, grain: int, rng: Rng) -> Ink:
-    """Columns of letters or of digits, printed, apart or joined."""
+    """Columns of printed letters or digits, separate or joined."""
     ink = np.zeros(size, np.uint8)
     scale, step = grain / 12, max(6, 2 * grain)
     letters = np.array(list("0123456789" if rng.integers(2) else "etaoin shrdlu EMWKX,."))
@@ -159,7 +158,7 @@ def text(size: Size, grain: int, rng: Rng) -> Ink:
 
 
 def noise(size: Size, grain: int, rng: Rng) -> Ink:
-    """Blots of one grain: hard or soft, rare or dense."""
+    """Blots of one grain: hard or soft, sparse or dense."""
     rough = rng.normal(size=[side // grain + 2 for side in size]).astype(np.float32)
     method = cv2.INTER_CUBIC if rng.integers(2) else cv2.INTER_NEAREST
     field = cv2.resize(rough, size[::-1], interpolation=method)
@@ -168,13 +167,13 @@ def noise(size: Size, grain: int, rng: Rng) -> Ink:
 
 
 def clouds(size: Size, grain: int, rng: Rng) -> Ink:
-    """Noise of all grains at once, as in a photograph of grass."""
+    """Noise of all grains at once, like a photograph of grass."""
     octaves = [noise(size, max(1, grain >> i), rng) / (1.5**i) for i in range(5)]
     return np.clip(np.sum(octaves, axis=0) / 2, 0, 1).astype(np.float32)
 
 
 def giant(size: Size, grain: int, rng: Rng) -> Ink:
-    """One sign as large as the picture, of a hairline or of a broad brush."""
+    """One sign as large as the picture, drawn with a hairline or a broad brush."""
     ink = np.zeros(size, np.uint8)
     points = rng.uniform(0.1, 0.9, (rng.integers(3, 9), 2)) * size[::-1]
     pen = int(np.clip(grain * rng.uniform(0.1, 3), 1, min(size) / 4))
@@ -189,7 +188,7 @@ def crumbs(size: Size, grain: int, rng: Rng) -> Ink:
 
 
 def ruled(size: Size, grain: int, rng: Rng) -> Ink:
-    """Squared paper, a little askew, with writing on it."""
+    """Squared paper, slightly rotated, with writing on it."""
     y, x = grid(size)
     slope, thick = rng.uniform(-0.2, 0.2), max(1, grain // 8)
     squares = ((y + slope * x) % (2 * grain) < thick) | ((x - slope * y) % (2 * grain) < thick)
@@ -214,7 +213,7 @@ KINDS: dict[str, Kind] = {kind.__name__: kind for kind in DRAWN}
 
 
 def hostile(kind: str, megapixels: float, seed: int) -> Hostile:
-    """The same picture for the same arguments, whatever was drawn before."""
+    """A hostile picture; deterministic for its arguments."""
     rng = np.random.default_rng([seed, list(KINDS).index(kind), round(megapixels * 1000)])
     long = np.sqrt(megapixels * 1e6) * rng.choice([1, 1, 1, 2, 8])
     size = max(1, round(megapixels * 1e6 / long)), max(1, round(long))
@@ -240,7 +239,7 @@ def shaded(size: Size, rng: Rng) -> Ink:
 
 
 def photograph(rng: Rng) -> bytes:
-    """A JPEG of a few written digits on lit paper, as a telephone takes it."""
+    """A JPEG of a few written digits on lit paper, as taken by a phone."""
     ink = np.zeros(PHOTOGRAPH, np.uint8)
     for i, digit in enumerate("30572"):
         place = 500 + 620 * i, 1700 + int(rng.integers(-60, 60))
@@ -255,7 +254,7 @@ def photograph(rng: Rng) -> bytes:
 
 
 def seconds(reader: Reader, source: Picture | bytes, single: bool) -> float:
-    """Of the processor."""
+    """Processor seconds of one reading."""
     began = time.process_time()
     reader.read(source, single)
     return time.process_time() - began
@@ -274,7 +273,7 @@ def measure(reader: Reader, kind: str, megapixels: float, seeds: range) -> list[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=12, help="pictures of a kind and size")
+    parser.add_argument("--n", type=int, default=12, help="pictures per kind and size")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--megapixels", nargs="+", type=float, default=MEGAPIXELS)

@@ -1,7 +1,7 @@
 """How a recipe's settings were chosen: variants compared on validation images.
 
-Each variant is trained on 50,000 training images with several seeds and measured on the other
-10,000; the test set is never read. A stopped comparison goes on where it was.
+Each variant is trained on 50,000 training images with several seeds and evaluated on the other
+10,000; the test set is never read. An interrupted comparison is resumed.
 
     python benchmarks/choose.py default --seeds 3
     python benchmarks/choose.py best-bn --seeds 1 --teacher runs/teachers
@@ -66,7 +66,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "best-small": TAUGHT | {"four small convolutions": {}, "six small convolutions": {}},
     "robust": {f"damaged share {share}": {"damaged": share} for share in (0.15, 0.4)},
 }
-NETS = {  # other architectures: channels, and behind which convolutions there is a pool
+NETS = {  # other architectures: channels, and the convolutions that a pool follows
     "four convolutions": ((8, 16, 32, 40), (1, 3)),
     "four wider ones": ((12, 20, 32, 36), (1, 3)),
     "six convolutions": ((8, 12, 20, 24, 28, 36), (1, 4)),

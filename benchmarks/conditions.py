@@ -1,7 +1,7 @@
 """Hard conditions for a reader of handwriting, made from MNIST test digits.
 
-Each condition is a function (strokes of the digits, rng) → Picture: what a camera, a scanner or a
-drawing program would hand over. The same seed gives the same pictures.
+Each condition is a function (strokes of the digits, rng) → Picture, as a camera, a scanner or a
+drawing program would produce it. The same seed gives the same pictures.
 """
 
 import gzip
@@ -25,7 +25,7 @@ Colour = tuple[int, int, int]
 Paper = NDArray[np.float32]  # H×W×3, 0..255
 Digits = list[list[Stroke]]
 
-# The test images whose label is wrong by human review (Northcutt et al., NeurIPS 2021).
+# Test images found mislabelled by human review (Northcutt et al., NeurIPS 2021).
 MISLABELLED = {
     947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729,
 }  # fmt: skip
@@ -50,7 +50,7 @@ RULINGS: list[Colour] = [(150, 170, 210), (170, 170, 175), (120, 140, 190), (210
 
 @dataclass(frozen=True)
 class Picture:
-    """What is read, and what is written on it. `ideal` holds each digit's own ink."""
+    """A picture to read, and its text. `ideal` holds each digit's own ink."""
 
     source: bytes | NDArray[np.uint8]
     truth: str
@@ -72,8 +72,8 @@ def generate(
 ) -> Iterator[Picture]:
     """n pictures of one condition, of random digits.
 
-    Passed over are those whose label is wrong, and those whose strokes drawn again are not like
-    them (one in twelve; mostly loops that a broad pen has filled).
+    Skipped are mislabelled images, and those whose redrawn strokes are not like them (one in
+    twelve; mostly loops filled in by a broad pen).
     """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     traced = _traced(images, rng)
@@ -104,7 +104,7 @@ def paper(height: float, width: float, colour: Colour) -> Paper:
 
 
 def stamp(page: Paper, ink: Coverage, corner: tuple[int, int], colour: Any) -> None:
-    """Lay ink on the page with its upper left corner (x, y); what lies outside is cut off."""
+    """Put ink on the page with its upper left corner at (x, y), clipped at the border."""
     x, y = corner
     inside = ink[max(0, -y) : page.shape[0] - y, max(0, -x) : page.shape[1] - x, None]
     x, y = max(0, x), max(0, y)
@@ -125,7 +125,7 @@ def pick(rng: Rng, options: list[Any]) -> Any:
 
 
 def shadowed(page: Paper, rng: Rng, depth: float) -> Paper:
-    """A ramp, the edge of a hand's shadow, or a blot that takes `depth` of the light."""
+    """A ramp, the edge of a hand's shadow, or a blot that removes `depth` of the light."""
     height, width = page.shape[:2]
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
@@ -144,7 +144,7 @@ def shadowed(page: Paper, rng: Rng, depth: float) -> Paper:
 def photographed(
     page: Paper, rng: Rng, blur: float = 1.2, noise: float = 5, quality: tuple[int, int] = (50, 92)
 ) -> bytes:
-    """A JPEG file of the page, a little out of focus and with the sensor's noise."""
+    """A JPEG file of the page, slightly out of focus and with sensor noise."""
     seen = cv2.GaussianBlur(page, (0, 0), rng.uniform(0.3, blur))
     seen = seen + rng.normal(0, rng.uniform(1, noise), seen.shape)
     file = io.BytesIO()
@@ -158,7 +158,7 @@ def as_drawn(page: Paper) -> NDArray[np.uint8]:
 
 
 def ruled(page: Paper, rng: Rng, gap: float, thickness: float, squared: bool) -> Paper:
-    """Printed lines, a few degrees off level."""
+    """Printed lines, a few degrees from horizontal."""
     lines = np.zeros(page.shape[:2], np.uint8)
     middle = np.array([page.shape[1] / 2, page.shape[0] / 2])
     reach = int(np.hypot(*page.shape[:2]))
@@ -189,7 +189,7 @@ def condition(make: Callable[[Digits, Rng], Made]) -> Callable[[Digits, Rng], Ma
 
 @condition
 def canvas(digits: Digits, rng: Rng) -> Made:
-    """A drawing program: any size and place, pens of 1 to 40 px, also light on dark."""
+    """A drawing program: any size and place, pens of 1 to 40 px, sometimes light on dark."""
     pen = float(np.exp(rng.uniform(0, np.log(40))))
     height = rng.uniform(max(28, 6 * pen), max(60, min(600, 60 * pen)))
     ink = written(digits, rng, height, pen)
@@ -225,13 +225,13 @@ def photo(digits: Digits, rng: Rng) -> Made:
 
 @condition
 def shadow50(digits: Digits, rng: Rng) -> Made:
-    """A shadow that takes half of the light."""
+    """A shadow that removes half of the light."""
     return _photo(digits, rng, 0.5)
 
 
 @condition
 def shadow80(digits: Digits, rng: Rng) -> Made:
-    """A shadow that takes four fifths of the light."""
+    """A shadow that removes four fifths of the light."""
     return _photo(digits, rng, 0.8)
 
 
@@ -252,7 +252,7 @@ def _printed(digits: Digits, rng: Rng, squared: bool) -> Made:
 
 @condition
 def ruled_paper(digits: Digits, rng: Rng) -> Made:
-    """Paper with level lines."""
+    """Paper with horizontal lines."""
     return _printed(digits, rng, squared=False)
 
 
@@ -310,7 +310,7 @@ def border(digits: Digits, rng: Rng) -> Made:
 
 @condition
 def desk(digits: Digits, rng: Rng) -> Made:
-    """A page that lies on a dark desk and covers a third of the picture or more."""
+    """A page on a dark desk that covers a third of the picture or more."""
     height = rng.uniform(80, 250)
     ink = written(digits, rng, height, height * rng.uniform(0.03, 0.1))
     side = int(3.2 * height)
@@ -329,7 +329,7 @@ def desk(digits: Digits, rng: Rng) -> Made:
 
 @condition
 def glare(digits: Digits, rng: Rng) -> Made:
-    """A lamp's reflection that washes out a part of the page."""
+    """A lamp's reflection that washes out part of the page."""
     page, ink, place = _note(digits, rng, PLAIN_PAPERS[2:])
     stamp(page, ink, place, pick(rng, INKS))
     height, width = page.shape[:2]
@@ -351,7 +351,7 @@ def crop(digits: Digits, rng: Rng) -> Made:
 
 @condition
 def transparent(digits: Digits, rng: Rng) -> Made:
-    """A PNG of nothing but ink."""
+    """A PNG with nothing but ink."""
     height = rng.uniform(30, 300)
     ink = written(digits, rng, height, height * rng.uniform(0.02, 0.15))
     drawing = np.zeros((*ink.shape, 4), np.uint8)
@@ -363,7 +363,7 @@ def transparent(digits: Digits, rng: Rng) -> Made:
 
 
 def _row(digits: Digits, rng: Rng, touching: float) -> Made:
-    """Digits of one hand side by side; a share `touching` of the gaps is none."""
+    """Digits in one hand side by side; a share `touching` of them touch the next."""
     height = rng.uniform(40, 140)
     pen = max(1.5, height * rng.uniform(0.04, 0.12))
     inks = [
@@ -389,7 +389,7 @@ def row(digits: Digits, rng: Rng) -> Made:
 
 @condition
 def touching_row(digits: Digits, rng: Rng) -> Made:
-    """2 to 12 digits in a row, a fifth of the neighbours touching or nearly so."""
+    """2 to 12 digits in a row, a fifth of the neighbours touching or almost."""
     return _row(digits, rng, touching=0.2)
 
 

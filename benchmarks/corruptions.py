@@ -1,11 +1,11 @@
-"""How a model stands fifteen corruptions of the MNIST test images, in the manner of MNIST-C.
+"""How robust a model is to fifteen corruptions of the MNIST test images, in the style of MNIST-C.
 
     python benchmarks/corruptions.py                       # the released weights
     python benchmarks/corruptions.py runs/default-1 runs/study-best/seed-*
 
-Written from the descriptions and settings in Mu & Gilmer, MNIST-C (arXiv 1906.02337), with random
-numbers of our own: the figures are near those of the published files, not the same. The last line
-is one JSON object.
+Based on the descriptions and settings in Mu & Gilmer, MNIST-C (arXiv 1906.02337), with our own
+random numbers: the figures are close to those of the published files, but not the same. The last
+line is one JSON object.
 """
 
 import argparse
@@ -32,20 +32,20 @@ Random = np.random.Generator
 
 
 def shot_noise(image: Image, rng: Random, photons: float = 3) -> Image:
-    """Each pixel counts that many photons at full ink, with their Poisson noise."""
+    """Poisson noise, as if full ink were that many photons."""
     return rng.poisson(image * photons) / photons
 
 
 def impulse_noise(image: Image, rng: Random, share: float = 0.17) -> Image:
-    """A share of the pixels turns black or white."""
+    """Turn a share of the pixels black or white."""
     hit, white = rng.random((2, SIDE, SIDE)) < [[[share]], [[0.5]]]
     return np.where(hit, white, image)
 
 
 def glass_blur(image: Image, rng: Random, sigma: float = 0.7, rounds: int = 2) -> Image:
-    """Pixels change places with a neighbour, between two blurs."""
+    """Swap pixels with neighbours, between two blurs."""
     image = cv2.GaussianBlur(image, (0, 0), sigma)
-    pixels = image.tolist()  # ten times faster to walk through than an array
+    pixels = image.tolist()  # ten times faster to iterate over than an array
     for moves in rng.integers(-1, 1, (rounds, SIDE, SIDE, 2)).tolist():
         for y in range(SIDE - 2, 0, -1):
             for x in range(SIDE - 2, 0, -1):
@@ -56,7 +56,7 @@ def glass_blur(image: Image, rng: Random, sigma: float = 0.7, rounds: int = 2) -
 
 
 def motion_blur(image: Image, rng: Random, radius: int = 10, sigma: float = 3) -> Image:
-    """Smeared to one side, along a direction within 45° of the rows."""
+    """Smear to one side, along a direction within 45° of the rows."""
     steps = np.arange(radius + 1)
     weights = np.exp(-(steps**2) / (2 * sigma**2))
     angle = np.radians(rng.uniform(-45, 45))
@@ -68,36 +68,36 @@ def motion_blur(image: Image, rng: Random, radius: int = 10, sigma: float = 3) -
 
 
 def shear(image: Image, rng: Random, angle: float = 0.4) -> Image:
-    """Slanted by ± that many radians."""
+    """Slant by ± that many radians."""
     slope = np.tan(angle) * rng.choice([-1, 1])
     return about_middle(image, np.array([[1, slope], [0, 1]]))
 
 
 def scale(image: Image, rng: Random, factor: float = 0.7) -> Image:
-    """Smaller by that factor."""
+    """Shrink by that factor."""
     return about_middle(image, np.eye(2) / factor)
 
 
 def rotate(image: Image, rng: Random, angle: float = 0.6) -> Image:
-    """Turned by ± that many radians."""
+    """Rotate by ± that many radians."""
     angle *= rng.choice([-1, 1])
     cos, sin = np.cos(angle), np.sin(angle)
     return about_middle(image, np.array([[cos, -sin], [sin, cos]]))
 
 
 def brightness(image: Image, rng: Random, more: float = 0.5) -> Image:
-    """Paper and ink are lighter by half of the range."""
+    """Lighten paper and ink by half of the range."""
     return image + more
 
 
 def translate(image: Image, rng: Random, pixels: int = 3) -> Image:
-    """Moved to one of four corners."""
+    """Shift towards one of four corners."""
     dx, dy = pixels * rng.choice([-1, 1], 2)
     return cv2.warpAffine(image, np.array([[1, 0, dx], [0, 1, dy]], float), (SIDE, SIDE))
 
 
 def stripe(image: Image, rng: Random, width: int = 7) -> Image:
-    """The left and the right quarter are inverted."""
+    """Invert the left and the right quarter."""
     image = image.copy()
     image[:, :width] = 1 - image[:, :width]
     image[:, -width:] = 1 - image[:, -width:]
@@ -105,7 +105,7 @@ def stripe(image: Image, rng: Random, width: int = 7) -> Image:
 
 
 def fog(image: Image, rng: Random, thickness: float = 2.5, decay: float = 1.5) -> Image:
-    """Under a fractal cloud, and darkened so that the lightest point stays."""
+    """Add a fractal cloud, and darken so that the maximum stays."""
     return (image + thickness * plasma(rng, decay)) / (1 + thickness)
 
 
@@ -118,7 +118,7 @@ def spatter(image: Image, rng: Random, level: float = 0.65) -> Image:
 
 
 def dotted_line(image: Image, rng: Random) -> Image:
-    """A line from the left edge to the right one, with gaps of two pixels."""
+    """A line from the left to the right edge, with gaps of two pixels."""
     start, end = rng.integers(0, SIDE - 1, 2)
     dots = line([(0, start), (SIDE - 1, end)])
     dots[:, np.arange(SIDE) // 2 % 2 == 0] = 0
@@ -139,7 +139,7 @@ def zigzag(image: Image, rng: Random, size: float = 2) -> Image:
 
 
 def canny_edges(image: Image, rng: Random) -> Image:
-    """Only the edges of the strokes (Canny), blurred with sigma 1 before."""
+    """Only the edges of the strokes (Canny), after a blur with sigma 1."""
     smooth = cv2.GaussianBlur(image, (0, 0), 1)
     return cv2.Canny(np.uint8(smooth * 255), 0.1 * 255, 0.2 * 255) / 255
 
@@ -151,7 +151,7 @@ CORRUPTIONS: tuple[Callable[[Image, Random], Image], ...] = (
 
 
 def about_middle(image: Image, source: NDArray[np.float64]) -> Image:
-    """The image with each pixel taken from `source` (2×2) times its place, from the middle."""
+    """Map each pixel from `source` (2×2) times its position relative to the centre."""
     shift = MIDDLE - source @ [MIDDLE, MIDDLE]
     matrix = np.column_stack([source, shift])
     return cv2.warpAffine(
@@ -160,7 +160,7 @@ def about_middle(image: Image, source: NDArray[np.float64]) -> Image:
 
 
 def line(points: list[tuple[float, float]]) -> Image:
-    """White on black, one pixel wide and smooth."""
+    """White on black, one pixel wide, antialiased."""
     drawn = np.zeros((SIDE, SIDE), np.uint8)
     fixed = np.rint(np.array(points) * 16).astype(np.int32)
     cv2.polylines(drawn, [fixed], False, 255, 1, cv2.LINE_AA, shift=4)

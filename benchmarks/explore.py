@@ -1,10 +1,10 @@
-"""How fast the page answers: every frame a little more of a digit is drawn, as by a hand.
+"""How fast the page responds: each frame adds a little more of a digit, as drawn by hand.
 
     python benchmarks/explore.py [page folder]
 
-Needs playwright and a chromium. `script_ms` is all that the page computes and paints for a frame:
-the 28×28 image, the network, two gradients, the maps in view; `frame_ms` the time from one frame
-to the next while it does so, where 16.7 is as fast as the screen asks. The last line is JSON.
+Requires playwright and Chromium. `script_ms` is everything the page computes and paints for a
+frame: the 28×28 image, the network, two gradients, the maps in view; `frame_ms` is the time from
+one frame to the next meanwhile; 16.7 is the screen's own rate. The last line is JSON.
 """
 
 import json
@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 
 PAGE = Path(__file__).parent.parent / "src" / "cnn_mnist" / "explore"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-ROUNDS = 5  # the best counts: other programs only ever make it slower
+ROUNDS = 5  # the best counts: other programs only make it slower
 
 MEASURE = """async () => {
   const nextFrame = () => new Promise((done) => requestAnimationFrame(done));

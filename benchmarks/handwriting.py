@@ -1,13 +1,13 @@
-"""How well the reader reads handwriting that is not MNIST.
+"""How well the reader reads handwriting other than MNIST.
 
     python benchmarks/handwriting.py [FOLDER] [--n 200] [--model model.onnx]
 
-A folder of pictures is scored by source. It holds digits/SOURCE/LABEL_N.png (or an .npz of
+A folder of pictures is scored by source. It holds digits/SOURCE/LABEL_N.png (or an .npz with
 `images`, uint8 N×28×28, and `labels`), numbers/DIGITS_N.png, and nondigits/. Then n pictures of
 every hard condition in conditions.py are made from MNIST test digits and read. A picture counts as
-read when the whole answer is right and nothing in it was rejected. `ideal` is what the network
-says to the same ink brought into MNIST's frame without any page: what is lost beyond it, the
-reader lost. The last line of stdout is one JSON object.
+read if the whole answer is right and nothing was rejected. `ideal` is the network's answer to the
+same ink placed directly into MNIST's frame: the difference is due to the rest of the reader. The
+last line of stdout is one JSON object.
 """
 
 import argparse
@@ -31,12 +31,12 @@ Failed = Callable[[str, Any, Reading], None]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", help="pictures scored by source")
-    parser.add_argument("--n", type=int, default=200, help="pictures a condition; 0 for none")
-    parser.add_argument("--only", nargs="+", choices=CONDITIONS, help="these conditions alone")
+    parser.add_argument("--n", type=int, default=200, help="pictures per condition; 0 for none")
+    parser.add_argument("--only", nargs="+", choices=CONDITIONS, help="only these conditions")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", type=Path, help="exported model, instead of the released one")
     parser.add_argument("--mnist", type=Path, default=os.environ.get("CNN_MNIST_DATA"))
-    parser.add_argument("--failures", type=Path, help="folder for pictures of what went wrong")
+    parser.add_argument("--failures", type=Path, help="folder for pictures of the failures")
     args = parser.parse_args()
 
     reader = Reader(args.model)
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def score(name: str, reader: Reader, pictures: Iterable[Picture], failed: Failed) -> dict[str, Any]:
-    """How many pictures of one condition are read, and how many the network could read."""
+    """How many pictures of one condition are read, and how many the network alone could read."""
     n = right = ideal = 0
     for picture in pictures:
         reading = reader.read(picture.source, single=name not in ROWS)
@@ -133,7 +133,7 @@ def digits(source: Path) -> Iterator[tuple[str, Any]]:
 def calibration_error(
     confidences: NDArray[np.floating], hits: NDArray[np.bool_], bins: int = 15
 ) -> float:
-    """The expected calibration error over equal bins of confidence (Guo et al., ICML 2017)."""
+    """The expected calibration error over equal-width confidence bins (Guo et al., ICML 2017)."""
     place = np.minimum((confidences * bins).astype(int), bins - 1)
     gaps = [abs(float((confidences - hits)[place == b].sum())) for b in range(bins)]
     return sum(gaps) / len(confidences)

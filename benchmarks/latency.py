@@ -1,8 +1,8 @@
-"""Microseconds an image on one core, of our networks and of the public ones that are rebuilt here.
+"""Microseconds per image on one core, for our networks and public ones rebuilt here.
 
-Each is exported and run by ONNX Runtime, one image a call, one thread, turn by turn. The time is
-the processor's, not the clock's, so other work on the machine disturbs it less. Weights do not
-matter for it, so they are fresh. The last line is one JSON object, which plot_results.py reads.
+Each is exported and run by ONNX Runtime, one image per call, one thread, taking turns. Processor
+time is measured rather than wall-clock time, so other work on the machine matters less. Weights do
+not affect it, so they are random. The last line is one JSON object, read by plot_results.py.
 
     python benchmarks/latency.py > benchmarks/results/latency_MACHINE_DATE.txt
 """
@@ -36,7 +36,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 
 
 def session(network: nn.Module) -> onnxruntime.InferenceSession:
-    """A network in a session of one thread."""
+    """A network in a single-threaded session."""
     example = torch.zeros(2, 28, 28, dtype=torch.uint8)
     names = ("images", ["logits", "probabilities"])
     content = to_onnx(Exported(network.eval(), NORM, 1.0), example, {0: "N"}, names, {})
@@ -46,7 +46,7 @@ def session(network: nn.Module) -> onnxruntime.InferenceSession:
 def measure(
     sessions: dict[str, onnxruntime.InferenceSession], images: NDArray[np.uint8], rounds: int
 ) -> dict[str, list[float]]:
-    """Microseconds of processor time an image, of each, in every round."""
+    """Processor microseconds per image for each network, in every round."""
     times: dict[str, list[float]] = {name: [] for name in sessions}
     for _ in range(rounds):
         for name, made in sessions.items():
@@ -60,8 +60,8 @@ def measure(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each")
-    parser.add_argument("--images", type=int, default=500, help="a turn")
+    parser.add_argument("--rounds", type=int, default=9, help="number of rounds")
+    parser.add_argument("--images", type=int, default=500, help="images per round")
     args = parser.parse_args()
     images = np.random.default_rng(0).integers(0, 256, (args.images, 28, 28), dtype=np.uint8)
     sessions = {name: session(make()) for name, make in NETWORKS.items()}

@@ -2,12 +2,12 @@
 
     python benchmarks/pages.py [--n 20] [--seeds 5] [--only KIND ...] [--failures FOLDER]
 
-n pages of each kind, over all seeds, are written by hands of MNIST test digits and of the package's
-pen strokes, bent, photographed at an angle, and read: upright, turned by a quarter, a half and
-three quarters, and tilted by 10 to 45 degrees. A number counts when its text is exact, signs
-included; a line when its numbers stand in one line of the reading, after the line before. A number
-is false where none was written. A page of printed text has no digit at all. The last line of stdout
-is one JSON object.
+n pages of each kind, over all seeds, are written in hands of MNIST test digits and of the package's
+pen strokes, bent, photographed at an angle, and read: upright, rotated by a quarter, a half and
+three quarters, and tilted by 10 to 45 degrees. A number counts if its text is exact, including
+signs; a line if its numbers are in one line of the reading, after the line before. A number is
+false if none was written there. A page of printed text has no digits at all. The last line of
+stdout is one JSON object.
 """
 
 import argparse
@@ -55,7 +55,7 @@ zigzag
 
 @dataclass(frozen=True)
 class Number:
-    """What was written, and the middle of it in the picture's pixels."""
+    """A written number, and its centre in the picture's pixels."""
 
     text: str
     middle: Point
@@ -71,7 +71,7 @@ class Page:
 
 @dataclass
 class Sheet:
-    """A page while it is written: ink 0..1 by hand and by print, a digit's height."""
+    """A page being written: handwritten and printed ink, 0..1, and a digit's height."""
 
     hand: Hand
     digits: Digits
@@ -91,14 +91,14 @@ class Sheet:
         return self.hand.height
 
     def write(self, text: str, x: float, y: float, flush_right: bool = False) -> float:
-        """A number of the last line, its feet on y, from x or up to x; returns where it ends."""
+        """Write a number on the last line, feet at y, from x or up to x; returns where it ends."""
         line = write(text, replace(self.hand, forms=self.hand.forms), self.digits, self.rng)
         high, wide = line.ink.shape
         left = round(x - wide if flush_right else x)
         top = round(y - max(mark.box[3] for mark in line.marks if mark.character.isdigit()))
         place = self.ink[top : top + high, left : left + wide]
         if top < 0 or left < 0 or place.shape != line.ink.shape:
-            return float("inf")  # no room; the caller goes on with the next line
+            return float("inf")  # no room; the caller continues on the next line
         np.maximum(place, line.ink, out=place)
         self.lines[-1].append(Number(text, (left + wide / 2, y - self.unit / 2)))
         return float(left + wide)
@@ -108,7 +108,7 @@ class Sheet:
         cv2.line(self.printed, begin, end, 1.0, max(1, round(thickness)))
 
     def print(self, text: str, x: float, y: float, height: float, face: str) -> float:
-        """Words in a typeface, their feet on y; returns where they end."""
+        """Print words in a typeface, feet at y; returns where they end."""
         font = ImageFont.truetype(str(typefaces.printed(face)), max(8, round(height / 0.72)))
         layer = Image.new("L", self.size[::-1])
         ImageDraw.Draw(layer).text((x, y), text, 255, font, anchor="ls")
@@ -116,11 +116,11 @@ class Sheet:
         return float(x + font.getlength(text))
 
 
-# --- What is written ------------------------------------------------------------------------
+# --- Contents -------------------------------------------------------------------------------
 
 
 def amount(rng: Rng) -> str:
-    """Money, with cents or without."""
+    """Money, with or without cents."""
     whole = int(10 ** rng.uniform(0, 4))
     shown = f"{whole:,}" if rng.random() < 0.5 else str(whole)
     return f"{shown}.{rng.integers(100):02}" if rng.random() < 0.6 else shown
@@ -152,7 +152,7 @@ def kind(make: Callable[[Sheet], None]) -> Callable[[Sheet], None]:
 
 @kind
 def column(sheet: Sheet) -> None:
-    """One to three columns of amounts side by side, now and then with a total under a rule."""
+    """One to three columns of amounts side by side, sometimes with a total under a line."""
     rng, unit = sheet.rng, sheet.unit
     count, flush = int(rng.integers(1, 4)), rng.random() < 0.7
     apart = sheet.size[1] / (count + 0.3)
@@ -195,7 +195,7 @@ def receipt(sheet: Sheet) -> None:
     face, size = pick(rng, PRINT), unit * rng.uniform(0.45, 0.9)
     sheet.print(" ".join(rng.choice(WORDS, 2)), unit, 2 * unit, 1.2 * size, face)
     pitch = unit * rng.uniform(1.6, 2.4)
-    near = rng.random() < 0.4  # the amount stands by its word, or at the right edge
+    near = rng.random() < 0.4  # the amount follows its word, or is at the right edge
     for y in np.arange(4 * unit, sheet.size[0] - unit, pitch)[: int(rng.integers(4, 21))]:
         sheet.lines.append([])
         end = sheet.print(
@@ -209,7 +209,7 @@ def receipt(sheet: Sheet) -> None:
 
 @kind
 def form(sheet: Sheet) -> None:
-    """Small printed labels, and above or behind each a number on a line."""
+    """Small printed labels, each with a number on a line below or beside it."""
     rng, unit = sheet.rng, sheet.unit
     face, size = pick(rng, PRINT), unit * rng.uniform(0.3, 0.6)
     above, count = rng.random() < 0.5, int(rng.integers(1, 3))
@@ -225,7 +225,7 @@ def form(sheet: Sheet) -> None:
 
 @kind
 def text(sheet: Sheet) -> None:
-    """Printed words alone, in one size with a heading or in several."""
+    """Printed words only, in one size with a heading or in several."""
     rng, unit = sheet.rng, sheet.unit
     face, y = pick(rng, PRINT), 2 * unit
     size, several = unit * rng.uniform(0.4, 1), rng.random() < 0.3
@@ -247,7 +247,7 @@ def generate(
 
     Args:
         images, labels: of MNIST, uint8 N×28×28 and N.
-        tilt: degrees, from and to, either way.
+        tilt: degrees, from and to, in either direction.
     """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), round(tilt[1])])
     right = np.setdiff1d(np.arange(len(images)), list(MISLABELLED))
@@ -259,7 +259,7 @@ def generate(
 
 
 def legible_hand(rng: Rng) -> Hand:
-    """A hand that leaves a gap between its digits, with a pen that makes dots to be seen."""
+    """A hand that leaves gaps between digits, and a pen that makes visible dots."""
     return Hand(
         source="mnist" if rng.random() < 0.6 else "strokes",
         height=rng.uniform(28, 60),
@@ -276,7 +276,7 @@ def legible_hand(rng: Rng) -> Hand:
 
 
 def photograph(sheet: Sheet, tilt: float) -> Page:
-    """Bent, at an angle, in some light, as a JPEG."""
+    """Bend, tilt and light the page, and save it as a JPEG."""
     rng = sheet.rng
     bend, matrix, size = _bend(sheet, rng), *_view(sheet.size, tilt, rng)
     inks = [_moved(layer, bend, matrix, size) for layer in (sheet.printed, sheet.ink)]
@@ -297,7 +297,7 @@ def photograph(sheet: Sheet, tilt: float) -> Page:
 
 
 def _bend(sheet: Sheet, rng: Rng) -> NDArray[np.float64]:
-    """How far each column moves down on paper that does not lie flat."""
+    """How far each column moves down on paper that is not flat."""
     x = np.arange(sheet.size[1])
     wave = np.sin(2 * np.pi * (rng.uniform(0.3, 1) * x / sheet.size[1] + rng.random()))
     return np.asarray(rng.uniform(0, 0.4) * sheet.unit * wave)
@@ -306,7 +306,7 @@ def _bend(sheet: Sheet, rng: Rng) -> NDArray[np.float64]:
 def _view(
     size: tuple[int, int], tilt: float, rng: Rng
 ) -> tuple[NDArray[np.float64], tuple[int, int]]:
-    """The homography of a camera that is tilted and does not look straight down."""
+    """The homography of a tilted camera that does not look straight down."""
     high, wide = size
     corners = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], np.float64)
     turn = cv2.getRotationMatrix2D((0, 0), -tilt, 1)[:, :2]
@@ -341,7 +341,7 @@ class Score:
     seconds: float = 0.0
 
     def add(self, page: Page, reading: Reading) -> bool:
-        """Count a reading in; says whether all of it is right."""
+        """Add a reading; returns whether all of it is right."""
         places = [_place(number, reading) for line in page.lines for number in line]
         read = [number for line in reading.lines for number in line.numbers]
         written = [number.text for line in page.lines for number in line]
@@ -370,7 +370,7 @@ class Score:
 
 
 def _place(number: Number, reading: Reading) -> int | None:
-    """Which of the reading's numbers stands where one was written."""
+    """The index of the reading's number at the place of a written one."""
     read = [number for line in reading.lines for number in line.numbers]
     for place, found in enumerate(read):
         x, y, width, height = found.box
@@ -381,7 +381,7 @@ def _place(number: Number, reading: Reading) -> int | None:
 
 
 def _in_order(page: Page, reading: Reading, places: list[int | None]) -> int:
-    """How many of the lines stand in one line of the reading each, in their order."""
+    """How many lines are each within one line of the reading, in order."""
     owner = [row for row, line in enumerate(reading.lines) for _ in line.numbers]
     count, rest, last = 0, iter(places), -1
     for line in page.lines:
@@ -398,11 +398,11 @@ def _in_order(page: Page, reading: Reading, places: list[int | None]) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=20, help="pages a kind, over all seeds")
+    parser.add_argument("--n", type=int, default=20, help="pages per kind, over all seeds")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--mnist", type=Path, default=os.environ.get("CNN_MNIST_DATA"))
-    parser.add_argument("--failures", type=Path, help="folder for pictures of what went wrong")
+    parser.add_argument("--failures", type=Path, help="folder for pictures of the failures")
     args = parser.parse_args()
     if args.mnist is None:
         parser.error("the hands need MNIST's test files: give --mnist or CNN_MNIST_DATA")

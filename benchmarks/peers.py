@@ -1,6 +1,6 @@
-"""What our training is timed against, rebuilt from its descriptions; needs torch and Pillow alone.
+"""The baselines of our training times, rebuilt from descriptions; needs only torch and Pillow.
 
-The original: the reference network, its transforms an image, eager float32. And the last recipe of
+The original: the reference network, its transforms per image, eager float32. And the last recipe of
 train_mnist_fast (github.com/tuomaso/train_mnist_fast): 99.04% after one epoch, mean of 30 seeds.
 """
 
@@ -17,7 +17,7 @@ BATCH_SIZE = 256  # of both
 
 
 class PlainNet(nn.Module):
-    """The reference network as the original writes it: each ReLU before its max-pool."""
+    """The reference network as in the original: each ReLU before its max-pool."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,12 +53,12 @@ class WideNet(nn.Module):
 
 
 def normalized(images: Tensor) -> Tensor:
-    """uint8 N×28×28 → float32 N×1×28×28, as both feed their networks."""
+    """uint8 N×28×28 → float32 N×1×28×28, the input of both networks."""
     return images.unsqueeze(1).float().div(255).sub(MEAN).div(STD)
 
 
 def lean_transform(pixels: np.ndarray) -> Tensor:
-    """The original's training transforms of one image, as the Pillow calls they come down to."""
+    """The original's training transforms of one image, as their underlying Pillow calls."""
     image = Image.fromarray(pixels)
     if random.random() < 0.1:
         image = image.crop((3, 3, 25, 25))
@@ -68,7 +68,7 @@ def lean_transform(pixels: np.ndarray) -> Tensor:
 
 
 class Original:
-    """A training as the original's; `lean_epoch` goes on with it by an epoch without a loader."""
+    """A training like the original's; `lean_epoch` trains it for one epoch without a loader."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
@@ -94,7 +94,7 @@ def train_mnist_fast(images: Tensor, labels: Tensor, seed: int) -> nn.Module:
     """Its whole training: one epoch in a fixed order.
 
     Args:
-        images: float32 N×1×28×28, normalised and shuffled before, on the device to train on.
+        images: float32 N×1×28×28, normalised and shuffled, on the device to train on.
     """
     torch.manual_seed(seed)
     net = WideNet().to(images.device)

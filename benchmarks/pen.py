@@ -1,4 +1,4 @@
-"""MNIST digits written again: their strokes traced, so that any pen can draw them at any size.
+"""MNIST digits redrawn: their strokes are traced, so that any pen can draw them at any size.
 
 A stroke is an array of points Nx2 (x, y), in pixels of MNIST's 28×28 frame.
 """
@@ -11,11 +11,11 @@ Stroke = NDArray[np.float64]
 Image = NDArray[np.uint8]
 Coverage = NDArray[np.float32]
 
-SCALE = 6  # the digit is enlarged before it is thinned, so that narrow loops stay open
+SCALE = 6  # the digit is enlarged before thinning, so that narrow loops stay open
 HALF_INK = 150
-SPUR = 1.7  # MNIST px; a shorter side branch is the corner of a broad stroke, not writing
-SMOOTHING = 9  # points; the pixel steps of the thinned line are shorter
-FIXED_POINT = 4  # bits of a pixel's fraction in the coordinates OpenCV is given
+SPUR = 1.7  # MNIST px; shorter side branches are corners of a broad stroke, not writing
+SMOOTHING = 9  # points; longer than the pixel steps of the thinned line
+FIXED_POINT = 4  # fractional bits of the coordinates passed to OpenCV
 
 
 def trace(image: Image) -> list[Stroke]:
@@ -29,9 +29,9 @@ def trace(image: Image) -> list[Stroke]:
 
 
 def likeness(image: Image, strokes: list[Stroke]) -> float:
-    """Cosine of the angle between a digit's image and its strokes drawn with its own pen.
+    """Cosine similarity of a digit's image and its strokes drawn with its own pen.
 
-    Where a broad pen has filled a loop, the strokes cannot tell: 6 becomes a hook.
+    If a broad pen has filled a loop, the strokes miss it: 6 becomes a hook.
     """
     lengths = [np.hypot(*np.diff(stroke, axis=0).T).sum() for stroke in strokes]
     pen = max(1.0, image.sum() / 255 / max(1.0, sum(lengths)))
@@ -46,7 +46,7 @@ def draw(strokes: list[Stroke], height: float, pen: float, angle: float = 0) -> 
 
     Args:
         strokes: of one digit.
-        height: px; a digit that fills MNIST's 20-px box becomes so tall.
+        height: px; of a digit that fills MNIST's 20-px box.
         pen: width in px.
         angle: degrees, clockwise.
     """
@@ -104,7 +104,7 @@ Pixel = tuple[int, int]
 
 
 def _neighbours(pixel: Pixel, pixels: set[Pixel]) -> list[Pixel]:
-    """The linked pixels; a diagonal step is none where two straight ones do the same."""
+    """The linked pixels; a diagonal step is dropped if two straight ones do the same."""
     y, x = pixel
     straight = [p for p in ((y - 1, x), (y, x + 1), (y + 1, x), (y, x - 1)) if p in pixels]
     diagonal = [
@@ -122,7 +122,7 @@ def _paths(pixels: set[Pixel]) -> list[list[Pixel]]:
     nodes = [pixel for pixel, linked in links.items() if len(linked) != 2]
     walked: set[frozenset[Pixel]] = set()
     paths = []
-    for start in sorted(nodes) + sorted(pixels):  # what no node leads to is a loop
+    for start in sorted(nodes) + sorted(pixels):  # pixels that no node leads to form a loop
         for step in links[start]:
             if frozenset((start, step)) in walked:
                 continue
@@ -141,7 +141,7 @@ def _paths(pixels: set[Pixel]) -> list[list[Pixel]]:
 
 
 def _without_spurs(paths: list[list[Pixel]]) -> list[list[Pixel]]:
-    """Drop short lines with one loose end; what is alone stays."""
+    """Drop short lines with one loose end; isolated lines stay."""
     ends = [end for path in paths for end in (path[0], path[-1])]
     kept = []
     for path in paths:
@@ -159,7 +159,7 @@ def _smooth(points: Stroke) -> Stroke:
     closed = len(points) > 2 * SMOOTHING and np.array_equal(points[0], points[-1])
     if closed:
         padded = np.concatenate([points[-1 - reach : -1], points, points[1 : 1 + reach]])
-    else:  # mirrored in its end, a line keeps its end
+    else:  # mirrored at its ends, a line keeps them
         before = 2 * points[0] - points[reach:0:-1]
         after = 2 * points[-1] - points[-2 : -2 - reach : -1]
         padded = np.concatenate([before, points, after])

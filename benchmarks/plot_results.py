@@ -1,7 +1,7 @@
-"""Three pictures: test accuracy against seconds of training, parameters, and microseconds an image.
+"""Three plots: test accuracy against seconds of training, parameters, and microseconds per image.
 
-The first is drawn from the JSON line of train_speed.py, in whatever file its output was kept, the
-second from results/accuracy.json, the third from that and the JSON line of latency.py.
+The first is drawn from the JSON line of train_speed.py, in any file with its output, the second
+from results/accuracy.json, the third from that and the JSON line of latency.py.
 
     python benchmarks/plot_results.py benchmarks/results/train_speed_MACHINE_DATE.md \
         --latency benchmarks/results/latency_MACHINE_DATE.txt
@@ -37,7 +37,7 @@ def last_json(path: Path) -> dict[str, Any]:
 
 
 def accuracy_by_seconds(result: dict[str, Any]) -> Figure:
-    """Whole trainings as points; the original by its published accuracies, epoch after epoch."""
+    """Whole trainings as points; the original by its published accuracies, epoch by epoch."""
     figure, axes = canvas()
     for name, system in result["systems"].items():
         seconds = system["seconds"]
@@ -66,7 +66,7 @@ def accuracy_by_seconds(result: dict[str, Any]) -> Figure:
 
 
 def accuracy_by_params(rows: list[dict[str, Any]]) -> Figure:
-    """Means with their 95% intervals; a single run is an open mark without one."""
+    """Means with their 95% intervals; single runs as open marks without one."""
     figure, axes = canvas()
     axes.margins(x=0.2)
     for row in rows:
@@ -80,7 +80,7 @@ def accuracy_by_params(rows: list[dict[str, Any]]) -> Figure:
 
 
 def accuracy_by_latency(rows: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
-    """As by parameters, for the networks that were timed; the bar across is the rounds' spread."""
+    """As by parameters, for the timed networks; horizontal bars show the rounds' spread."""
     figure, axes = canvas()
     axes.margins(x=0.25)
     for row in rows:
@@ -97,7 +97,7 @@ def accuracy_by_latency(rows: list[dict[str, Any]], result: dict[str, Any]) -> F
 
 
 def mark(axes: Axes, row: dict[str, Any], x: float) -> None:
-    """A model's accuracy at its place."""
+    """Plot a model's accuracy at x."""
     colour = OURS if row["ours"] else OTHERS
     if row["low"] is not None:
         axes.vlines(x, row["low"], row["high"], color=colour, lw=2)

@@ -1,14 +1,14 @@
-"""Images a second of ONNX Runtime and of torch, same weights, and how soon `predict` is done.
+"""Images per second of ONNX Runtime and torch with the same weights, and start-up of `predict`.
 
-Every way of classifying the same MNIST test images (bytes in, probabilities out) takes its turn in
-every round, at batch 1 and 512:
+All ways of classifying the same MNIST test images (bytes in, probabilities out) take turns in every
+round, at batch 1 and 512:
 
 * torch, n threads: the exported graph's computation, eager, in inference mode.
-* session, n threads: ONNX Runtime with that many threads inside an operator.
-* callers n: as many Python threads that share a session of one thread and the batches.
-* Classifier: what the package does with all images at once, and with one.
+* session, n threads: ONNX Runtime with that many threads within an operator.
+* callers n: n Python threads that share a single-threaded session and the batches.
+* Classifier: as in the package, with all images at once, and with one.
 
-Then `cnn-mnist predict` of one picture beside `import torch`, as processes. The last line is one
+Then `cnn-mnist predict` of one picture against `import torch`, as processes. The last line is one
 JSON object.
 
     python benchmarks/predict_speed.py --rounds 9
@@ -42,7 +42,7 @@ from timing import describe, spread
 Images = NDArray[np.uint8]
 Classify = Callable[[Images], object]  # N×28×28 → probabilities, all at once
 THREADS = (1, 2)
-PARTS = (32, 64, 128, 512)  # images a call, where all are classified at once
+PARTS = (32, 64, 128, 512)  # images per call, where all are classified at once
 
 
 def torch_eager(threads: int) -> Classify:
@@ -74,7 +74,7 @@ def in_batches(classify: Classify, size: int) -> Classify:
 
 
 def callers(threads: int, size: int) -> Classify:
-    """As many Python threads, which call one session of one thread, each for every n-th batch."""
+    """That many Python threads on one single-threaded session, each taking every n-th batch."""
     classify = session(1)
     pool = ThreadPoolExecutor(threads)
 
@@ -86,7 +86,7 @@ def callers(threads: int, size: int) -> Classify:
 
 
 def ways(size: int) -> dict[str, Classify]:
-    """Every way to classify in batches of that size."""
+    """All ways to classify in batches of that size."""
     found = {f"torch, threads {n}": in_batches(torch_eager(n), size) for n in THREADS}
     found |= {f"session, threads {n}": in_batches(session(n), size) for n in THREADS}
     if size == 1:
@@ -96,11 +96,11 @@ def ways(size: int) -> dict[str, Classify]:
 
 
 def measure(found: dict[str, Classify], images: Images, rounds: int) -> dict[str, list[float]]:
-    """Microseconds an image of every way, in every round."""
+    """Microseconds per image of every way, in every round."""
     times: dict[str, list[float]] = {name: [] for name in found}
     for _ in range(rounds):
         for name, classify in found.items():
-            classify(images[: len(images) // 8])  # another way's threads go to sleep meanwhile
+            classify(images[: len(images) // 8])  # meanwhile, other ways' threads go to sleep
             began = time.perf_counter()
             classify(images)
             times[name].append((time.perf_counter() - began) / len(images) * 1e6)
@@ -126,7 +126,7 @@ def start_up(rounds: int, image: Images) -> dict[str, list[float]]:
 
 
 def compare(images: Images, size: int, rounds: int) -> dict[str, Any]:
-    """One batch size's table and its figures."""
+    """One batch size's table and figures."""
     times = measure(ways(size), images, rounds)
     medians = {name: statistics.median(values) for name, values in times.items()}
     eager = min(value for name, value in medians.items() if name.startswith("torch"))
@@ -141,8 +141,8 @@ def compare(images: Images, size: int, rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each")
-    parser.add_argument("--images", type=int, default=8192, help="a turn; a sixteenth at batch 1")
+    parser.add_argument("--rounds", type=int, default=7, help="number of rounds")
+    parser.add_argument("--images", type=int, default=8192, help="a round; a sixteenth at batch 1")
     args = parser.parse_args()
 
     images = load("mnist").test.images.numpy()[: args.images]

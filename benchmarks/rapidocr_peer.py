@@ -1,6 +1,6 @@
-"""RapidOCR's recogniser on pictures whose paths come on stdin; runs where rapidocr is installed.
+"""RapidOCR's recogniser on pictures whose paths come on stdin; run where rapidocr is installed.
 
-`--held` masks all of its characters but digits before it decodes. Its detector is left out: each
+`--held` masks all of its characters but digits before decoding. Its detector is not used: each
 picture is one line. The last line of stdout is a JSON list of answers, digits only.
 """
 
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from rapidocr import RapidOCR
 
-LEAST_SCORE = 0.5  # RapidOCR's own default for what it shows
+LEAST_SCORE = 0.5  # RapidOCR's own default for displayed results
 
 
 def main() -> None:

@@ -1,13 +1,13 @@
-"""How well whole numbers, cells and what is no digit are read, beside RapidOCR.
+"""How well whole numbers, cells and non-digits are read, compared with RapidOCR.
 
     python benchmarks/read_numbers.py FOLDER [--peer PYTHON] [--show]
 
-FOLDER holds folders of pictures named DIGITS_N.png, or one level deeper. What is written is the
-part before the underscore; a folder whose name begins with nondigits holds no digits. Folders
-named `digits` are read with `single`. An answer counts when its digits are those written, exactly.
-PYTHON is an interpreter with rapidocr installed (`pip install rapidocr onnxruntime`). Its
-recogniser is given the same pictures: once free, with its answer reduced to digits, and once held
-to digits by masking its output. The last line of stdout is one JSON object.
+FOLDER holds folders of pictures named DIGITS_N.png, or one level deeper. The part before the
+underscore is the truth; folders whose name begins with nondigits hold no digits. Folders named
+`digits` are read with `single`. An answer counts if its digits match exactly. PYTHON is an
+interpreter with rapidocr installed (`pip install rapidocr onnxruntime`). Its recogniser is given
+the same pictures: once free, with its answer reduced to digits, and once held to digits by masking
+its output. The last line of stdout is one JSON object.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--peer", type=Path, help="python with rapidocr installed")
-    parser.add_argument("--show", action="store_true", help="what was read wrongly")
+    parser.add_argument("--show", action="store_true", help="print what was misread")
     args = parser.parse_args()
     readers: dict[str, Read] = {"ours": ours(Reader())}
     if args.peer:
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def sets(folder: Path) -> dict[str, list[Path]]:
-    """The pictures of each folder, by its path from the top."""
+    """The pictures of each folder, by its relative path."""
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*.png")):
         found.setdefault(path.parent.relative_to(folder).as_posix(), []).append(path)

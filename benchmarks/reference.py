@@ -1,8 +1,8 @@
-"""The `reference` recipe beside the published run, epoch by epoch, and what the slip costs.
+"""The `reference` recipe against the published run, epoch by epoch, and the cost of its slip.
 
-Trains several seeds (or reads them, where they are there already), averages each epoch's test
-accuracy, and measures every final model under the original's test normalisation and under the
-training one. The last line of stdout is one JSON object.
+Trains several seeds (or reads them, if they exist), averages each epoch's test accuracy, and
+evaluates every final model with the original's test normalisation and with the training one. The
+last line of stdout is one JSON object.
 
     python benchmarks/reference.py --seeds 5
 """

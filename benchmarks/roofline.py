@@ -1,13 +1,13 @@
-"""How near the machine's limits training and inference come, and what more of anything costs.
+"""How close training and inference come to the machine's limits, and how their time grows.
 
-The ceilings are measured here: multiply-adds from registers alone (every thread at once, compiled
-by cc), matrix products in float32 and bfloat16, and copying memory. Of training and inference the
-multiply-adds of the convolutions and linear layers are counted, from the shapes that pass through
-them: a training step has each layer's forward, the gradient of its weights and, but for the first
-layer, the gradient of its input. Augmentation, pooling, ReLU, softmax and optimizer take time
-and count nothing. One multiply-add is two operations.
+The ceilings are measured here: multiply-adds from registers only (all threads at once, compiled by
+cc), matrix products in float32 and bfloat16, and copying memory. For training and inference, the
+multiply-adds of the convolutions and linear layers are counted from the shapes that pass through
+them: a training step has each layer's forward pass, the gradient of its weights and, except for the
+first layer, the gradient of its input. Augmentation, pooling, ReLU, softmax and optimizer take time
+but count as nothing. One multiply-add is two operations.
 
-Then seconds an image over batch sizes, and seconds over numbers of images and of epochs. The last
+Then seconds per image over batch sizes, and seconds over numbers of images and of epochs. The last
 line is one JSON object.
 
     python benchmarks/roofline.py
@@ -43,8 +43,8 @@ from cnn_mnist.training.loop import start, train_epoch
 from cnn_mnist.training.models.networks import Net
 from timing import describe, spread
 
-SIZES = {"steps": 10_000_000, "side": 2048, "megabytes": 256}  # of what measures the ceilings
-CHAINS = 12  # independent sums, enough to hide the delay of each multiply-add
+SIZES = {"steps": 10_000_000, "side": 2048, "megabytes": 256}  # sizes of the ceilings' measurements
+CHAINS = 12  # independent sums, enough to hide each multiply-add's latency
 FMA = f"""
 typedef float vector __attribute__((vector_size(64)));
 float multiply_add(long steps, float a, float b) {{
@@ -61,7 +61,7 @@ float multiply_add(long steps, float a, float b) {{
 
 
 def multiply_adds(model: nn.Module) -> dict[str, int]:
-    """Of one 1×28×28 image through each convolution and linear layer, forward."""
+    """The forward pass of one 1×28×28 image, by convolution and linear layer."""
     counts: dict[str, int] = {}
 
     def record(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
@@ -82,13 +82,13 @@ def multiply_adds(model: nn.Module) -> dict[str, int]:
 
 
 def training_multiply_adds(model: nn.Module) -> int:
-    """Of one image's forward and backward pass: no gradient is wanted of the image itself."""
+    """One image's forward and backward pass, without the gradient of the image itself."""
     counts = list(multiply_adds(model).values())
     return 3 * sum(counts) - counts[0]
 
 
 def seconds(work: Callable[[], object], rounds: int) -> list[float]:
-    """Of each round, after one that is not counted."""
+    """Seconds of each round, after an uncounted one."""
     work()
     times = []
     for _ in range(rounds):
@@ -100,7 +100,7 @@ def seconds(work: Callable[[], object], rounds: int) -> list[float]:
 
 @contextlib.contextmanager
 def unbound() -> Iterator[None]:
-    """Threads that begin meanwhile may use every core; torch binds this one, and its heirs."""
+    """Threads started meanwhile may use every core; torch binds this one, and its children."""
     if not CORES:
         yield
         return
@@ -111,7 +111,7 @@ def unbound() -> Iterator[None]:
 
 
 def fma_rate(rounds: int, steps: int) -> float | None:
-    """GFLOP/s of float32 from registers on as many threads as torch has; None without cc."""
+    """GFLOP/s of float32 from registers on as many threads as torch uses; None without cc."""
     threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
         code, library = Path(folder, "fma.c"), Path(folder, "fma.so")
@@ -136,14 +136,14 @@ def matrix_rate(dtype: torch.dtype, rounds: int, side: int) -> float:
 
 
 def copy_rate(rounds: int, megabytes: int) -> float:
-    """GB/s read and written together, of a block that no cache holds."""
+    """GB/s read and written together, of a block larger than any cache."""
     source = torch.zeros(megabytes << 20, dtype=torch.uint8)
     target = torch.zeros_like(source)
     return 2 * source.numel() / min(seconds(lambda: target.copy_(source), rounds)) / 1e9
 
 
 def training_seconds(train: Split, batch_size: int, rounds: int, epochs: int = 1) -> list[float]:
-    """Of epochs of the default recipe over these images, float32 or bfloat16 as it chooses."""
+    """Seconds of epochs of the default recipe, in float32 or bfloat16 as it chooses."""
     recipe = recipes.get("default").changed(batch_size=batch_size, epochs=epochs)
     run = start(recipe, precision=precision(torch.device("cpu"), recipe))
 
@@ -155,7 +155,7 @@ def training_seconds(train: Split, batch_size: int, rounds: int, epochs: int = 1
 
 
 def inference_seconds(train: Split, batch_size: int, rounds: int) -> list[float]:
-    """Of ONNX Runtime in float32 on as many threads as torch has."""
+    """Seconds of ONNX Runtime in float32 on as many threads as torch uses."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     with unbound():
@@ -177,7 +177,7 @@ def table(title: str, unit: float, rows: Iterable[tuple[int, list[float]]]) -> d
 
 
 def measure(train: Split, rounds: int, batch_sizes: Iterable[int]) -> dict[str, object]:
-    """All ceilings, all fractions, all growth; train is all there is to train on."""
+    """All ceilings, fractions and growth; train holds all training images."""
     count, step = sum(multiply_adds(Net()).values()), training_multiply_adds(Net())
     print(f"multiply-adds an image: forward {count:,}, training {step:,}")
     ceilings = {

@@ -1,17 +1,17 @@
-"""What many workers give and cost: bulk reading, memory, lost workers, studies, tiny tasks.
+"""Gains and costs of many workers: bulk reading, memory, lost workers, studies, tiny tasks.
 
     python benchmarks/scale.py
     python benchmarks/scale.py --parts reading tiny --pictures 2000 --rounds 1
 
-Each part runs on a local pool of processes and on a Dask cluster on loopback, of one and of two
-workers with one thread each. The pictures are generated: 100 pages of 160x120 pixels with two
-digits, under as many names as are needed. Both cores of a machine with two must be idle.
+Each part runs on a local pool of processes and on a Dask cluster on loopback, with one and two
+workers of one thread each. The pictures are generated: 100 pages of 160x120 pixels with two digits,
+under as many names as needed. Both cores of a two-core machine must be idle.
 
-    reading   pictures a second, warm workers, the plain reader beside; ratios within a round
-    memory    the most that all processes hold together, for few and for many pictures
-    killed    a worker killed ten times during a job: is the file that of an undisturbed one?
-    study     short trainings by two workers: are the rows those of the serial study, and how long?
-    tiny      pieces of work that do nothing: what the engine itself takes for each
+    reading   pictures per second, warm workers, against the plain reader; ratios within a round
+    memory    the peak of all processes together, for few and for many pictures
+    killed    a worker is killed ten times during a job: is the file the same as without?
+    study     short trainings on two workers: are the rows those of the serial study, and how long?
+    tiny      tasks that do nothing: the engine's own overhead per task
 """
 
 import argparse
@@ -50,7 +50,7 @@ KILLS, SETTLED = 10, 6  # times, seconds
 
 
 def pictures(folder: Path, number: int) -> Path:
-    """So many names in folders of 1,000, of 100 different files."""
+    """That many names in folders of 1,000, of 100 different files."""
     folder.mkdir()
     originals = [folder / f"{index}.png" for index in range(100)]
     for index, path in enumerate(originals):
@@ -88,7 +88,7 @@ def engine(kind: str, count: int, prepare: Any = None) -> Iterator[Workers]:
 def read(
     pool: Workers, source: Path, out: Path, on_done: Callable[[int], None] | None = None
 ) -> float:
-    """Seconds that a job takes."""
+    """Seconds of a job."""
     began = time.perf_counter()
     settings = Settings.here(False, None, 60)
     with Results(out, settings.kept()) as results:
@@ -146,7 +146,7 @@ def memory(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def held(process: psutil.Process) -> float:
-    """Bytes of a process and those below it, pages that they share counted once."""
+    """Bytes of a process and its children, with shared pages counted once."""
     total = 0
     with contextlib.suppress(psutil.NoSuchProcess):
         for each in [process, *process.children(recursive=True)]:
@@ -179,7 +179,7 @@ def killed(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def working(age: float) -> list[psutil.Process]:
-    """The workers that have been up for so many seconds; with an age it waits until there is one.
+    """The workers that have been up for so many seconds; with an age, waits until there is one.
 
     Dask does not replace a worker that dies while it starts.
     """
@@ -232,7 +232,7 @@ def studied(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def tiny(_: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Microseconds a piece of work, for the engine and all who wait for it."""
+    """Microseconds per task, of the engine and everything that waits for it."""
     took = {}
     for kind in ENGINES:
         with engine(kind, 2) as pool:

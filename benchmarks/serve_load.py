@@ -1,17 +1,17 @@
-"""How many drawings a second the server answers, and how long an answer takes.
+"""How many drawings per second the server answers, and how long an answer takes.
 
     python benchmarks/serve_load.py --workers 1 2 --seconds 20
 
-Starts `cnn-mnist serve` on a free port and loads it over loopback with hey (in Debian, `apt install
-hey`), which sends a PNG of the page's canvas with a two-digit number. hey takes its part of the
-same processor. For each number of workers:
+Starts `cnn-mnist serve` on a free port and loads it over loopback with hey (on Debian, `apt install
+hey`), which sends a PNG of the page's canvas with a two-digit number. hey runs on the same
+processor. For each number of workers:
 
-    most       as many clients as keep it busy
-    70 %       seven tenths of that rate, from as many clients
+    most       enough clients to saturate it
+    70 %       70% of that rate, from as many clients
     overload   four times as many clients as may be in flight: the rest must get a 503
 
-Beside the overload a second client checks every answer it gets, and the memory of the server's
-processes is read eleven times. Where the time of one answer goes is measured in this process.
+During the overload a second client checks every answer it gets, and the memory of the server's
+processes is read eleven times. The breakdown of one answer's time is measured in this process.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def drawing(text: str) -> bytes:
 
 
 def hey(url: str, body: Path, seconds: int, clients: int, rate: float = 0) -> dict[str, object]:
-    """Send one body for some seconds; rate is requests a second in all, 0 as fast as it goes."""
+    """Send one body for some seconds; rate is requests per second in all, 0 for no limit."""
     limit = ["-q", f"{rate / clients:.3f}"] if rate else []
     command = ["hey", "-z", f"{seconds}s", "-c", str(clients), *limit, "-m", "POST"]
     command += ["-T", "image/png", "-D", str(body), "-t", "30", url + "v1/predict"]
@@ -84,12 +84,12 @@ def hey(url: str, body: Path, seconds: int, clients: int, rate: float = 0) -> di
 
 
 class Checker(threading.Thread):
-    """A client that goes on asking, reads each answer, and watches the server's memory."""
+    """A client that keeps asking, reads each answer, and monitors the server's memory."""
 
     def __init__(self, url: str, body: bytes, pid: int, every: float) -> None:
         super().__init__()
         self._url, self._body, self._over = url, body, threading.Event()
-        self._pid, self._every = pid, every  # seconds from one look at the memory to the next
+        self._pid, self._every = pid, every  # seconds between two looks at the memory
         self.right = self.wrong = self.shed = 0
         self.memory = [memory(pid)]
 
@@ -143,7 +143,7 @@ def measure(workers: int, seconds: int, overload: int, body: Path) -> list[dict[
 
 
 def where_the_time_goes(body: bytes) -> dict[str, float]:
-    """Milliseconds of each step of one answer, the least of many."""
+    """Milliseconds of each step of one answer, the minimum of many."""
     cv2.setNumThreads(1)
     process.keep_memory()
     reader, page = Reader(threads=1), image.load(body)

@@ -3,9 +3,9 @@
     python benchmarks/sheets.py [--n 20] [--seeds 0 1 2 3 4] [--failures FOLDER] [--example FILE]
 
 A sheet is drawn with ruled or printed lines, thick or thin, filled in by hand (MNIST test digits)
-or in print, then bent, turned, seen at an angle, lit from one side, and saved as a JPEG. A cell
-counts as found where rows and columns are right and the middle of its box lies in the cell that was
-drawn, and as exact where what it says is right, too. The last line of stdout is one JSON object.
+or in print, then bent, rotated, seen at an angle, lit from one side, and saved as a JPEG. A cell is
+found if its row and column are right and the centre of its box is in the drawn cell; it is exact if
+its text is right, too. The last line of stdout is one JSON object.
 """
 
 import argparse
@@ -50,7 +50,7 @@ DESKS = (90, 60, 40), (40, 40, 45), (130, 110, 90), (215, 210, 200)
 
 @dataclass(frozen=True)
 class Sheet:
-    """A photograph, uint8 RGB, what stands in its cells, and where they are in it."""
+    """A photograph, uint8 RGB, the text of its cells, and their corners in it."""
 
     pixels: NDArray[np.uint8]
     rows: list[list[str]]
@@ -60,8 +60,8 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Form:
-    """An empty grid as it is printed: boxes rows×columns×4 (left, top, right, bottom) in heights
-    of a cell, and where thick lines are, every so many rows and columns."""
+    """An empty printed grid: boxes rows×columns×4 (left, top, right, bottom) in cell heights, and
+    the spacing of thick lines in rows and columns."""
 
     boxes: NDArray[np.float64]
     thick_every: int = 0
@@ -81,7 +81,7 @@ def generate(
 
 
 def number(rng: Rng) -> str:
-    """Of one to four digits, some with a decimal point or a minus sign."""
+    """One to four digits, some with a decimal point or a minus sign."""
     whole = str(int(rng.integers(0, 10 ** int(rng.integers(1, 5)))))
     if rng.random() < 0.15:
         return f"{whole[:2]}.{int(rng.integers(0, 100)):0{int(rng.integers(1, 3))}d}"
@@ -126,7 +126,7 @@ def sudoku(rng: Rng) -> Made:
 
 
 def boxes(rng: Rng) -> Made:
-    """For one digit each, side by side or apart."""
+    """Boxes for one digit each, adjacent or apart."""
     rows, columns = int(rng.integers(1, 4)), int(rng.integers(5, 13))
     gap = pick(rng, [0, 0, 0.15, 0.3])
     form = _form(np.full(columns, rng.uniform(0.7, 1.1)), rows, gap)
@@ -174,7 +174,7 @@ def sheet(kind: str, digits: dict[str, list[Any]], rng: Rng) -> Sheet:
 
 
 def _rule(page: Paper, form: Form, places: NDArray[Any], rng: Rng) -> None:
-    """Printed lines, or ones that are drawn along a ruler and end a little off."""
+    """Draw printed lines, or lines along a ruler that end slightly off."""
     thin = max(1.0, float(np.exp(rng.uniform(np.log(0.012), np.log(0.06)))) * _height(places))
     thick = thin * (rng.uniform(1.8, 3) if form.thick_every else rng.uniform(1, 1.6))
     by_ruler = 0.02 * _height(places) * (rng.random() < 0.3)
@@ -217,7 +217,7 @@ def _fill(page: Paper, box: Any, text: str, write: Draw, colour: Any, rng: Rng) 
 
 
 def _digits(images: Any, labels: Any) -> dict[str, list[Any]]:
-    """The images of each digit, cut to the ink."""
+    """The images of each digit, cropped to the ink."""
     found: dict[str, list[Any]] = {}
     for index, (image, label) in enumerate(zip(images, labels, strict=True)):
         if index not in MISLABELLED:
@@ -246,7 +246,7 @@ def _hand(digits: dict[str, list[Any]], rng: Rng) -> Draw:
 
 
 def _enlarged(image: Coverage, height: float) -> Coverage:
-    """A digit of MNIST's with smooth edges; a wide one is lower, as it is there."""
+    """An MNIST digit with smooth edges; a wide one is lower, as in MNIST."""
     scale = height / max(image.shape)
     large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     return np.asarray(np.clip(2.5 * (large - 0.5) + 0.5, 0, 1), np.float32)
@@ -282,7 +282,7 @@ def _tight(line: Coverage) -> Coverage:
 
 
 def _seen(page: Paper, corners: Quads, rng: Rng) -> tuple[Paper, Quads]:
-    """The page bent, turned and at an angle on a desk, and where the corners have come to."""
+    """The page bent, rotated and at an angle on a desk, and the new places of its corners."""
     height, width = page.shape[:2]
     bend = rng.uniform(-0.025, 0.025, 2) * min(height, width) * (rng.random() < 0.6)
     phase = rng.uniform(0, np.pi, 2)
@@ -347,11 +347,11 @@ def score(reading: Reading, truth: Sheet) -> tuple[int, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=20, help="sheets a seed")
+    parser.add_argument("--n", type=int, default=20, help="sheets per seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--mnist", type=Path, default=os.environ.get("CNN_MNIST_DATA"))
-    parser.add_argument("--example", type=Path, help="write a score sheet as JPEG, and no more")
-    parser.add_argument("--failures", type=Path, help="folder for the sheets that went wrong")
+    parser.add_argument("--example", type=Path, help="only write a score sheet as JPEG")
+    parser.add_argument("--failures", type=Path, help="folder for misread sheets")
     args = parser.parse_args()
     if args.mnist is None:
         parser.error("give the folder of MNIST's test files: --mnist or CNN_MNIST_DATA")

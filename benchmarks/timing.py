@@ -1,4 +1,4 @@
-"""The spread of measured times, and what they were measured on."""
+"""The spread of measured times, and the machine they were measured on."""
 
 import datetime
 import os
@@ -12,7 +12,7 @@ import torch
 
 
 def spread(values: Sequence[float], digits: int) -> dict[str, float]:
-    """Their median, least and most."""
+    """Median, minimum and maximum."""
     summary = {"median": statistics.median(values), "min": min(values), "max": max(values)}
     return {name: round(value, digits) for name, value in summary.items()}
 

@@ -1,8 +1,8 @@
-"""One epoch of the original's pipeline as people run it: torchvision's transforms, a DataLoader.
+"""One epoch of the original's pipeline as commonly run: torchvision's transforms, a DataLoader.
 
-Run by train_speed.py in an environment that has torch and torchvision; it needs nothing else of
-ours. FOLDER is the root of a torchvision.datasets.MNIST. The loader has no workers, since on two
-cores it is slower with them. Prints one JSON object.
+Run by train_speed.py in an environment that has torch and torchvision; it imports nothing else from
+this project. FOLDER is the root of a torchvision.datasets.MNIST. The loader has no workers, since
+on two cores they slow it down. Prints one JSON object.
 
     python benchmarks/torchvision_epoch.py FOLDER
 """
@@ -18,8 +18,8 @@ from peers import BATCH_SIZE, MEAN, STD, Original
 try:
     import torchvision
 except RuntimeError:
-    # torchvision's compiled operators are made for CUDA and do not load beside a torch for CPUs.
-    # No transform needs them, but its import wants these two to have names.
+    # torchvision's compiled operators are built for CUDA and do not load with a CPU build of torch.
+    # No transform needs them, but the import requires these two names.
     for module in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
         del sys.modules[module]
     operators = torch.library.Library("torchvision", "FRAGMENT")

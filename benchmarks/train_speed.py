@@ -1,15 +1,15 @@
-"""Seconds an epoch and a whole training: ours beside the original's pipeline and train_mnist_fast.
+"""Seconds per epoch and per training: ours against the original's pipeline and train_mnist_fast.
 
-All train on the same images in one process tree, turn by turn, and each round has another seed:
+All train on the same images in one process tree, taking turns; each round has another seed:
 
-* original, lean: the same Pillow calls an image as the original's torchvision transforms, in a
-  plain loop, eager float32: no DataLoader. One epoch.
+* original, lean: the Pillow calls per image of the original's torchvision transforms, in a plain
+  loop, eager float32: no DataLoader. One epoch.
 * original, torchvision: the same with torchvision's transforms and a DataLoader, in an environment
   that has them. One epoch.
-* train_mnist_fast: its last recipe, data in memory and normalised before. One epoch, its whole
+* train_mnist_fast: its last recipe, data in memory and normalised in advance. One epoch, its whole
   training.
 * default: one epoch of our default recipe.
-* recipe NAME: a whole training by fit; the test and reading the data are not counted.
+* recipe NAME: a whole training by fit, without evaluation and loading the data.
 
 The last line is one JSON object; plot_results.py draws it.
 
@@ -44,13 +44,13 @@ from peers import Original, normalized, train_mnist_fast
 from timing import describe, spread
 
 OURS = "default"
-Turn = Callable[[int], dict[str, float]]  # seed → its seconds, and its accuracy where it has one
+Turn = Callable[[int], dict[str, float]]  # seed → seconds, and the accuracy if there is one
 
 
 def systems(
     splits: Splits, names: Iterable[str], device: torch.device, torchvision: Path | None
 ) -> dict[str, Turn]:
-    """Everything that is timed, warmed up."""
+    """All systems to be timed, warmed up."""
     splits = splits.to(device)
     train = splits.train
     few = Splits(splits.name, train[:2560], splits.test[:1])
@@ -136,7 +136,7 @@ def write_idx(values: Tensor, path: Path) -> None:
 
 
 def measure(turns: dict[str, Turn], rounds: int) -> dict[str, Any]:
-    """Every system once a round: {system: {"seconds": of each round, "accuracy": likewise}}."""
+    """Each system once per round: {system: {"seconds": per round, "accuracy": likewise}}."""
     found: dict[str, dict[str, list[float]]] = {name: {} for name in turns}
     for seed in range(rounds):
         for name, turn in turns.items():
@@ -148,7 +148,7 @@ def measure(turns: dict[str, Turn], rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds")
     parser.add_argument("--recipes", nargs="*", default=["fast"], help="timed as whole trainings")
     parser.add_argument("--torchvision", type=Path, help="a python that can import torchvision")
     parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps")

@@ -1,4 +1,4 @@
-"""The command line: what goes where, how it ends, and what it says when something is wrong."""
+"""The command line: output streams, exit codes and error messages."""
 
 import json
 import math
@@ -86,7 +86,7 @@ def no_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run, made as everybody makes one."""
+    """A finished run, made with the command line."""
     folder = tmp_path_factory.mktemp("cli")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", f"cnn-mnist train {SHORT} --out {folder / 'run'}".split())
@@ -161,7 +161,7 @@ def test_a_table_of_several_pages_tells_them_apart(shell: Shell, sheets: None) -
 def test_the_results_file_of_a_table_is_named_so(shell: Shell, sheets: None) -> None:
     outcome = shell("predict sheet.png --csv --out r.jsonl")
     assert outcome.code == 2
-    assert "results file ends in .csv" in outcome.err
+    assert "results file must end in .csv" in outcome.err
     assert shell("predict sheet.png --csv --json").code == 2
     pytest.importorskip("fsspec")
     assert shell("predict sheet.png --csv --out r.csv --workers 1").code == 0
@@ -249,7 +249,7 @@ def test_a_data_set_of_ones_own_goes_through_every_command(shell: Shell) -> None
     assert (outcome.code, outcome.err.count("\n")) == (1, 1)
     assert "digits has digits, and the model knows 0, 1, 2" in outcome.err
     assert shell(f"study {line} --seeds 2 --split val --out study").code == 0
-    assert "lines takes the ten digits" in shell("train --recipe lines --dataset things.npz").err
+    assert "lines needs the ten digits" in shell("train --recipe lines --dataset things.npz").err
     outcome = shell("train --resume run --epochs 2 --device cpu")
     assert outcome.code == 0, outcome.err
     collected.keras(Path("things.npz"), 3, 31, 4)
@@ -339,7 +339,7 @@ def test_a_study_is_compared_with_another(shell: Shell, tmp_path: Path) -> None:
     assert "may be chance" in outcome.out
     missing = shell(line, tmp_path / "three", "--against", tmp_path)
     assert (missing.code, missing.out) == (1, "")
-    assert "is no study" in missing.err
+    assert "is not a study" in missing.err
 
 
 def test_a_study_of_one_prints_no_interval(shell: Shell) -> None:

@@ -1,4 +1,4 @@
-"""The documents are true: trees, commands, options, code and links."""
+"""The documents match the code: trees, commands, options, examples and links."""
 
 import re
 import subprocess

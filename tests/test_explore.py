@@ -112,12 +112,12 @@ def visit(browser: "playwright.Browser", small: Path) -> Iterator[Visit]:
 
 @pytest.fixture
 def reading(browser: "playwright.Browser", released: Path) -> Iterator[Visit]:
-    """The page of weights that read well."""
+    """The page of accurate weights."""
     yield from opened(browser, released)
 
 
 def opened(browser: "playwright.Browser", folder: Path, **settings: Any) -> Iterator[Visit]:
-    """No test may leave a word on the console or have asked for anything but the page's files."""
+    """No test may write to the console or request anything but the page's files."""
     visit = Visit(browser, folder, **settings)
     loaded = len(visit.asked)
     yield visit
@@ -366,7 +366,7 @@ def test_pointing_at_a_cell_shows_where_it_came_from(visit: Visit) -> None:
     sums = visit.evaluate("state.run.sums.conv3[10 * 81 + 6 * 9 + 3]")
     assert cell["total"] == pytest.approx(sums, abs=1e-4)
     assert len(cell["terms"]) == 16
-    total = f"together {cell['total']:.2f}".replace("-", "\N{MINUS SIGN}")
+    total = f"total {cell['total']:.2f}".replace("-", "\N{MINUS SIGN}")
     visit.expect("#cell-total", total)
     assert visit.evaluate("grids.conv2.marks.length") == 16
     assert visit.evaluate("grids.input.marks[0].size") == 12

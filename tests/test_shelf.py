@@ -1,4 +1,4 @@
-"""The shelf: names, checks, and a registry that is true."""
+"""The shelf: names, checks, and a correct registry."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Handwritten digits: learn them (cnn_mnist.training) and read them (cnn_mnist.inference)."""
+"""Handwritten digits: train on them (cnn_mnist.training), read them (cnn_mnist.inference)."""
 
 import os
 from importlib import import_module
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cnn_mnist.shelf import list_models
     from cnn_mnist.training.models.pretrained import load_model
 
-# ONNX Runtime reports its use to its maker unless told not to before it loads.
+# ONNX Runtime sends telemetry to its vendor unless disabled before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
@@ -35,7 +35,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load what a name needs when it is first used."""
+    """Import what a name needs on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

@@ -9,27 +9,27 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 def tune() -> None:
-    """Threads on cores of their own, and freed memory kept; both make training on a CPU faster.
+    """Pin threads to cores and keep freed memory; both speed up training on a CPU.
 
-    To be called before torch loads, which is when OpenMP reads its settings. What was measured is
-    in docs/log.md.
+    Call it before torch is imported, which is when OpenMP reads its settings. Measurements are in
+    docs/log.md.
     """
     _bind_threads()
     keep_memory()
 
 
 def _bind_threads() -> None:
-    """Keep each of torch's threads on one core, unless the user or torchrun limits the threads.
+    """Pin each of torch's threads to a core, unless the user or torchrun limits the threads.
 
-    Threads that wait for each other a hundred times a step are sometimes all put on one core by
-    the system and left there, which makes a step 25 times slower.
+    The system sometimes puts all threads, which wait for each other a hundred times per step, on
+    one core and leaves them there, which makes a step 25 times slower.
     """
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ.setdefault("OMP_PROC_BIND", "true")
 
 
 def keep_memory() -> None:
-    """Let glibc keep what a step frees: getting it back page by page takes a tenth of the step."""
+    """Let glibc keep freed memory: getting it back page by page takes a tenth of a step."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):
@@ -38,7 +38,7 @@ def keep_memory() -> None:
 
 
 def num_cores() -> int:
-    """The cores that this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,6 +1,6 @@
-"""The models inside the package, by name. weights/registry.json says what they are and worth.
+"""The models inside the package, by name. weights/registry.json describes them.
 
-A name stands wherever a model's file or run folder may. What is opened by its name is verified.
+A name can be used in place of a model file or run folder. Its files are verified when opened.
 """
 
 import difflib
@@ -14,16 +14,16 @@ from typing import Any
 
 WEIGHTS = Path(__file__).parent / "weights"
 TORCH, ONNX, INT8 = "model.safetensors", "model.onnx", "model-int8.onnx"
-DIGITS, LINES = "reader", "lines"  # the two that a Reader takes unless told otherwise
+DIGITS, LINES = "reader", "lines"  # the two that a Reader uses by default
 
 
 class ShelfError(ValueError):
-    """There is no such model, or it is damaged; the message says which there are."""
+    """The model does not exist or is damaged; the message lists the available ones."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """An entry of the registry; where `files` is empty no weights are released yet."""
+    """An entry of the registry; `files` is empty if no weights are released yet."""
 
     name: str
     aliases: list[str]
@@ -32,10 +32,10 @@ class Model:
     recipe: str
     licence: str
     num_params: int
-    chosen: str  # how and when the released seed was
-    files: dict[str, dict[str, Any]]  # of each its size in bytes and its sha256
-    test: dict[str, Any]  # the released model's own figures; empty where there are no weights
-    study: dict[str, Any]  # the recipe's mean over seeds; empty where there is no study
+    chosen: str  # how and when the released seed was chosen
+    files: dict[str, dict[str, Any]]  # size in bytes and sha256 of each
+    test: dict[str, Any]  # the released model's own figures; empty without weights
+    study: dict[str, Any]  # the recipe's mean over seeds; empty without a study
 
     @property
     def folder(self) -> Path:
@@ -55,10 +55,10 @@ def list_models() -> list[str]:
 
 
 def entry(name: str) -> Model:
-    """The model of a name or an alias, with released weights or without.
+    """The model with a name or alias, with or without released weights.
 
     Raises:
-        ShelfError: there is none; the message lists those that there are.
+        ShelfError: there is no such model; the message lists the available ones.
     """
     if name in _by_any_name():
         return _by_any_name()[name]
@@ -68,10 +68,10 @@ def entry(name: str) -> Model:
 
 
 def get(name: str) -> Model:
-    """The released model of a name or an alias.
+    """The released model with a name or alias.
 
     Raises:
-        ShelfError: there is none, or its weights are not released.
+        ShelfError: there is no such model, or its weights are not released.
     """
     found = entry(name)
     if not found.files:
@@ -80,10 +80,10 @@ def get(name: str) -> Model:
 
 
 def file(name: str, part: str) -> Path:
-    """A file of a released model, verified.
+    """A verified file of a released model.
 
     Raises:
-        ShelfError: as `get`; or the model has no such file, or it is not the released one.
+        ShelfError: as `get`; or the model has no such file, or the file was changed.
     """
     model = get(name)
     if part not in model.files:
@@ -95,13 +95,13 @@ def file(name: str, part: str) -> Path:
 
 
 def find(given: str | os.PathLike[str], part: str = "") -> Path:
-    """What a user means by a name of the shelf, or by a path, which comes back as it is.
+    """The path behind a model's name; a path is returned unchanged.
 
     Args:
-        part: the model's file that is wanted; without it, its folder.
+        part: the model's file to find; without it, its folder.
 
     Raises:
-        ShelfError: the name is a model's and a path's, or neither's; or as `file`.
+        ShelfError: it is both a model's name and a path, or neither; or as `file`.
     """
     text = os.fspath(given)
     here = Path(text)
@@ -111,8 +111,8 @@ def find(given: str | os.PathLike[str], part: str = "") -> Path:
         return here
     if here.exists():
         raise ShelfError(
-            f"{text} is a model and a file or folder here; for that write ./{text}, for the model "
-            "work in another folder"
+            f"{text} is both a model and a file or folder here; write ./{text} for the "
+            "latter, or work in another folder for the model"
         )
     if part:
         return file(text, part)
@@ -122,12 +122,12 @@ def find(given: str | os.PathLike[str], part: str = "") -> Path:
 
 
 def is_name(text: str) -> bool:
-    """Whether that is a name or an alias, released or not."""
+    """Whether this is a model's name or alias, released or not."""
     return text in _by_any_name()
 
 
 def holds(folder: Path) -> bool:
-    """Whether a folder is that of a model on the shelf."""
+    """Whether a folder belongs to a model on the shelf."""
     return folder.resolve().parent == WEIGHTS.resolve()
 
 

@@ -1,4 +1,4 @@
-"""What the commands print: results on stdout, progress bars and notices on stderr.
+"""The commands' output: results on stdout, progress bars and notices on stderr.
 
 With --json, stdout is one JSON object and the rows go to stderr too.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Terminal:
-    """Where a command prints; a quiet one prints nothing at all."""
+    """The output of one command; a quiet one prints nothing."""
 
     def __init__(self, as_json: bool, quiet: bool = False) -> None:
         self._as_json = as_json
@@ -26,13 +26,13 @@ class Terminal:
         self._bar: Any = None
 
     def notice(self, *lines: str) -> None:
-        """What the user would not expect, on stderr; empty lines are left out."""
+        """Print notices on stderr; empty lines are left out."""
         for line in filter(None, lines):
             self._line(line, sys.stderr)
 
     @contextmanager
     def progress(self, how_to_go_on: str, unit: str = "step") -> Iterator[None]:
-        """A bar that ends whatever happens; after Ctrl-C it says how to resume."""
+        """A progress bar that is always closed; after Ctrl-C a notice says how to resume."""
         from tqdm import tqdm
 
         # disable=None: no bar where stderr is not a terminal
@@ -46,25 +46,25 @@ class Terminal:
             self._bar.close()
 
     def step(self, done: int, total: int) -> None:
-        """Move the bar of the running epoch."""
+        """Advance the bar of the current epoch."""
         if done == 1:
             self._bar.reset(total)
         self._bar.update(1)
 
     @property
     def has_bar(self) -> bool:
-        """Whether anybody sees the bar."""
+        """Whether the bar is visible."""
         return self._bar is not None and not self._bar.disable
 
     def counted(self, done: int, total: int) -> None:
-        """Move the bar of many pieces of work; those of the first call were done before."""
+        """Advance the bar of many tasks; those of the first call had been done before."""
         if self._bar.total != total:
             self._bar.reset(total)
             self._bar.initial = self._bar.n = done
         self._bar.update(done - self._bar.n)
 
     def head(self, run: "Run", dataset: str, folder: object) -> None:
-        """What is about to be trained, and the head of the table."""
+        """Print what is about to be trained, and the table's header."""
         precision = str(run.precision).removeprefix("torch.")
         self._row(
             f"recipe {run.recipe.name}, {dataset}, seed {run.seed}, {run.device} in {precision}, "
@@ -75,7 +75,7 @@ class Terminal:
             self._epoch(epoch)
 
     def row(self, run: "Run") -> None:
-        """The row of the epoch just finished."""
+        """Print the row of the last epoch."""
         self._epoch(run.history[-1])
 
     def _epoch(self, epoch: Any) -> None:
@@ -86,7 +86,7 @@ class Terminal:
         )
 
     def result(self, metrics: dict[str, Any]) -> None:
-        """How a training ended."""
+        """Print the result of a training."""
         if self._as_json:
             names = "run recipe dataset data_source seed epochs num_params test_accuracy"
             shown = f"{names} test_error_count test_nll seconds_train device".split()
@@ -95,21 +95,21 @@ class Terminal:
         self._row(
             f"{metrics['dataset']} test: {metrics['test_accuracy']:.2%} right, "
             f"{metrics['test_error_count']} errors in {metrics['test_num_images']:,}; "
-            f"cross-entropy {metrics['test_nll']:.4f} an image; "
+            f"cross-entropy {metrics['test_nll']:.4f} per image; "
             f"{metrics['num_params']:,} parameters, trained in {metrics['seconds_train']:.1f} s\n"
             f"run folder {metrics['run']}: weights, config.json, history.csv, metrics.json and "
             "the plots curves, confusion, samples, mistakes, augmentations (.png)"
         )
 
     def seed(self, metrics: dict[str, Any]) -> None:
-        """The row of one training of a study."""
+        """Print the row of one training of a study."""
         self._row(
             f"seed {metrics['seed']:3}  {metrics['test_accuracy']:.2%}  "
             f"{metrics['test_error_count']:4} errors  {metrics['seconds_train']:6.1f} s"
         )
 
     def study(self, summary: dict[str, Any]) -> None:
-        """What a study gives."""
+        """Print the result of a study."""
         if self._as_json:
             self._json(summary)
             return
@@ -136,7 +136,7 @@ class Terminal:
         self._row(f"{text}: {'real' if difference['is_real'] else 'may be chance'}")
 
     def figures(self, figures: dict[str, Any]) -> None:
-        """All figures of an evaluation."""
+        """Print all figures of an evaluation."""
         if self._as_json:
             self._json(figures)
             return
@@ -153,7 +153,7 @@ class Terminal:
     def _classes(
         self, classes: Sequence[str], accuracies: list[float | None], confusion: list[list[int]]
     ) -> None:
-        """Digits in a line, and other classes in a table of their names."""
+        """Digits in one line, other classes in a table by name."""
         if list(classes) == list("0123456789"):
             self._row("per digit             " + "  ".join(map(_share, accuracies)))
             self._row("confusion (true digit down, answer across)")
@@ -167,7 +167,7 @@ class Terminal:
             self._row(f"{name:>{wide}}: " + " ".join(f"{count:5}" for count in counts))
 
     def exported(self, path: str, form: str, proof: dict[str, Any]) -> None:
-        """A model file that was written, and how far it is from the trained model."""
+        """Print what was exported, and how far it differs from the trained model."""
         if self._as_json:
             self._json({"path": path, "format": form, **proof})
             return
@@ -181,7 +181,7 @@ class Terminal:
             )
 
     def adapted(self, report: dict[str, Any]) -> None:
-        """How an adapted model compares with the one before, and whether it was written."""
+        """Print how an adapted model compares with the previous one, and whether it was written."""
         if self._as_json:
             self._json(report)
             return
@@ -203,7 +203,7 @@ class Terminal:
             self._row(f"{report['out']}: written; read with it: predict --model {report['out']}")
 
     def page(self, path: str, facts: dict[str, Any]) -> None:
-        """A page that was written, and what is on it."""
+        """Print which web page was written, and its contents."""
         if self._as_json:
             self._json({"path": path, "format": "web", **facts})
             return
@@ -212,7 +212,7 @@ class Terminal:
         self._row(f"{facts['num_mistakes']} mistakes; test accuracy by epoch: {epochs}")
 
     def reading(self, path: str, reading: "Reading") -> None:
-        """What one page of a picture says, a row a line; or why it could not be read."""
+        """Print what one page of a picture says, one row per line, or why it could not be read."""
         if self._as_json:
             self._json({"path": path, **reading.to_dict()})
             return
@@ -229,17 +229,17 @@ class Terminal:
             self._row(f"{page}: {reading.reason}")
 
     def remarks(self, path: str, reading: "Reading") -> None:
-        """What a table does not say of a page."""
+        """Print the notices and reasons that a table omits."""
         page = _page(path, reading)
         self.notice(*(f"{page}: {text}" for text in (reading.notice, reading.reason) if text))
 
     def table(self, text: str) -> None:
-        """CSV, whose line ends and letters are the same everywhere."""
+        """Print CSV with the same line ends and encoding on every system."""
         sys.stdout.buffer.write(text.encode())
         sys.stdout.flush()
 
     def written(self, figures: dict[str, Any]) -> None:
-        """A file of results that is whole."""
+        """Print which results file was completed."""
         if self._as_json:
             self._json(figures)
             return
@@ -249,7 +249,7 @@ class Terminal:
         )
 
     def models(self, models: list[dict[str, Any]]) -> None:
-        """The shelf: a row a model."""
+        """Print the released models, one row per model."""
         if self._as_json:
             self._json({"models": models})
             return
@@ -267,12 +267,12 @@ class Terminal:
             )
 
     def serving(self, url: str) -> None:
-        """Where the server listens."""
-        self._row(f"Serving {url} (Ctrl-C ends it)")
+        """Print the server's address."""
+        self._row(f"Serving {url} (press Ctrl-C to stop)")
 
     def labelling(self, address: str, count: int) -> None:
-        """Where the page is."""
-        self._row(f"{count:,} signs to label on {address} (Ctrl-C ends it)")
+        """Print the page's address."""
+        self._row(f"{count:,} signs to label on {address} (press Ctrl-C to stop)")
 
     def _json(self, values: dict[str, Any]) -> None:
         self._line(json.dumps(values), sys.stdout)

@@ -1,4 +1,4 @@
-"""Bulk reading: the file that comes out, whatever happens on the way."""
+"""Bulk reading: its results file, whatever interrupts the job."""
 
 import contextlib
 import csv
@@ -43,7 +43,7 @@ SHOWN = {
 
 
 class Threads(ThreadPoolExecutor, Workers):
-    """Workers in this process, which count what was asked of them and not done."""
+    """Workers in this process, which count unfinished tasks."""
 
     def __init__(self, count: int = 1) -> None:
         super().__init__(count)
@@ -60,7 +60,7 @@ class Threads(ThreadPoolExecutor, Workers):
 
 
 def pictures(folder: Path, number: int) -> list[Path]:
-    """So many pictures, two in three in a folder within, and one file that is none."""
+    """That many pictures, two in three in a subfolder, and one file that is not a picture."""
     (folder / "more").mkdir(parents=True)
     paths = [folder / f"{'more/' if n % 3 else ''}{n:04}.png" for n in range(number)]
     for n, path in enumerate(paths):
@@ -270,11 +270,15 @@ def test_a_stopped_job_goes_on_after_its_last_whole_line(begun: tuple[Path, list
 
 def test_what_does_not_fit_is_refused_and_left_alone(begun: tuple[Path, list[str]]) -> None:
     out, addresses = begun
-    with pytest.raises(ResultsError, match=r"begun with another single; choose another --out"):
+    with pytest.raises(
+        ResultsError, match=r"started with a different single; choose another --out"
+    ):
         read(out, addresses, single=True)
-    with pytest.raises(ResultsError, match=r"picture 2 was .*0001.png .* now is other; give the"):
+    with pytest.raises(
+        ResultsError, match=r"picture 2 was .*0001.png .* but is now other; give the"
+    ):
         read(out, [addresses[0], "other"])
-    with pytest.raises(ResultsError, match=r"picture 3 was .* now is None"):
+    with pytest.raises(ResultsError, match=r"picture 3 was .* is now None"):
         read(out, addresses[:2])
     read(out, addresses)
     with pytest.raises(ResultsError, match=r"r.jsonl exists already; choose another --out"):
@@ -410,7 +414,7 @@ def test_pictures_that_crash_or_stall_a_worker_are_told_and_the_rest_is_read(
     got = lines(tmp_path / "r.jsonl")
     assert [row["text"] for row in got] == ["0", "1", "2", "3", "4", "5", "", ""]
     for row, name in zip(got[-2:], ("crash", "stall"), strict=True):
-        reason = "3 workers died over it, or it takes longer than 10 seconds"
+        reason = "3 workers died reading it, or it takes longer than 10 seconds"
         assert row["path"] == f"{site.url}/{name}.png"
         assert (row["digits"], row["ok"]) == ([], False)
         assert row["reason"] == f"{row['path']}: {reason}"
@@ -490,7 +494,7 @@ def test_a_scheduler_that_goes_ends_the_job_with_one_line(cnn_mnist: Start, tmp_
     assert (bulk.returncode, out) == (1, "")
     told = [line for line in err.splitlines() if line.startswith("cnn-mnist: ")]
     assert len(told) == 1
-    assert told[0].startswith(f"cnn-mnist: the scheduler at {cluster.address} is gone; when it is")
+    assert told[0].startswith(f"cnn-mnist: the scheduler at {cluster.address} is gone; once it is")
     assert "Traceback" not in err
     late.unlink()
     late.write_bytes(picture)

@@ -1,4 +1,4 @@
-"""Workers: a pool that outlives its processes, a Dask cluster, and the same rules for both."""
+"""Workers: a pool that survives its processes, a Dask cluster, and the same rules for both."""
 
 import contextlib
 import os

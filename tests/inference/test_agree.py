@@ -1,4 +1,4 @@
-"""The line network's signs and the classifier's glyphs: who is believed when."""
+"""The line network's signs and the classifier's glyphs: which one decides when."""
 
 import numpy as np
 import pytest

@@ -118,7 +118,7 @@ def test_reading_imports_neither_torch_nor_scikit_learn() -> None:
 
 
 def test_reading_leaves_no_trace_and_reports_to_nobody(tmp_path: Path) -> None:
-    """ONNX Runtime keeps what it will report in the user's cache, unless it is told not to."""
+    """ONNX Runtime caches its telemetry for the user unless that is disabled."""
     code = "import cnn_mnist, numpy; cnn_mnist.Reader().read(numpy.zeros((40, 40), numpy.uint8))"
     unset = {"ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}

@@ -1,4 +1,4 @@
-"""What a reading costs is bounded by the picture's pixels, whatever they show.
+"""The cost of a reading is bounded by the picture's size, whatever it shows.
 
 Work is counted, not timed: signs, the pixels of their boxes, images that the network sees, kernels.
 """

@@ -1,4 +1,4 @@
-"""Every kind of picture becomes the same upright RGB page; everything else a clear error."""
+"""Every kind of picture becomes an upright RGB page; anything else gives a clear error."""
 
 import contextlib
 import io

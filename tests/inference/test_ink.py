@@ -1,4 +1,4 @@
-"""Ink is found whatever the colours, the light and the ruling; blank pages hold none."""
+"""Ink is found in any colour, light and ruling; blank pages have none."""
 
 import cv2
 import numpy as np

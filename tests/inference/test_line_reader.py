@@ -75,7 +75,7 @@ def test_each_line_of_a_page_is_read_by_itself(reader: LineReader) -> None:
 def test_a_damaged_model_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "lines.onnx"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="no line network, or damaged"):
+    with pytest.raises(ValueError, match="not a line network, or is damaged"):
         LineReader(path)
 
 
@@ -86,5 +86,5 @@ def test_a_missing_model_is_refused_in_one_line(tmp_path: Path) -> None:
 
 def test_a_digit_classifier_is_no_line_network() -> None:
 
-    with pytest.raises(ValueError, match="no line network exported"):
+    with pytest.raises(ValueError, match="not a line network exported"):
         LineReader(shelf.file("reader", shelf.ONNX))

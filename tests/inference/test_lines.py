@@ -1,4 +1,4 @@
-"""The line network: what it is shown, what it learns from, and how it is trained."""
+"""The line network: its input, its training data and its training."""
 
 import shutil
 from collections.abc import Iterator
@@ -228,7 +228,7 @@ def test_a_run_does_not_go_on_from_other_weights_than_it_began_with(
     run = begin(TINY, few_digits, folder, init=moved)
     others = checkpoint._pack(dict(LineNet().state_dict()))
     checkpoint.write(moved / "model.safetensors", others)
-    with pytest.raises(RunError, match=r"moved is another one than .*run began with$"):
+    with pytest.raises(RunError, match=r"moved is not the one that .*run started with$"):
         go_on(folder)
     finish(run, few_digits, folder)
     assert len(go_on(folder).history) == 2  # an epoch on, its own weights count

@@ -1,4 +1,4 @@
-"""A page on its side or upside down is turned where the evidence is clear."""
+"""A page on its side or upside down is rotated if the evidence is clear."""
 
 import cv2
 import numpy as np

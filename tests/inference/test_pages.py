@@ -1,4 +1,4 @@
-"""Every page of a file is read, and what only claims to have pages costs little."""
+"""Every page of a file is read; files that only claim to have pages cost little."""
 
 import contextlib
 import io

@@ -29,7 +29,7 @@ Answer = tuple[int, str]  # status, error
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One small body at a time, with a token; all the time in the world."""
+    """One small body at a time, with a token and no time limit."""
     folder, options = tmp_path_factory.mktemp("strict"), ["--max-body", 1, "--max-in-flight", 1]
     with serve(folder, *options, "--timeout", 600, CNN_MNIST_TOKEN="secret") as served:
         yield served
@@ -68,7 +68,7 @@ def by_curl(url: str, body: Any, headers: dict[str, str]) -> Answer:
 
 
 def by_socket(url: str, body: Any, headers: dict[str, str]) -> Answer:
-    """Sends all, and only then looks."""
+    """Sends everything before it reads."""
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port), timeout=60) as raw:
         lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
@@ -90,7 +90,7 @@ Client = Callable[[str, Any, dict[str, str]], Answer]
 
 
 def pieces() -> Iterator[bytes]:
-    """A body whose length is not announced."""
+    """A body without a Content-Length."""
     for _ in range(SIZE // 2**20):
         yield bytes(2**20)
 
@@ -108,7 +108,7 @@ def test_a_body_that_is_too_large(client: Client, announced: bool, strict: Serve
 def test_a_token_that_is_missing(client: Client, announced: bool, strict: Served) -> None:
     body = bytes(SIZE) if announced else pieces()
     status, error = client(strict.url + "v1/predict", body, {})
-    assert (status, error) == (401, "this needs the header Authorization: Bearer TOKEN")
+    assert (status, error) == (401, "this request needs the header Authorization: Bearer TOKEN")
 
 
 @pytest.mark.parametrize(("path", "status"), [("nowhere", 404), ("healthz", 405)])
@@ -125,7 +125,7 @@ def test_headers_that_are_too_large(client: Client, strict: Served) -> None:
 
 @pytest.fixture
 def busy(strict: Served) -> Iterator[Served]:
-    """A server whose only place is taken for as long as the test runs."""
+    """A server whose only slot is taken while the test runs."""
     parts = urlsplit(strict.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=60) as taken:
         head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret\r\n"

@@ -1,4 +1,4 @@
-"""No picture, however odd or damaged, crashes the reader, hangs it or makes it grow."""
+"""No odd or damaged picture crashes the reader, hangs it or makes its memory grow."""
 
 import contextlib
 import json

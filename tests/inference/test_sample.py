@@ -1,4 +1,4 @@
-"""A picture of one sign up to the classifier: it says what the reader says."""
+"""A picture of one sign up to the classifier: its answer equals the reader's."""
 
 from pathlib import Path
 

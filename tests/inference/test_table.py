@@ -1,4 +1,4 @@
-"""CSV that any spreadsheet reads: a row a line, a column a number."""
+"""CSV for any spreadsheet: one row per line, one column per number."""
 
 import csv
 import io

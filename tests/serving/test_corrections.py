@@ -1,4 +1,4 @@
-"""What people confirm or correct is stored as pairs of files, and nothing else ever is."""
+"""Confirmations and corrections are stored as pairs of files, and nothing else is."""
 
 import base64
 import errno
@@ -172,7 +172,7 @@ def test_the_limit_holds_for_a_request_as_a_whole(tmp_path: Path) -> None:
     (tmp_path / "of somebody else").write_bytes(bytes(2**19))
     store.add([pair(size=2**18)])
     before = files(tmp_path)
-    with pytest.raises(FullError, match="has its 1 MiB; move some away"):
+    with pytest.raises(FullError, match="is full \\(1 MiB\\); move some files away"):
         store.add([pair(size=10), pair(size=2**18)])
     assert files(tmp_path) == before
     store.add([pair(size=10)])
@@ -285,7 +285,7 @@ def test_a_label_never_names_a_path(tmp_path: Path) -> None:
     "box", [[0, 0, 0, 5], [-1, 0, 5, 5], [0, 0, 9999, 5], [9**400, 0, 1, 1], [0, 0, True, False]]
 )
 def test_a_box_that_is_not_in_the_picture_is_refused(reader: Reader, box: list[int]) -> None:
-    with pytest.raises(Refusal, match="not in the picture"):
+    with pytest.raises(Refusal, match="outside the picture"):
         made(reader, FORTY_TWO, {"label": "7", "box": box})
 
 
@@ -362,7 +362,7 @@ def test_a_full_folder_is_told(collecting: Served, folder: Path) -> None:
     answer = correct(collecting, body(FORTY_TWO, {"label": "42"}))
     filler.unlink()
     assert answer.status_code == 507
-    assert "has its 1 MiB" in answer.json()["error"]
+    assert "is full (1 MiB)" in answer.json()["error"]
     assert files(folder) == sorted({*before} - {"filler"})
     assert correct(collecting, body(FORTY_TWO, {"label": "42"})).status_code == 201
 

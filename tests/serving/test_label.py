@@ -226,8 +226,8 @@ def test_when_all_is_labelled_there_is_no_page(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "reason"),
     [
-        (lambda folder: folder / "nowhere", "is no folder"),
-        (lambda folder: folder / "below" / "7.png", "is no folder"),
+        (lambda folder: folder / "nowhere", "is not a folder"),
+        (lambda folder: folder / "below" / "7.png", "is not a folder"),
         (lambda folder: (folder / "empty").mkdir() or folder / "empty", "no pictures"),
     ],
 )
@@ -256,7 +256,7 @@ def test_a_page_on_its_side_is_left_out(folder: Path) -> None:
         assert "side.png" not in {sign["path"] for sign in desk.signs()}
         desk.process.send_signal(signal.SIGINT)
         desk.process.wait(TIMEOUT)
-        assert "side.png: left out, since it is not upright" in desk.process.stderr.read()
+        assert "side.png: skipped: it is not upright" in desk.process.stderr.read()
 
 
 # --- the page ---

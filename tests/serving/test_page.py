@@ -1,4 +1,4 @@
-"""The drawing page in a real browser: drawn, pasted, typed; the answer is what was drawn."""
+"""The drawing page in a real browser: drawn, pasted or typed digits are answered correctly."""
 
 import io
 from pathlib import Path
@@ -87,7 +87,7 @@ def test_a_file_is_opened_and_no_picture_is_told(desk: Desk, tmp_path: Path) -> 
     desk.expect("83")
     (tmp_path / "none.png").write_text("no picture")
     desk.page.locator("#file").set_input_files(tmp_path / "none.png")
-    desk.expect_reason("no picture that can be read")
+    desk.expect_reason("cannot be read as a picture")
 
 
 def test_the_keyboard_draws(desk: Desk) -> None:

@@ -317,7 +317,7 @@ def everything(raw: socket.socket) -> bytes:
 def test_no_http_and_endless_headers_are_refused(server: Served) -> None:
     with connect(server.url) as raw:
         raw.sendall(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
-        assert b'{"error": "this is no HTTP request"}' in everything(raw)
+        assert b'{"error": "this is not an HTTP request"}' in everything(raw)
     with connect(server.url) as raw:
         raw.sendall(b"GET / HTTP/1.1\r\n" + b"x: %s\r\n" % bytes(b"a" * 70_000))
         assert everything(raw).startswith(b"HTTP/1.1 431")
@@ -327,7 +327,7 @@ def test_a_body_that_is_no_http_fails_quietly(server: Served) -> None:
     with connect(server.url) as raw:
         raw.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         raw.sendall(b"zz\r\n\r\n")
-        assert b'{"error": "this is no HTTP request"}' in everything(raw)
+        assert b'{"error": "this is not an HTTP request"}' in everything(raw)
     assert httpx.get(server.url + "healthz").status_code == 200
     assert '"level": "error"' not in server.log.read_text()
 
@@ -654,7 +654,7 @@ def test_a_taken_port_and_a_wrong_model_are_one_line(server: Served, tmp_path: P
     assert "cannot listen on 127.0.0.1 port" in taken.stderr
     (tmp_path / "model.onnx").write_text("none")
     wrong = run("--model", tmp_path / "model.onnx")
-    assert "is no digit classifier exported by cnn-mnist" in wrong.stderr
+    assert "is not a digit classifier exported by cnn-mnist" in wrong.stderr
     nowhere = run("--host", "no.such.host.invalid")
     assert "cannot listen on no.such.host.invalid" in nowhere.stderr
     for outcome in (taken, wrong, nowhere):

@@ -1,4 +1,4 @@
-"""What work costs: a ratio of processor times of the same minute, not a time."""
+"""Cost of work: a ratio of processor times measured together, not a time."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A model learns a hand: what it takes, what it is worth, and what is said of bad pictures."""
+"""Adapting a model to a person's hand: inputs, evaluation, and messages about bad pictures."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def odd_images(count: int) -> np.ndarray:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lessons that take a blink, and teach little."""
+    """Lessons that are fast, and teach little."""
     recipe = lessons.RECIPE.changed(epochs=1, drawn=40)
     for module in (lessons, learn, held_out):
         monkeypatch.setattr(module, "RECIPE", recipe)
@@ -262,11 +262,14 @@ def test_a_better_model_is_replaced_only_when_told(
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("missing",), "missing is not there; name a folder of labelled pictures"),
+        (("missing",), "missing does not exist; name a folder of labelled pictures"),
         (("file.png",), "file.png is a file; name a folder of labelled pictures"),
         (("empty",), "empty has no labelled pictures; name them 7_1.png"),
-        (("empty", "--out", "no/a.onnx"), "--out no/a.onnx is a folder, or its folder is not"),
-        (("empty", "--out", "file.png"), "file.png is no digit classifier exported by cnn-mnist"),
+        (("empty", "--out", "no/a.onnx"), "--out no/a.onnx is a folder, or its folder does not"),
+        (
+            ("empty", "--out", "file.png"),
+            "file.png is not a digit classifier exported by cnn-mnist",
+        ),
     ],
 )
 def test_bad_input_ends_in_one_line(
@@ -342,7 +345,7 @@ def test_a_page_is_not_made_from_a_model_file(
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"", "it is no model exported"), (b"none", "it is no ONNX file, or damaged")],
+    [(b"", "it is not a model exported"), (b"none", "it is not an ONNX file, or is damaged")],
 )
 def test_a_file_that_is_no_model_is_told(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "a.onnx"

@@ -1,4 +1,4 @@
-"""The run folder: whole or not at all, rebuilt exactly, and clear about damage."""
+"""The run folder: complete or absent, restored exactly, with clear errors on damage."""
 
 import csv
 import json
@@ -45,7 +45,7 @@ def load_model(folder: Path, _: Recipe) -> torch.nn.Module:
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Tensors bit for bit, in whatever they are nested."""
+    """Tensors in any nested structure, compared bit for bit."""
     if isinstance(one, torch.Tensor):
         return torch.equal(one, other)
     if isinstance(one, dict):
@@ -146,7 +146,7 @@ def test_a_folder_that_cannot_be_made_is_named(
     run: Run, tmp_path: Path, few_digits: Splits
 ) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match=r"^cannot make the run folder .*file/run: Not a directory$"):
+    with pytest.raises(RunError, match=r"^cannot create the run folder .*/run: Not a directory$"):
         checkpoint.create(tmp_path / "file" / "run", Config.of(run, few_digits))
 
 
@@ -322,7 +322,7 @@ def test_a_damaged_file_is_read_or_refused(draw: st.DataObject, folder: Path) ->
 
 
 def read_everything(folder: Path) -> None:
-    """Load a run and go on with it for an epoch, or be told in one line what is damaged."""
+    """Load a run and train another epoch, or fail with one line on what is damaged."""
     try:
         recipe = checkpoint.load_config(folder).recipe
         checkpoint.load_model(folder)

@@ -1,4 +1,4 @@
-"""Our convolution gives what torch's does, forward and backward, whatever the threads."""
+"""Our convolutions equal torch's, forward and backward, with any number of threads."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Damage hides a digit in the ways it says, and leaves what it does not touch."""
+"""Damage hides a digit in the documented ways, and leaves the rest unchanged."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Finding, fetching and reading the images; the downloads come from a server of our own."""
+"""Finding, downloading and reading the images, with a local test server."""
 
 import gzip
 import hashlib
@@ -42,7 +42,7 @@ FILES = {
 
 
 class Mirror(BaseHTTPRequestHandler):
-    """Serves /BEHAVIOUR/NAME in the way that the behaviour says."""
+    """Serves /BEHAVIOUR/NAME with that behaviour."""
 
     asked: list[str]
 
@@ -91,7 +91,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A client that hangs up on a slow answer is what some tests are about."""
+        """Some tests are about clients that disconnect during a slow response."""
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def mirror(server: Server) -> str:
-    """Address of the server; what follows it is the behaviour asked for."""
+    """Address of the server; append the behaviour to it."""
     Mirror.asked = []
     return f"http://127.0.0.1:{server.server_port}"
 
@@ -152,10 +152,10 @@ BAD = {
     "404": "HTTP 404",
     "403": "HTTP 403",
     "503": "HTTP 503",
-    "truncates": "broke off",
-    "corrupts": "not the file that was asked for",
-    "empties": "not the file that was asked for",
-    "explains": "not the file that was asked for",
+    "truncates": "was interrupted",
+    "corrupts": "not the requested file",
+    "empties": "not the requested file",
+    "explains": "not the requested file",
     "circles": "redirects",
     "stalls": "too slow",
     "trickles": "too slow",
@@ -241,7 +241,7 @@ def test_the_given_folder_comes_before_the_environment_and_the_cache(
 
 
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The paths that are read from now on."""
+    """The paths read from now on."""
     paths: list[Path] = []
     monkeypatch.setattr(
         data.mnist, "read_idx", lambda path: (paths.append(path), read_idx(path))[1]

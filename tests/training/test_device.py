@@ -1,4 +1,4 @@
-"""Choosing where to compute, without believing what a device says of itself."""
+"""Choosing a device, without trusting what it reports about itself."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a
 
 @pytest.fixture
 def claimed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU that says it is there and is not."""
+    """A GPU that is reported but does not work."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
 
@@ -32,7 +32,7 @@ def test_auto_takes_the_first_device_that_works() -> None:
 def test_a_claimed_device_that_does_not_work_is_passed_over_with_a_notice(claimed: None) -> None:
     chosen, notice = choose("auto")
     assert chosen == CPU
-    assert notice.startswith("cuda is passed over: it does not work here (")
+    assert notice.startswith("cuda is skipped: it does not work here (")
     assert "\n" not in notice
 
 

@@ -1,4 +1,4 @@
-"""A teacher's answers: the same for everybody, and what the student learns."""
+"""A teacher's outputs: the same for all students, and what a student learns."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
 
 
 def plain_divergence(student: Tensor, teacher: Tensor, temperature: float) -> float:
-    """KL(teacher ‖ student) of the softened answers, term by term."""
+    """KL(teacher ‖ student) of the softened outputs, term by term."""
     total = 0.0
     for s, t in zip(student, teacher, strict=True):
         p, q = (t / temperature).softmax(dim=0), (s / temperature).softmax(dim=0)
@@ -134,9 +134,9 @@ def test_what_is_no_digit_is_known_better_than_by_the_teacher(
 def test_a_recipe_with_a_teacher_is_not_trained_without(
     student: Recipe, few_digits: Splits, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match=r"^the recipe student learns from a teacher, and there"):
+    with pytest.raises(ValueError, match=r"^the recipe student needs a teacher, but none"):
         fit(student, few_digits)
-    with pytest.raises(RunError, match=r"train one with: .* and name it with --teacher$"):
+    with pytest.raises(RunError, match=r"train one with: .* and pass it with --teacher$"):
         begin(student, few_digits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -154,7 +154,7 @@ def test_a_teacher_that_has_seen_what_is_held_out_is_refused(
     with pytest.raises(RunError, match=r"300 images of digits.*200 of digits.*--split val$"):
         begin(student, few_digits.hold_out(100), tmp_path / "run", teacher=taught)
     elsewhere = Splits("mnist", few_digits.train, few_digits.test)
-    with pytest.raises(RunError, match=r"300 images of digits, and here are 300 of mnist"):
+    with pytest.raises(RunError, match=r"300 images of digits, but this run uses 300 of mnist"):
         begin(student, elsewhere, tmp_path / "run", teacher=taught)
 
 
@@ -192,7 +192,7 @@ def test_a_folder_of_runs_teaches_together(
 
     run = begin(student, few_digits, tmp_path / "run", teacher=several)
     checkpoint.write(several / "b/model.safetensors", checkpoint._pack(dict(Net().state_dict())))
-    with pytest.raises(RunError, match=r"several is another one than .*run began with$"):
+    with pytest.raises(RunError, match=r"several is not the one that .*run started with$"):
         finish(run, few_digits, tmp_path / "run")
 
 
@@ -202,7 +202,7 @@ def test_a_run_does_not_go_on_with_another_teacher(
     run = begin(student, few_digits, tmp_path / "run", teacher=taught)
     weights = taught / "model.safetensors"
     checkpoint.write(weights, checkpoint._pack(dict(Net().state_dict())))
-    with pytest.raises(RunError, match=r"teacher is another one than .*run began with$"):
+    with pytest.raises(RunError, match=r"teacher is not the one that .*run started with$"):
         finish(run, few_digits, tmp_path / "run")
     weights.unlink()
     with pytest.raises(RunError, match=r"there is no model.safetensors$"):

@@ -1,4 +1,4 @@
-"""Two processes train as one does."""
+"""Two processes give the same training as one."""
 
 import contextlib
 import json
@@ -152,7 +152,7 @@ def test_a_lost_host_ends_the_run_with_one_line_and_resume_goes_on(
     assert hosts[1 - lost].returncode == 1
     ours = [line for line in err.splitlines() if line.startswith("cnn-mnist: ")]
     assert len(ours) == 1
-    assert "another process of this training is gone" in ours[0]
+    assert "another process of this training has ended" in ours[0]
     behind = checkpoint.load_history(run)
 
     go_on = ("train", "--resume", run, "--epochs", len(behind) + 1, "--device", "cpu", "--json")

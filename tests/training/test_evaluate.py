@@ -1,4 +1,4 @@
-"""Evaluating counts every image of the split asked for, and leaves no trace."""
+"""Evaluation counts every image of the split, and changes no state."""
 
 import pytest
 import torch

@@ -44,7 +44,7 @@ def test_where_there_is_a_list_it_alone_counts(tmp_path: Path) -> None:
     [
         ("path,digit\na.png,3\n", "has no column label$"),
         ("", "has no column label, path$"),
-        ("path,label\na.png\n", "line 2: it wants a path, a label"),
+        ("path,label\na.png\n", "line 2: needs a path, a label"),
         ("path,label\na.png,\n", "line 2: "),
         ("path,label,x,y,width,height\na.png,1,,,,\na.png,2,1,2,3,\n", "line 3: .*whole numbers"),
         ("path,label,x,y,width,height\na.png,2,1,2,0,9\n", "line 2: "),
@@ -68,7 +68,7 @@ def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
     touch(tmp_path, "7_1.png", "empty/notes.txt")
     with pytest.raises(DataError, match=r"7_1\.png is a file; name a folder"):
         list(labelled(tmp_path / "7_1.png"))
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match="does not exist"):
         list(labelled(tmp_path / "missing"))
     with pytest.raises(DataError, match=r"has no labelled pictures; name them 7_1\.png"):
         list(labelled(tmp_path / "empty"))

@@ -1,4 +1,4 @@
-"""Training itself: the schedule, the order, the averaged weights, and what must never move them."""
+"""The training loop: schedule, order, averaged weights, and what must not affect them."""
 
 import copy
 import itertools
@@ -30,7 +30,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 
 
 def numbered(count: int) -> Splits:
-    """Images that carry their number in their first pixels."""
+    """Images that store their index in their first pixels."""
     images = torch.zeros(count, 28, 28, dtype=torch.uint8)
     images[:, 0, 0], images[:, 0, 1] = torch.arange(count) // 256, torch.arange(count) % 256
     split = Split(images, torch.arange(count) % 10)

@@ -1,4 +1,4 @@
-"""The figures against scikit-learn, and against plain loops where it has none."""
+"""The metrics against scikit-learn, or against plain loops."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a run's card says: calibrated, measured, and honest about what it was calibrated on."""
+"""A run's card: calibration, evaluation, and which images it was calibrated on."""
 
 import json
 from pathlib import Path
@@ -50,5 +50,5 @@ def test_the_model_file_says_what_the_card_says(run: Path, digits: Splits) -> No
 
 def test_an_unfinished_run_is_refused(run: Path, digits: Splits) -> None:
     (run / "metrics.json").unlink()
-    with pytest.raises(RunError, match=r"no finished run: there is no metrics\.json"):
+    with pytest.raises(RunError, match=r"not a finished run: there is no metrics\.json"):
         model_card.of_run(run, digits)

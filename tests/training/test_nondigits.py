@@ -1,4 +1,4 @@
-"""What the loop does with images that are no digit, and that other recipes notice nothing."""
+"""The loop's use of images that are not digits; other recipes are unaffected."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Your own data sets: every form that is read, and every one that cannot be."""
+"""Your own data sets: every supported form, and every unsupported one."""
 
 import csv
 import gzip
@@ -93,7 +93,7 @@ def test_of_several_in_a_folder_one_is_named(tmp_path: Path) -> None:
         labels = collected.labels(10, 2) + (name == "emnist-letters")
         pair = collected.images(labels), labels
         collected.family(tmp_path, pair, pair, f"{name}-", names=("test", "idx1-ubyte"))
-    ways = f"name one of {tmp_path}/emnist-digits, {tmp_path}/emnist-letters"
+    ways = f"choose one of {tmp_path}/emnist-digits, {tmp_path}/emnist-letters"
     assert error_of(tmp_path).endswith(ways)
     assert load(str(tmp_path / "emnist-letters")).name == "emnist-letters"
     assert "no data set" in error_of(tmp_path / "emnist-balanced")
@@ -107,9 +107,9 @@ def test_idx_files_that_do_not_fit_are_told(tmp_path: Path) -> None:
     assert "has labels (39,) for images (40, 28, 28)" in error_of(folder)
     whole = (folder / "train-images-idx3-ubyte.gz").read_bytes()
     (folder / "train-images-idx3-ubyte.gz").write_bytes(whole[:-9])
-    assert "is not a whole IDX file" in error_of(folder)
+    assert "is not a complete IDX file" in error_of(folder)
     (folder / "train-images-idx3-ubyte.gz").unlink()
-    assert error_of(folder) == f"{folder} has no IDX file of its train images; it takes four"
+    assert error_of(folder) == f"{folder} has no IDX file of its train images; four are needed"
 
 
 def test_nothing_of_ones_own_has_the_name_of_mnist(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_classes_have_the_names_that_the_file_gives_them(tmp_path: Path) -> None
 
 
 BAD = {
-    "has one class only, '7'": {"images": IMAGES, "labels": LABELS * 0 + 7},
+    "has only one class, '7'": {"images": IMAGES, "labels": LABELS * 0 + 7},
     "has one image of '3'": {"images": IMAGES, "labels": np.array([3, *[4] * 39])},
     "holds neither x_train and y_train nor images and labels": {"pixels": IMAGES},
     "nor images and labels": {"images": IMAGES},
@@ -194,7 +194,7 @@ BAD = {
     "hold 2; they must be in 0..1": {"images": IMAGES, "labels": LABELS, "classes": ["a", "b"]},
     "are float64 (40,); give": {"images": IMAGES, "labels": LABELS / 2},
     "are uint8 (40, 10); give": {"images": IMAGES, "labels": np.eye(10, dtype=np.uint8)[LABELS]},
-    "which is none of its classes": {
+    "which is not one of its classes": {
         "images": IMAGES, "labels": LABELS.astype(str), "classes": ["0", "1"],
     },
     "has images (40, 784); give N×height×width": {
@@ -203,7 +203,7 @@ BAD = {
     "has images (0, 28, 28)": {"images": IMAGES[:0], "labels": LABELS[:0]},
     "NaN or infinity": {"images": IMAGES * np.nan, "labels": LABELS},
     "array values -1 to": {"images": IMAGES.astype(int) - 1, "labels": LABELS},
-    "an array of <U3 is no picture": {"images": IMAGES.astype("U3"), "labels": LABELS},
+    "an array of <U3 is not a picture": {"images": IMAGES.astype("U3"), "labels": LABELS},
     "it holds Python objects": {
         "images": np.array([np.zeros((2, 2)), np.zeros((3, 3))], object), "labels": LABELS[:2],
     },

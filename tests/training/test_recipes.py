@@ -1,4 +1,4 @@
-"""Recipes: what they hold, and what they refuse."""
+"""Recipes: their settings, and invalid ones."""
 
 import json
 import math

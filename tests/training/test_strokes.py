@@ -1,4 +1,4 @@
-"""Pen strokes: the ink is where plain geometry says it is."""
+"""Pen strokes: the ink is where geometry puts it."""
 
 import itertools
 

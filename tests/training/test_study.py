@@ -1,4 +1,4 @@
-"""Many seeds: the figures against numpy and scipy, and going on after a stop."""
+"""Several seeds: statistics against numpy and scipy, and resuming after an interruption."""
 
 import json
 import math
@@ -51,7 +51,7 @@ def test_a_finished_study_is_read_from_its_folder(
     result = study(tiny, few_digits, [0, 1], tmp_path)
     (tmp_path / "seed-2").mkdir()  # begun only
     assert finished(tmp_path) == result.accuracies
-    with pytest.raises(RunError, match="is no study"):
+    with pytest.raises(RunError, match="is not a study"):
         finished(tmp_path / "seed-0")
 
 

@@ -1,4 +1,4 @@
-"""A study by workers: the rows of the serial one, bit for bit, whatever becomes of the workers."""
+"""A study on workers: its rows equal the serial study's, bit for bit, even if workers die."""
 
 import contextlib
 import pickle
@@ -22,7 +22,7 @@ from cnn_mnist.workers import workers
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
-    """The figures of each seed, but for what differs from machine to machine, and its weights."""
+    """The metrics of each seed, without machine-dependent ones, and its weights."""
     found = []
     for path in sorted(folder.iterdir()):
         row = checkpoint.load_metrics(path)
@@ -62,7 +62,7 @@ def test_the_rows_are_those_of_the_serial_study(
 
 
 class Here(Executor):
-    """Work is done at once, in this process. `before` may lose it, or show it another disk."""
+    """Runs tasks at once, in this process. `before` may lose a task, or hide the disk from it."""
 
     def __init__(self, before: Callable[[str], str] = str) -> None:
         self._before = before
@@ -85,7 +85,7 @@ def workers_here(shared: Shared, before: Callable[[str], str] = str) -> Iterator
 
 
 def elsewhere(folder: str) -> str:
-    """What a machine with other disks has at that path: nothing."""
+    """The content of that path on a machine without the disk: nothing."""
     return f"/nowhere{folder}"
 
 
@@ -140,7 +140,7 @@ def test_workers_that_always_die_end_the_study_with_one_line(
 
     with (
         workers_here(Shared(tiny, few_digits), lose) as workers,
-        pytest.raises(RunError, match="died 5 times before one of them had finished"),
+        pytest.raises(RunError, match="died 5 times before any training was finished"),
     ):
         study(tiny, few_digits, range(2), tmp_path, workers=workers)
 

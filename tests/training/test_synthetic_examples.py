@@ -1,4 +1,4 @@
-"""Drawn digits and non-digits: what is added, in which order, and that it is what it says."""
+"""Drawn digits and non-digits: what is added, in which order, and that labels are right."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_what_is_drawn_stands_in_mnists_frame(train: Split, extended: Split) -> 
 
 
 def test_a_stranger_recognises_the_drawn_digits(train: Split) -> None:
-    """A support vector machine, which has seen only real handwriting, mostly agrees with us."""
+    """A support vector machine trained on real handwriting only mostly agrees."""
     judge = SVC().fit(train.images.flatten(1).numpy() / 255, train.labels.numpy())
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(10), 30)

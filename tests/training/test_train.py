@@ -1,4 +1,4 @@
-"""One training from its settings to a finished folder, and through every interruption."""
+"""One training, from its settings to a finished folder, with every kind of interruption."""
 
 import json
 import signal
@@ -25,7 +25,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 class InterruptedRunError(Exception):
-    """Stands for whatever ends a training between two epochs."""
+    """Stands for anything that stops a training between two epochs."""
 
 
 def stop_after(epochs: int) -> Callable[[Run], None]:
@@ -92,7 +92,7 @@ def test_a_run_cannot_be_resumed_to_fewer_epochs_than_it_has(
     folder = tmp_path / "run"
     finish(begin(tiny, few_digits, folder), few_digits, folder)
     before = (folder / "config.json").read_bytes()
-    with pytest.raises(RunError, match=r"run has 2 epochs behind it already.*--epochs"):
+    with pytest.raises(RunError, match=r"run has trained 2 epochs already.*--epochs"):
         go_on(folder, epochs=1)
     assert (folder / "config.json").read_bytes() == before
 
@@ -172,7 +172,7 @@ cli.main()
 
 @pytest.fixture
 def training(environment: dict[str, str], tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
-    """A training that stands still in the middle of its second epoch, until it is ended."""
+    """A training that hangs in the middle of its second epoch until it is killed."""
     command = "train --recipe reference --dataset digits --epochs 3 --batch-size 100 --out run"
     with subprocess.Popen(
         [sys.executable, "-c", PAUSED, *command.split()],

@@ -1,4 +1,4 @@
-"""The page of a run: one folder, whole or not at all, with the run's own weights in it."""
+"""The web page of a run: a folder, complete or absent, with the run's own weights."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ def folder(tiny: Recipe, few_digits: Splits, tmp_path: Path) -> Path:
 
 
 def read(page: Path) -> tuple[dict[str, Any], bytes]:
-    """What model.js says, and its numbers unpacked."""
+    """The content of model.js, with its numbers unpacked."""
     text = (page / "model.js").read_text()
     model = json.loads(text.removeprefix("const MODEL = ").removesuffix(";\n"))
     return model, zlib.decompress(base64.b64decode(model["data"]))

@@ -1,4 +1,4 @@
-"""Reading any number of pictures, by many workers, into one file."""
+"""Reading any number of pictures with several workers into one file."""
 
 from cnn_mnist.bulk.addresses import Addresses
 from cnn_mnist.bulk.batch import Settings

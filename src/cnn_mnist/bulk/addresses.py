@@ -1,4 +1,4 @@
-"""What is to be read: files, folders, patterns, lists and fsspec addresses → a stream, in order."""
+"""The inputs, as files, folders, patterns, lists and fsspec addresses → an ordered stream."""
 
 import glob
 import os
@@ -11,16 +11,16 @@ from cnn_mnist.inference.pictures.image import MAX_BYTES, SUFFIXES, ImageError
 
 
 class Addresses:
-    """The pictures that arguments and lists stand for, in an order that only depends on them.
+    """The pictures that arguments and lists name, in a deterministic order.
 
-    A stream that may be begun again. Of a folder the names of one level are in memory at a time.
+    It can be iterated again. Only one level of a folder is in memory at a time.
     """
 
     def __init__(self, arguments: list[str], lists: list[Path]) -> None:
         """
         Args:
-            arguments: files, folders, patterns with * ? or [, addresses that fsspec knows.
-            lists: files with an address a line, UTF-8; after the arguments.
+            arguments: files, folders, patterns with * ? or [, or fsspec addresses.
+            lists: files with one address per line, UTF-8; read after the arguments.
         """
         self._arguments, self._lists = arguments, lists
 
@@ -33,10 +33,10 @@ class Addresses:
 
 
 def source(address: str, folder: str) -> Callable[[], str | bytes]:
-    """What fetches a picture for the reader: a local file's path, or the bytes at an address.
+    """A function that fetches a picture: a local file's path, or the bytes at an address.
 
     Args:
-        folder: that relative paths start from.
+        folder: base of relative paths.
     """
     if not is_remote(address):
         return partial(os.path.join, folder, address)
@@ -46,13 +46,13 @@ def source(address: str, folder: str) -> Callable[[], str | bytes]:
 
 
 def _content(address: str, files: Any, path: str) -> bytes:
-    """The bytes of a picture, cut where no picture is as long."""
+    """The bytes of a picture, truncated above the maximum size."""
     try:
         with files.open(path, "rb") as file:
             return bytes(file.read(MAX_BYTES + 1))
     except FileNotFoundError:
         raise ImageError(f"{address}: no such file") from None
-    except Exception as error:  # each file system has errors of its own
+    except Exception as error:  # each file system raises its own errors
         raise ImageError(f"{address}: {error or type(error).__name__}") from error
 
 
@@ -95,7 +95,7 @@ def _remote(address: str) -> Iterator[str]:
 def _walk_remote(files: Any, folder: str) -> Iterator[str]:
     try:
         entries = sorted((e["name"], e["type"]) for e in files.ls(folder, detail=True))
-    except Exception as error:  # each file system has errors of its own
+    except Exception as error:  # each file system raises its own errors
         raise ImageError(f"{folder} cannot be listed: {error or type(error).__name__}") from error
     for name, kind in entries:
         if kind == "directory":
@@ -106,7 +106,7 @@ def _walk_remote(files: Any, folder: str) -> Iterator[str]:
 
 
 def _some(addresses: Iterator[str], argument: str) -> Iterator[str]:
-    """The addresses, of which there must be one."""
+    """The addresses, of which there must be at least one."""
     number = 0
     for number, address in enumerate(addresses, start=1):  # noqa: B007
         yield address

@@ -1,4 +1,4 @@
-"""A worker's part: some addresses → a line of JSON for each page there."""
+"""A worker's task: some addresses → one line of JSON for each page."""
 
 import functools
 import json
@@ -15,39 +15,39 @@ from cnn_mnist.bulk.deadline import each
 from cnn_mnist.inference.pictures.image import ImageError
 from cnn_mnist.inference.reader import Reader, Reading, unreadable
 
-FORMAT = 3  # of the lines
+FORMAT = 3  # version of the line format
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How pictures are read. The paths are the workers' too."""
+    """How pictures are read. The paths must be valid on the workers, too."""
 
     single: bool
-    model: str  # an exported file, or a name of the shelf
+    model: str  # an exported file or a model's name
     model_sha256: str
-    timeout: float  # seconds for a picture, or for each of its pages
-    folder: str  # that relative paths start from
+    timeout: float  # seconds per picture, or per page of it
+    folder: str  # base of relative paths
 
     @classmethod
     def here(cls, single: bool, model: str | None, timeout: float) -> "Settings":
-        """For workers that see the files as this process does.
+        """Settings for workers that see the same files as this process.
 
         Raises:
-            ValueError: the model is none.
+            ValueError: the model is invalid.
         """
-        Reader(model)  # a wrong file is told here, and not by every worker
+        Reader(model)  # fail here, not in every worker
         model = shelf.DIGITS if model is None else model
         model = model if shelf.is_name(model) else os.path.abspath(model)
         return cls(single, model, shelf.sha256(_path(model)), timeout, os.getcwd())
 
     def kept(self) -> dict[str, object]:
-        """What must be the same for all lines of a file."""
+        """The settings that must be the same for all lines of a file."""
         return {"single": self.single, "model_sha256": self.model_sha256, "format": FORMAT}
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What became of some pictures: a line for each page, in their order."""
+    """The results of some pictures: one line per page, in order."""
 
     lines: bytes
     num_unreadable: int
@@ -60,11 +60,11 @@ def read(addresses: Sequence[str], settings: Settings) -> Batch:
     for address in addresses:
         done = 0
         try:
-            fetch = source(address, settings.folder)  # may load a file system, which takes time
+            fetch = source(address, settings.folder)  # may import a file system, which takes time
             for reading in each(_pages(reader, fetch, settings.single), settings.timeout):
                 lines.append(_line(address, reading))
                 done += 1
-        except Exception as error:  # whatever one picture does, the others are read
+        except Exception as error:  # a failing picture does not stop the others
             kind = "" if isinstance(error, ImageError) else f"{type(error).__name__}: "
             lines.append(_line(address, unreadable(f"{kind}{error}", done + 1)))
             num_unreadable += 1
@@ -72,7 +72,7 @@ def read(addresses: Sequence[str], settings: Settings) -> Batch:
 
 
 def given_up(address: str, reason: str) -> Batch:
-    """A picture that could not be read by any worker."""
+    """The result of a picture that no worker could read."""
     return Batch(_line(address, unreadable(reason)), 1)
 
 
@@ -88,7 +88,7 @@ def _line(address: str, reading: Reading) -> bytes:
 def _reader(model: str, sha256: str) -> Reader:
     path = _path(model)
     if shelf.sha256(path) != sha256:
-        raise ValueError(f"a worker has another model at {path}; give all workers the same")
+        raise ValueError(f"a worker has a different model at {path}; give all workers the same one")
     cv2.setNumThreads(1)
     return Reader(path, threads=1)
 

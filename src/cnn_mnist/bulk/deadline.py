@@ -10,16 +10,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_ends: dict[object, float] = {}  # of the blocks that run now, one a thread at most
+_ends: dict[object, float] = {}  # of the running blocks, at most one per thread
 _lock = threading.Lock()
-_nowhere = os.open(os.devnull, os.O_WRONLY)  # for the life of the process
+_nowhere = os.open(os.devnull, os.O_WRONLY)  # open for the life of the process
 
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """End this process, as a crash would, if the block takes longer.
+    """End this process, like a crash, if the block takes longer.
 
-    The watch is faulthandler's, a thread in C: it also ends a decoder that holds Python's lock.
+    faulthandler's watchdog is a thread in C, so it also ends a decoder that holds the GIL.
     """
     block = object()
     with _lock:
@@ -34,7 +34,7 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 def each(items: Iterator[T], seconds: float) -> Iterator[T]:
-    """The items, each with a deadline of its own."""
+    """The items, each with its own deadline."""
     end = object()
     while True:
         with deadline(seconds):

@@ -1,4 +1,4 @@
-"""Addresses → workers → results, in order, with a bounded number of batches on the way."""
+"""Addresses → workers → results, in order, with a bounded number of batches in flight."""
 
 import itertools
 from collections import deque
@@ -9,9 +9,9 @@ from cnn_mnist.bulk.batch import Batch, Settings, given_up, read
 from cnn_mnist.bulk.results import Results
 from cnn_mnist.workers import Workers
 
-BATCH = 100  # pictures; a worker is busy with them for a tenth of a second at least
-AHEAD = 4  # batches a worker, so that one slow batch at the head does not stop the others
-TRIES = 3  # of a picture that a worker dies over
+BATCH = 100  # pictures; keeps a worker busy for at least a tenth of a second
+AHEAD = 4  # batches per worker, so that one slow batch does not stall the others
+TRIES = 3  # for a picture that crashes its worker
 
 
 def run(
@@ -21,17 +21,17 @@ def run(
     results: Results,
     on_done: Callable[[int], None] | None = None,
 ) -> int:
-    """Read all pictures that are not in the results yet, and finish them.
+    """Read all pictures that are not in the results yet, and complete the file.
 
     Args:
-        on_done: called with the number of pictures whose lines are on disk now, at first with
-            those of an earlier job.
+        on_done: called with the number of pictures saved so far, first with those of an
+            earlier job.
 
     Returns:
-        How many were there already.
+        The number of pictures that were already done.
 
     Raises:
-        ResultsError: the results are of other pictures.
+        ResultsError: the results belong to other pictures.
         ClusterError: the cluster is gone.
     """
     stream = iter(addresses)
@@ -62,13 +62,13 @@ def _in_order(
         try:
             yield batch, future.result()
         except BrokenExecutor:
-            # Some worker died. Whoever is to blame shows when nothing else is running.
+            # A worker died. Running batches one at a time shows which one is to blame.
             wait([other for _, other in flying])
             yield batch, _alone(workers, batch, settings)
 
 
 def _alone(workers: Workers, batch: Sequence[str], settings: Settings) -> Batch:
-    """Read a batch again; if a worker dies over it, its pictures one by one."""
+    """Read a batch again; if a worker dies, read its pictures one by one."""
     for _ in range(TRIES if len(batch) == 1 else 1):
         try:
             return workers.submit(read, batch, settings).result()
@@ -76,7 +76,7 @@ def _alone(workers: Workers, batch: Sequence[str], settings: Settings) -> Batch:
             pass
     if len(batch) == 1:
         reason = (
-            f"{batch[0]}: {TRIES} workers died over it, or it takes longer than "
+            f"{batch[0]}: {TRIES} workers died reading it, or it takes longer than "
             f"{settings.timeout:g} seconds"
         )
         return given_up(batch[0], reason)

@@ -1,7 +1,7 @@
-"""The file of results, which is there under its own name only when it is whole.
+"""The results file, which gets its final name only once it is complete.
 
-Until then its lines are in a folder beside it, NAME.part, in their order and flushed to disk batch
-by batch, so that whatever ends the job, what was read stays read.
+Until then its lines are kept in a folder beside it, NAME.part, in order and flushed to disk after
+every batch, so that no finished work is lost however the job ends.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from typing import Any
 from cnn_mnist.inference import table
 
 FORMATS = (".jsonl", ".parquet", ".csv")
-ROW_GROUP = 10_000  # rows of a Parquet file that are in memory at a time
+ROW_GROUP = 10_000  # rows of a Parquet file in memory at a time
 
 
 class ResultsError(ValueError):
@@ -24,25 +24,25 @@ class ResultsError(ValueError):
 
 
 class Results:
-    """Results that grow at their end. A with-block closes them, finished or not."""
+    """Append-only results. A with-block closes them, finished or not."""
 
     def __init__(self, path: Path, settings: dict[str, object]) -> None:
-        """Begin, or resume what an earlier job has left.
+        """Begin, or resume an earlier job.
 
         Args:
             path: .jsonl, .parquet or .csv.
-            settings: what must be the same for all lines.
+            settings: must be the same for all lines.
 
         Raises:
-            ResultsError: the file is there already, or another job is writing it, or the earlier
-                job had other settings.
+            ResultsError: the file exists, another job is writing it, or the earlier job had other
+                settings.
         """
         if path.suffix not in FORMATS:
             raise ResultsError(f"{path}: results are written as {', '.join(FORMATS)}")
         if path.exists():
             raise ResultsError(f"{path} exists already; choose another --out")
         if path.suffix == ".parquet":
-            import pyarrow  # noqa: F401 - to miss it now and not at the end
+            import pyarrow  # noqa: F401 - fail now if it is missing, not at the end
         self.path, self._folder = path, path.with_name(f"{path.name}.part")
         self._folder.mkdir(parents=True, exist_ok=True)
         self._file = (self._folder / "lines.jsonl").open("a+b")
@@ -67,23 +67,23 @@ class Results:
         self._file.close()
 
     def skip(self, addresses: Iterator[str]) -> None:
-        """Take the addresses of the lines that are there already.
+        """Skip the addresses of lines that exist already.
 
         Raises:
-            ResultsError: the lines are of other pictures.
+            ResultsError: the lines belong to other pictures.
         """
         for then in filter(_ends_a_picture, self._lines()):
             now = next(addresses, None)
             self.num_done += 1
             if then["path"] != now:
                 raise ResultsError(
-                    f"picture {self.num_done:,} was {then['path']} in {self._folder} and now is "
-                    f"{now}; give the same pictures, or remove that folder to begin again"
+                    f"picture {self.num_done:,} was {then['path']} in {self._folder} but is now "
+                    f"{now}; give the same pictures, or remove that folder to start again"
                 )
             self.num_unreadable += then["num_pages"] is None
 
     def append(self, lines: bytes, num_pictures: int, num_unreadable: int) -> None:
-        """Write the lines of some pictures so that they survive whatever comes."""
+        """Write the lines of some pictures, and flush them to disk."""
         self._file.write(lines)
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -91,7 +91,7 @@ class Results:
         self.num_unreadable += num_unreadable
 
     def finish(self) -> None:
-        """Give the file its name."""
+        """Move the complete file to its final name."""
         whole = self._folder / "lines.jsonl"
         if self.path.suffix == ".parquet":
             whole = self._folder / "rows.parquet"
@@ -117,13 +117,13 @@ class Results:
         elif (before := json.loads(path.read_text())) != settings:
             other = ", ".join(name for name in settings if before.get(name) != settings[name])
             raise ResultsError(
-                f"{self._folder} was begun with another {other}; choose another --out, or remove "
-                "that folder to begin again"
+                f"{self._folder} was started with a different {other}; choose another --out, "
+                "or remove that folder to start again"
             )
 
 
 def _lock(file: Any, path: Path) -> None:
-    """Until the file is closed, or the process is gone, no other job writes it."""
+    """Lock the file against other jobs until it is closed or the process ends."""
     if sys.platform == "win32":
         return
     import fcntl
@@ -135,7 +135,7 @@ def _lock(file: Any, path: Path) -> None:
 
 
 def _cut_torn_picture(file: Any) -> None:
-    """Cut what was being written when the job ended: half a line, or a file's first pages."""
+    """Cut off what the job was writing when it ended: half a line, or a file's first pages."""
     end = file.seek(0, os.SEEK_END)
     while end:
         begin = _line_before(file, end)
@@ -148,7 +148,7 @@ def _cut_torn_picture(file: Any) -> None:
 
 
 def _line_before(file: Any, end: int) -> int:
-    """Where the line begins that ends at `end`, with a line end or without."""
+    """The start of the line that ends at `end`, with or without a newline."""
     begin = end - 1
     while begin:
         start = max(0, begin - 2**16)
@@ -161,7 +161,7 @@ def _line_before(file: Any, end: int) -> int:
 
 
 def _ends_a_picture(line: dict[str, Any]) -> bool:
-    """Whether no other page follows; the number of pages is null where one cannot be read."""
+    """Whether this is a picture's last page; `num_pages` is null after an unreadable one."""
     return line["num_pages"] in (None, line["page"])
 
 
@@ -197,7 +197,7 @@ def _write_parquet(lines: Iterator[dict[str, Any]], path: Path) -> None:
     )
     with pq.ParquetWriter(path, schema) as writer:
         while rows := list(itertools.islice(lines, ROW_GROUP)):
-            for row in rows:  # a file's name may be no text
+            for row in rows:  # a file name may not be valid text
                 for name in ("path", "reason"):
                     if row[name]:
                         row[name] = row[name].encode("utf-8", "replace").decode()

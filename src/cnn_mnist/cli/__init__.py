@@ -1,6 +1,6 @@
-"""The command line: a module a command. Parse, call, print.
+"""The command line: one module per command. Parse, call, print.
 
-Nothing heavy is imported before a command needs it, so `--help` answers at once.
+Heavy imports happen inside the commands, so `--help` answers at once.
 """
 
 import sys
@@ -28,7 +28,7 @@ app = typer.Typer(
 
 
 def print_version(asked: bool) -> None:
-    """Answer --version and stop."""
+    """Handle --version."""
     if asked:
         print(f"cnn-mnist {__version__}")
         raise typer.Exit
@@ -41,7 +41,7 @@ def root(
         typer.Option("--version", callback=print_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Handwritten digits: read your own, and learn them from MNIST."""
+    """Read handwritten digits, and train networks on MNIST to do it."""
 
 
 for command in (train, adapt, evaluate, export, predict, serve, label, models, summary, study):
@@ -49,7 +49,7 @@ for command in (train, adapt, evaluate, export, predict, serve, label, models, s
 
 
 def main() -> None:
-    """Run the command line; an error the user can fix ends in one line and exit code 1."""
+    """Run the command line; errors that the user can fix become one line and exit code 1."""
     process.tune()
     try:
         app()

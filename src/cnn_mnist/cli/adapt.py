@@ -1,4 +1,4 @@
-"""cnn-mnist adapt: teach the released model one person's digits."""
+"""cnn-mnist adapt: fine-tune the released model on one person's digits."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,21 +15,21 @@ def adapt(
     ],
     out: Annotated[Path, typer.Option(help="Model file to write.")] = Path("adapted.onnx"),
     force: Annotated[
-        bool, typer.Option("--force", help="Write it though the model before is better.")
+        bool, typer.Option("--force", help="Write the model even if the previous one is better.")
     ] = False,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Teach the released weights a person's digits, from labelled pictures."""
+    """Fine-tune the released weights on a person's digits, from labelled pictures."""
     with extra("train"):
         from cnn_mnist.inference.recognition.classifier import Classifier
         from cnn_mnist.training.adapt import hand, learn
         from cnn_mnist.training.data import load
 
     if out.is_dir() or not out.parent.is_dir():
-        raise ValueError(f"--out {out} is a folder, or its folder is not there; name a file")
+        raise ValueError(f"--out {out} is a folder, or its folder does not exist; give a file name")
     before, say = Classifier(out if out.exists() else None), Terminal(as_json)
-    with say.progress(f"{out} is as it was.", " pictures"):
+    with say.progress(f"{out} is unchanged.", " pictures"):
         mine = hand.read(folder, lambda done: say.counted(done, 0))
         say.notice(*mine.warnings)
         splits = load("auto", data_dir)
@@ -41,4 +41,4 @@ def adapt(
     counts = {"num_pictures": len(mine), "num_skipped": mine.num_skipped}
     say.adapted({"out": str(out), **counts, **learn.report(adapted), "written": not problem})
     if problem:
-        raise ValueError(f"{out} was not written: {problem}; --force writes it all the same")
+        raise ValueError(f"{out} was not written: {problem}; use --force to write it anyway")

@@ -1,4 +1,4 @@
-"""cnn-mnist evaluate: measure a run."""
+"""cnn-mnist evaluate: evaluate a run."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -29,11 +29,11 @@ def evaluate(
     device: DeviceOption = "auto",
     errors: Annotated[
         Path | None,
-        typer.Option(help="Folder for the mistakes and the least sure: errors.png and errors.csv."),
+        typer.Option(help="Folder for errors.png and errors.csv: mistakes and unsure answers."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a run, or the released weights, on a split or on labelled pictures of your own."""
+    """Evaluate a run, or the released weights, on a split or on your own labelled pictures."""
     with extra("train"):
         from cnn_mnist.training import evaluate as evaluate_model
         from cnn_mnist.training.data import load_for
@@ -59,6 +59,6 @@ def evaluate(
         images = images_of(splits, split)
         logits = predict_logits(model, images.to(place), norm)
         errors_of.write(errors, images, logits / temperature, splits.classes)
-        say.notice(f"{errors}/errors.png and errors.csv show the mistakes and the least sure.")
+        say.notice(f"{errors}/errors.png and errors.csv show mistakes and unsure answers.")
     about = {"split": split, "data_source": splits.source, "classes": splits.classes}
     say.figures(about | figures)

@@ -1,4 +1,4 @@
-"""cnn-mnist export: write a run as one file, or as a page."""
+"""cnn-mnist export: export a run as a model file or a web page."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +22,7 @@ def export(
     run: RunArgument = None,
     form: Annotated[
         Literal["onnx", "onnx-int8", "web"],
-        typer.Option("--format", help="onnx; onnx-int8, a third of the size; web, a page."),
+        typer.Option("--format", help="onnx; onnx-int8, a third of the size; web, a web page."),
     ] = "onnx",
     out: Annotated[
         Path | None, typer.Option(help="File or folder to write.", show_default="RUN/model.onnx")
@@ -30,7 +30,7 @@ def export(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a trained run as one model file, or as a page that shows it at work."""
+    """Export a trained run as a model file, or as a web page that shows the network at work."""
     with extra("train"):
         from cnn_mnist.training.data import load
         from cnn_mnist.training.runs import checkpoint, model_card, web
@@ -44,7 +44,7 @@ def export(
     splits = load("auto", data_dir) if is_released else config.data(data_dir)
     if form == "web":
         if checkpoint.is_model_file(folder):
-            raise ValueError(f"{folder} is a model file; a page is made from a run folder")
+            raise ValueError(f"{folder} is a model file; a web page needs a run folder")
         say.notice(splits.notice)
         path = out or beside / "explore"
         say.page(str(path), asdict(web.export(folder, splits, path)))

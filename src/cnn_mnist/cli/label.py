@@ -1,4 +1,4 @@
-"""cnn-mnist label: say what the least sure signs of a folder's pictures are."""
+"""cnn-mnist label: label the signs in a folder's pictures, least confident first."""
 
 import secrets
 import threading
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 def label(
-    folder: Annotated[Path, typer.Argument(help="Folder of pictures; gets a labels.csv.")],
-    single: Annotated[bool, typer.Option("--single", help="One digit a picture.")] = False,
+    folder: Annotated[Path, typer.Argument(help="Folder of pictures; labels.csv goes there.")],
+    single: Annotated[bool, typer.Option("--single", help="One digit per picture.")] = False,
     model: ModelOption = None,
     no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Only print the page's address.")
+        bool, typer.Option("--no-browser", help="Print the page's address only.")
     ] = False,
 ) -> None:
-    """Label the signs on a folder's pictures, the least sure first, on a page in the browser."""
+    """Label the signs in a folder's pictures in the browser, least confident first."""
     if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder; name one with pictures")
+        raise ValueError(f"{folder} is not a folder; name one with pictures")
     with extra("serve"):
         from cnn_mnist.serving import labelling, server
         from cnn_mnist.serving.labels import Labels
@@ -43,7 +43,7 @@ def label(
     create = partial(labelling.create, folder, signs, token)
 
     def show(url: str) -> None:
-        address = f"{url}#{token}"  # what stands behind # is not sent, and in no log
+        address = f"{url}#{token}"  # a fragment is never sent, so no log has it
         say.labelling(address, num_missing)
         if not no_browser:
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
@@ -56,7 +56,7 @@ def label(
 
 
 def _signs(folder: Path, single: bool, model: str | None, say: Terminal) -> list["Sign"]:
-    """The signs on all pictures below a folder, the least sure first."""
+    """The signs in all pictures below a folder, least confident first."""
     from cnn_mnist.inference.pictures import image
     from cnn_mnist.inference.reader import Reader
     from cnn_mnist.serving.signs import of_picture

@@ -1,4 +1,4 @@
-"""The options that commands share, and what they refuse."""
+"""Options shared by several commands, and checks on them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,13 +21,13 @@ RecipeOption = Annotated[
 DatasetOption = Annotated[
     str | None,
     typer.Option(
-        help="mnist, digits (bundled), or auto: MNIST where it can be found. Or your own: a .npz "
+        help="mnist, digits (bundled), or auto: MNIST if it can be found. Or your own: a .npz "
         "file, or a folder of labelled pictures or of IDX files.",
         show_default="auto",
     ),
 ]
 DataDirOption = Annotated[
-    Path | None, typer.Option(help="Folder with the four MNIST .gz files, looked in first.")
+    Path | None, typer.Option(help="Folder with the four MNIST .gz files; searched first.")
 ]
 DeviceOption = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto, cpu, cuda or mps.")
@@ -37,7 +37,7 @@ SPLIT = typer.Option(
 )
 TeacherOption = Annotated[
     str | None,
-    typer.Option(help="Run folder that the recipe learns from, folder of several, or model."),
+    typer.Option(help="Teacher: a run folder, a folder of several, or a model."),
 ]
 EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 ModelOption = Annotated[
@@ -50,14 +50,14 @@ WorkersOption = Annotated[
     int | None, typer.Option(help="Processes on this machine.", min=1, max=4096)
 ]
 SchedulerOption = Annotated[
-    str | None, typer.Option(help="Dask scheduler whose workers do it: tcp://HOST:PORT.")
+    str | None, typer.Option(help="Dask scheduler whose workers to use: tcp://HOST:PORT.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Says which extra to install where a command's libraries are missing."""
+    """Name the extra to install if a command's libraries are missing."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -68,32 +68,32 @@ def extra(name: str) -> Iterator[None]:
 
 
 def with_labels_alone(recipe: Any, teacher: object, say: Terminal) -> Any:
-    """The recipe; where it would learn from a teacher and none is named, without that."""
+    """The recipe, without distillation if no teacher is given."""
     if teacher or not recipe.distil:
         return recipe
-    say.notice(f"No --teacher is named: {recipe.name} learns from the labels alone, and less well.")
+    say.notice(f"No --teacher given: {recipe.name} learns from labels only, and less well.")
     return recipe.changed(distil=0.0)
 
 
 def fitting(recipe: Any, splits: Any, say: Terminal) -> Any:
-    """The recipe without the drawn digits where the data are no digits.
+    """The recipe, without drawn digits if the data are not digits.
 
     Raises:
-        ValueError: it trains the line network, which takes digits.
+        ValueError: the recipe trains the line network, which needs digits.
     """
     from cnn_mnist.training.data import DIGITS
 
     if splits.classes == DIGITS:
         return recipe
     if recipe.model == "lines":
-        raise ValueError(f"the recipe lines takes the ten digits, and {splits.name} has others")
+        raise ValueError(f"the recipe lines needs the ten digits; {splits.name} has other classes")
     if recipe.drawn:
         say.notice(f"{splits.name} has other classes than the ten digits: none are drawn.")
     return recipe.changed(drawn=0)
 
 
 def run_folder(run: str | None) -> Path:
-    """The folder of a run or of a released model, `reader` where none is named."""
+    """The folder of a run or of a released model; `reader` by default."""
     return shelf.get(shelf.DIGITS).folder if run is None else shelf.find(run)
 
 
@@ -107,7 +107,7 @@ def refuse_lines(model: str, folder: Path) -> None:
 
 
 def refuse(why: str, options: dict[str, Any]) -> None:
-    """Say which of the options cannot be given here; None or False were not given."""
+    """Reject options that cannot be used here; None and False mean that they were not given."""
     given = [name for name, value in options.items() if value is not None and value is not False]
     if given:
         raise typer.BadParameter(f"{why} {', '.join(given)} out")

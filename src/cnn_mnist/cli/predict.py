@@ -26,34 +26,34 @@ def predict(
     images: Annotated[
         list[str] | None, typer.Argument(help="Pictures, folders of pictures, or -.")
     ] = None,
-    single: Annotated[bool, typer.Option("--single", help="One digit a picture.")] = False,
+    single: Annotated[bool, typer.Option("--single", help="One digit per picture.")] = False,
     model: ModelOption = None,
     preview: Annotated[
-        Path | None, typer.Option(help="Folder for pictures of what was found and seen.")
+        Path | None, typer.Option(help="Folder for previews of what was found and read.")
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Results file, .jsonl, .parquet or .csv: any number of pictures."),
     ] = None,
     files_from: Annotated[
-        list[Path] | None, typer.Option(help="With --out: file with a picture's address a line.")
+        list[Path] | None, typer.Option(help="With --out: file with one picture address per line.")
     ] = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     timeout: Annotated[
         float | None,
         typer.Option(
-            help="With --out: seconds for a picture.", show_default="60", min=0.1, max=86_400
+            help="With --out: seconds per picture.", show_default="60", min=0.1, max=86_400
         ),
     ] = None,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print a table: a row a line, a column a number.")
+        bool, typer.Option("--csv", help="Print a table: one row per line, one column per number.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Read the numbers in pictures: a row for each line of a page."""
+    """Read the numbers in pictures, one row per line of a page."""
     if not (images or files_from):
-        raise typer.BadParameter("name pictures or folders, or - for a picture on standard input")
+        raise typer.BadParameter("name pictures or folders, or - for standard input")
     only_bulk = {"--files-from": files_from, "--workers": workers, "--scheduler": scheduler}
     if not out:
         refuse("--out is missing; without it, leave", only_bulk | {"--timeout": timeout})
@@ -67,7 +67,7 @@ def predict(
             _print_readings(readings, Terminal(as_json))
         return
     if as_csv and out.suffix != ".csv":
-        raise typer.BadParameter(f"with --csv the results file ends in .csv, not in {out.suffix}")
+        raise typer.BadParameter(f"with --csv the results file must end in .csv, not {out.suffix}")
     if scheduler:
         refuse("--scheduler has workers of its own; leave", {"--workers": workers})
     refuse("with --out leave", {"--preview": preview, "-": "-" in (images or [])})
@@ -101,7 +101,7 @@ def predict(
 def _readings(
     images: list[Path], single: bool, model: str | None, preview: Path | None
 ) -> Iterator[tuple[str, "Reading"]]:
-    """Every page of the pictures; one that cannot be read ends its file with the reason."""
+    """All pages of the pictures; an unreadable page ends its file with the reason."""
     from cnn_mnist.inference.pictures import image
     from cnn_mnist.inference.reader import Reader, unreadable
 
@@ -135,7 +135,7 @@ def _print_readings(readings: Iterator[tuple[str, "Reading"]], say: Terminal) ->
 
 
 def _print_table(readings: Iterator[tuple[str, "Reading"]], several: bool) -> None:
-    """The table of all readings; a single page has no path, page and line before its numbers."""
+    """Print all readings as one table; path, page and line are omitted for a single page."""
     from cnn_mnist.inference import table
 
     say, answers = Terminal(as_json=False), []

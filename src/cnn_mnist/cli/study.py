@@ -1,4 +1,4 @@
-"""cnn-mnist study: train with many seeds."""
+"""cnn-mnist study: train with several seeds."""
 
 from dataclasses import asdict
 from functools import partial
@@ -29,16 +29,16 @@ from cnn_mnist.terminal import Terminal
 
 def study(
     recipe: RecipeOption = None,
-    seeds: Annotated[int, typer.Option(help="Trainings, with seeds 0, 1, 2, …", min=1)] = 5,
+    seeds: Annotated[int, typer.Option(help="How many trainings: seeds 0, 1, 2, …", min=1)] = 5,
     split: Annotated[Literal["test", "val"], SPLIT] = "test",
     teacher: TeacherOption = None,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the runs.", show_default="runs/study-RECIPE")
+        Path | None, typer.Option(help="Folder for the runs.", show_default="runs/study-RECIPE")
     ] = None,
     against: Annotated[
-        Path | None, typer.Option(help="Folder of another study, to compare with.")
+        Path | None, typer.Option(help="Folder of another study to compare with.")
     ] = None,
     epochs: EpochsOption = None,
     device: DeviceOption = "auto",
@@ -47,7 +47,7 @@ def study(
     threads: Annotated[
         int | None,
         typer.Option(
-            help="Of one training on a CPU.",
+            help="Threads per training on a CPU.",
             show_default="1 with workers, else all cores",
             min=1,
             max=1024,
@@ -55,7 +55,7 @@ def study(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a recipe with many seeds: a row a seed, then mean, spread and interval."""
+    """Train a recipe with several seeds: one row per seed, then mean, spread and interval."""
     if scheduler:
         refuse("--scheduler has workers of its own; leave", {"--workers": workers})
     with extra("train"):

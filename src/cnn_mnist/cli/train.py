@@ -28,15 +28,15 @@ def train(
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="Run folder to make.", show_default="runs/RECIPE-N")
+        Path | None, typer.Option(help="Run folder to create.", show_default="runs/RECIPE-N")
     ] = None,
     epochs: EpochsOption = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate, at its highest.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Maximum learning rate.")] = None,
     seed: Annotated[
         int | None,
         typer.Option(
-            help="Of weights, order and augmentation.", show_default="0", min=0, max=2**63 - 1
+            help="Seed of weights, order and augmentation.", show_default="0", min=0, max=2**63 - 1
         ),
     ] = None,
     split: Annotated[Literal["test", "val"] | None, SPLIT] = None,
@@ -50,7 +50,7 @@ def train(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train the network: a row an epoch, then a run folder with weights, figures and plots."""
+    """Train the network: one row per epoch, then a run folder with weights, metrics and plots."""
     fixed: dict[str, Any] = {
         "--recipe": recipe,
         "--dataset": dataset,
@@ -79,7 +79,7 @@ def train(
         held_out = len(splits.train) - begun.num_train if begun else num_val
         if held_out:
             splits = splits.hold_out(held_out)
-            say.notice(f"Measured on {held_out:,} training images that are held out.")
+            say.notice(f"Evaluated on {held_out:,} held-out training images.")
         chosen = out or checkpoint.free_name(Path("runs"), settings.name)
         folder = resume or Path(distributed.from_first(str(chosen)))
         if resume:

@@ -1,18 +1,18 @@
 "use strict";
-/* One drawing → the 28×28 image that MNIST would hold: what the reader in Python does with a picture
-   of black ink on white paper (its modules ink, segment and normalize), step by step and alike. */
+/* A drawing → a 28×28 image like MNIST's. It follows, step by step, what the Python reader does with
+   black ink on white paper (its modules ink, segment and normalize). */
 
 const SIDE = 28;
 const BOX = 20; // the digit's longer side within the 28
-const CENTRE = 14.0; // pixel index of the centre of mass, as MNIST has it
-const RIM = 0.35; // ink above it is part of a stroke; its neighbours are the stroke's soft rim
+const CENTRE = 14.0; // pixel index of the centre of mass in MNIST
+const RIM = 0.35; // ink above this is part of a stroke; its neighbours are the stroke's soft edge
 const STROKE = 2.7; // width of MNIST's strokes, of BOX
-const THICK = 3.6; // a broader stroke is thinned; the pad's pen never writes a thinner one than 2
-const MOST_CHANGE = 24; // px; where a stroke is to change by more, a reduced copy's is changed
-const MEASURABLE = 40; // px; in a smaller drawing no stroke can be measured
+const THICK = 3.6; // broader strokes are thinned; the pad's pen is never thinner than 2
+const MOST_CHANGE = 24; // px; for larger changes a reduced copy is used
+const MEASURABLE = 40; // px; strokes of smaller drawings cannot be measured
 
 /**
- * Uint8Array 784 of a drawing, light ink on black, or null where nothing is drawn.
+ * Uint8Array 784 of a drawing, light ink on black, or null if nothing is drawn.
  * coverage: Uint8 per pixel, 0 = paper, 255 = ink, width × height of them.
  */
 function frameOf(coverage, width, height) {
@@ -20,7 +20,7 @@ function frameOf(coverage, width, height) {
   return digit && toMnist(evenStroke(digit));
 }
 
-/** The ink of all strokes with their soft rim, cut to its box; null where there is none. */
+/** The ink of all strokes with their soft edges, cropped; null if there is none. */
 function cropToInk(coverage, width, height) {
   let top = height, bottom = -1, left = width, right = -1;
   for (let y = 0; y < height; y++) {
@@ -57,7 +57,7 @@ function nearStroke(coverage, width, height, x, y) {
   return false;
 }
 
-/** Thin the strokes to MNIST's width where they are broader than MNIST's ever are. */
+/** Thin the strokes to MNIST's mean width if they are broader than any of MNIST's. */
 function evenStroke(digit) {
   const side = Math.max(digit.width, digit.height);
   if (side < MEASURABLE) return digit;
@@ -72,7 +72,7 @@ function evenStroke(digit) {
   return thinner.pixels.some((value) => value > 0.5) ? thinner : digit;
 }
 
-/** The typical width of the strokes: twice the distance to paper along their middle. */
+/** The typical stroke width: twice the distance to paper along the middle of the strokes. */
 function strokeWidth(digit) {
   const distance = distanceToPaper(digit);
   const { width, height, pixels } = distance;
@@ -96,7 +96,7 @@ function strokeWidth(digit) {
 }
 
 /** The distance of every inked pixel from paper by steps of 5×5 (Borgefors 1986), in two passes;
-    a margin of two pixels of paper lies around. In float32, so that ties are OpenCV's ties. */
+    with a margin of two pixels of paper. In float32, so that ties match OpenCV's. */
 function distanceToPaper(digit) {
   const margin = 2;
   const width = digit.width + 2 * margin;
@@ -125,7 +125,7 @@ function distanceToPaper(digit) {
   return distance;
 }
 
-/** The least ink under an ellipse of that many pixels; outside the picture nothing is asked. */
+/** The minimum under an ellipse of that many pixels; outside pixels are ignored. */
 function erode(digit, size) {
   const { width, height, pixels } = digit;
   const radius = size >> 1;
@@ -177,7 +177,7 @@ function toMnist(digit) {
   return frame;
 }
 
-/** The box of everything above zero, with the picture it lies in. */
+/** The bounding box of all ink, with its picture. */
 function inkBox({ width, height, pixels }) {
   let top = height, bottom = -1, left = width, right = -1;
   for (let at = 0; at < pixels.length; at++) {
@@ -191,7 +191,7 @@ function inkBox({ width, height, pixels }) {
   return { left, top, width: right - left + 1, height: bottom - top + 1, pixels };
 }
 
-/** A picture of another size; `shares` says which old pixels make up a new one. */
+/** Resize a picture; `shares` gives the old pixels that make up each new one. */
 function resized({ width, height, pixels }, shares, newWidth, newHeight) {
   const [across, down] = [shares(width, newWidth), shares(height, newHeight)];
   const result = picture(newWidth, newHeight);
@@ -207,8 +207,8 @@ function resized({ width, height, pixels }, shares, newWidth, newHeight) {
   return result;
 }
 
-/** For each of the new pixels the old ones under it, with their shares of its area. A share of
-    less than a thousandth of an old pixel is left out, as OpenCV does. */
+/** For each new pixel the old ones under it, with their shares of its area. Shares of less than a
+    thousandth of an old pixel are dropped, as in OpenCV. */
 function areaShares(oldSize, newSize) {
   const scale = oldSize / newSize;
   return Array.from({ length: newSize }, (_, index) => {
@@ -227,7 +227,7 @@ function areaShares(oldSize, newSize) {
   });
 }
 
-/** The same for enlarging: the two old pixels on either side, by nearness. */
+/** The same for enlarging: the two nearest old pixels, weighted by distance. */
 function linearShares(oldSize, newSize) {
   return Array.from({ length: newSize }, (_, index) => {
     const at = Math.min(Math.max(((index + 0.5) * oldSize) / newSize - 0.5, 0), oldSize - 1);
@@ -236,7 +236,7 @@ function linearShares(oldSize, newSize) {
   });
 }
 
-/** Whole pixels from the frame's edges to the digit's box, so that its mass is on CENTRE. */
+/** Offset in whole pixels from the frame's edges to the digit's box that puts its centre of mass on CENTRE. */
 function offsets({ width, height, pixels }) {
   let mass = 0, massX = 0, massY = 0;
   for (let y = 0; y < height; y++) {
@@ -252,7 +252,7 @@ function offsets({ width, height, pixels }) {
   return [offset(massX / mass, width), offset(massY / mass, height)];
 }
 
-/** To the nearest whole number, halves to the even one: Python's round. */
+/** Round to the nearest integer, halves to even, like Python's round. */
 function roundHalfEven(value) {
   const floor = Math.floor(value);
   const rest = value - floor;

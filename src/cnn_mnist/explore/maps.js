@@ -1,11 +1,11 @@
 "use strict";
-/* Painting: numbers become colours on one scale, from below zero over the paper's colour to above
-   zero, and maps are laid out in rows on a canvas where a cell can be pointed at. */
+/* Painting: values are shown as colours of one diverging scale, with the paper's colour at zero. Maps
+   are laid out in rows on a canvas whose cells can be pointed at. */
 
-const STEPS = 255; // of the scale, each way
+const STEPS = 255; // of the scale, on each side of zero
 const GAP = 6; // CSS px between maps
 
-/** The page's colours, read from its style sheet, as the scale that maps are painted with. */
+/** The colour scale of the maps, read from the page's style sheet. */
 const scale = {
   colours: new Uint32Array(2 * STEPS + 1),
   ink: "",
@@ -20,7 +20,7 @@ const scale = {
     };
     const [minus, zero, plus] = ["--minus", "--zero", "--plus"].map(rgb);
     for (let step = -STEPS; step <= STEPS; step++) {
-      const share = (Math.abs(step) / STEPS) ** 0.8; // small values should be seen
+      const share = (Math.abs(step) / STEPS) ** 0.8; // makes small values visible
       const end = step < 0 ? minus : plus;
       const [r, g, b] = zero.map((from, i) => Math.round(from + share * (end[i] - from)));
       this.colours[step + STEPS] = (255 << 24) | (b << 16) | (g << 8) | r;
@@ -41,14 +41,14 @@ const scale = {
   },
 };
 
-/** The largest distance from zero, never zero. */
+/** The largest absolute value, never zero. */
 function reach(values) {
   let most = 1e-9;
   for (const value of values) most = Math.max(most, Math.abs(value));
   return most;
 }
 
-/** `count` maps of side × side cells on a canvas, in rows of `columns`, over its whole width. */
+/** `count` maps of side × side cells on a canvas, in rows of `columns`, across its whole width. */
 class Grid {
   constructor(canvas, count, side, columns) {
     this.canvas = canvas;
@@ -67,7 +67,7 @@ class Grid {
     this.words = new Uint32Array(this.pixels.data.buffer);
   }
 
-  /** Take the canvas's present width and the number of columns for it. */
+  /** Adapt to the canvas's current width and its number of columns. */
   fit(columns = this.columns) {
     const ratio = window.devicePixelRatio || 1;
     this.columns = columns;
@@ -80,7 +80,7 @@ class Grid {
     this.context.imageSmoothingEnabled = false;
   }
 
-  /** What is out of view is not painted until it comes into view. */
+  /** A canvas out of view is not painted until it comes into view. */
   enter(inView) {
     this.inView = inView;
     if (!inView || !this.shown) return;
@@ -103,7 +103,7 @@ class Grid {
     this.bitmap.getContext("2d").putImageData(this.pixels, 0, 0);
   }
 
-  /** Draw what was painted, and the marks upon it. */
+  /** Draw the painted maps, and the marks on top. */
   draw() {
     const { context, side, size } = this;
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
@@ -149,7 +149,7 @@ class Grid {
     return inside && Math.min(x, y) >= 0 && Math.max(x, y) < this.side ? { map, y, x } : null;
   }
 
-  /** The cell that an arrow key leads to, over the border of a map into the next; or null. */
+  /** The cell that an arrow key leads to, across the border into the next map; or null. */
   neighbour({ map, y, x }, key) {
     const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[key];
     if (!step) return null;

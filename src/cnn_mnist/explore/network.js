@@ -1,8 +1,8 @@
 "use strict";
 /* The network in plain JavaScript: 24,488 weights, half a million multiplications, about a
-   millisecond. Every value on the way is kept, so that the page can show it. */
+   millisecond. Every intermediate value is kept, so that the page can show it. */
 
-/** What each layer is made from. A map is a square of side × side cells. */
+/** The layers. A map is a square of side × side cells. */
 const LAYERS = {
   input: { kind: "input", channels: 1, side: 28 },
   conv1: { kind: "conv", channels: 8, side: 26, from: "input" },
@@ -23,8 +23,8 @@ class Network {
   }
 
   /**
-   * Uint8Array 784, light ink on black → for each layer its values, and of convolutions and
-   * linear layers the sums that ReLU was applied to. `logits` are log-probabilities.
+   * Uint8Array 784, light ink on black → the values of each layer, and for convolutions and
+   * linear layers also the sums before ReLU. `logits` are log-probabilities.
    */
   run(image) {
     const [mean, std] = this.norm;
@@ -45,15 +45,15 @@ class Network {
   }
 
   /**
-   * How much each of the 784 pixels, as it is drawn, spoke for a mix of the ten scores: the
-   * mix's gradient at the pixel times what the pixel adds to blank paper.
+   * How much each of the 784 pixels contributed to a weighted sum of the ten scores: the sum's
+   * gradient at the pixel times the pixel's difference from blank paper.
    */
   attribution(run, image, mix) {
     const gradient = this.gradient(run, mix);
     return gradient.map((slope, at) => (slope * image[at]) / 255 / this.norm[1]);
   }
 
-  /** The gradient of a mix of the ten scores with respect to the 784 normalised pixels. */
+  /** The gradient of a weighted sum of the ten scores with respect to the 784 normalised pixels. */
   gradient(run, mix) {
     let gradient = Float32Array.from(mix);
     for (const name of Object.keys(LAYERS).reverse()) {
@@ -118,7 +118,7 @@ function convolveBackward(gradient, { channels, side, from }, weight) {
   return result;
 }
 
-/** The largest of each 2×2; an odd last row or column is left over. */
+/** The largest of each 2×2; an odd last row or column is dropped. */
 function pool(input, layer) {
   return Float32Array.from(strongest(input, layer), (at) => input[at]);
 }
@@ -129,7 +129,7 @@ function poolBackward(gradient, input, layer) {
   return result;
 }
 
-/** For each pooled cell, where the largest of its four lies. */
+/** For each pooled cell, the index of the largest of its four inputs. */
 function strongest(input, { channels, side, from }) {
   const wide = LAYERS[from].side;
   const found = new Int32Array(channels * side * side);
@@ -177,9 +177,9 @@ function filterOf(weight, sources, channel, source) {
 }
 
 /**
- * Where a cell came from: its terms, one a channel of the layer below, each with the `patch` it
- * looks at, the `filter` and the `sum` of their products; its `bias`, their `total`, and its
- * `value` after ReLU. A pooled cell has one patch and no filter, a pixel has no terms.
+ * How a cell was computed: its terms, one per channel of the layer below, each with its input
+ * `patch`, its `filter` and the `sum` of their products; its `bias`, the `total`, and its `value`
+ * after ReLU. A pooled cell has one patch and no filter, a pixel has no terms.
  */
 function trace(network, run, name, channel, y, x) {
   const layer = LAYERS[name];
@@ -209,7 +209,7 @@ function trace(network, run, name, channel, y, x) {
   return { terms, bias, total: terms.reduce((sum, term) => sum + term.sum, bias), value };
 }
 
-/** The square of the layer below that a cell looks at. */
+/** The square of the layer below that is a cell's input. */
 function window_(name, y, x) {
   const { kind, from } = LAYERS[name];
   if (kind === "conv") return { top: y, left: x, size: KERNEL };

@@ -1,18 +1,18 @@
 "use strict";
-/* The pad: strokes of a pen, drawn by mouse, finger, pen or keyboard. What is seen is as sharp as the
-   screen; what is read is the same strokes on a canvas of PAD × PAD pixels. */
+/* The pad: strokes drawn with mouse, finger, pen or keyboard. They are shown at the screen's
+   resolution, and read from a canvas of PAD × PAD pixels. */
 
 const PAD = 280;
-const PEN = 30; // at the full height of the pad a stroke of MNIST's narrower kind
-const KEY_STEP = 7; // an arrow key moves the pen so far
+const PEN = 30; // px; for a digit as tall as the pad, one of MNIST's narrower strokes
+const KEY_STEP = 7; // px per press of an arrow key
 
 class Pad {
-  /** onDraw is called after every change of the strokes, onLift after a stroke's end. */
+  /** onDraw is called after every change of the strokes, onLift at the end of a stroke. */
   constructor(canvas, onDraw, onLift) {
     Object.assign(this, { canvas, onDraw, onLift });
     this.strokes = [];
-    this.drawing = false; // by a pointer
-    this.pen = null; // by the keyboard: {point, down}
+    this.drawing = false; // with a pointer
+    this.pen = null; // the keyboard's: {point, down}
     this.backdrop = null; // a picture from the test set, as an ImageBitmap-like canvas
     this.ink = new OffscreenCanvas(PAD, PAD).getContext("2d", { willReadFrequently: true });
     this.sight = canvas.getContext("2d");
@@ -25,7 +25,7 @@ class Pad {
     canvas.addEventListener("blur", () => this.putPenAway());
   }
 
-  /** Take the canvas's present size. */
+  /** Adapt to the canvas's current size. */
   fit() {
     const side = Math.round(this.canvas.clientWidth * (window.devicePixelRatio || 1));
     [this.canvas.width, this.canvas.height] = [side, side];
@@ -139,7 +139,7 @@ class Pad {
       context.lineCap = "round";
       context.beginPath();
       context.moveTo(from[0] * size, from[1] * size);
-      context.lineTo(to[0] * size + (from === to ? 0.01 : 0), to[1] * size); // a dot has length, too
+      context.lineTo(to[0] * size + (from === to ? 0.01 : 0), to[1] * size); // so that a dot is drawn, too
       context.stroke();
     }
   }

@@ -1,5 +1,5 @@
 "use strict";
-/* The page: one picture goes through the network, and every part of the page shows its piece. */
+/* The page: runs one picture through the network and updates every part of the page. */
 
 const STAGES = {
   // columns on a wide and on a narrow page
@@ -15,18 +15,18 @@ const chance = (share) =>
 const number = (value) => value.toFixed(2).replace("-", "−");
 const BLANK = new Uint8Array(SIDE * SIDE);
 
-/** What is shown now; `run` follows from the rest. */
+/** What is currently shown; `run` is computed from the rest. */
 const state = {
   image: BLANK, // 784 bytes
   truth: null, // the label of a picture from the test set
   epoch: 0, // an index into model.epochs
   cell: { name: "conv1", map: 0, y: 13, x: 13 },
   mistake: -1, // which of the mistakes is shown
-  held: false, // the cell stays, wherever the pointer goes
+  held: false, // the selected cell stays, wherever the pointer goes
   run: null,
   network: null,
 };
-let model = null; // what unpack gives
+let model = null; // the result of unpack
 let pad = null;
 const grids = {}; // by the id of their canvas
 let waiting = false;
@@ -62,7 +62,7 @@ async function open() {
   document.body.dataset.ready = "";
 }
 
-/** Paint what only an epoch or the window changes, and all the rest. */
+/** Repaint everything, also what depends only on the epoch or the window. */
 function paintAll() {
   grids.input.fill(state.image, 255);
   renderEpoch();
@@ -70,7 +70,7 @@ function paintAll() {
   render();
 }
 
-/** Take the window's present size and colours. */
+/** Adapt to the window's current size and colours. */
 function fit() {
   scale.read();
   for (const [name, grid] of Object.entries(grids)) {
@@ -86,7 +86,7 @@ function fit() {
 
 // --- the picture ---
 
-/** The strokes have changed: answer before the next frame is drawn. */
+/** The strokes have changed: update before the next frame is drawn. */
 function drawn() {
   if (waiting) return;
   waiting = true;
@@ -101,7 +101,7 @@ function drawn() {
   });
 }
 
-/** Put a picture of the test set through the network. */
+/** Run a picture from the test set through the network. */
 function show({ image, label }, mistake = -1) {
   state.image = image;
   state.truth = label;
@@ -158,7 +158,7 @@ function openAnswer() {
   }
 }
 
-/** The digits by their probability, the likeliest first: [{digit, probability}]. */
+/** The digits by probability, most likely first: [{digit, probability}]. */
 function ranking() {
   return Array.from(state.run.logits, (logit, digit) => ({ digit, probability: Math.exp(logit) }))
     .sort((a, b) => b.probability - a.probability);
@@ -182,7 +182,7 @@ function renderAnswer() {
   });
 }
 
-/** Tell screen readers, when a stroke has ended. */
+/** Announce the answer to screen readers at the end of a stroke. */
 function announce() {
   const [first, second] = ranking();
   element("status").textContent = isBlank()
@@ -204,7 +204,7 @@ function renderWhy() {
   element("against-text").textContent = isBlank() ? "" : `For ${first} rather than ${second}, the runner-up.`;
 }
 
-/** Every pixel with its neighbours, weighted 1-2-1 both ways: single pixels say little. */
+/** Smooth with weights 1-2-1 in both directions: single pixels say little. */
 function smooth(pixels) {
   const along = (values, step) =>
     values.map((value, at) => (2 * value + (values[at - step] ?? 0) + (values[at + step] ?? 0)) / 4);
@@ -213,7 +213,7 @@ function smooth(pixels) {
 
 // --- pointing at a cell ---
 
-/** Make a layer's maps answer to pointer and arrow keys. */
+/** Make a layer's maps respond to pointer and arrow keys. */
 function pointAt(name) {
   const { canvas } = grids[name];
   const choose = (cell) => {
@@ -255,7 +255,7 @@ function strongestCell(name) {
   return { name, map: Math.floor(at / (side * side)), y: Math.floor(rest / side), x: rest % side };
 }
 
-/** Frame the chosen cell, what it looks at in the layer below, and its receptive field. */
+/** Frame the selected cell, its inputs in the layer below, and its receptive field. */
 function setMarks() {
   for (const name of Object.keys(LAYERS)) grids[name].marks = [];
   const { name, map, y, x } = state.cell;
@@ -310,7 +310,7 @@ function renderEpoch() {
   grids.filters2.paint(byChannel(weights["conv2.weight"], 16, 8));
 }
 
-/** Filters in the order map by map → channel by channel, so that a map's filters form a column. */
+/** Reorder filters from map by map to channel by channel, so that a map's filters form a column. */
 function byChannel(weight, maps, channels) {
   const area = KERNEL * KERNEL;
   return weight.map((_, at) => {
@@ -374,12 +374,12 @@ function describeRun() {
   const last = model.epochs.at(-1);
   const counted = (value) => value.toLocaleString("en");
   element("run").textContent =
-    `These weights are of one training: recipe ${recipe}, seed ${seed}, ${last.epoch} epochs on ${counted(num_train)} ` +
+    `These weights come from one training run: recipe ${recipe}, seed ${seed}, ${last.epoch} epochs on ${counted(num_train)} ` +
     `images of ${dataset}; ${percent(last.accuracy, 2)} of ${counted(num_test)} test images are read correctly.`;
   const all = Math.round((1 - last.accuracy) * num_test);
   element("mistakes-lead").textContent =
-    `Of ${counted(num_test)} test images, ${counted(all)} are read wrongly, here with the surest mistakes first. ` +
-    "Choose one and it goes through the whole network.";
+    `Of ${counted(num_test)} test images, ${counted(all)} are read wrongly, shown here with the most confident mistakes first. ` +
+    "Select one to run it through the whole network.";
 }
 
 open();

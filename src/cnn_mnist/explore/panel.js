@@ -1,5 +1,5 @@
 "use strict";
-/* The panel beside the maps: where the chosen cell came from, down to the single products. */
+/* The panel beside the maps: how the selected cell was computed, down to the single products. */
 
 const LARGEST_NUMBERED = 9; // cells of a patch that are shown as numbers
 
@@ -11,7 +11,7 @@ const panel = {
     this.sheets = Object.fromEntries(["patches", "filters", "products"].map(sheet));
   },
 
-  /** Show the cell of `state.cell` as the present run computed it. */
+  /** Show the cell `state.cell` of the current run. */
   render() {
     const { name, map, y, x } = state.cell;
     const cell = trace(state.network, state.run, name, map, y, x);
@@ -21,8 +21,8 @@ const panel = {
     element("cell-text").textContent = cellText(state.cell, cell);
     element("cell-total").textContent = cellTotal(state.cell, cell);
     element("cell-hold").textContent = state.held
-      ? "Held. Click the cell again to let go."
-      : "Click a cell to hold it.";
+      ? "Pinned. Click the cell again to unpin it."
+      : "Click a cell to pin it.";
     this.renderNumbers(cell.terms);
     this.renderSheets(cell.terms);
   },
@@ -35,7 +35,7 @@ const panel = {
     const term = terms.reduce((a, b) => (Math.abs(b.sum) > Math.abs(a.sum) ? b : a));
     element("numbers-title").textContent =
       terms.length > 1
-        ? `Map ${term.channel + 1} of ${LAYERS[state.cell.name].from} says most: ${number(term.sum)}`
+        ? `Map ${term.channel + 1} of ${LAYERS[state.cell.name].from} contributes most: ${number(term.sum)}`
         : "";
     const parts = [numberGrid(term.patch, term.size, "cells")];
     if (term.filter) {
@@ -80,11 +80,11 @@ function cellText({ name, map, y, x }, { terms, value }) {
   if (kind === "input") {
     const ink = state.image[y * SIDE + x] / 255;
     const [mean, std] = model.norm;
-    return `Ink ${percent(ink)}. The network takes it as (${number(ink)} − ${number(mean)}) / ${number(std)} = ${number(value)}.`;
+    return `Ink ${percent(ink)}. The network's input is (${number(ink)} − ${number(mean)}) / ${number(std)} = ${number(value)}.`;
   }
   const { size } = receptiveField(name, y, x);
   const field = `It depends on the ${size}×${size} pixels framed in the picture.`;
-  if (kind === "pool") return `Of four cells of ${from}, map ${map + 1}, the largest is kept. ${field}`;
+  if (kind === "pool") return `The largest of four cells of ${from}, map ${map + 1}, is kept. ${field}`;
   const count = terms.length * terms[0].size ** 2;
   if (kind === "full") return `It weighs all ${count} numbers of ${from}. ${field}`;
   const maps = terms.length > 1 ? ` in each of the ${terms.length} maps of ${from}` : "";
@@ -95,12 +95,12 @@ function cellTotal({ name }, { bias, total, value }) {
   const { kind } = LAYERS[name];
   if (kind === "input") return "";
   if (kind === "pool") return `Kept: ${number(value)}`;
-  const sum = `Products ${number(total - bias)}, bias ${number(bias)}, together ${number(total)}.`;
+  const sum = `Products ${number(total - bias)}, bias ${number(bias)}, total ${number(total)}.`;
   if (name === "fc2") return sum;
-  return total < 0 ? `${sum} Below zero, so ReLU makes it 0.` : `${sum} ReLU lets it pass.`;
+  return total < 0 ? `${sum} Below zero, so ReLU makes it 0.` : `${sum} ReLU leaves it unchanged.`;
 }
 
-/** A square of numbers on their colours. */
+/** A grid of numbers, each on its colour. */
 function numberGrid(values, size, caption) {
   const limit = reach(values);
   const cells = document.createElement("div");

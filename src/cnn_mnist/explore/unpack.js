@@ -1,6 +1,6 @@
 "use strict";
-/* What `cnn-mnist export` packed into MODEL (model.js), taken out again: the weights of every epoch
-   shown, and pictures of the test set. The last epoch's weights are exact, the others are bytes. */
+/* Unpacks what `cnn-mnist export` packed into MODEL (model.js): the weights of every epoch shown,
+   and pictures from the test set. The last epoch's weights are exact, the others are quantized. */
 
 /** MODEL → {norm, run, epochs: [{epoch, accuracy, weights}], examples, mistakes}, pictures as
     {image: Uint8Array 784, label}. */
@@ -35,7 +35,7 @@ async function inflate(base64) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** Cut a row of numbers into its tensors; bytes are multiplied by their tensor's step. */
+/** Split an array into its tensors; bytes are multiplied by their tensor's step. */
 function named(numbers, tensors) {
   let at = 0;
   const weights = {};

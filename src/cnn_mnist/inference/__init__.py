@@ -1,1 +1,1 @@
-"""Reading digits from pictures: the ground floor, which never imports torch."""
+"""Reading digits from pictures: the lowest layer, which never imports torch."""

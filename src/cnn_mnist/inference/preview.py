@@ -1,4 +1,4 @@
-"""A picture of what was read: the page with its boxes, and the same page in print beside it."""
+"""A picture of a reading: the page with its boxes, beside a printed copy of its numbers."""
 
 import functools
 import os
@@ -14,7 +14,7 @@ from cnn_mnist.inference.reader import Digit, Reading
 
 SURE, UNSURE, REJECTED = (0, 125, 70), (190, 95, 0), (200, 0, 0)
 EMPTY, LINE, GROUND = (165, 170, 180), (120, 150, 215), (238, 239, 241)
-LEAST_SURE = 0.8  # a number with less is shown as unsure
+LEAST_SURE = 0.8  # numbers with a lower confidence are shown as unsure
 LEGEND = {
     "read": SURE,
     f"less than {LEAST_SURE:.0%} sure": UNSURE,
@@ -22,24 +22,24 @@ LEGEND = {
     "not a digit": REJECTED,
     "line": LINE,
 }
-PRINTED = str.maketrans({"€": "EUR ", "£": "GBP "})  # which Pillow's own font lacks
+PRINTED = str.maketrans({"€": "EUR ", "£": "GBP "})  # missing in Pillow's own font
 PAGE_SIDE = 840  # px
 TEXT = 16  # px
 GAP = 12  # px
-TILE = 84  # px: one 28x28 image, three times enlarged
+TILE = 84  # px: one 28x28 image, three times its size
 CAPTION = 14  # px
-MOST_TILES = 24  # more signs than that are not shown one by one
+MOST_TILES = 24  # if there are more signs, they are not shown individually
 
 
 def write(source: image.Source, reading: Reading, path: str | os.PathLike[str]) -> Path:
-    """Write a PNG: the page with the boxes of what was found, what was read in the same places,
-    and the 28x28 images where they are few.
+    """Write a PNG: the page with the boxes found, a printed copy of the numbers in the same places,
+    and the 28x28 images if there are few.
 
     Args:
         source: the picture that `reading` was read from.
 
     Raises:
-        ImageError: the source is no picture.
+        ImageError: the source is not a picture.
         OSError: the file cannot be written.
     """
     panels = _panels(image.load(source), reading)
@@ -52,7 +52,7 @@ def write(source: image.Source, reading: Reading, path: str | os.PathLike[str]) 
 
 
 def _panels(page: image.Page, reading: Reading) -> Image.Image:
-    """The page and its copy in print: side by side, or one below the other where it is broad."""
+    """The page and its printed copy: side by side, or stacked if the page is broad."""
     scale = PAGE_SIDE / max(page.size)
     size = max(1, round(page.size[0] * scale)), max(1, round(page.size[1] * scale))
     seen = Image.fromarray(page.pixels).resize(size)
@@ -81,7 +81,7 @@ def _draw_boxes(draw: ImageDraw.ImageDraw, reading: Reading, scale: float) -> No
 
 
 def _print(draw: ImageDraw.ImageDraw, reading: Reading, scale: float) -> None:
-    """Each number as large as its box allows."""
+    """Print each number as large as its box allows."""
     for number in _numbers(reading):
         left, top, right, bottom = _corners(number.box, scale)
         text = number.text.translate(PRINTED)

@@ -1,4 +1,4 @@
-"""Reader: the one place where page, ink, digits, normalisation and network are joined."""
+"""Reader: joins page, ink, digits, normalisation and networks."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ from cnn_mnist.inference.recognition.line_reader import LineReader, certainty
 from cnn_mnist.inference.recognition.normalize import SIDE, ready_frame, ready_frames
 from cnn_mnist.inference.segmentation import segment
 
-MOST_COLUMNS = 40_000  # of a grid, that the line network looks at
+MOST_COLUMNS = 40_000  # of a grid that the line network reads
 WHOLE = 0, 0, SIDE, SIDE
 NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
@@ -30,8 +30,8 @@ CROWDED = "too many marks: this is not a page of digits"
 
 @dataclass(frozen=True)
 class Digit:
-    """One digit that was read. `box` is x, y, width, height in the original picture's pixels,
-    `image` what the network saw (uint8 28x28), `probs` its ten probabilities."""
+    """A digit that was read. `box` is x, y, width, height in the original picture's pixels, `image`
+    what the network saw (uint8 28x28), `probs` its ten probabilities."""
 
     digit: int
     confidence: float
@@ -42,12 +42,12 @@ class Digit:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a picture says. `ok` is False, `text` empty and `reason` set where it holds no digit.
+    """The result of reading a page. Without a digit, `ok` is False, `text` empty and `reason` set.
 
     `text` has all digits in reading order; `lines` has the numbers with their signs. `rejected` are
-    the signs that were found and are no digits. `num_pages` is None where the other
-    pages were not looked at, and `notice` tells what else of the file was not read. `turned` is by
-    how many degrees clockwise the page was turned to be read.
+    signs that were found but are not digits. `num_pages` is None if the other pages were not
+    opened, and `notice` tells what else in the file was not read. `turned` is the rotation of the
+    page for reading, in degrees clockwise.
     """
 
     text: str
@@ -74,14 +74,14 @@ class Reading:
 
 
 class Reader:
-    """Reads anybody's digits. Thread-safe; loading one takes some 10 ms."""
+    """Reads handwritten digits. Thread-safe; loading one takes some 10 ms."""
 
     def __init__(self, model: str | os.PathLike[str] | None = None, threads: int = 0) -> None:
-        """Use an exported model file, or a released one.
+        """Load an exported model file or a released model.
 
         Args:
-            model: the file, or a name of the shelf; None means `reader`.
-            threads: of the network's arithmetic; 0 takes all cores.
+            model: the file, or a model's name; None means `reader`.
+            threads: for the network's arithmetic; 0 uses all cores.
 
         Raises:
             ValueError: there is no such file or model.
@@ -94,10 +94,10 @@ class Reader:
 
         Args:
             source: see `image.load`.
-            single: the picture holds one digit; its parts are never read as several.
+            single: the picture holds one digit, which is never split.
 
         Raises:
-            ImageError: the source is no picture that can be read.
+            ImageError: the source cannot be read as a picture.
         """
         page = image.load(source)
         frame = ready_frame(page.pixels)
@@ -128,7 +128,7 @@ class Reader:
         return _line_reading(found, seen)
 
     def _found(self, seen: view.View, single: bool) -> list[list[Found]]:
-        """The signs of each line."""
+        """The signs, line by line."""
         rows = lines.read_lines(self.line_reader, seen.grey, seen.layout)
         readings = [[sign for row in rows for sign in row]]
         if (whole := lines.read_whole(self.line_reader, seen.grey)) is not None:
@@ -157,7 +157,7 @@ class Reader:
         return Reading(text, digits, bool(digits), reason, rejected, said, turned=turned)
 
     def read_pages(self, source: image.Source, single: bool = False) -> Iterator[Reading]:
-        """Read every page of a TIFF or PDF, each when it is asked for; all else is one page.
+        """Read a TIFF or PDF lazily, page by page; any other source is one page.
 
         Raises:
             ImageError: as `image.pages`.
@@ -168,8 +168,8 @@ class Reader:
             yield replace(reading, page=number, num_pages=count, notice=page.notice)
 
     def read_many(self, sources: Iterable[image.Source], single: bool = False) -> list[Reading]:
-        """Read pictures in order; a stack Nx28x28 of uint8 is read as N pictures, in one call of
-        the network where they are MNIST's images already."""
+        """Read pictures in order. A stack Nx28x28 of uint8 is read as N pictures, in one network
+        call if they are MNIST images already."""
         if not _is_stack(sources):
             return [self.read(source, single) for source in sources]
         images = np.asarray(sources, np.uint8)
@@ -184,7 +184,7 @@ class Reader:
     def _digits(
         self, frames: NDArray[np.uint8], probs: NDArray[np.float32]
     ) -> Iterator[tuple[Digit, bool]]:
-        """What the network says to MNIST images, and whether it takes each for a digit."""
+        """The network's answer to MNIST images, and whether it accepts each as a digit."""
         accepted = self.classifier.is_digit(probs)
         answers, confidences = probs.argmax(axis=1).tolist(), probs.max(axis=1).tolist()
         found = map(Digit, answers, confidences, [WHOLE] * len(probs), frames, probs)
@@ -192,7 +192,7 @@ class Reader:
 
 
 def _cells(page: image.Page) -> list[list[cell.Cell]]:
-    """The cells of a page's grids, row by row; none where it has no grid."""
+    """The cells of a page's grids, row by row; empty if it has no grid."""
     grids = grid.find(lines.grey_page(page.pixels))
     rows = [row for corners in grids for row in corners]
     return [[cell.straightened(page, corners) for corners in row] for row in rows]
@@ -220,14 +220,14 @@ def _placed(sign: Found, seen: view.View) -> Digit:
 
 
 def _in_cell(reading: Reading, one: cell.Cell) -> Number:
-    """All that stands in a cell as one number, and no text in an empty one."""
+    """Everything in a cell as one number; an empty cell has no text."""
     numbers = [number for line in reading.lines for number in line.numbers]
     confidence = float(np.prod([number.confidence for number in numbers]))
     return Number("".join(number.text for number in numbers), one.box, confidence)
 
 
 def unreadable(reason: str, page: int = 1) -> Reading:
-    """What is said of a picture from the page on that could not be read."""
+    """The reading of a page that could not be read."""
     return Reading("", (), ok=False, reason=reason, page=page)
 
 

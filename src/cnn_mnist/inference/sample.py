@@ -1,5 +1,5 @@
-"""A picture of one sign, up to where the digit classifier is asked: what a classifier learns from,
-and what different ones can be compared on without reading the picture again."""
+"""A picture of one sign, processed up to the digit classifier: for training classifiers, and for
+comparing them without reading the picture again."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from cnn_mnist.inference.recognition.normalize import ready_frame
 from cnn_mnist.inference.segmentation import segment
 
 Part = tuple[int, int, int, int]  # x, y, width, height in the picture's pixels
-MARGIN = 0.25  # of a part's longer side, of the picture around it that is looked at, too
+MARGIN = 0.25  # of a part's longer side: margin of the picture around it that is used, too
 
 
 @dataclass(frozen=True)
 class Sample:
-    """`frame` is the sign in MNIST's frame, uint8 28×28; `is_ready`, that the picture is it.
-    `boxes` and `readings` are as for `agree_on_one`, of at most one glyph."""
+    """`frame` is the sign in MNIST's frame, uint8 28×28; `is_ready` tells that the picture already
+    is it. `boxes` and `readings` are as for `agree_on_one`, with at most one glyph."""
 
     frame: NDArray[np.uint8]
     is_ready: bool
@@ -31,12 +31,12 @@ class Sample:
     readings: list[list[Sign]]
 
     def digit(self, probs: NDArray[np.float32], threshold: float, decides: float) -> int | None:
-        """What `Reader.read` with `single` takes it for; None is no digit.
+        """The answer of `Reader.read` with `single`; None is not a digit.
 
         Args:
-            probs: the classifier's ten.
-            threshold: below which it takes an image for no digit.
-            decides: from which it decides alone, whatever the line network says.
+            probs: the classifier's ten probabilities.
+            threshold: below this the classifier rejects an image as not a digit.
+            decides: from this probability on it decides alone, whatever the line network says.
         """
         if self.is_ready:
             return int(probs.argmax()) if probs.max() >= threshold else None
@@ -45,7 +45,7 @@ class Sample:
 
 
 def look(reader: LineReader, page: image.Page) -> Sample:
-    """The one sign of a page.
+    """Find the one sign of a page.
 
     Raises:
         ImageError: there is no ink.
@@ -68,9 +68,9 @@ def look(reader: LineReader, page: image.Page) -> Sample:
 def samples(
     reader: LineReader, places: list[tuple[Path, Part | None]]
 ) -> Iterator[Sample | image.ImageError]:
-    """Pictures, or parts of them, in their order; in place of one that cannot be read, the reason.
+    """Samples of pictures or parts of them, in order; the reason for each that cannot be read.
 
-    Parts of one picture that follow each other have it decoded once.
+    A picture is decoded once for consecutive parts of it.
     """
     for path, parts in groupby(places, key=lambda place: place[0]):
         page: image.Page | image.ImageError
@@ -88,7 +88,7 @@ def samples(
 
 
 def _cut(page: image.Page, part: Part) -> image.Page:
-    """A part of a page, with some of what is around it."""
+    """A part of a page, with some of its surroundings."""
     x, y, width, height = part
     margin = MARGIN * max(width, height)
     scale = page.pixels.shape[1] / page.size[0]

@@ -1,4 +1,4 @@
-"""Readings as a table: a row a line of the page, a column a number; CSV by RFC 4180."""
+"""Readings as a table: one row per line of the page, one column per number; CSV by RFC 4180."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ PLACE = ("path", "page", "line")
 
 
 def width(answers: Iterable[Answer]) -> int:
-    """The numbers of the longest line."""
+    """The number of columns: that of the longest line."""
     return max((len(line["numbers"]) for answer in answers for line in answer["lines"]), default=0)
 
 
@@ -19,9 +19,9 @@ def write(answers: Iterable[Answer], columns: int, placed: bool, file: TextIO) -
     """Write CSV whose rows all have the same number of fields.
 
     Args:
-        columns: for numbers, at least the width.
-        placed: begin each row with path, page and line, and the table with a head. A page without
-            a number then has a row, too, whose line is empty.
+        columns: number of columns for numbers, at least the width.
+        placed: start each row with path, page and line, and add a header. Pages without numbers
+            then get a row, too, with an empty line.
         file: opened with newline="".
     """
     writer = csv.writer(file)
@@ -34,7 +34,7 @@ def write(answers: Iterable[Answer], columns: int, placed: bool, file: TextIO) -
 
 
 def text(answers: list[Answer], placed: bool) -> str:
-    """The same as a text."""
+    """The table as text."""
     file = io.StringIO(newline="")
     write(answers, width(answers), placed, file)
     return file.getvalue()
@@ -48,5 +48,5 @@ def _lines(answer: Answer, placed: bool) -> Iterator[tuple[int | str, list[str]]
 
 
 def _path(answer: Answer) -> str:
-    """Empty for a picture without a name; a file's name may be no text."""
+    """The path; empty for a picture without a name. It may not be valid text."""
     return (answer["path"] or "").encode("utf-8", "replace").decode()

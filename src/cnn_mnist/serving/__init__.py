@@ -1,1 +1,1 @@
-"""Reading on the network: the HTTP API, and the page to draw on. Never imports torch."""
+"""The HTTP API and the web pages. Never imports torch."""

@@ -1,8 +1,8 @@
-"""What /openapi.json says of the routes: bodies, answers, errors and an example of each."""
+"""The OpenAPI description of the routes: request bodies, responses, errors and examples."""
 
 from typing import Any
 
-DESCRIPTION = 'Reads handwritten digits in pictures. Errors are one line: `{"error": …}`.'
+DESCRIPTION = 'Reads handwritten digits in pictures. Errors are one line of JSON: `{"error": …}`.'
 
 _BOX = {
     "description": "x, y, width, height in the picture's pixels",
@@ -19,14 +19,14 @@ _DIGIT = {
         "confidence": {"type": "number", "minimum": 0, "maximum": 1},
         "box": _BOX,
         "probs": {
-            "description": "of 0 to 9; with detail only",
+            "description": "one for each digit 0 to 9; only with detail",
             "type": "array",
             "items": {"type": "number"},
             "minItems": 10,
             "maxItems": 10,
         },
         "image": {
-            "description": "what the network saw, 28×28 bytes in base64; with detail only",
+            "description": "what the network saw: 28×28 bytes in base64; only with detail",
             "type": "string",
         },
     },
@@ -37,7 +37,7 @@ _NUMBER = {
     "required": ["text", "digits", "box", "confidence"],
     "properties": {
         "text": {
-            "description": "as it is written, with its signs; empty in an empty cell of a grid",
+            "description": "the number as written, with its signs; empty for an empty grid cell",
             "type": "string",
         },
         "digits": {"description": "without signs", "type": "string"},
@@ -60,20 +60,20 @@ _READING = {
         "notice",
     ],
     "properties": {
-        "path": {"description": "the file's name in a form", "type": ["string", "null"]},
-        "page": {"description": "of the file, from 1", "type": "integer", "minimum": 1},
+        "path": {"description": "the file name in a form upload", "type": ["string", "null"]},
+        "page": {"description": "page number in the file, from 1", "type": "integer", "minimum": 1},
         "num_pages": {
-            "description": "of the file; null where this and later ones cannot be read",
+            "description": "pages in the file; null if this and later pages cannot be read",
             "type": ["integer", "null"],
         },
         "text": {
-            "description": "all digits in reading order; empty where there is none",
+            "description": "all digits in reading order; empty if there are none",
             "type": "string",
         },
         "digits": _DIGITS,
-        "rejected": {"description": "signs that are no digits; with detail only", **_DIGITS},
+        "rejected": {"description": "signs that are not digits; only with detail", **_DIGITS},
         "ok": {"type": "boolean"},
-        "reason": {"description": "why there is no digit", "type": ["string", "null"]},
+        "reason": {"description": "why no digit was found", "type": ["string", "null"]},
         "lines": {
             "description": "the lines of the page, or rows of its grid, each with its numbers",
             "type": "array",
@@ -82,7 +82,7 @@ _READING = {
                 "required": ["text", "numbers"],
                 "properties": {
                     "text": {
-                        "description": "the numbers, a space between, _ for an empty cell",
+                        "description": "the numbers, separated by spaces; _ marks an empty cell",
                         "type": "string",
                     },
                     "numbers": {"type": "array", "items": _NUMBER},
@@ -90,13 +90,13 @@ _READING = {
             },
         },
         "turned": {
-            "description": "degrees clockwise by which the page was turned to be read",
+            "description": "degrees clockwise by which the page was rotated before reading",
             "type": "integer",
             "minimum": 0,
             "maximum": 359,
         },
         "notice": {
-            "description": "what else of the file was not read: frames after the first",
+            "description": "which part of the file was not read, such as frames after the first",
             "type": ["string", "null"],
         },
     },
@@ -144,13 +144,13 @@ def _error(meaning: str, example: str, retry: bool = False) -> dict[str, Any]:
 
 PREDICT: dict[str, Any] = {
     "description": (
-        "One picture is answered with an object; several files of a form, `images` in JSON, and a "
-        "TIFF or PDF of several pages with a list in their order, where one that cannot be read "
-        "has its `reason` and does not stop the others. `single`: the picture holds one digit, its "
-        "parts are never read as several. "
-        "`detail`: the ten probabilities of each sign and the 28×28 image that the network saw. "
-        "With `Accept: text/csv` the answer is a table, a row for each line and a column for each "
-        "number; where JSON would be a list, it has a head and begins with path, page and line."
+        "A single picture returns an object. Several files in a form, `images` in JSON, or a TIFF "
+        "or PDF with several pages return a list in the same order; a picture that cannot be read "
+        "gets a `reason` and does not stop the others. `single`: the picture holds one digit, "
+        "which is never split. `detail`: adds the ten probabilities of each sign and the 28×28 "
+        "image that the network saw. With `Accept: text/csv` the response is a table with one row "
+        "per line and one column per number; where JSON would be a list, it has a header and "
+        "starts with path, page and line."
     ),
     "openapi_extra": {
         "requestBody": {
@@ -196,7 +196,7 @@ PREDICT: dict[str, Any] = {
     },
     "responses": {
         200: {
-            "description": "What the pictures say",
+            "description": "The digits that were read",
             "content": {
                 "application/json": {
                     "schema": {"anyOf": [_READING, {"type": "array", "items": _READING}]},
@@ -217,9 +217,9 @@ PREDICT: dict[str, Any] = {
                 "text/csv": {"schema": {"type": "string"}, "example": '12,"1,250",\r\n7,,3\r\n'},
             },
         },
-        400: _error("The form or JSON is malformed", "the body is no JSON"),
-        401: _error("The token is missing or wrong", "this needs the header Authorization"),
-        408: _error("The body came too slowly", "the body did not arrive within 10 seconds"),
+        400: _error("The form or JSON is malformed", "the body is not valid JSON"),
+        401: _error("The token is missing or wrong", "this request needs the header Authorization"),
+        408: _error("The body arrived too slowly", "the body did not arrive within 10 seconds"),
         413: _error("The body is too large", "the body is larger than 16,777,216 bytes"),
         415: _error("Not a picture", "not a picture that can be read"),
         422: _error("The picture is damaged or too large", "the picture is damaged"),
@@ -228,11 +228,11 @@ PREDICT: dict[str, Any] = {
 }
 CORRECT: dict[str, Any] = {
     "description": (
-        "Stores what a person confirmed or corrected: for each digit a PNG of it and a JSON file "
-        "with its label, as `7_….png` and `7_….json`. `label` is the number that stands in `box`, "
-        "or `none` where there is no digit; without `box` it is that of all the picture. Where as "
-        "many digits were read in the box as the label has, each has a pair of its own, else the "
-        "whole box has one. All of a request are stored, or none."
+        "Stores what a person confirmed or corrected: for each digit a PNG and a JSON file with "
+        "its label, such as `7_….png` and `7_….json`. `label` is the number in `box`, or `none` if "
+        "there is no digit; without `box` it applies to the whole picture. If as many digits were "
+        "read in the box as the label has, each digit gets its own pair of files; otherwise the "
+        "whole box gets one. Either all corrections of a request are stored, or none."
     ),
     "openapi_extra": {
         "requestBody": {
@@ -273,7 +273,7 @@ CORRECT: dict[str, Any] = {
     },
     "responses": {
         201: {
-            "description": "The names of the pictures that were stored",
+            "description": "The file names of the stored pictures",
             "content": {
                 "application/json": {
                     "schema": {
@@ -286,14 +286,14 @@ CORRECT: dict[str, Any] = {
             },
         },
         **{status: PREDICT["responses"][status] for status in (400, 401, 408, 413, 415)},
-        422: _error("The picture, a label or a box is wrong", "a box is not in the picture"),
+        422: _error("The picture, a label or a box is invalid", "a box lies outside the picture"),
         503: PREDICT["responses"][503],
-        507: _error("There is no room for more", "the folder of corrections has its 100 MiB"),
+        507: _error("There is no room for more", "the corrections folder is full (100 MiB)"),
     },
 }
 STATE: dict[str, Any] = {
     "responses": {
         200: {"description": "Yes", "content": {"application/json": {"example": {"status": "…"}}}},
-        503: _error("Not yet", "the model is not loaded yet", retry=True),
+        503: _error("Not ready yet", "the model is not loaded yet", retry=True),
     }
 }

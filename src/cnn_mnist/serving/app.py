@@ -1,4 +1,4 @@
-"""The HTTP application: routes, and nothing that a route calls."""
+"""The HTTP application: routes only."""
 
 import asyncio
 import contextlib
@@ -37,20 +37,20 @@ log = logging.getLogger("cnn_mnist.serving")
 
 
 def create(settings: Settings, threads: int = 1) -> ASGIApp:
-    """The application of one worker.
+    """Create the application of one worker.
 
     Args:
-        threads: pictures read at a time.
+        threads: pictures read at the same time.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         process.keep_memory()
-        cv2.setNumThreads(1)  # workers and threads share the cores already
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limits are ours
+        cv2.setNumThreads(1)  # workers and threads already share the cores
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limits apply
         reader = Reader(settings.model, threads=1)
         reader.read(np.pad(np.zeros((90, 12), np.uint8), 40, constant_values=255))
-        gc.freeze()  # what is loaded now stays; looking through it again takes time
+        gc.freeze()  # loaded objects stay; the collector need not scan them again
         with ThreadPoolExecutor(threads, "reader") as pool:
             app.state.reader, app.state.pool, app.state.ready = reader, pool, True
             yield
@@ -96,7 +96,7 @@ def _add_routes(app: FastAPI) -> None:
         for content in pictures.contents:
             answers.append([])
             pages = read(state.reader, content, single, detail)
-            # one by one, so that many pages of one client don't stand before another's
+            # one page at a time, so that one client's many pages do not hold up the others
             while (answer := await in_pool(next, pages, None)) is not None:
                 answers[-1].append(answer)
         combined = combine(pictures, answers)
@@ -104,7 +104,7 @@ def _add_routes(app: FastAPI) -> None:
             return Response(as_csv(combined), media_type="text/csv")
         return JSONResponse(combined)
 
-    @app.get("/healthz", summary="The process lives", **api.STATE)
+    @app.get("/healthz", summary="The process is alive", **api.STATE)
     async def healthz() -> Answer:
         return {"status": "alive"}
 
@@ -128,7 +128,7 @@ def _add_corrections(app: FastAPI, folder: Path, model: Path) -> None:
         said = corrections.parse(body, app.state.limits)
         return store(app.state.reader, digest, said, collection)
 
-    @app.post("/v1/corrections", status_code=201, summary="Say what is right", **api.CORRECT)
+    @app.post("/v1/corrections", status_code=201, summary="Store corrections", **api.CORRECT)
     async def correct(request: Request) -> Response:
         in_pool = asyncio.get_running_loop().run_in_executor
         names = await in_pool(app.state.pool, corrected, request.scope["body"])

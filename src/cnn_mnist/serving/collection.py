@@ -1,4 +1,4 @@
-"""A folder of pictures with labels: LABEL_ID.png, and beside it LABEL_ID.json, which tells more."""
+"""A folder of labelled pictures: LABEL_ID.png, with the details in LABEL_ID.json."""
 
 import contextlib
 import json
@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 
 from cnn_mnist.serving.folders import locked, write
 
-NONE = "none"  # the label of what is not a digit
-NUMBER = "number"  # begins the name of what is neither one digit nor none
+NONE = "none"  # the label of a sign that is not a digit
+NUMBER = "number"  # file name prefix of anything but a single digit or none
 
 
 class FullError(OSError):
-    """There is no room for more; the message says why and what to do."""
+    """The folder is full; the message says why and what to do."""
 
 
 class Pair(NamedTuple):
-    """What makes a pair of files: `png` is the encoded picture, `about` what the JSON holds."""
+    """A picture and its label: `png` is the encoded picture, `about` the JSON content."""
 
     label: str
     png: bytes
@@ -28,22 +28,22 @@ class Pair(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What its name begins with: the digit, none, or number."""
+        """The file name prefix: the digit, none, or number."""
         is_one = self.label == NONE or len(self.label) == 1
         return self.label if is_one else NUMBER
 
 
 class Collection:
-    """Any number of servers may add to one folder; nothing in it is ever overwritten."""
+    """A folder that several servers may share; files are never overwritten."""
 
     def __init__(self, folder: Path, limit: int) -> None:
-        """Make the folder where it is missing.
+        """Create the folder if it does not exist.
 
         Args:
-            limit: bytes of all its files.
+            limit: maximum size of all files together, in bytes.
 
         Raises:
-            ValueError: it cannot be made, or not be written.
+            ValueError: the folder cannot be created or written to.
         """
         self._folder, self._limit = folder, limit
         try:
@@ -55,22 +55,22 @@ class Collection:
             raise ValueError(f"{reason}; choose another folder") from error
 
     def add(self, pairs: list[Pair]) -> list[str]:
-        """Store all pairs, or none of them, and give the names of their pictures.
+        """Store all pairs, or none of them, and return the names of their pictures.
 
         Raises:
-            FullError: the folder would have more bytes than the limit.
-            OSError: they cannot be written.
+            FullError: the folder would exceed its size limit.
+            OSError: the files cannot be written.
         """
         with locked(self._folder):
             names = [self._free_name(pair.kind) for pair in pairs]
             files: dict[str, bytes] = {}
             for name, pair in zip(names, pairs, strict=True):
                 files[f"{name}.json"] = json.dumps({"label": pair.label, **pair.about}).encode()
-                files[f"{name}.png"] = pair.png  # last, so that no picture is without its label
+                files[f"{name}.png"] = pair.png  # last, so that no picture lacks its label
             if self._size() + sum(map(len, files.values())) > self._limit:
                 raise FullError(
-                    f"the folder of corrections has its {self._limit >> 20} MiB; move some away, "
-                    "or start the server with a larger --max-collect"
+                    f"the corrections folder is full ({self._limit >> 20} MiB); move some files "
+                    "away, or start the server with a larger --max-collect"
                 )
             write(self._folder, files)
         return [f"{name}.png" for name in names]
@@ -85,6 +85,6 @@ class Collection:
         size = 0
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                with contextlib.suppress(FileNotFoundError):  # somebody tidies up meanwhile
+                with contextlib.suppress(FileNotFoundError):  # someone may be deleting files
                     size += entry.stat().st_size if entry.is_file() else 0
         return size

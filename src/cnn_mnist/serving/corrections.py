@@ -1,4 +1,4 @@
-"""What people say that a picture shows → pairs of a picture and its label."""
+"""People's corrections of a picture → pairs of a picture and its label."""
 
 import hashlib
 import io
@@ -25,24 +25,24 @@ Box = tuple[int, int, int, int]
 
 
 class Correction(NamedTuple):
-    """What stands in a box of the picture, or without a box in all of it."""
+    """The number in a box of the picture; without a box, in the whole picture."""
 
     label: str
     box: Box | None
 
 
 class Corrected(NamedTuple):
-    """An encoded picture, and what stands in it."""
+    """An encoded picture and its corrections."""
 
     content: bytes
     corrections: list[Correction]
 
 
 def parse(body: bytes, limits: Limits) -> Corrected:
-    """Take a picture and its corrections out of a JSON body.
+    """Parse a picture and its corrections from a JSON body.
 
     Raises:
-        Refusal: malformed, or more than the limits allow.
+        Refusal: the body is malformed, or exceeds the limits.
     """
     match json_value(body, FORM):
         case {"image": str(text), "corrections": [_, *_] as values}:
@@ -62,7 +62,7 @@ def parse(body: bytes, limits: Limits) -> Corrected:
 def _correction(value: Any) -> Correction:
     match value:
         case {"label": str(label), "box": [int(), int(), int(), int()] as box}:
-            x, y, width, height = map(int, box)  # true and false are integers, too
+            x, y, width, height = map(int, box)  # bool is a subclass of int
             made = Correction(label, (x, y, width, height))
         case {"label": str(label)} if "box" not in value:
             made = Correction(label, None)
@@ -74,15 +74,15 @@ def _correction(value: Any) -> Correction:
 
 
 def pairs(reader: Reader, model: str, corrected: Corrected) -> list[Pair]:
-    """The pairs to store: one a digit where as many were read as the label has, else one of the
-    whole box.
+    """The pairs to store: one per digit if as many digits were read as the label has, otherwise
+    one for the whole box.
 
     Args:
-        model: what is told of the model.
+        model: description of the model, stored with each pair.
 
     Raises:
         ImageError: the picture cannot be read.
-        Refusal: a box is not in it.
+        Refusal: a box lies outside the picture.
     """
     page = image.load(corrected.content)
     reading = reader.read(page)
@@ -104,7 +104,7 @@ def _parts(
 ) -> list[tuple[str, Box, dict[str, Any]]]:
     label, box = correction.label, correction.box or (0, 0, *size)
     if not _is_inside(box, size):
-        raise Refusal(422, f"a box is not in the picture of {size[0]}×{size[1]} pixels")
+        raise Refusal(422, f"a box lies outside the picture of {size[0]}×{size[1]} pixels")
     digits, rejected = _within(reading.digits, box), _within(reading.rejected, box)
     found = digits or rejected
     labels = [NONE] if label == NONE else [c for c in label if c in DIGITS]
@@ -123,7 +123,7 @@ def _is_inside(box: Box, size: tuple[int, int]) -> bool:
 
 
 def _within(signs: Sequence[Digit], box: Box) -> list[Digit]:
-    """Those whose middle is in a box."""
+    """The signs whose centre is in a box."""
     left, top, across, down = box
 
     def is_in(sign: Digit) -> bool:
@@ -135,7 +135,7 @@ def _within(signs: Sequence[Digit], box: Box) -> list[Digit]:
 
 
 def _answer(found: list[Digit], are_digits: bool) -> dict[str, Any]:
-    """What was answered, and the probability that all of it is right."""
+    """The answer, and the probability that all of it is right."""
     if not found:
         return {"answered": "", "confidence": None}
     text = "".join(str(sign.digit) for sign in found) if are_digits else NONE

@@ -11,7 +11,7 @@ FAILED = "the server failed; this has been logged"
 
 
 def add_errors(app: FastAPI) -> None:
-    """Answer whatever a route raises."""
+    """Add a handler for every exception that a route may raise."""
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, raised: HTTPException) -> Response:

@@ -1,4 +1,4 @@
-"""Files of a folder that several processes write: each is there only when it is whole."""
+"""Writing to a folder shared by several processes: a file appears only once it is complete."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
     """Write all files, or none of them.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: the files cannot be written.
     """
     made: list[Path] = []
     try:
@@ -31,8 +31,7 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Until the end, nobody else has the folder locked. Some network drives know no locks: there
-    the lock is left out."""
+    """Hold an exclusive lock on the folder. Network drives without locks are used unlocked."""
     if sys.platform == "win32":
         yield
         return

@@ -1,4 +1,4 @@
-"""The application of `cnn-mnist label`: a page that shows one sign after the other."""
+"""The application of `cnn-mnist label`: a page that shows one sign at a time."""
 
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,20 @@ from cnn_mnist.serving.signs import Sign
 from cnn_mnist.serving.uploads import json_value
 
 LABELS = (*"0123456789", "none")
-FORM = 'give {"sign": NUMBER, "label": LABEL}, a digit, "none", or null to take it away'
+FORM = 'give {"sign": NUMBER, "label": LABEL}: a digit, "none", or null to remove the label'
 
 
 def place(folder: Path, sign: Sign) -> Place:
-    """Where a sign stands, as labels.csv has it."""
+    """The place of a sign, as in labels.csv."""
     return Place(sign.path.relative_to(folder).as_posix(), sign.box)
 
 
 def create(folder: Path, signs: list[Sign], token: str) -> ASGIApp:
-    """The application.
+    """Create the application.
 
     Args:
-        signs: shown in this order, those without a label.
-        token: what the page must know.
+        signs: shown in this order, unless labelled already.
+        token: secret that the page must send.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     _add_routes(app, folder, signs, Labels(folder))
@@ -76,5 +76,5 @@ def _sign(signs: list[Sign], number: int) -> Sign:
 
 
 def _told(folder: Path, sign: Sign) -> dict[str, Any]:
-    path = place(folder, sign).path.encode("utf-8", "replace").decode()  # a name may be no text
+    path = place(folder, sign).path.encode("utf-8", "replace").decode()  # the name may not be text
     return {"path": path, "answered": sign.answered, "confidence": round(sign.confidence, 4)}

@@ -1,4 +1,4 @@
-"""labels.csv of a folder: which sign of which picture has which label."""
+"""A folder's labels.csv: the label of each sign of each picture."""
 
 import csv
 import io
@@ -17,17 +17,20 @@ Row = dict[str, str]
 
 
 class Place(NamedTuple):
-    """A picture's path in the folder, and the sign's box in its pixels; None is all of it."""
+    """A picture's path in the folder, and the sign's box in pixels; None is the whole picture."""
 
     path: str
     box: Box | None
 
 
 class Labels:
-    """The list as it is on the disk, whoever else writes it. Columns it does not know stay."""
+    """The list on disk, which other programs may also write. Unknown columns are kept."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises ValueError: the list there cannot be read."""
+        """
+        Raises:
+            ValueError: the existing list cannot be read.
+        """
         self._folder = folder
         self._read()
 
@@ -35,8 +38,8 @@ class Labels:
         return len(self._read()[1])
 
     def missing(self, places: Iterable[Place]) -> list[int]:
-        """The numbers of the signs that have no label: neither in a row of all their picture, nor
-        in one whose box is around their middle."""
+        """The indices of the unlabelled signs: those without a row for the whole picture or a row
+        whose box contains their centre."""
         rows = defaultdict(list)
         for row in self._read()[1]:
             rows[row["path"]].append(row)
@@ -47,7 +50,7 @@ class Labels:
         ]
 
     def set(self, place: Place, label: str | None) -> int:
-        """Write a sign's label, or take it away, and give the number of labels.
+        """Set or remove a sign's label, and return the number of labels.
 
         Raises:
             OSError: the list cannot be written.
@@ -72,9 +75,9 @@ class Labels:
             for row in rows:
                 _box(row)
         except (ValueError, TypeError, csv.Error) as error:
-            raise ValueError(f"{path} is no list of labels: {error}; move it away") from error
+            raise ValueError(f"{path} is not a list of labels: {error}; move it away") from error
         if not {"path", "label"} <= set(columns):
-            raise ValueError(f"{path} has no columns path and label; move it away")
+            raise ValueError(f"{path} needs the columns path and label; move it away")
         return columns + [name for name in COLUMNS if name not in columns], rows
 
 

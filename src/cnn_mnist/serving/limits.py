@@ -1,4 +1,4 @@
-"""What a server is told: what clients may ask for, and how one that asks for more is answered."""
+"""The server's settings and limits, and the response to a request that exceeds them."""
 
 import json
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ HEADERS = [
 ]
 
 
-LINGER_BYTES = 256 * 2**20  # that a refused client may still send, to be dropped
+LINGER_BYTES = 256 * 2**20  # maximum that a refused client may still send; it is discarded
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,22 @@ class Limits:
     """One worker's limits."""
 
     body: int = 16 * 2**20  # bytes
-    pictures: int = 64  # in a request, and pages of all its pictures
-    pixels: int = 50_000_000  # of all pages of a request
-    in_flight: int = 32  # requests being received, waiting or read
-    timeout: float = 10.0  # seconds for a request's head, and again for its body
-    collected: int = 100 * 2**20  # bytes of the folder of corrections
+    pictures: int = 64  # in a request; also pages of all its pictures
+    pixels: int = 50_000_000  # of all pages in a request
+    in_flight: int = 32  # requests being received, waiting or processed
+    timeout: float = 10.0  # seconds for a request's headers, and again for its body
+    collected: int = 100 * 2**20  # maximum size of the corrections folder in bytes
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a server is told.
+    """A server's settings.
 
     Args:
-        model: an exported model file or a name of the shelf; without it, `reader`.
-        token: what the API asks for as a bearer token; None asks for nothing.
+        model: an exported model file or a model's name; default `reader`.
+        token: bearer token that the API requires; None requires none.
         origins: other sites whose pages may call the API.
-        collect: the folder that corrections are stored in; None takes none.
+        collect: the folder to store corrections in; None disables corrections.
     """
 
     model: str | None = None
@@ -55,7 +55,7 @@ class Settings:
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a failure
-    """A request that is answered with a status and one line."""
+    """A request refused with a status and a one-line message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

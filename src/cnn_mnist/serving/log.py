@@ -1,4 +1,4 @@
-"""The log: one JSON object a line. What a picture holds, or is called, is never in it."""
+"""The log: one JSON object per line. It never contains a picture's content or name."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_config(level: str) -> dict[str, Any]:
-    """The settings of Python's logging: all on standard error, from a level on."""
+    """The configuration of Python's logging: everything from `level` up, on standard error."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -1,4 +1,4 @@
-"""Counters for Prometheus. With PROMETHEUS_MULTIPROC_DIR set, those of all workers add up."""
+"""Counters for Prometheus. With PROMETHEUS_MULTIPROC_DIR set, all workers' counts are summed."""
 
 import os
 from pathlib import Path
@@ -42,7 +42,7 @@ IN_FLIGHT = Gauge("cnn_mnist_in_flight", "Requests in work", multiprocess_mode="
 
 
 def observe(route: str, status: int, seconds: float) -> None:
-    """Count a request that was answered; status 0 is a client that left."""
+    """Count a finished request; status 0 means that the client disconnected."""
     REQUESTS.labels(route, status).inc()
     LATENCY.labels(route).observe(seconds)
     if status in REASONS:
@@ -50,7 +50,7 @@ def observe(route: str, status: int, seconds: float) -> None:
 
 
 def render() -> bytes:
-    """All counters as Prometheus reads them."""
+    """All counters in Prometheus' text format."""
     folder = os.environ.get(FOLDER)
     if not folder:
         return generate_latest(REGISTRY)

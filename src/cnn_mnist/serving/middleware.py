@@ -1,4 +1,4 @@
-"""Around the application: what is not allowed is refused here, before it costs anything."""
+"""Middleware that refuses invalid requests early, before they cost anything."""
 
 import asyncio
 import contextlib
@@ -22,15 +22,15 @@ ROUTES = (
     "/metrics",
     "/openapi.json",
 )
-SHORT = 64 * 1024  # bytes of a body that a refused client may still send
-PAUSE = 1.0  # seconds (as Retry-After says) before a client that was told to wait is listened to
-LINGER = 3  # times the timeout, in which a refused client may finish what it is sending
-GONE = 499  # a client that left before its answer, as nginx logs it
+SHORT = 64 * 1024  # bytes of its body that a refused client may still send
+PAUSE = 1.0  # seconds before a refused client is read again; also sent as Retry-After
+LINGER = 3  # times the timeout: how long a refused client may keep sending
+GONE = 499  # the client disconnected before the response; nginx's status code
 log = logging.getLogger("cnn_mnist.serving")
 
 
 class Guard:
-    """Limits, token, security headers, metrics and log of every request; no traceback leaves it."""
+    """Limits, token, security headers, metrics and log for every request; hides tracebacks."""
 
     def __init__(self, app: ASGIApp, limits: Limits, token: str | None = None) -> None:
         self._app, self._limits, self._token = app, limits, token
@@ -84,7 +84,7 @@ class Guard:
             return
         kind, _, token = header.partition(b" ")
         if kind.lower() != b"bearer" or not hmac.compare_digest(token, self._token.encode()):
-            raise Refusal(401, "this needs the header Authorization: Bearer TOKEN")
+            raise Refusal(401, "this request needs the header Authorization: Bearer TOKEN")
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         too_large = Refusal(413, f"the body is larger than {self._limits.body:,} bytes")
@@ -97,7 +97,7 @@ class Guard:
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise Refusal(GONE, "the client went away")
+                        raise Refusal(GONE, "the client disconnected")
                     parts.append(message.get("body", b""))
                     size += len(parts[-1])
                     if size > self._limits.body:
@@ -110,14 +110,14 @@ class Guard:
 
 
 def _hang_up(scope: Scope, refusal: Refusal) -> bool:
-    """Whether the rest of the body may be more than is worth waiting for."""
+    """Whether too much of the body may be left to wait for."""
     length = dict(scope["headers"]).get(b"content-length", b"")
     short = length.isdigit() and int(length[:20]) <= SHORT
     return refusal.status in (408, 413) or not short
 
 
 class _Incoming:
-    """What a client sends, and whether there is more of it."""
+    """What a client sends, and whether more is to come."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -129,10 +129,10 @@ class _Incoming:
         return message
 
     async def drop(self, timeout: float) -> None:
-        """Read what still comes, and forget it.
+        """Read and discard the rest of the request.
 
-        To hang up on a client that is sending resets the connection, and most clients send all they
-        have before they look for an answer: they would never see it.
+        Closing the connection while the client is sending resets it, and most clients send
+        everything before they read the response: they would never see it.
         """
         size = 0
         with contextlib.suppress(TimeoutError):
@@ -145,8 +145,8 @@ class _Incoming:
 class _Exchange:
     """One request and its response, for the log and the metrics.
 
-    The client has the whole answer before its end: with that, the next request is taken, or the
-    connection closed.
+    The whole body is sent at once, but its end is held back: with the end, the next request is
+    accepted, or the connection closed.
     """
 
     def __init__(self, scope: Scope, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""The pages and their files, held in memory: no path of a request reaches the disk."""
+"""The web pages and their files, held in memory: no request path reaches the disk."""
 
 from functools import partial
 from importlib import resources
@@ -17,10 +17,10 @@ TYPES = {
 
 
 def add_page(app: FastAPI, name: str, is_collecting: bool = False) -> None:
-    """Add a page of static/, at /.
+    """Add a page from static/, at /.
 
     Args:
-        is_collecting: the page is told that corrections are taken.
+        is_collecting: whether the page offers to store corrections.
     """
     files = _files(resources.files("cnn_mnist") / "serving" / "static")
     if is_collecting:

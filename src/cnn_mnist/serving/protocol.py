@@ -1,4 +1,4 @@
-"""HTTP as uvicorn speaks it, with a timeout for slow requests."""
+"""uvicorn's HTTP protocol, with a timeout for slow requests."""
 
 import asyncio
 from http import HTTPStatus
@@ -8,17 +8,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cnn_mnist.serving.limits import HEADERS, LINGER_BYTES, answer
 
-MAX_HEAD = 64 * 1024  # bytes of a request line and headers
+MAX_HEAD = 64 * 1024  # bytes of the request line and headers
 
 
 class TimeoutProtocol(HttpToolsProtocol):
-    """A request's head must be short, and arrive within `timeout` seconds."""
+    """A request's headers must be short, and arrive within `timeout` seconds."""
 
     def __init__(self, *args: Any, timeout: float, **named: Any) -> None:
         super().__init__(*args, **named)
         self._timeout = timeout
         self._deadline: asyncio.TimerHandle | None = None
-        self._head = 0  # bytes that have arrived of it
+        self._head = 0  # bytes of it received so far
         self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -46,7 +46,7 @@ class TimeoutProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(400, "this is no HTTP request")
+        self._refuse(400, "this is not an HTTP request")
 
     def _expect_head(self) -> None:
         if self._deadline is None:
@@ -59,8 +59,8 @@ class TimeoutProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answer what never became a request, and hang up when the client has heard it, or when
-        the timeout for its head is over; see `middleware`."""
+        """Answer an invalid request, and close the connection once the client has read the answer
+        or the timeout for its headers is over; see `middleware`."""
         if self._is_refused or self.transport.is_closing():
             return
         start, body = answer(status, {"error": message}, close=True)
@@ -71,5 +71,5 @@ class TimeoutProtocol(HttpToolsProtocol):
         self._is_refused = self._deadline is not None
         if self._is_refused:
             self.transport.write_eof()
-        else:  # in the middle of a body; whoever is answering it must learn of it
+        else:  # in the middle of a body; the handler that reads it must be notified
             self.transport.close()

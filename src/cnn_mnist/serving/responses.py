@@ -1,5 +1,4 @@
-"""Encoded pictures → the JSON, or CSV, that answers them, as of `cnn-mnist predict`; and
-corrections → files."""
+"""Encoded pictures → JSON or CSV, as of `cnn-mnist predict`; and corrections → files."""
 
 import base64
 import itertools
@@ -21,7 +20,7 @@ Answer = dict[str, Any]
 
 
 def read(reader: Reader, content: bytes, single: bool, detail: bool) -> Iterator[Answer | Refusal]:
-    """The reading of each page of a picture, or why it cannot be read from there on."""
+    """The reading of each page of a picture, or why it and the pages after it cannot be read."""
     try:
         for reading in reader.read_pages(content, single):
             metrics.PICTURES.labels("read" if reading.ok else "no_digit").inc()
@@ -34,10 +33,10 @@ def read(reader: Reader, content: bytes, single: bool, detail: bool) -> Iterator
 
 
 def store(reader: Reader, model: str, corrected: Corrected, collection: Collection) -> list[str]:
-    """Store what was corrected, and give the names of the pictures.
+    """Store corrections, and return the names of the pictures.
 
     Raises:
-        Refusal: the picture cannot be read, or there is no room.
+        Refusal: the picture cannot be read, or there is no room left.
     """
     try:
         made = pairs(reader, model, corrected)
@@ -59,10 +58,10 @@ def _refusal(error: ImageError) -> Refusal:
 
 
 def combine(pictures: Pictures, answers: list[list[Answer | Refusal]]) -> Answer | list[Answer]:
-    """One answer to a request, from those to the pages of each picture.
+    """Combine the readings of each picture's pages into one response.
 
     Raises:
-        Refusal: none of its pictures can be read.
+        Refusal: none of the pictures can be read.
     """
     pages = list(itertools.chain(*answers))
     if all(isinstance(page, Refusal) for page in pages):
@@ -76,7 +75,7 @@ def combine(pictures: Pictures, answers: list[list[Answer | Refusal]]) -> Answer
 
 
 def as_csv(answer: Answer | list[Answer]) -> str:
-    """The lines of the pictures as a table; a list's rows begin with path, page and line."""
+    """The lines of the pictures as a table; a list's rows start with path, page and line."""
     if isinstance(answer, list):
         return table.text(answer, placed=True)
     return table.text([answer], placed=False)

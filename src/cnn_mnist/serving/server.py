@@ -1,4 +1,4 @@
-"""Processes and the socket around the application."""
+"""The server's processes and its listening socket."""
 
 import os
 import shutil
@@ -24,10 +24,10 @@ from cnn_mnist.serving.limits import Settings
 from cnn_mnist.serving.log import log_config
 from cnn_mnist.serving.protocol import TimeoutProtocol
 
-GRACE = 30  # seconds that accepted requests have to finish after SIGTERM
-SILENCE = 30  # seconds without a sign of life before a worker is replaced; loading takes some
-BACKLOG = 2048  # connections that wait to be taken
-HOLD_BACK, MOST_HOLD_BACK = 0.25e-3, 2e-3  # seconds for each connection that a worker has
+GRACE = 30  # seconds for accepted requests to finish after SIGTERM
+SILENCE = 30  # seconds without a heartbeat before a worker is replaced; loading takes a while
+BACKLOG = 2048  # connections waiting to be accepted
+HOLD_BACK, MOST_HOLD_BACK = 0.25e-3, 2e-3  # seconds for each open connection of a worker
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -37,10 +37,10 @@ def serve(
     """Serve until SIGTERM or Ctrl-C, then finish what was accepted.
 
     Raises:
-        ValueError: the model file is none, the address cannot be bound, or corrections cannot be
-            stored.
+        ValueError: the model file is invalid, the address cannot be bound, or corrections
+            cannot be stored.
     """
-    # What is wrong is told here, once, and not by every worker.
+    # Fail here, once, rather than in every worker.
     Classifier(settings.model)
     if settings.collect:
         Collection(settings.collect, settings.limits.collected)
@@ -50,7 +50,7 @@ def serve(
 
 
 def _application(settings: Settings, threads: int) -> ASGIApp:
-    from cnn_mnist.serving.app import create  # prometheus_client asks for its folder when it loads
+    from cnn_mnist.serving.app import create  # prometheus_client reads its folder when imported
 
     return create(settings, threads)
 
@@ -72,7 +72,7 @@ def run(
         workers=workers,
         backlog=BACKLOG,
         http=partial(TimeoutProtocol, timeout=timeout),  # type: ignore[arg-type]
-        loop="auto" if workers == 1 else "asyncio",  # uvloop goes around SharedListener.accept
+        loop="auto" if workers == 1 else "asyncio",  # uvloop bypasses SharedListener.accept
         ws="none",
         lifespan="on",
         access_log=False,
@@ -95,10 +95,10 @@ def run(
 
 
 class SharedListener(socket.socket):
-    """The listening socket of several workers, whose connections go to the least busy.
+    """A listening socket that distributes connections to the least busy of several workers.
 
-    asyncio takes all that wait, so the first worker to wake would get every client. Here a worker
-    takes one at a time, and holds back the longer, the more it has.
+    asyncio accepts all waiting connections at once, so the first worker to wake up would get
+    every client. Here a worker accepts one at a time, and waits longer the more it has.
     """
 
     def __init__(self, *args: Any, **named: Any) -> None:
@@ -125,7 +125,7 @@ def _inherited(handle: Any, family: int, kind: int) -> SharedListener:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket.
+    """Open a listening socket.
 
     Raises:
         ValueError: the address cannot be bound.

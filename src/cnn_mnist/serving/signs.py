@@ -1,4 +1,4 @@
-"""The signs on a folder's pictures, and what is thought of them."""
+"""The signs in a folder's pictures, and what the reader takes them for."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -11,13 +11,13 @@ from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.crop import crop
 from cnn_mnist.inference.reader import Reader, Reading
 
-SHOWN_SIDE = 800  # px; a larger picture is shown smaller
+SHOWN_SIDE = 800  # px; larger pictures are shown reduced
 Box = tuple[int, int, int, int]
 
 
 class Sign(NamedTuple):
-    """One sign. `box` is in its picture's pixels, None where the picture shows it alone; `answered`
-    is empty where no digit was read."""
+    """One sign. `box` is in its picture's pixels, None if the picture shows only this sign;
+    `answered` is empty if no digit was read."""
 
     path: Path
     box: Box | None
@@ -25,10 +25,10 @@ class Sign(NamedTuple):
     confidence: float
 
     def png(self) -> bytes:
-        """It alone, as a picture.
+        """The sign alone, as a picture.
 
         Raises:
-            ImageError: its picture cannot be read any more.
+            ImageError: its picture can no longer be read.
         """
         page = image.load(self.path)
         shown = Image.fromarray(crop(page, self.box or (0, 0, *page.size)))
@@ -41,18 +41,18 @@ class Sign(NamedTuple):
 def of_picture(
     reader: Reader, path: Path, single: bool, notice: Callable[[str], None]
 ) -> Iterator[Sign]:
-    """The signs of a picture, or of the first page of a file; none where it cannot be read, or
-    where it is not upright, since a list of boxes does not say which way up they are."""
+    """The signs in a picture, or on the first page of a file; none if it cannot be read or is not
+    upright, since a list of boxes does not record the orientation."""
     try:
         reading = next(reader.read_pages(path, single))
     except image.ImageError as error:
         notice(f"{path}: {error}")
         return
     if round(reading.turned / 90) % 4:
-        notice(f"{path}: left out, since it is not upright; turn it by {reading.turned}°")
+        notice(f"{path}: skipped: it is not upright; rotate it by {reading.turned}°")
         return
     if reading.num_pages != 1:
-        notice(f"{path}: only the first of {reading.num_pages} pages is looked at")
+        notice(f"{path}: only the first of {reading.num_pages} pages is used")
     yield from _of_reading(path, reading)
 
 

@@ -1,4 +1,4 @@
-"""A request's body → its pictures: raw bytes, multipart files, or JSON with base64."""
+"""A request's body → its pictures: raw bytes, multipart files, or base64 in JSON."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ JSON_FORM = 'give {"image": BASE64} or {"images": [BASE64, …]}'
 
 @dataclass(frozen=True)
 class Pictures:
-    """Encoded pictures with their names. `many`: the answer is a list, even of one."""
+    """Encoded pictures with their names. `many`: the response is a list, even of one."""
 
     names: list[str | None]
     contents: list[bytes]
@@ -26,10 +26,10 @@ class Pictures:
 
 
 async def parse(headers: Headers, body: bytes, limits: Limits) -> Pictures:
-    """Take the pictures out of a body, by its content type; what is no form or JSON is raw.
+    """Parse the pictures in a body by its content type; other types are one raw picture.
 
     Raises:
-        Refusal: malformed, empty, or more pictures than the limits allow.
+        Refusal: the body is malformed or empty, or has more pictures than the limits allow.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -52,7 +52,7 @@ async def _from_form(headers: Headers, body: bytes, limits: Limits) -> Pictures:
     parser = MultiPartParser(
         headers, stream(), max_files=limits.pictures, max_fields=limits.pictures
     )
-    parser.spool_max_size = len(body) + 1  # in memory; no file is made
+    parser.spool_max_size = len(body) + 1  # keep it in memory; no temporary file
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -76,22 +76,22 @@ def _from_json(body: bytes) -> Pictures:
 
 
 def json_value(body: bytes, form: str) -> Any:
-    """What a JSON body holds.
+    """Parse a JSON body.
 
     Args:
-        form: what is asked for where it is none.
+        form: what the error message asks for.
 
     Raises:
-        Refusal: it is no JSON.
+        Refusal: the body is not valid JSON.
     """
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Refusal(400, f"the body is no JSON; {form}") from error
+        raise Refusal(400, f"the body is not valid JSON; {form}") from error
 
 
 def decoded(text: Any) -> bytes:
-    """A picture in base64, or in a data URL.
+    """Decode a picture in base64, or in a data URL.
 
     Raises:
         Refusal: it is neither.
@@ -103,11 +103,11 @@ def decoded(text: Any) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Refusal(422, "a picture is not in base64") from error
+        raise Refusal(422, "a picture is not valid base64") from error
 
 
 def check(pictures: Pictures, limits: Limits) -> None:
-    """Whether all pages together are within the limits, as their headers say.
+    """Check that all pages together are within the limits, by their headers.
 
     Raises:
         Refusal: they are not.
@@ -125,7 +125,7 @@ def check(pictures: Pictures, limits: Limits) -> None:
 
 
 def _page_sizes(content: bytes) -> list[tuple[int, int]]:
-    """None of what cannot be read, which is refused later, with its reason."""
+    """The page sizes; empty for an unreadable picture, which is refused later with a reason."""
     try:
         return page_sizes(content)
     except ImageError:

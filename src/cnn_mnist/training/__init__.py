@@ -1,4 +1,4 @@
-"""Learning from MNIST: fit a recipe, evaluate what came of it."""
+"""Training on MNIST: fit a recipe, evaluate the result."""
 
 from cnn_mnist.training import recipes
 from cnn_mnist.training.data import load

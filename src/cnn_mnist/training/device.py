@@ -1,4 +1,4 @@
-"""Where to compute: the device, whether it computes correctly, and the precision it is fast in."""
+"""The device to compute on: choice, correctness check, and fastest precision."""
 
 import os
 
@@ -11,21 +11,21 @@ from cnn_mnist.training.models.networks import NARROW, Net
 from cnn_mnist.training.recipes import Recipe
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-TOLERANCE = 1e-2  # of the gradient's norm; tf32 stays under 1e-3, a wrong kernel far above
+TOLERANCE = 1e-2  # of the gradient's norm; tf32 stays below 1e-3, a wrong kernel far above
 
 
 class DeviceError(ValueError):
-    """The device asked for is not there, or computes something else than the CPU does."""
+    """The device is missing, or its results differ from the CPU's."""
 
 
 def choose(name: str = "auto") -> tuple[torch.device, str]:
-    """The device to train on, and a notice for the user, empty where all is as expected.
+    """The device to train on, and a notice for the user, empty if all is as expected.
 
-    "auto" takes CUDA, then MPS, then the CPU, and passes over an accelerator whose results on one
-    batch differ from the CPU's.
+    "auto" tries CUDA, then MPS, then the CPU, and skips an accelerator whose results on one batch
+    differ from the CPU's.
 
     Raises:
-        DeviceError: the device was asked for by name and is missing or wrong.
+        DeviceError: the device was requested by name and is missing or wrong.
     """
     if name not in DEVICES:
         raise DeviceError(f"no device {name!r}; choose one of {', '.join(DEVICES)}")
@@ -36,30 +36,30 @@ def choose(name: str = "auto") -> tuple[torch.device, str]:
             return _numbered(kind), notice
         if name != "auto":
             raise DeviceError(f"--device {name} cannot be used: {problem}; try --device auto")
-        notice += f"{kind} is passed over: {problem}. "
+        notice += f"{kind} is skipped: {problem}. "
     raise AssertionError("the CPU is always available")
 
 
 def available() -> list[str]:
-    """The kinds of device that this machine says it has, best first."""
+    """The kinds of device that this machine reports, best first."""
     has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     return [kind for kind, there in has.items() if there]
 
 
 def check(kind: str) -> str:
-    """What is wrong with a device, or nothing: one batch's gradient against the CPU's."""
+    """What is wrong with a device, or nothing: compares one batch's gradient with the CPU's."""
     try:
         expected, got = _gradient("cpu"), _gradient(kind)
     except (RuntimeError, AssertionError) as error:
         return f"it does not work here ({str(error).strip().splitlines()[0]})"
     difference = float((got - expected).norm() / expected.norm())
     if not difference < TOLERANCE:
-        return f"its gradient differs from the CPU's by {difference:.2g} of its length"
+        return f"its gradient differs from the CPU's by {difference:.2g} of its norm"
     return ""
 
 
 def _gradient(device: str) -> Tensor:
-    """The gradient of a fixed net on a fixed batch, flat, on the CPU."""
+    """The gradient of a fixed net on a fixed batch, flattened, on the CPU."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net, images = Net(), torch.randn(64, 1, 28, 28)
@@ -70,14 +70,14 @@ def _gradient(device: str) -> Tensor:
 
 
 def _numbered(kind: str) -> torch.device:
-    """Each of torchrun's processes takes the GPU of its local rank."""
+    """The device of this process: each torchrun process takes the GPU of its local rank."""
     if kind == "cuda":
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device(kind)
 
 
 def precision(device: torch.device, recipe: Recipe) -> torch.dtype:
-    """bfloat16 for convolutions where the recipe allows it and it is faster, else float32."""
+    """bfloat16 for convolutions if the recipe allows it and it is faster, else float32."""
     if not recipe.mixed_precision:
         return torch.float32
     if device.type == "cuda":

@@ -1,8 +1,8 @@
-"""Distillation: a small network learns the answers of larger ones (Hinton et al. 2015).
+"""Distillation: a small network learns from the outputs of larger ones (Hinton et al. 2015).
 
-The teacher, one model or several whose logits are averaged, looks at several augmented views of
-the training images once; all later epochs, and all trainings of one process, learn from these
-answers in turn.
+The teacher, one model or several whose logits are averaged, evaluates several augmented views of
+the training images once; all later epochs, and all trainings of one process, reuse these outputs
+in turn.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ BATCH_SIZE = 500
 
 
 class Teacher:
-    """Trained models and their answers. The student's recipe says what the views look like."""
+    """Trained models and their cached outputs. The student's recipe defines the views."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Teacher:
         self._views: dict[int, Split] = {}
 
     def view(self, epoch: int) -> Split:
-        """The images of an epoch, augmented, with the teacher's logits as `targets`."""
+        """The augmented images of an epoch, with the teacher's logits as `targets`."""
         index = (epoch - 1) % self._recipe.num_views
         if index not in self._views:
             self._views[index] = self._answer(index)

@@ -1,4 +1,4 @@
-"""One training by several processes, as torchrun starts them; without torchrun, one process.
+"""One training on several processes started by torchrun; without torchrun, on one process.
 
 torchrun sets RANK, WORLD_SIZE and the address of the first process in the environment
 (https://docs.pytorch.org/docs/stable/elastic/run.html).
@@ -22,7 +22,7 @@ def process_group(device: torch.device) -> Iterator[None]:
     """Join the processes that torchrun started, for the length of a with-block.
 
     Raises:
-        ProcessLostError: one of them ended or can no longer be reached.
+        ProcessLostError: one of them ended or cannot be reached any more.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
@@ -35,8 +35,8 @@ def process_group(device: torch.device) -> Iterator[None]:
     except RuntimeError as error:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
             raise ProcessLostError(
-                "another process of this training is gone, so this one ends too; start all of "
-                "them again with --resume and the run folder to resume after its last epoch"
+                "another process of this training has ended, so this one stops, too; restart all "
+                "of them with --resume and the run folder to resume after its last epoch"
             ) from error
         raise
     finally:
@@ -44,7 +44,7 @@ def process_group(device: torch.device) -> Iterator[None]:
 
 
 def rank() -> int:
-    """This process's number; the first one, 0, alone writes and prints."""
+    """This process's number; only the first one, 0, writes and prints."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
@@ -54,27 +54,27 @@ def world_size() -> int:
 
 
 def wrap(net: nn.Module) -> nn.Module:
-    """The net, averaging its gradients over all processes where there are several."""
+    """The net, averaging its gradients over all processes if there are several."""
     if world_size() == 1:
         return net
     return nn.parallel.DistributedDataParallel(net)
 
 
 def sum_over_ranks(values: Tensor) -> Tensor:
-    """The sum of every process's values, the same in all of them."""
+    """The sum of all processes' values, the same in each of them."""
     if world_size() > 1:
         dist.all_reduce(values)
     return values
 
 
 def wait() -> None:
-    """Until every process has come here."""
+    """Block until every process has called this."""
     if world_size() > 1:
         dist.barrier()
 
 
 def from_first(text: str | None) -> str:
-    """What the first process has to say, in every process."""
+    """The first process's text, in every process."""
     told = [text]
     if world_size() > 1:
         dist.broadcast_object_list(told)

@@ -1,4 +1,4 @@
-"""A model on a split → logits → metrics. Counts every image, and leaves the model as it was."""
+"""A model on a split → logits → metrics. Every image counts; the model's state is restored."""
 
 from typing import cast
 
@@ -20,15 +20,15 @@ def evaluate(
     split: str = "test",
     temperature: float = 1.0,
 ) -> Metrics:
-    """All figures of a model on one split.
+    """All metrics of a model on one split.
 
     Args:
         norm: mean and std of the model's input, a recipe's test_norm.
         split: "test", "train" or "val", the training images that `Splits.hold_out` holds out.
-        temperature: what the logits are divided by, which softens probabilities.
+        temperature: divides the logits, which softens the probabilities.
 
     Raises:
-        ValueError: no such split.
+        ValueError: there is no such split.
     """
     images = images_of(splits, split).to(next(model.parameters()).device)
     logits = predict_logits(model, images, norm) / temperature

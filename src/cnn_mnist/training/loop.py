@@ -1,7 +1,7 @@
-"""Training itself: fit(recipe, splits) → Run. No printing, no paths, no options.
+"""The training loop: fit(recipe, splits) → Run. No printing, no paths, no options.
 
-All randomness of an epoch comes from one generator seeded by (seed, epoch), so evaluating never
-changes training, and a resumed training needs no random state to resume exactly.
+All randomness of an epoch comes from one generator seeded by (seed, epoch), so evaluation never
+affects training, and a resumed training needs no saved random state to resume exactly.
 """
 
 import copy
@@ -29,7 +29,7 @@ from cnn_mnist.training.synthetic.examples import extend
 
 
 class DivergedError(ValueError):
-    """The loss is no longer a finite number."""
+    """The loss became infinite or NaN."""
 
 
 @dataclass(frozen=True)
@@ -42,27 +42,27 @@ class Epoch:
     test_loss: float
     test_accuracy: float
     lr: float  # of the epoch's last step
-    seconds: float  # of training; the test is not counted
+    seconds: float  # of training only, without the evaluation
 
 
 @dataclass
 class Run:
-    """One training: what it started from, and everything that changes on the way."""
+    """One training: its settings, and all state that changes on the way."""
 
     recipe: Recipe
     seed: int
     device: torch.device
     precision: torch.dtype
     net: nn.Module  # the weights being trained
-    params: nn.Parameter  # all of them as one vector, which the net's are views of
-    averaged: nn.Module | None  # their running mean, where the recipe wants one
+    params: nn.Parameter  # all of them as one vector; the net's are views of it
+    averaged: nn.Module | None  # their running mean, if the recipe asks for one
     averaged_params: Tensor | None
     optimizer: torch.optim.Optimizer
     history: list[Epoch] = field(default_factory=list)
 
     @property
     def model(self) -> nn.Module:
-        """The weights that count: the averaged ones where there are any."""
+        """The model to use: the averaged weights if there are any."""
         return self.net if self.averaged is None else self.averaged
 
 
@@ -73,10 +73,10 @@ def start(
     precision: torch.dtype = torch.float32,
     num_classes: int = 10,
 ) -> Run:
-    """A run with fresh weights, which depend on the seed alone, and no epoch behind it.
+    """Start a run with fresh weights, which depend on the seed only, and no epochs.
 
     Raises:
-        ValueError: the seed is not a whole number in 0..2^63-1.
+        ValueError: the seed is not an integer in 0..2^63-1.
     """
     check_seed(seed)
     with torch.random.fork_rng(devices=[]):
@@ -99,9 +99,9 @@ def start(
 
 
 def as_vector(net: nn.Module) -> nn.Parameter:
-    """A network's parameters as one vector, which they become views of; so do their gradients.
+    """Replace a network's parameters, and their gradients, by views of one vector.
 
-    The optimizer and the averaging then have one tensor to change, not one or two a layer.
+    The optimizer and the averaging then update one tensor instead of one or two per layer.
     """
     params = list(net.parameters())
     vector = nn.Parameter(nn.utils.parameters_to_vector(params).detach())
@@ -114,10 +114,10 @@ def as_vector(net: nn.Module) -> nn.Parameter:
 
 
 def check_seed(seed: int) -> None:
-    """Refuse what torch and numpy do not both take.
+    """Check that torch and numpy both accept a seed.
 
     Raises:
-        ValueError: the seed is not a whole number in 0..2^63-1.
+        ValueError: the seed is not an integer in 0..2^63-1.
     """
     if not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise ValueError(f"seed is {seed!r}; it must be a whole number in 0..2^63-1")
@@ -135,22 +135,22 @@ def fit(
     teacher: Teacher | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Run:
-    """Train to the recipe's last epoch; the result is what that epoch leaves.
+    """Train up to the recipe's last epoch, and return the run as that epoch leaves it.
 
     Args:
-        on_epoch: called with the run after every epoch, when its history has the new row.
+        on_epoch: called with the run after every epoch, with the new row in its history.
         seed, device, precision: for a new run.
         run: an earlier run to resume instead, exactly where it stopped.
         teacher: for a recipe with `distil`.
         on_step: called with (steps done, steps in the epoch) after every step.
 
     Raises:
-        DivergedError: the loss became infinite or NaN; the epoch before is in run.history.
-        ValueError: a batch larger than the training set, or no teacher where the recipe has one.
+        DivergedError: the loss became infinite or NaN; run.history ends at the epoch before.
+        ValueError: the batch is larger than the training set, or a required teacher is missing.
     """
     check_batch(recipe, splits)
     if recipe.distil and teacher is None:
-        raise ValueError(f"the recipe {recipe.name} learns from a teacher, and there is none")
+        raise ValueError(f"the recipe {recipe.name} needs a teacher, but none was given")
     run = run or start(recipe, seed, device, precision, len(splits.classes))
     splits = splits.to(run.device)
     lessons = teacher if recipe.distil else None
@@ -175,10 +175,10 @@ def fit(
 
 
 def check_batch(recipe: Recipe, splits: Splits) -> None:
-    """Refuse a batch larger than the training set.
+    """Check that a batch is no larger than the training set.
 
     Raises:
-        ValueError: it is.
+        ValueError: the batch is larger.
     """
     if recipe.batch_size > len(splits.train):
         raise ValueError(
@@ -190,9 +190,9 @@ def check_batch(recipe: Recipe, splits: Splits) -> None:
 def train_epoch(
     run: Run, train: Split, epoch: int, on_step: Callable[[int, int], None] | None = None
 ) -> tuple[float, float]:
-    """One pass over the images in a new order → mean loss and accuracy of the digits among them.
+    """One pass over the images in a new order → mean loss and accuracy on the digits.
 
-    Where several processes train together, each takes an equal part of every batch.
+    If several processes train together, each takes an equal part of every batch.
     """
     rank, world_size = distributed.rank(), distributed.world_size()
     mine = slice(rank, None, world_size)
@@ -227,11 +227,11 @@ def train_step(
     generator: torch.Generator,
     weight: float,
 ) -> Tensor:
-    """One step on a batch → the sum of the digits' losses and how many are right.
+    """One step on a batch → the sum of the digits' losses and the number of correct answers.
 
     Args:
-        batch: images as they come from the data set, or as a teacher has seen them.
-        weight: of each image's loss. One over the whole batch's size, times the number of
+        batch: images as in the data set, or as augmented for a teacher.
+        weight: of each image's loss: one over the size of the whole batch, times the number of
             processes, since their gradients are averaged.
     """
     recipe = run.recipe
@@ -258,14 +258,14 @@ def train_step(
 
 
 def outlier_loss(logits: Tensor) -> Tensor:
-    """Sum of M non-digits' losses towards all classes alike (Hendrycks et al., ICLR 2019)."""
+    """Sum of M non-digits' losses towards a uniform answer (Hendrycks et al., ICLR 2019)."""
     return -logits.log_softmax(dim=1).mean(dim=1).sum()
 
 
 def distillation_loss(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """Sum of the divergences from a teacher's softened answers, both N×C logits.
+    """Sum of the divergences from a teacher's softened outputs, both N×C logits.
 
-    Times temperature², so that its gradient stays as large as the labels' (Hinton et al. 2015).
+    Scaled by temperature², so that gradients stay as large as the labels' (Hinton et al. 2015).
     """
     answers, wanted = (x.div(temperature).log_softmax(dim=1) for x in (logits, targets))
     divergence = F.kl_div(answers, wanted, reduction="sum", log_target=True)
@@ -273,7 +273,7 @@ def distillation_loss(logits: Tensor, targets: Tensor, temperature: float) -> Te
 
 
 def epoch_generator(run: Run, epoch: int, stream: int) -> torch.Generator:
-    """One stream of an epoch's random numbers, from (seed, epoch, stream) and nothing else."""
+    """A random stream for an epoch, seeded by (seed, epoch, stream) only."""
     return seeded(run.device, run.seed, epoch, stream)
 
 
@@ -290,5 +290,5 @@ def average(run: Run, step: int) -> None:
     for mean, value in zip(run.averaged.buffers(), run.net.buffers(), strict=True):
         if mean.is_floating_point():
             mean.lerp_(value, weight)
-        else:  # batch norm's count of batches
+        else:  # batch norm's counter of batches
             mean.copy_(value)

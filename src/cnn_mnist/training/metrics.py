@@ -1,4 +1,4 @@
-"""What logits are worth: (logits, labels) → figures. No model, no loader."""
+"""Evaluation of logits: (logits, labels) → metrics. No model, no loader."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,26 +13,26 @@ ECE_BINS = 15
 
 @dataclass(frozen=True)
 class Metrics:
-    """The figures of one split. Accuracies are in 0..1."""
+    """The metrics of one split. Accuracies are in 0..1."""
 
     num_images: int
     accuracy: float
     error_count: int
     nll: float  # mean cross-entropy per image, nats
     ece: float  # expected calibration error, 15 bins
-    per_class: list[float | None]  # accuracy of each true class; None where it has no image
+    per_class: list[float | None]  # accuracy of each true class; None if it has no image
     confusion: list[list[int]]  # [true class][answer]
-    clean_label_accuracy: float | None  # without the images known to be labelled wrongly
+    clean_label_accuracy: float | None  # without the images known to be mislabelled
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def measure(logits: Tensor, labels: Tensor, wrong_labels: Sequence[int] = ()) -> Metrics:
-    """All figures of N×C logits against N labels; N is at least 1.
+    """All metrics of N×C logits against N labels; N is at least 1.
 
     Args:
-        wrong_labels: indices of images whose label is known to be wrong.
+        wrong_labels: indices of images known to be mislabelled.
     """
     logits, labels = logits.float().cpu(), labels.cpu()
     answers = logits.argmax(dim=1)
@@ -60,27 +60,27 @@ def _accuracy_without(rows: Sequence[int], correct: Tensor) -> float | None:
 
 
 def confusion(answers: Tensor, labels: Tensor, num_classes: int = 10) -> Tensor:
-    """int64 C×C: how often the true class (row) was answered so (column)."""
+    """int64 C×C: how often the true class (row) was predicted as each class (column)."""
     pairs = labels * num_classes + answers
     return torch.bincount(pairs, minlength=num_classes**2).view(num_classes, num_classes)
 
 
 def wrong_rows(logits: Tensor, labels: Tensor) -> Tensor:
-    """The images answered wrongly, the surest wrong answer first."""
+    """The misclassified images, most confident first."""
     confidence, answers = logits.softmax(dim=1).max(dim=1)
     wrong = (answers != labels).nonzero()[:, 0]
     return wrong[confidence[wrong].argsort(descending=True)]
 
 
 def least_sure_rows(logits: Tensor, labels: Tensor) -> Tensor:
-    """The images answered correctly, the least sure first."""
+    """The correctly classified images, least confident first."""
     confidence, answers = logits.softmax(dim=1).max(dim=1)
     right = (answers == labels).nonzero()[:, 0]
     return right[confidence[right].argsort()]
 
 
 def ece(probs: Tensor, labels: Tensor, bins: int = ECE_BINS) -> float:
-    """Expected calibration error (Guo et al. 2017): mean gap of confidence and accuracy.
+    """Expected calibration error (Guo et al. 2017): mean gap between confidence and accuracy.
 
     Args:
         probs: N×C, rows sum to 1.

@@ -1,6 +1,6 @@
-"""What a training is made of: every setting with its type, default, check and meaning.
+"""Recipes: every training setting with its type, default, check and meaning.
 
-The rest of the package is handed a whole Recipe and reads from it what it needs.
+Other modules receive a whole Recipe and read the settings they need.
 """
 
 import difflib
@@ -15,7 +15,7 @@ NORM = (0.1307, 0.3081)  # mean and std of the MNIST training images, of values 
 
 
 class RecipeError(ValueError):
-    """A setting is out of its range, or there is no such recipe; the message says which."""
+    """A setting is out of range, or there is no such recipe; the message says which."""
 
 
 def setting(
@@ -25,14 +25,14 @@ def setting(
     high: float = math.inf,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """A field of Recipe: a number within low..high, or one of the choices."""
+    """A field of Recipe: a number in low..high, or one of the choices."""
     check = {"meaning": meaning, "low": low, "high": high, "choices": choices}
     return field(default=default, metadata=check)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to train. Any change of a setting gives a new Recipe (see `changed`)."""
+    """One way to train. Changing a setting gives a new Recipe (see `changed`)."""
 
     name: str
     model: str = setting("net", "architecture", choices=MODELS)
@@ -81,11 +81,11 @@ class Recipe:
                 raise RecipeError(f"{setting_.name} is {value!r}; {problem}")
 
     def changed(self, **settings: Any) -> "Recipe":
-        """This recipe with other values for the settings that are not None."""
+        """A copy of this recipe with all settings given that are not None."""
         return replace(self, **{k: v for k, v in settings.items() if v is not None})
 
     def sized_for(self, num_images: int) -> "Recipe":
-        """This recipe with batches small enough for at least 40 steps an epoch."""
+        """A copy of this recipe with batches small enough for at least 40 steps an epoch."""
         return replace(self, batch_size=max(1, min(self.batch_size, num_images // 40)))
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> "Recipe":
-        """The recipe that `to_dict` gave; JSON's lists become tuples again."""
+        """The recipe from `to_dict`; JSON's lists become tuples again."""
         if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
             raise RecipeError("not a recipe: it has no name")
         unknown = settings.keys() - {f.name for f in fields(cls)}
@@ -106,7 +106,7 @@ class Recipe:
 
 
 def _problem(value: Any, default: Any, check: Mapping[str, Any]) -> str:
-    """What a value should be and is not, or nothing."""
+    """What is wrong with a value, or an empty string."""
     if check["choices"]:
         return "" if value in check["choices"] else f"choose one of {', '.join(check['choices'])}"
     if isinstance(default, bool):
@@ -224,10 +224,10 @@ RECIPES = {recipe.name: recipe for recipe in STUDENTS + TEACHERS}
 
 
 def get(name: str) -> Recipe:
-    """The recipe of that name.
+    """The recipe with that name.
 
     Raises:
-        RecipeError: there is none; the message names the nearest.
+        RecipeError: there is none; the message suggests the closest name.
     """
     if name in RECIPES:
         return RECIPES[name]

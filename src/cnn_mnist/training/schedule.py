@@ -1,4 +1,4 @@
-"""The learning rate of a step: a function of the recipe and the step, with no state."""
+"""The learning rate of a step: a stateless function of the recipe and the step."""
 
 import math
 
@@ -6,7 +6,7 @@ from cnn_mnist.training.recipes import Recipe
 
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
-    """The lr of a step, counted from 0 over the whole training.
+    """The learning rate of a step, counted from 0 over the whole training.
 
     one_cycle: from lr/25 up to lr and down to nearly 0, both along a cosine (Smith 2018, in the
     form of torch's OneCycleLR). step: lr times gamma every so many epochs (StepLR).

@@ -1,4 +1,4 @@
-"""One training from its settings to a finished run folder: the place that joins the steps."""
+"""One training, from its settings to a finished run folder."""
 
 import copy
 import io
@@ -32,15 +32,15 @@ def begin(
     teacher: Path | None = None,
     init: Path | None = None,
 ) -> Run:
-    """A new run, with its folder made.
+    """Start a new run, and create its folder.
 
     Args:
         teacher: the finished run that a recipe with `distil` learns from, or a folder of several.
-        init: the run whose weights this one begins with.
+        init: the run whose weights this one starts from.
 
     Raises:
-        RunError: the folder exists already, or cannot be made.
-        ValueError: the seed is out of range, or the batch larger than the training set.
+        RunError: the folder exists already, or cannot be created.
+        ValueError: the seed is out of range, or the batch is larger than the training set.
     """
     check_batch(recipe, splits)
     check_teacher(recipe, splits, teacher)
@@ -51,15 +51,15 @@ def begin(
         _take_weights(run, init)
     if distributed.rank() == 0:
         checkpoint.create(folder, checkpoint.Config.of(run, splits, teacher, init))
-    distributed.wait()  # the other processes read the teacher's place there
+    distributed.wait()  # the other processes read the teacher's path there
     return run
 
 
 def go_on(folder: Path, epochs: int | None = None, device: str | torch.device = "cpu") -> Run:
-    """The run of a folder as it was after its last epoch; to train further, give more epochs.
+    """Load a folder's run as it was after its last epoch; give more epochs to train further.
 
     Raises:
-        RunError: the folder is not a run's or is damaged, or has more epochs behind it already.
+        RunError: the folder is not a run's, is damaged, or has trained that many epochs already.
     """
     config, device = checkpoint.load_config(folder), torch.device(device)
     recipe = config.recipe.changed(epochs=epochs)
@@ -69,7 +69,7 @@ def go_on(folder: Path, epochs: int | None = None, device: str | torch.device = 
         _take_weights(run, Path(config.init))
     if len(run.history) > recipe.epochs:
         raise RunError(
-            f"{folder} has {len(run.history)} epochs behind it already; give more with --epochs"
+            f"{folder} has trained {len(run.history)} epochs already; give more with --epochs"
         )
     if recipe != config.recipe and distributed.rank() == 0:
         checkpoint.save_config(folder, replace(config, recipe=recipe))
@@ -77,16 +77,16 @@ def go_on(folder: Path, epochs: int | None = None, device: str | torch.device = 
 
 
 def check_teacher(recipe: Recipe, splits: Splits, teacher: Path | None) -> None:
-    """Whether a run folder is what the recipe learns from.
+    """Check that a run folder is a valid teacher for the recipe.
 
     Raises:
-        RunError: the recipe wants a teacher and none is named, or the other way round; or the
+        RunError: the recipe needs a teacher and none is given, or the other way round; or the
             teacher has seen images that are held out here.
     """
     if recipe.distil and teacher is None:
         raise RunError(
             f"the recipe {recipe.name} learns from a teacher; train one with: "
-            "cnn-mnist train --recipe teacher --out runs/teacher, and name it with --teacher"
+            "cnn-mnist train --recipe teacher --out runs/teacher, and pass it with --teacher"
         )
     if teacher is None:
         return
@@ -97,25 +97,25 @@ def check_teacher(recipe: Recipe, splits: Splits, teacher: Path | None) -> None:
 
 
 def _check_unseen(folder: Path, splits: Splits, role: str) -> None:
-    """Whether what is held out here was held out from another run, too."""
+    """Check that the held-out images are new to another run."""
     config = checkpoint.load_config(folder)
     learned = config.dataset, config.images_sha256
     if learned != (splits.name, splits.sha256) or config.num_train > len(splits.train):
         raise RunError(
-            f"the {role} {folder} learned from {config.num_train:,} images of "
-            f"{config.dataset}, and here are {len(splits.train):,} of {splits.name}; what is "
-            f"held out must be new to the {role} too: train it with --split val"
+            f"the {role} {folder} was trained on {config.num_train:,} images of "
+            f"{config.dataset}, but this run uses {len(splits.train):,} of {splits.name}; "
+            f"held-out images must be new to the {role} too: train it with --split val"
         )
 
 
 def _check_same(used: Path, sha256: str, folder: Path) -> None:
-    """Whether another run still is the one that the run of a folder began with."""
+    """Check that the weights of another run are those that a run started with."""
     if checkpoint.weights_sha256(used) != sha256:
-        raise RunError(f"the run {used} is another one than {folder} began with")
+        raise RunError(f"{used} is not the one that {folder} started with")
 
 
 def _take_weights(run: Run, folder: Path) -> None:
-    """Begin with the weights of another run."""
+    """Start from the weights of another run."""
     model = checkpoint.load_config(folder).recipe.model
     if model != run.recipe.model:
         raise RunError(
@@ -130,7 +130,7 @@ def _take_weights(run: Run, folder: Path) -> None:
 def load_teacher(
     folder: Path, recipe: Recipe, splits: Splits, device: str | torch.device = "cpu"
 ) -> Teacher:
-    """The models of a run folder, or of a folder of several, as the teacher of a recipe.
+    """Load the models of a run folder, or of a folder of several, as a recipe's teacher.
 
     Raises:
         RunError: a file is missing or damaged.
@@ -144,7 +144,7 @@ def load_teacher(
 
 
 def _teacher_of(run: Run, splits: Splits, folder: Path) -> Teacher | None:
-    """The teacher that a run began with, as long as it still is the same."""
+    """The teacher that a run started with, if it is still the same."""
     config = checkpoint.load_config(folder)
     if not config.teacher:
         return None
@@ -161,13 +161,13 @@ def finish(
     on_step: Callable[[int, int], None] | None = None,
     teacher: Teacher | None = None,
 ) -> dict[str, Any]:
-    """Train a run to its last epoch, saving every one, and measure it.
+    """Train a run to its last epoch, saving every epoch, and evaluate it.
 
     Args:
-        teacher: the run's own, where it is at hand already; its answers serve several runs.
+        teacher: the run's own, if loaded already; its outputs serve several runs.
 
     Returns:
-        What metrics.json holds: the run's facts and its figures on the test split.
+        The content of metrics.json: the run's facts and its metrics on the test split.
 
     Raises:
         RunError: an epoch could not be saved.
@@ -208,10 +208,10 @@ def finish(
 
 
 def draw(run: Run, splits: Splits, folder: Path) -> None:
-    """Write the plots of a digit classifier's run as PNG files into its folder."""
+    """Save the plots of a digit classifier's run as PNG files in its folder."""
     if run.recipe.model == "lines":
         return
-    from cnn_mnist.training.runs import plots  # matplotlib takes a second to load
+    from cnn_mnist.training.runs import plots  # matplotlib takes a second to import
 
     splits = splits.to("cpu")
     logits = predict_logits(copy.deepcopy(run.model).cpu(), splits.test, run.recipe.test_norm)

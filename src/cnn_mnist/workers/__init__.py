@@ -1,7 +1,7 @@
-"""Where many independent pieces of work are done: by local processes, or by a Dask cluster.
+"""Workers for many independent tasks: local processes, or a Dask cluster.
 
-The seam is Python's own Executor: who has work submits it, and knows neither engine. Work that
-was lost because its worker died ends in BrokenExecutor and may be submitted again.
+The interface is Python's own Executor: callers submit tasks, and know neither engine. A task that
+is lost because its worker died raises BrokenExecutor and may be submitted again.
 """
 
 import pickle
@@ -22,17 +22,17 @@ def workers(
     prepare: Prepare = nothing,
     threads: int = 1,
 ) -> Iterator[Workers]:
-    """Workers for the length of a with-block; what still runs when it fails is stopped.
+    """Workers for the length of a with-block; if it fails, running tasks are stopped.
 
     Args:
-        count: local processes; None takes one a core.
+        count: local processes; None starts one per core.
         scheduler: the address of a Dask scheduler, whose workers are used instead.
-        prepare: called once in every worker, also in one that comes later. It travels to each
-            worker once, with all that it holds.
-        threads: of one local worker.
+        prepare: called once in every worker, including those that join later. It is sent to each
+            worker once, with all its data.
+        threads: threads per local worker.
 
     Raises:
-        ClusterError: there is no scheduler at the address, or it has no workers.
+        ClusterError: no scheduler answers at the address, or it has no workers.
     """
     if scheduler:
         from cnn_mnist.workers.cluster import cluster

@@ -1,14 +1,14 @@
-"""What local processes and a Dask cluster have in common as workers."""
+"""The interface that local processes and a Dask cluster share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-Prepare = Callable[[], Callable[[], object]]  # what it returns undoes it
+Prepare = Callable[[], Callable[[], object]]  # returns a function that undoes it
 
 
 class Workers(Executor, ABC):
-    """An Executor that says how many pieces of work it does at a time."""
+    """An Executor that tells how many tasks it runs at a time."""
 
     @property
     @abstractmethod

@@ -1,4 +1,4 @@
-"""A Dask cluster as Workers. It needs the extra `cluster`; nothing else of ours imports Dask."""
+"""A Dask cluster as Workers. Requires the extra `cluster`; no other module imports Dask."""
 
 import logging
 import pickle
@@ -16,11 +16,11 @@ from cnn_mnist import process
 from cnn_mnist.workers.base import Workers
 
 T = TypeVar("T")
-TIMEOUT = 10  # seconds for a scheduler to answer, and for its first worker
+TIMEOUT = 10  # seconds for a scheduler to answer, and for its first worker to appear
 
 
 class ClusterError(ValueError):
-    """There is no cluster at the address, or it is gone."""
+    """No cluster answers at the address, or the connection was lost."""
 
 
 @contextmanager
@@ -28,9 +28,9 @@ def cluster(address: str, prepare: bytes) -> Iterator["Cluster"]:
     """The workers of the scheduler at an address; see `workers.workers`.
 
     Raises:
-        ClusterError: no scheduler answers there, or it has no workers.
+        ClusterError: no scheduler answers at the address, or it has no workers.
     """
-    logging.disable()  # what matters is told by lines of ours
+    logging.disable()  # our own messages say what matters
     try:
         with _connect(address) as client:
             try:
@@ -45,7 +45,7 @@ def cluster(address: str, prepare: bytes) -> Iterator["Cluster"]:
             try:
                 yield Cluster(client, address)
             finally:
-                # Fails where a worker has just died, and is done all the same.
+                # Raises if a worker has just died, but works all the same.
                 with suppress(OSError):
                     client.unregister_worker_plugin(name)
     finally:
@@ -60,16 +60,16 @@ def _connect(address: str) -> Client:
     except (OSError, ValueError) as error:
         raise ClusterError(
             f"no Dask scheduler answers at {address}; start one with: dask scheduler, "
-            "and name its address as tcp://HOST:PORT"
+            "and give its address as tcp://HOST:PORT"
         ) from error
 
 
 class Cluster(Workers):
-    """Dask's Executor; the loss of work with its worker is told as the standard library does."""
+    """Dask's Executor; tasks lost with their worker fail as in the standard library."""
 
     def __init__(self, client: Client, address: str) -> None:
         self._client, self._address = client, address
-        # Work is no function of its arguments alone (it reads files), so no result is shared.
+        # Tasks read files, so equal arguments may give different results: share none.
         self._executor = client.get_executor(pure=False)
 
     @property
@@ -99,20 +99,20 @@ class Cluster(Workers):
 
     def _gone(self) -> ClusterError:
         return ClusterError(
-            f"the scheduler at {self._address} is gone; when it is back, run the same "
+            f"the scheduler at {self._address} is gone; once it is back, run the same "
             "command again to resume"
         )
 
 
 class _Preparation(WorkerPlugin):
-    """Dask sends it once to every worker, to those that come later too, and takes it back."""
+    """Dask runs it once on every worker, including later ones, and undoes it at the end."""
 
     def __init__(self, prepare: bytes) -> None:
         self._prepare = prepare
         self._undo: Callable[[], object] | None = None
 
     def setup(self, worker: object) -> None:
-        process.keep_memory()  # Dask's nanny has its workers give back whatever they free
+        process.keep_memory()  # Dask's nanny makes its workers return freed memory
         self._undo = pickle.loads(self._prepare)()
 
     def teardown(self, worker: object) -> None:

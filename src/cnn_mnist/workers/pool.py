@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Pool(Workers):
-    """Local processes. A pool that broke, since a worker died, is replaced by a new one."""
+    """Local processes. A pool broken by the death of a worker is replaced by a new one."""
 
     def __init__(self, count: int, prepare: bytes, threads: int) -> None:
         self._count, self._start = count, (threads, prepare)
@@ -38,7 +38,7 @@ class Pool(Workers):
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
     def stop(self) -> None:
-        """Shut down without waiting for what the workers are doing."""
+        """Shut down without waiting for running tasks."""
         for child in multiprocessing.active_children():
             child.terminate()
         self.shutdown(cancel_futures=True)
@@ -49,17 +49,17 @@ class Pool(Workers):
 
 
 def _begin(threads: int, prepare: bytes) -> None:
-    """The first thing in a new local worker, before anything heavy is loaded there."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    """Set up a new local worker, before anything heavy is imported there."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    os.environ.pop("OMP_PROC_BIND", None)  # would put each worker's threads on the same cores
+    os.environ.pop("OMP_PROC_BIND", None)  # would pin all workers' threads to the same cores
     process.tune()
     pickle.loads(prepare)()
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed cannot say so, and its workers would wait for work for ever."""
+    """A killed parent cannot notify its workers, which would wait forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

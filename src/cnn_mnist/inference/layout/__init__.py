@@ -1,1 +1,1 @@
-"""A page → where its lines, cells and numbers are."""
+"""A page → the places of its lines, cells and numbers."""

@@ -1,4 +1,4 @@
-"""One cell of a grid: straightened by its corners, freed of its lines, and the signs in it."""
+"""One cell of a grid: straightened by its corners, its lines removed, with the signs in it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +18,13 @@ Box = tuple[int, int, int, int]
 Contrast = NDArray[np.float32]
 
 MARGIN = 0.25  # of the cell's shorter side, of paper around it
-INSET = 0.01  # of the shorter side, by which a line may reach into its cell
+INSET = 0.01  # of the shorter side: how far a line may reach into its cell
 LEAST_SIDE, MOST_HIGH = 8, 80  # px
-FIT = 500  # pixels that tell the colour of the paper
-NOISE = 6.0  # times the median contrast of a cell, which is that of its paper
+FIT = 500  # pixels used to estimate the paper's colour
+NOISE = 6.0  # times a cell's median contrast, which is that of its paper
 WEAK = 0.35  # of a cell's strongest contrast
 LEAST_SIGN = 0.15  # of the cell's shorter side
-EDGE = 0.12  # of the cell's shorter side; what lies along a border and reaches no deeper is a line
+EDGE = 0.12  # of the cell's shorter side; marks along a border that reach no deeper are lines
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Cell(View):
 
     @property
     def columns(self) -> int:
-        """What the line network has to look at: its lines, and all of it."""
+        """How many columns the line network reads: the cell's lines, and the whole cell."""
         if not self.glyphs:
             return 0
         return self.layout.columns(self.grey.shape) + normalized_width(*self.grey.shape)
@@ -93,12 +93,12 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
 
 
 def _contrast(pixels: NDArray[np.uint8]) -> Contrast:
-    """By how much the most different of a pixel's colours differs from the paper's."""
+    """The largest difference from the paper over a pixel's colours."""
     return np.asarray(np.abs(pixels - _paper(pixels)).max(axis=2), np.float32)
 
 
 def _paper(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The paper's colour, which changes evenly over a cell: a plane through its lighter half."""
+    """The paper's colour, which varies linearly in a cell: a plane through its lighter half."""
     y, x = np.mgrid[: pixels.shape[0], : pixels.shape[1]].astype(np.float32)
     plane = np.stack([x, y, np.ones_like(x)], axis=-1)
     luma = pixels.sum(axis=2)
@@ -109,7 +109,7 @@ def _paper(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _marks(contrast: Contrast) -> tuple[Mask, NDArray[np.bool_]]:
-    """The pixels of writing, and those of lines that reach into the cell."""
+    """The pixels of writing, and those of lines reaching into the cell."""
     strong, noise = float(np.percentile(contrast, 99.5)), float(np.median(contrast))
     if strong < max(LEAST_CONTRAST, NOISE * noise):
         return np.zeros(contrast.shape, np.uint8), np.zeros(contrast.shape, np.bool_)
@@ -121,7 +121,7 @@ def _marks(contrast: Contrast) -> tuple[Mask, NDArray[np.bool_]]:
 
 
 def _written(found: Components) -> NDArray[np.bool_]:
-    """Which marks are no lines along the border, nor specks where there is nothing else."""
+    """Which marks are neither lines along the border nor, unless alone, specks."""
     labels, short = found.labels, min(found.mask.shape)
     edge = max(1, round(EDGE * short))
     keep = np.ones(len(found.stats), np.bool_)

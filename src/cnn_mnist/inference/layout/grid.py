@@ -1,7 +1,7 @@
-"""Where the cells of a table, a sudoku or a row of boxes are, at any angle and bent.
+"""The cells of a table, a sudoku or a row of boxes, at any angle and bent.
 
-Lines of ink close cells off: a cell is a light region with four corners, of which others like it
-stand to the right and below. Each cell is straightened by its own corners.
+Cells are bounded by lines of ink: a cell is a light region with four corners and similar cells to
+its right and below. Each cell is straightened by its own corners.
 """
 
 import heapq
@@ -16,27 +16,27 @@ from numpy.typing import NDArray
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 Quads = NDArray[Any]  # …×4×2: x, y of the corners, clockwise from the upper left
-Links = NDArray[np.int64]  # for each cell the one that follows to the right, or below; or NOBODY
+Links = NDArray[np.int64]  # for each cell the next one to the right, or below; or NOBODY
 
-SEARCH_SIDE = 1200  # px; cells are searched on a copy that is no larger
+SEARCH_SIDE = 1200  # px; cells are searched on a copy at most this large
 # The paper is the median of a twentieth of the copy, at a third of its size.
 COARSER, AROUND = 3, 20
-DARKER = 0.98, 0.95, 0.9, 0.8  # than the paper is what may be a line
-ALONG = 7  # px, over which a line is averaged, so that noise does not break it
+DARKER = 0.98, 0.95, 0.9, 0.8  # candidates for lines are darker than the paper by these factors
+ALONG = 7  # px along which a line is averaged, so that noise does not break it
 LEAST_SIDE = 10  # px of the copy, of a cell
 LARGEST = 1 / 3  # of the picture, of a cell
 MOST_CANDIDATES, MOST_CELLS = 2000, 1000
-FULL = 0.87, 1.12  # what of its quadrilateral a cell covers; a round loop covers more
+FULL = 0.87, 1.12  # share of its quadrilateral that a cell covers; a round loop covers more
 WALL = 0.9  # of a cell's shorter side, from each corner to that of the next cell
 LEAST_CELLS = 4
-SIMPLE = 0.05  # edges for each pixel of a mask; its outlines are followed faster than it is filled
-ALIKE = 1.6  # times the width of its column's cells and the height of its row's
+SIMPLE = 0.05  # edges per pixel of a mask; below, tracing outlines is faster than filling
+ALIKE = 1.6  # maximum ratio to the width of the column's cells and the height of the row's
 LEAST_FOUND = 0.6  # of a grid's cells
 NOBODY = -1
 
 
 def find(grey: Grey) -> list[Quads]:
-    """The grids of a page from the top, each rows×columns×4×2: the corners of its cells within
+    """The grids of a page from the top, each rows×columns×4×2: the corners of its cells inside
     their lines.
 
     Args:
@@ -50,7 +50,7 @@ def find(grey: Grey) -> list[Quads]:
 
 
 class Lattice(NamedTuple):
-    """A grid, and how many of its cells were found, less those that were missing."""
+    """A grid, and its score: cells found minus cells missing."""
 
     corners: Quads
     worth: int
@@ -61,8 +61,8 @@ def _worth(lattices: list[Lattice]) -> int:
 
 
 def _line_masks(grey: Grey) -> Iterator[Mask]:
-    """What may be lines, level or upright: by how much they are darker than the paper depends on
-    print and light."""
+    """Candidate masks of horizontal and vertical lines: how much darker than the paper they are
+    depends on print and light."""
     size = [max(1, side // COARSER) for side in grey.shape[::-1]]
     coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     paper = cv2.medianBlur(coarse, max(3, max(size) // AROUND | 1))
@@ -74,7 +74,7 @@ def _line_masks(grey: Grey) -> Iterator[Mask]:
 
 
 def _lattices(lines: Mask) -> list[Lattice]:
-    """The cells that lines close off, in rows and columns."""
+    """The cells bounded by lines, in rows and columns."""
     if _too_few_holes(lines) or len(cells := _cells(lines)) < LEAST_CELLS:
         return []
     placed = (_lattice(cells, places) for places in _places(*_links(cells)))
@@ -83,7 +83,7 @@ def _lattices(lines: Mask) -> list[Lattice]:
 
 
 def _too_few_holes(lines: Mask) -> bool:
-    """Whether a simple drawing closes off fewer regions that are large enough than a grid has."""
+    """Whether a simple drawing encloses fewer large regions than a grid has."""
     if np.count_nonzero(lines[1:] != lines[:-1]) > SIMPLE * lines.size:
         return False
     outlines, levels = cv2.findContours(lines, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
@@ -95,7 +95,7 @@ def _too_few_holes(lines: Mask) -> bool:
 
 
 def _cells(lines: Mask) -> Quads:
-    """The light regions with four corners; what is written inside does not matter."""
+    """The light regions with four corners, whatever is written inside."""
     height, width = lines.shape
     _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - lines, connectivity=4)
     x, y, wide, high, area = stats.T
@@ -114,7 +114,7 @@ def _cells(lines: Mask) -> Quads:
 
 
 def _quad(region: Mask) -> Quads | None:
-    """The corners of a region, or None where it has not four."""
+    """The corners of a region, or None if it does not have four."""
     outlines, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     hull = cv2.convexHull(outlines[0])[:, 0].astype(np.float32)
     down, up = hull.sum(axis=1), hull[:, 0] - hull[:, 1]
@@ -133,7 +133,7 @@ def _links(cells: Quads) -> tuple[Links, Links]:
 
 
 def _link(ends: tuple[Any, Any], begins: tuple[Any, Any], reach: NDArray[Any]) -> Links:
-    """The cell that begins where another one ends: the nearest to both corners, mutually."""
+    """The cell that begins where another ends: mutually nearest at both corners."""
     away = np.maximum(*(_distances(end, begin) for end, begin in zip(ends, begins, strict=True)))
     away[away > np.minimum(reach[:, None], reach)] = np.inf
     np.fill_diagonal(away, np.inf)
@@ -151,11 +151,11 @@ def _distances(some: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
 def _places(right: Links, below: Links) -> Iterator[dict[int, tuple[int, int]]]:
     """Row and column of the cells of each grid.
 
-    Cells with neighbours both ways lead on first: one that a broken line has joined with the next
-    has them only one way, and leads to the wrong column.
+    Cells with neighbours in both directions are followed first: a cell merged with the next one
+    through a broken line has them in one direction only, and leads to a wrong column.
     """
     steps = _steps(right, below)
-    rank = [len({row for _, row, _ in around}) for around in steps]  # 2 where both ways
+    rank = [len({row for _, row, _ in around}) for around in steps]  # 2 if in both directions
     placed: set[int] = set()
     for start in sorted(range(len(steps)), key=lambda cell: -len(steps[cell])):
         if start in placed:
@@ -173,7 +173,7 @@ def _places(right: Links, below: Links) -> Iterator[dict[int, tuple[int, int]]]:
 
 
 def _steps(right: Links, below: Links) -> list[list[tuple[int, int, int]]]:
-    """From each cell: the next one, rows down, columns to the right."""
+    """The steps from each cell: the next cell, rows down, columns to the right."""
     steps: list[list[tuple[int, int, int]]] = [[] for _ in right]
     for links, down, across in ((right, 0, 1), (below, 1, 0)):
         for cell in np.flatnonzero(links != NOBODY).tolist():
@@ -183,7 +183,7 @@ def _steps(right: Links, below: Links) -> list[list[tuple[int, int, int]]]:
 
 
 def _lattice(cells: Quads, places: dict[int, tuple[int, int]]) -> Lattice | None:
-    """The cells in rows and columns, the missing ones filled in; None where too few are there."""
+    """The cells in rows and columns, with gaps filled; None if too few were found."""
     where = np.array(list(places.values()))
     where -= where.min(axis=0)
     rows, columns = (where.max(axis=0) + 1).tolist()
@@ -201,7 +201,7 @@ def _lattice(cells: Quads, places: dict[int, tuple[int, int]]) -> Lattice | None
 
 
 def _misshapen(grid: Quads) -> NDArray[np.bool_]:
-    """Cells much wider or narrower than their column, or taller or lower than their row."""
+    """Cells whose width or height differs much from their column's or row's."""
     sides = np.linalg.norm(grid - np.roll(grid, -1, axis=2), axis=3)
     wide, high = sides[..., ::2].mean(axis=2), sides[..., 1::2].mean(axis=2)
     across = wide / np.nanmedian(wide, axis=0)
@@ -210,7 +210,7 @@ def _misshapen(grid: Quads) -> NDArray[np.bool_]:
 
 
 def _filled(grid: Quads) -> Quads | None:
-    """The missing cells put in where their neighbours say."""
+    """The grid with missing cells placed by their neighbours."""
     while np.isnan(grid).any():
         guesses = _guesses(grid)
         known = ~np.isnan(guesses)
@@ -223,8 +223,8 @@ def _filled(grid: Quads) -> Quads | None:
 
 
 def _widened(grid: Quads) -> Quads:
-    """Writing that touches a line takes the corner beside it from the cell, so a corner goes
-    outward as far as all neighbours say."""
+    """Writing that touches a line cuts off the corner beside it, so each corner is moved outwards
+    as far as all neighbours suggest."""
     guesses = _guesses(grid)
     moved = grid.copy()
     for across in ([1, 0, 3, 2], [3, 2, 1, 0]):
@@ -237,7 +237,7 @@ def _widened(grid: Quads) -> Quads:
 
 
 def _guesses(grid: Quads) -> Quads:
-    """Each cell as the fourth corner of its four parallelograms with three neighbours."""
+    """Each cell's corners, extrapolated as parallelograms from three neighbours each."""
     padded = np.pad(grid, ((1, 1), (1, 1), (0, 0), (0, 0)), constant_values=np.nan)
     level = padded[1:-1, :-2], padded[1:-1, 2:]
     upright = padded[:-2, 1:-1], padded[2:, 1:-1]
@@ -247,14 +247,14 @@ def _guesses(grid: Quads) -> Quads:
 
 
 def _runs_on(grid: Quads, lines: Mask) -> bool:
-    """Whether the lines go on beyond opposite sides of a grid: then it is squared paper."""
+    """Whether the lines continue beyond opposite sides of a grid, as on squared paper."""
     sides = [grid, grid[::-1, :, ::-1][..., [2, 3, 0, 1], :]]
     turned = [side.transpose(1, 0, 2, 3)[..., [0, 3, 2, 1], :] for side in sides]
     return any(all(_goes_on(side, lines) for side in pair) for pair in (sides, turned))
 
 
 def _goes_on(grid: Quads, lines: Mask) -> bool:
-    """Whether the upright lines, and light between them, go on above the uppermost cells."""
+    """Whether the vertical lines, with light between them, continue above the top cells."""
     top, middle = grid[0], grid[0].mean(axis=1)
     if len(top) < 3:
         return False
@@ -266,13 +266,13 @@ def _goes_on(grid: Quads, lines: Mask) -> bool:
 
 
 def _at(points: NDArray[Any], mask: NDArray[Any]) -> float:
-    """The share of points (x, y) in a mask; those outside the picture count at its border."""
+    """The share of points (x, y) in a mask; points outside count at its border."""
     x, y = np.rint(points).astype(int).T
     return float(mask[y.clip(0, len(mask) - 1), x.clip(0, mask.shape[1] - 1)].mean())
 
 
 def _within(grid: Quads, other: Quads) -> bool:
-    """Whether one grid lies within the box of another."""
+    """Whether a grid lies inside another's bounding box."""
     (low, high), (least, most) = (
         (g.min(axis=(0, 1, 2)), g.max(axis=(0, 1, 2))) for g in (grid, other)
     )

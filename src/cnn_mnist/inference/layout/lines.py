@@ -1,4 +1,4 @@
-"""Where lines of writing are: the whole picture is one, or the signs of its ink stand in some."""
+"""The places of lines of writing: the whole picture, or the lines that its signs form."""
 
 from typing import Any, NamedTuple
 
@@ -9,22 +9,22 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.recognition.line import DIGITS, normalized_width
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
 
-REACH = 6  # heights of a sign, as far as which the next one is of its line
-MARGIN = 0.25  # of a line's height, around it
-SLENDER = 8  # length over width; what is more is a ruled line
-FEW = 3  # signs; of fewer the slope is that of the page
-STEEP = 0.4  # slope; a page that is tilted more is straightened first
-ALIGNED = 0.5  # of a digit's height, by which what stands far apart on one line may differ
-LINE_HEIGHT = 0.3  # of a picture's height: where digits are taller, the picture is one line
-# The network looks at as many columns as this, and at the tallest lines where there are more.
+REACH = 6  # heights of a sign: maximum distance to the next one on its line
+MARGIN = 0.25  # of a line's height: the margin around it
+SLENDER = 8  # length over width; anything longer is a ruled line
+FEW = 3  # signs; lines with fewer take the page's slope
+STEEP = 0.4  # slope; more tilted pages are straightened first
+ALIGNED = 0.5  # of a digit's height: maximum offset between distant parts of one line
+LINE_HEIGHT = 0.3  # of a picture's height; with taller digits, the picture is one line
+# The columns that the network reads; if there are more, the tallest lines are read.
 SPARE, SHARE = 1000, 0.01  # columns of any picture, and for each of its pixels
-BAND = 64  # boxes whose neighbours are looked for at once
+BAND = 64  # boxes whose neighbours are searched together
 NOBODY = -1
 
 
 class Place(NamedTuple):
-    """Where a line stands on a page made level: its upper left corner, its size, and by how much
-    the line falls a pixel to the right."""
+    """A line's place on a levelled page: its upper left corner, its size, and its slope (fall
+    per pixel to the right)."""
 
     x: int
     y: int
@@ -34,11 +34,11 @@ class Place(NamedTuple):
 
     @property
     def columns(self) -> int:
-        """How much of it the network looks at."""
+        """How many columns the network reads."""
         return normalized_width(self.height, self.width)
 
     def crop(self, page: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The line, level, dark on light."""
+        """The line, levelled, dark on light."""
         matrix = np.array([[1, 0, self.x], [self.slope, 1, self.y + self.slope * self.x]])
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = self.width, self.height
@@ -46,7 +46,7 @@ class Place(NamedTuple):
         return _dark_on_light(np.asarray(level, np.uint8))
 
     def on_page(self, sign: Sign) -> Sign:
-        """A sign of the crop where it stands on the page."""
+        """A sign of the crop in page coordinates."""
         x, _, width, _ = sign.box
         return sign.moved(self.x, self.y + self.slope * (self.x + x + width / 2))
 
@@ -57,7 +57,7 @@ def grey_page(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def read_whole(reader: LineReader, page: NDArray[np.uint8]) -> list[Sign] | None:
-    """The signs of a page that is one line, blank or not; None where it is not."""
+    """The signs of a page that is a single line, or blank; None if it is not."""
     signs = reader.read(_dark_on_light(page))
     heights = [sign.box[3] for sign in signs if sign.character in DIGITS]
     is_line = heights and float(np.median(heights)) >= LINE_HEIGHT * page.shape[0]
@@ -65,58 +65,58 @@ def read_whole(reader: LineReader, page: NDArray[np.uint8]) -> list[Sign] | None
 
 
 class Layout(NamedTuple):
-    """The boxes of a page's signs (N×4), line by line from the top left, and by how much the lines
-    fall a pixel to the right."""
+    """The boxes of a page's signs (N×4), line by line from the top left, and the lines' slope
+    (fall per pixel to the right)."""
 
     lines: list[NDArray[Any]]
     slope: float
 
     @classmethod
     def of(cls, boxes: list[Box]) -> "Layout":
-        """How the boxes of a page's ink stand in lines."""
+        """Arrange the boxes of a page's ink in lines."""
         corners = _signs(boxes)
         lines = _grouped(corners, corners)
         slope = _slope(lines)
         return cls(_grouped(corners, _level(corners, slope)) if slope else lines, slope)
 
     def places(self, shape: tuple[int, ...]) -> list[Place]:
-        """Where the lines are on a page of this height and width."""
+        """The lines' places on a page of this height and width."""
         return [_place(shape, line, self.slope) for line in self.lines]
 
     def columns(self, shape: tuple[int, ...]) -> int:
-        """How much of such a page the network looks at for its lines."""
+        """How many columns of such a page the network reads for its lines."""
         return sum(place.columns for place in self.places(shape))
 
 
 def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[list[Sign]]:
-    """The signs of every line of a page, from the top."""
+    """The signs of every line of a page, from top to bottom."""
     places = _affordable(layout.places(page.shape), page.size)
     pieces = [[place.on_page(sign) for sign in reader.read(place.crop(page))] for place in places]
     return _joined([piece for piece in pieces if piece], layout.slope)
 
 
 def sample(page: NDArray[np.uint8], layout: Layout, most: int) -> list[NDArray[np.uint8]]:
-    """Some of the lines as they are read, those with most boxes."""
+    """Some of the lines as they are read: those with the most boxes."""
     fullest = sorted(layout.lines, key=len, reverse=True)[:most]
     places = Layout(fullest, layout.slope).places(page.shape)
     return [place.crop(page) for place in _affordable(places, 0)]
 
 
 def _signs(boxes: list[Box]) -> NDArray[Any]:
-    """The boxes without those of ruled lines, which are too long for a sign."""
+    """The boxes without ruled lines, which are too long for a sign."""
     corners = np.array(boxes, float).reshape(-1, 4)
     width, height = corners[:, 2], corners[:, 3]
     return np.asarray(corners[width < SLENDER * height])
 
 
 def _grouped(corners: NDArray[Any], level: NDArray[Any]) -> list[NDArray[Any]]:
-    """Boxes by their lines, which the same boxes on a level page tell."""
+    """Boxes grouped by line, determined on the levelled page."""
     rows = _rows(level)
     return [corners[rows == row] for row in range(rows.max(initial=-1) + 1)]
 
 
 def _slope(lines: list[NDArray[Any]]) -> float:
-    """By how much the lines of a page fall a pixel to the right."""
+    """The slope of a page's lines (fall per pixel to the right)."""
     slopes, weights = [0.0], [0.0]
     for line in lines:
         if len(line) >= FEW:
@@ -128,7 +128,7 @@ def _slope(lines: list[NDArray[Any]]) -> float:
 
 
 def _fall(line: NDArray[Any]) -> float:
-    """The slope of the feet and heads of a line's boxes, which a comma or a dot hardly moves."""
+    """The slope of the feet and heads of a line's boxes, robust to commas and dots."""
     x = line[:, 0] + line[:, 2] / 2
     y = line[:, 1] + line[:, 3] / 2
     tall = line[:, 3] >= 0.5 * line[:, 3].max()
@@ -138,14 +138,14 @@ def _fall(line: NDArray[Any]) -> float:
 
 
 def _level(boxes: NDArray[Any], slope: float) -> NDArray[Any]:
-    """The boxes as they would stand if the lines were level."""
+    """The boxes moved so that the lines are level."""
     moved = boxes.copy()
     moved[:, 1] -= slope * (boxes[:, 0] + boxes[:, 2] / 2)
     return moved
 
 
 def _joined(pieces: list[list[Sign]], slope: float) -> list[list[Sign]]:
-    """Lines of the pieces that stand side by side at one height, however far apart."""
+    """Lines joined from pieces that are side by side at one height, at any distance."""
     lines: list[list[list[Sign]]] = []
     for piece in sorted(pieces, key=lambda piece: _height(piece, slope)[0]):
         if lines and _beside(lines[-1], piece, slope):
@@ -159,7 +159,7 @@ def _joined(pieces: list[list[Sign]], slope: float) -> list[list[Sign]]:
 
 
 def _beside(line: list[list[Sign]], piece: list[Sign], slope: float) -> bool:
-    """Whether a piece stands at the height of a line, and no other piece above or below it."""
+    """Whether a piece is at the height of a line, with no other piece above or below it."""
     (here, high), (there, other) = _height(piece, slope), _height(line[-1], slope)
     level = here - there < ALIGNED * max(high, other)
     return level and all(
@@ -168,7 +168,7 @@ def _beside(line: list[list[Sign]], piece: list[Sign], slope: float) -> bool:
 
 
 def _height(piece: list[Sign], slope: float) -> tuple[float, float]:
-    """Where the middle of a piece is, were the page level, and how tall its signs are."""
+    """A piece's centre on the levelled page, and the height of its signs."""
     boxes = np.array([sign.box for sign in piece])
     tall = boxes[:, 3] >= 0.5 * boxes[:, 3].max()
     middles = _level(boxes, slope)[tall]
@@ -176,9 +176,9 @@ def _height(piece: list[Sign], slope: float) -> tuple[float, float]:
 
 
 def _rows(boxes: NDArray[Any]) -> NDArray[np.int64]:
-    """The line of each box: that of the nearest one to the left or right at its height.
+    """The line of each box: that of the nearest box to the left or right at its height.
 
-    Tall boxes come first, so that a comma or a dot joins the digits that it stands by.
+    Tall boxes come first, so that a comma or a dot joins the digits beside it.
     """
     order = np.argsort(-boxes[:, 3], kind="stable")
     rows, count = np.empty(len(boxes), np.int64), 0
@@ -189,9 +189,9 @@ def _rows(boxes: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _nearest(boxes: NDArray[Any]) -> NDArray[np.int64]:
-    """For each box the nearest one before it that stands beside it, or NOBODY.
+    """For each box the nearest earlier one beside it, or NOBODY.
 
-    Bands of the page are compared with what reaches into them, not every box with every other.
+    The page is compared in bands with what reaches into them, instead of all pairs.
     """
     found = np.full(len(boxes), NOBODY)
     top, bottom = boxes[:, 1], boxes[:, 1] + boxes[:, 3]
@@ -208,7 +208,7 @@ def _nearest(boxes: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _away(some: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
-    """How far boxes stand from some others; infinity where they are not of one line."""
+    """The distances between some boxes and all; infinity if not on one line."""
     (x, y, wide, high), (left, top, width, height) = (np.moveaxis(b, -1, 0) for b in (some, boxes))
     level = np.minimum(y + high, top + height) - np.maximum(y, top) > 0.4 * height
     away = np.maximum(x - left - width, left - (x + wide))
@@ -216,7 +216,7 @@ def _away(some: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
 
 
 def _affordable(places: list[Place], pixels: int) -> list[Place]:
-    """Those that the network has time for, the tallest first to be kept, in their order."""
+    """The lines that the network has time for, preferring the tallest, in order."""
     left, kept = SPARE + pixels * SHARE, set[int]()
     for number, place in sorted(enumerate(places), key=lambda pair: -pair[1].height):
         left -= place.columns
@@ -239,6 +239,6 @@ def _place(shape: tuple[int, ...], line: NDArray[Any], slope: float) -> Place:
 
 
 def _dark_on_light(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Inverted where the border is darker than what it encloses."""
+    """Invert if the border is darker than what it encloses."""
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     return 255 - grey if np.median(border) < grey.mean() - 2 else grey

@@ -1,5 +1,5 @@
-"""How a page lies: its tilt by how its signs stand in lines, and which way up it is by what the
-networks say to them."""
+"""The orientation of a page: its tilt, from how its signs form lines, and which way up it is, from
+the networks' answers."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +10,18 @@ from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, certainty
 
 LEAST_SIGNS = 5  # fewer are no clear evidence
-MOST_SIGNS = 200  # the classifier looks at
-MOST_LINES = 6  # the line network looks at, each way
-CLEAR = 0.3  # of the mean logarithm of a glyph's highest probability; by more is another way worse
-TILTED = 6  # degrees; less is made level line by line
-NEAR = 8  # degrees, by which neighbours on a line differ from its direction
-ALIGNED = 0.5  # of the signs have their neighbour in the direction of the lines
-BETTER = 0.04  # of the lines' certainty, by which it must be surer where the glyphs do not tell
+MOST_SIGNS = 200  # that the classifier reads
+MOST_LINES = 6  # that the line network reads in each orientation
+CLEAR = 0.3  # of a glyph's mean log top probability: a worse orientation differs by more
+TILTED = 6  # degrees; smaller tilts are corrected line by line
+NEAR = 8  # degrees: maximum deviation of neighbours on a line from its direction
+ALIGNED = 0.5  # of the signs have their neighbour in the lines' direction
+BETTER = 0.04  # of the lines' certainty: required lead if the glyphs are undecided
 
 
 def tilt(boxes: list[Box]) -> int:
-    """By how many degrees, -45 to 45, a page must be turned clockwise to make its lines level or
-    upright; 0 where it is nearly so, or the evidence is not clear."""
+    """The degrees, -45 to 45, to rotate a page clockwise so that its lines are horizontal or
+    vertical; 0 if they nearly are, or the evidence is unclear."""
     if len(boxes) < LEAST_SIGNS:
         return 0
     corners = np.array(boxes, np.float32)
@@ -44,7 +44,7 @@ def tilt(boxes: list[Box]) -> int:
 
 
 def turn(classifier: Classifier, reader: LineReader, seen: View) -> int:
-    """By how many degrees clockwise a page must be turned; 0 where the evidence is not clear."""
+    """The degrees to rotate a page clockwise; 0 if the evidence is unclear."""
     if len(seen.glyphs) < LEAST_SIGNS:
         return 0
     ways = _likely(classifier, seen.frames)
@@ -57,7 +57,7 @@ def turn(classifier: Classifier, reader: LineReader, seen: View) -> int:
 
 
 def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:
-    """The same for a grid, whose cells are read one by one: what the classifier alone says.
+    """The same for a grid, whose cells are read one by one, from the classifier alone.
 
     Args:
         frames: uint8 N×28×28, of the glyphs of all cells.
@@ -67,7 +67,7 @@ def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:
 
 
 def _likely(classifier: Classifier, frames: NDArray[np.uint8]) -> list[int]:
-    """The quarter turns under which the glyphs are about as likely digits as under any."""
+    """The quarter turns for which the glyphs are about as likely digits as for the best."""
     some = frames[:: -(-len(frames) // MOST_SIGNS)]
     turned = np.concatenate([np.rot90(some, -way, (1, 2)) for way in range(4)])
     probs = classifier.probs(np.ascontiguousarray(turned)).max(axis=1)
@@ -76,7 +76,7 @@ def _likely(classifier: Classifier, frames: NDArray[np.uint8]) -> list[int]:
 
 
 def _certainty(reader: LineReader, seen: View, way: int) -> float:
-    """How sure the line network is of some lines of a page after some quarter turns."""
+    """The line network's certainty on some lines of a page after some quarter turns."""
     grey = np.ascontiguousarray(np.rot90(seen.grey, -way))
     layout = lines.Layout.of(_turned(seen.boxes, seen.grey.shape, way)) if way else seen.layout
     some = lines.sample(grey, layout, MOST_LINES)

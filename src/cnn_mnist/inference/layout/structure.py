@@ -1,4 +1,4 @@
-"""What stands on a page: lines of numbers, and numbers of digits and the signs between them."""
+"""The structure of a page: lines of numbers, made of digits and the signs between them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from cnn_mnist.inference.recognition.line import DIGITS, OTHER
 
 Box = tuple[int, int, int, int]
 
-GAP = 0.8  # of a digit's height; a wider gap between two digits makes two numbers of them
-AROUND_SIGN = 2 * GAP  # the same between a digit and a sign such as a comma
+GAP = 0.8  # of a digit's height; two digits with a wider gap belong to two numbers
+AROUND_SIGN = 2 * GAP  # the same, between a digit and a sign such as a comma
 LEADING = "-+$€£"
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number as it is written, with its signs; empty in an empty cell of a grid. `box` is x, y,
-    width, height in the original picture's pixels, `confidence` the probability that all of it is
+    """A number as written, with its signs; empty in an empty grid cell. `box` is x, y, width,
+    height in the original picture's pixels, `confidence` the probability that the whole number is
     right."""
 
     text: str
@@ -29,33 +29,33 @@ class Number:
 
     @property
     def digits(self) -> str:
-        """The number without its signs."""
+        """The number without signs."""
         return "".join(c for c in self.text if c in DIGITS)
 
     def to_dict(self) -> dict[str, Any]:
-        """Its JSON object."""
+        """The number as a JSON object."""
         about = {"text": self.text, "digits": self.digits, "box": list(self.box)}
         return about | {"confidence": round(self.confidence, 4)}
 
 
 @dataclass(frozen=True)
 class Line:
-    """The numbers of one line from the left."""
+    """The numbers of one line, from left to right."""
 
     numbers: tuple[Number, ...]
 
     @property
     def text(self) -> str:
-        """The numbers, with a space between; _ stands for an empty cell."""
+        """The numbers, separated by spaces; _ marks an empty cell."""
         return " ".join(number.text or "_" for number in self.numbers)
 
     def to_dict(self) -> dict[str, Any]:
-        """Its JSON object."""
+        """The line as a JSON object."""
         return {"text": self.text, "numbers": [number.to_dict() for number in self.numbers]}
 
 
 def around(boxes: Sequence[tuple[float, float, float, float]]) -> Box:
-    """The box around some boxes."""
+    """The bounding box of some boxes."""
     corners = np.array(boxes, float)
     corners[:, 2:] += corners[:, :2]
     low, high = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
@@ -64,12 +64,12 @@ def around(boxes: Sequence[tuple[float, float, float, float]]) -> Box:
 
 
 def lines_of(rows: list[list[Found]], original_box: Callable[[Box], Box]) -> tuple[Line, ...]:
-    """The lines of numbers in lines of signs from the left.
+    """The lines of numbers from lines of signs, from left to right.
 
-    A letter, or a wide gap, ends a number; signs without a digit make none.
+    A letter or a wide gap ends a number; signs without digits do not form one.
 
     Args:
-        original_box: of a box on the page that is read, which may be turned.
+        original_box: maps a box on the page as read, which may be rotated, to the original.
     """
     lines: list[Line] = []
     for signs in rows:
@@ -94,8 +94,8 @@ def _parts(signs: list[Found]) -> list[list[Found]]:
 
 
 def _ends(signs: list[Found], height: float) -> bool:
-    """Whether a number ends before the second of two or three signs. A comma may stand far from
-    its digits; a minus or a currency's sign belongs to the digit that it is nearer to."""
+    """Whether a number ends before the second of two or three signs. A comma may be far from its
+    digits; a minus or currency sign belongs to the nearer digit."""
     gaps = [right.box[0] - left.box[0] - left.box[2] for left, right in pairwise(signs)]
     left, right = signs[:2]
     leads = right.character in LEADING and len(gaps) > 1 and gaps[0] > gaps[1]

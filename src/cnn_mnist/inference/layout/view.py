@@ -1,4 +1,4 @@
-"""What is read at once, a page or a cell of it: its grey, its ink, and the ink's glyphs."""
+"""The unit of reading, a page or one of its cells: its grey, its ink, and the ink's glyphs."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class View:
-    """A page, `grey` with dark ink on light paper, `ink` of 0 to 1, and its `glyphs`."""
+    """A page: `grey` with dark ink on light paper, `ink` from 0 to 1, and its `glyphs`."""
 
     page: Page
     grey: NDArray[np.uint8]
@@ -25,28 +25,28 @@ class View:
     glyphs: list[segment.Glyph]
 
     def original_box(self, box: Box) -> Box:
-        """The part of a box that lies in the picture, in the original's pixels."""
+        """The visible part of a box, in the original's pixels."""
         return self.page.original_box(box)
 
     @cached_property
     def boxes(self) -> list[line_reader.Box]:
-        """Of the glyphs."""
+        """The glyphs' boxes."""
         return [glyph.box for glyph in self.glyphs]
 
     @cached_property
     def layout(self) -> lines.Layout:
-        """How the glyphs stand in lines."""
+        """The arrangement of the glyphs in lines."""
         return lines.Layout.of(self.boxes)
 
     @cached_property
     def frames(self) -> NDArray[np.uint8]:
-        """The glyphs as MNIST would hold them, N×28×28."""
+        """The glyphs in MNIST's format, N×28×28."""
         if not self.glyphs:
             return np.zeros((0, SIDE, SIDE), np.uint8)
         return np.stack([to_mnist(even_stroke(glyph.ink)) for glyph in self.glyphs])
 
     def frame(self, box: line_reader.Box) -> NDArray[np.uint8]:
-        """The ink within a box in MNIST's frame; an empty frame where there is none."""
+        """The ink within a box in MNIST's frame; an empty frame if there is none."""
         x, y, width, height = (max(0, round(v)) for v in box)
         inside = self.ink[y : y + height, x : x + width]
         if not inside.any():
@@ -55,13 +55,13 @@ class View:
 
 
 def of_page(page: Page, single: bool) -> View:
-    """A whole page.
+    """View a whole page.
 
     Args:
-        single: it holds one digit.
+        single: the page holds one digit.
 
     Raises:
-        CrowdedError: it has more signs than a page of digits.
+        CrowdedError: there are more signs than a page of digits can have.
     """
     marks = ink.find(page.pixels)
     glyphs = segment.single(marks) if single else segment.split(marks)

@@ -1,4 +1,4 @@
-"""Words: printed or written text around the numbers, whose letters may look like digits."""
+"""Words: printed or handwritten text around the numbers, whose letters may look like digits."""
 
 from itertools import pairwise
 
@@ -8,19 +8,19 @@ from cnn_mnist.inference.recognition.agree import Found
 from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS
 
 SPACE = 0.25  # of a sign's height; a wider gap may end a word
-PHRASE = 0.8  # of a sign's height; words that stand nearer are one phrase
-LETTERS = 0.5  # letters for each digit, above which a word is none of digits
-EVEN = 0.75  # of the tallest; the digits of a number are as tall as that
-FEW_WORDS = 2  # letters' words beside a number; more are a sentence, and what is in it is no number
-PAGE, TALLER = 4, 1.5  # letters for each digit of a page of text; a digit written over it is taller
+PHRASE = 0.8  # of a sign's height; closer words form one phrase
+LETTERS = 0.5  # letters per digit; a word with more is text
+EVEN = 0.75  # of the tallest sign; the digits of a number are at least this tall
+FEW_WORDS = 2  # words beside a number; with more it is a sentence, and holds no number
+PAGE, TALLER = 4, 1.5  # letters per digit on a page of text; a digit written over it is taller
 
-MANY, SURE = 10, 0.9  # letters, and mean confidence of the digits beside them; what is less is text
+MANY, SURE = 10, 0.9  # letters, and mean confidence of the digits beside them; less is text
 
 Line = list[Found]
 
 
 def without_words(lines: list[Line]) -> list[Line]:
-    """The lines with all that is text as OTHER, also where a letter looks like a digit."""
+    """The lines with all text as OTHER, including letters that look like digits."""
     kept = [[sign for phrase in _split(line, PHRASE) for sign in _phrase(phrase)] for line in lines]
     every = [sign for line in kept for sign in line]
     letters = [sign for sign in every if sign.character == OTHER]
@@ -56,13 +56,13 @@ def _is_text(signs: Line) -> bool:
 
 
 def _is_number(word: Line, height: float) -> bool:
-    """Whether what stands beside text of some height is a number, and not more text."""
+    """Whether a word beside text of some height is a number rather than more text."""
     heights = [sign.box[3] for sign in word if sign.is_digit]
     return bool(heights) and min(heights) >= EVEN * max(*heights, height)
 
 
 def _split(signs: Line, gap: float) -> list[Line]:
-    """Parts between which there is a gap, as a share of a sign's height."""
+    """Split at gaps, given as a share of a sign's height."""
     tall = [sign.box[3] for sign in signs if sign.character not in SIGNS]
     least = gap * float(np.median(tall or [0]))
     parts = [signs[:1]]

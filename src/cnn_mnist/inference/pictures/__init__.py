@@ -1,1 +1,1 @@
-"""Files → pages: decode, turn upright, bound."""
+"""Files → pages: decode safely and turn upright."""

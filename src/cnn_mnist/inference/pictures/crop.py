@@ -1,20 +1,20 @@
-"""A sign's box on a page → a picture of the sign alone, upright."""
+"""A sign's box on a page → an upright picture of the sign alone."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.pictures.image import Page
 
-MARGIN = 0.1  # of the longer side of a box; by the paper around it ink is found
+MARGIN = 0.1  # of the longer side of a box; ink is found by the paper around it
 
 
 def crop(page: Page, box: tuple[int, int, int, int], turned: int = 0) -> NDArray[np.uint8]:
     """The pixels of a box with some paper around them, uint8 RGB HxWx3.
 
     Args:
-        page: as the picture was given.
+        page: the picture as given.
         box: x, y, width, height in the original picture's pixels.
-        turned: degrees clockwise by which the page is turned to be read; only quarters are turned.
+        turned: degrees clockwise to rotate the page for reading; only quarter turns are applied.
     """
     across, down = page.pixels.shape[1] / page.size[0], page.pixels.shape[0] / page.size[1]
     x, y, width, height = box

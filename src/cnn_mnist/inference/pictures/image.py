@@ -1,7 +1,7 @@
-"""A path, bytes, PIL image or array → upright RGB pages. All decoding safety lives here.
+"""A path, bytes, PIL image or array → upright RGB pages. Decodes safely.
 
-Colour is kept, because pale blue ink and yellow on blue differ from their paper in colour more
-than in lightness. Nothing downstream meets a file, an alpha channel or an odd number type.
+Colour is kept, because pale blue or yellow ink differs from its paper in colour more than in
+lightness. No other module handles files, alpha channels or unusual number types.
 """
 
 import contextlib
@@ -26,8 +26,8 @@ MAX_BYTES = 64 * 2**20  # of a file, all pages together
 MAX_PIXELS = 80_000_000  # of a page
 MAX_PAGES = 500
 MAX_ALL_PIXELS = 4_000_000_000  # of all pages of a file
-WORKING_SIDE = 2048  # px; a larger picture is reduced by a whole factor before anything else
-# Named one by one: Pillow also knows formats that start other programs (EPS).
+WORKING_SIDE = 2048  # px; larger pictures are first reduced by an integer factor
+# An explicit list, because some of Pillow's formats start other programs (EPS).
 SUFFIXES = (
     ".png",
     ".jpg",
@@ -43,22 +43,22 @@ SUFFIXES = (
 )
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
 PAGED, ANIMATED = ("TIFF", "PDF"), ("GIF", "PNG", "WEBP")
-NO_PAGE = 0b101  # bits of TIFF's tag 254: a smaller copy of a page, or its mask
+NO_PAGE = 0b101  # bits of TIFF's tag 254: a reduced copy of a page, or its mask
 TOO_MANY_PIXELS = f"the picture has more than {MAX_PIXELS // 10**6} million pixels; save it smaller"
-DAMAGED = 0, 0  # the size of a page without a header
+DAMAGED = 0, 0  # the size of a page whose header cannot be read
 FIRST_FRAME = "the picture is animated; only its first frame was read"
 
 
 class ImageError(ValueError):
-    """The source is no picture that can be read; the message says why and what to do."""
+    """The source cannot be read as a picture; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Page:
     """An upright picture. `pixels` is uint8 RGB HxWx3; `size` is the original's width, height.
 
-    `notice` tells what of the file is not in its pages, `turned` by how many degrees clockwise the
-    original was turned, and `matrix`, 3×3, takes a place on a turned page to one on the original.
+    `notice` tells what the pages omit from the file, `turned` by how many degrees clockwise the
+    original was rotated, and the 3×3 `matrix` maps a point on a rotated page to the original.
     """
 
     pixels: NDArray[np.uint8]
@@ -70,7 +70,7 @@ class Page:
     matrix: NDArray[np.float64] | None = field(default=None, compare=False)
 
     def turn(self, degrees: int) -> "Page":
-        """The page turned clockwise about its middle, as large as it takes to keep all of it."""
+        """The page rotated clockwise about its centre, enlarged to keep all of it."""
         height, width = self.pixels.shape[:2]
         cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
         wide = round(width * abs(cos) + height * abs(sin))
@@ -88,8 +88,8 @@ class Page:
         return replace(self, pixels=np.asarray(pixels, np.uint8), turned=turned, matrix=matrix)
 
     def original_box(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-        """The part of a box of this page (x, y, width, height) that lies in the original picture,
-        in that one's pixels."""
+        """The visible part of a box of this page (x, y, width, height), in the original picture's
+        pixels."""
         x, y, wide, high = box
         (xx, xy, x0), (yx, yy, y0), _ = self._to_original().tolist()
         corners = [(x, y), (x + wide, y), (x, y + high), (x + wide, y + high)]
@@ -111,20 +111,20 @@ def load(source: Source) -> Page:
     Args:
         source: a file's path, its bytes, a PIL image, or an array of HxW, HxWx1, HxWx3 (RGB)
             or HxWx4 (RGBA): bool, integers 0..255, uint16 0..65535, floats 0..1 or 0..255.
-            Of a file with several pages the first is taken; a page is given back.
+            The first page of a file with several is used; a page is returned unchanged.
 
     Raises:
-        ImageError: missing, too large, damaged, empty, or not a picture.
+        ImageError: it is missing, too large, damaged, empty, or not a picture.
     """
     return source if isinstance(source, Page) else _decode(_picture(source))
 
 
 def pages(source: Source) -> Iterator[Page]:
-    """Decode a TIFF or PDF page by page, each when it is asked for; all else is one page.
+    """Decode a TIFF or PDF lazily, page by page; any other source is one page.
 
     Raises:
-        ImageError: as `load`; or the pages are too many or have too many pixels together; or
-            one cannot be decoded, when those before it have been given.
+        ImageError: as `load`; or there are too many pages or pixels in all; or a page cannot be
+            decoded, raised after the pages before it.
     """
     if isinstance(source, Page):
         yield source
@@ -146,7 +146,7 @@ def pages(source: Source) -> Iterator[Page]:
 
 
 def page_sizes(source: Source) -> list[tuple[int, int]]:
-    """Width and height of each page, as the headers say; nothing is decoded.
+    """Width and height of each page, from the headers; nothing is decoded.
 
     Raises:
         ImageError: as `pages`.
@@ -157,7 +157,7 @@ def page_sizes(source: Source) -> list[tuple[int, int]]:
 
 
 def pictures(paths: Iterable[Path]) -> Iterator[Path]:
-    """The paths in their order; a folder stands for the pictures below it, sorted by name."""
+    """The paths in order; a folder stands for the pictures below it, sorted by name."""
     for path in paths:
         if path.is_dir():
             files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
@@ -186,14 +186,14 @@ def _page_sizes(picture: Image.Image) -> dict[int, tuple[int, int]]:
     sizes = {0: picture.size}
     if picture.format not in PAGED:
         return sizes
-    for frame in range(1, MAX_PAGES + 1):  # Pillow's n_frames would follow a chain of any length
+    for frame in range(1, MAX_PAGES + 1):  # Pillow's n_frames would follow an endless chain
         try:
             picture.seek(frame)
             if not getattr(picture, "tag_v2", {}).get(254, 0) & NO_PAGE:
                 sizes[frame] = picture.size
         except EOFError:
             break
-        except Exception:  # the page's header is damaged, which is told when its turn comes
+        except Exception:  # a damaged header, reported when the page is decoded
             sizes[frame] = DAMAGED
             break
     else:
@@ -205,7 +205,7 @@ def _page_sizes(picture: Image.Image) -> dict[int, tuple[int, int]]:
 
 
 def _is_animated(picture: Image.Image) -> bool:
-    with contextlib.suppress(Exception):  # behind a whole first frame all may be damaged
+    with contextlib.suppress(Exception):  # anything after the first frame may be damaged
         return picture.format in ANIMATED and bool(getattr(picture, "is_animated", False))
     return False
 
@@ -213,7 +213,7 @@ def _is_animated(picture: Image.Image) -> bool:
 def _file_bytes(path: Path) -> bytes:
     if path.is_dir():
         raise ImageError(f"{path} is a folder, not a picture")
-    if not path.is_file():  # also keeps devices and pipes out, which may never end
+    if not path.is_file():  # excludes devices and pipes, which may never end
         raise ImageError(f"{path}: no such file")
     try:
         with path.open("rb") as file:
@@ -223,7 +223,7 @@ def _file_bytes(path: Path) -> bytes:
 
 
 def _open(data: bytes) -> Image.Image:
-    """Read the header only; the pixels are decoded once the size is known to be harmless."""
+    """Read the header only; pixels are decoded after the size has been checked."""
     if not data:
         raise ImageError("the file is empty")
     if len(data) > MAX_BYTES:
@@ -253,7 +253,7 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _decode(picture: Image.Image, frame: int | None = None) -> Page:
-    """A frame as a page; without one, the frame that is selected."""
+    """Decode a frame as a page; by default the current frame."""
     try:
         if frame is not None:
             picture.seek(frame)
@@ -263,7 +263,7 @@ def _decode(picture: Image.Image, frame: int | None = None) -> Page:
         raise
     except PdfError as error:
         raise ImageError(str(error)) from error
-    except Exception as error:  # decoders raise whatever they meet in damaged bytes
+    except Exception as error:  # decoders raise anything on damaged bytes
         raise ImageError(f"the picture is damaged ({error}); save it again") from error
 
 
@@ -284,7 +284,7 @@ def _page(picture: Image.Image) -> Page:
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:
-    """RGB or RGBA of 8 bits, from any of Pillow's modes."""
+    """Convert any of Pillow's modes to 8-bit RGB or RGBA."""
     if picture.mode in ("RGB", "RGBA"):
         return picture
     if picture.mode.startswith(("I", "F")):
@@ -293,8 +293,8 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
-    """Lay a transparent picture on what its drawing needs: the paper's own colour, or the
-    opposite of the ink when ink is all there is."""
+    """Lay a transparent picture on a suitable background: the paper's own colour, or the opposite
+    of the ink's if there is only ink."""
     if picture.mode != "RGBA":
         return picture
     pixels = np.asarray(picture)
@@ -314,23 +314,23 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise ImageError(f"an array of shape {array.shape} is no picture; give HxW or HxWx3")
+        raise ImageError(f"an array of shape {array.shape} is not a picture; give HxW or HxWx3")
     _check_size(array.shape[1], array.shape[0])
     return Image.fromarray(np.ascontiguousarray(to_uint8(array)))
 
 
 def to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Brightness as bytes, from bool, integers 0..255, uint16 0..65535, floats 0..1 or 0..255.
+    """Convert brightness to bytes: bool, 0..255, uint16 0..65535, floats 0..1 or 0..255.
 
     Raises:
-        ImageError: other numbers, or none.
+        ImageError: other types or values, or an empty array.
     """
     if array.dtype == np.uint8:
         return np.asarray(array, np.uint8)
     if array.dtype == np.bool_:
         return np.asarray(np.where(array, 255, 0), np.uint8)
     if array.dtype.kind not in "iuf":
-        raise ImageError(f"an array of {array.dtype} is no picture; give numbers")
+        raise ImageError(f"an array of {array.dtype} is not a picture; give numbers")
     if not np.isfinite(array).all():
         raise ImageError("the array holds NaN or infinity")
     low, high = float(array.min()), float(array.max())

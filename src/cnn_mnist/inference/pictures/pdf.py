@@ -1,8 +1,8 @@
-"""A PDF as Pillow sees a picture of several frames. Needs pypdfium2, the extra `pdf`.
+"""A PDF as a Pillow image with several frames. Requires pypdfium2, the extra `pdf`.
 
-A PDF is a program, and its renderer a large one in C that is not thread-safe. So it runs in a
-process of its own, which ends itself when it takes too long or too much memory. That process is
-this very file, run as a script, so it imports nothing of ours.
+PDFs are programs, and their renderer is a large C library that is not thread-safe. So it runs in
+a process of its own, which stops itself if it needs too much time or memory. That process runs
+this very file as a script, so it imports no other module of the package.
 """
 
 import contextlib
@@ -17,9 +17,9 @@ from typing import Any
 
 from PIL import Image, ImageFile
 
-DPI = 300  # at most; a large page gets fewer, to fit the side that is asked for
+DPI = 300  # maximum; large pages get less, to fit the side asked for
 TIMEOUT = 20.0  # seconds, for the sizes of all pages or for one page's pixels
-MEMORY = 2 * 2**30  # bytes that the renderer may take
+MEMORY = 2 * 2**30  # maximum memory of the renderer, in bytes
 PASSWORD = 4  # pdfium's error code
 
 
@@ -28,18 +28,18 @@ class PdfError(ValueError):
 
 
 class PdfFile(ImageFile.ImageFile):
-    """Pages are frames, white paper in RGB; each is rendered when its pixels are asked for."""
+    """Pages are frames, RGB on white paper; each is rendered when its pixels are needed."""
 
     format = "PDF"
 
     def __init__(self, data: bytes, side: int, num_frames: int) -> None:
         """
         Args:
-            side: pixels of a page's longer side, at most.
-            num_frames: pages after which the rest is not looked at.
+            side: maximum of a page's longer side, in pixels.
+            num_frames: maximum number of pages; the rest is ignored.
 
         Raises:
-            PdfError: it is damaged, encrypted or empty, or pypdfium2 is not installed.
+            PdfError: the PDF is damaged, encrypted or empty, or pypdfium2 is not installed.
         """
         self._data, self._limits = data, (side, num_frames)
         super().__init__(io.BytesIO(data))
@@ -66,13 +66,13 @@ class PdfFile(ImageFile.ImageFile):
 
 
 def _ask(data: bytes, *question: object) -> bytes:
-    """What the renderer's process answers."""
+    """Ask the renderer's process."""
     if importlib.util.find_spec("pypdfium2") is None:
         raise PdfError(
             "a PDF needs pypdfium2, which is not installed; install it with: "
             "pip install 'cnn-mnist[pdf]'"
         )
-    # -P: what lies in the current folder is not imported
+    # -P: never import from the current folder
     command = [sys.executable, "-P", __file__, str(TIMEOUT), *map(str, question)]
     child = subprocess.run(command, input=data, capture_output=True)
     if child.returncode == 0:
@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def _limit_memory() -> None:
-    with contextlib.suppress(ImportError, ValueError, OSError):  # not every system can
+    with contextlib.suppress(ImportError, ValueError, OSError):  # not supported on every system
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

@@ -1,9 +1,9 @@
-"""Two opinions → one: the line network's signs, and the digit classifier on the ink's glyphs.
+"""Combine two answers: the line network's signs, and the digit classifier's glyphs.
 
-The line network knows where digits end, what is a comma, and what is no writing at all; the
-classifier knows a digit better that stands by itself. Where one sign is one glyph, the means count:
-of how likely it is a digit at all, and of how likely it is which. A classifier that has learned a
-person's hand knows it better than the line network, and decides alone where it is sure.
+The line network knows where digits end, what is a comma, and what is not writing at all; the
+classifier is better at isolated digits. Where one sign is one glyph, their means are used: the mean
+probability of being a digit at all, and of being each digit. A classifier adapted to one person's
+hand knows it better than the line network, and decides alone when it is confident.
 """
 
 from dataclasses import replace
@@ -16,14 +16,14 @@ from cnn_mnist.inference.recognition.classifier import NEVER
 from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS
 from cnn_mnist.inference.recognition.line_reader import Box, Sign
 
-MEETS = 0.3  # of the smaller of two boxes within the other
+MEETS = 0.3  # of the smaller of two boxes inside the other
 DOUBT = 0.02  # probability of a digit at which a sure classifier may overrule a slash or a comma
-SURE = 0.5  # mean probability of being a digit, at which one is
+SURE = 0.5  # mean probability from which a sign counts as a digit
 
 
 class Found(NamedTuple):
-    """A sign of a page: its character, its probability and box, and the ten digits'
-    probabilities; `glyph` is the place of its glyph, or None."""
+    """A sign of a page: its character, its probability and box, and the ten digits' probabilities;
+    `glyph` is the index of its glyph, or None."""
 
     character: str
     confidence: float
@@ -39,14 +39,14 @@ class Found(NamedTuple):
 def agree(
     signs: list[Sign], boxes: list[Box], probs: NDArray[np.float32], decides: float = NEVER
 ) -> list[Found]:
-    """What stands on a line or page.
+    """Combine the answers for a line or page.
 
     Args:
-        signs: of the line network, in reading order, boxes in the page's pixels.
-        boxes: of the glyphs.
+        signs: the line network's, in reading order, with boxes in the page's pixels.
+        boxes: the glyphs' boxes.
         probs: the classifier's, glyphs×10.
-        decides: the probability from which the classifier alone decides that a letter or another
-            digit is its digit. A comma or a slash stays what it is.
+        decides: the probability from which the classifier alone turns a letter or another digit
+            into its digit. A comma or a slash stays.
     """
     bars = [NEVER if sign.character in SIGNS else decides for sign in signs]
     return [
@@ -64,22 +64,22 @@ def agree_on_one(
     """The one digit of a picture, or nothing.
 
     Args:
-        readings: of the line network, of crops of different size.
-        boxes, probs: as for `agree`, of at most one glyph.
-        decides: as for `agree`, but a comma or a slash may be a digit, too.
+        readings: the line network's, of crops of different size.
+        boxes, probs: as for `agree`, with at most one glyph.
+        decides: as for `agree`, but a comma or a slash may become a digit, too.
     """
     nearest = [sign for signs in readings if (sign := _nearest(signs, boxes))]
     if not nearest:
         return []
     mean = np.mean([sign.digit_probs for sign in nearest], axis=0)
-    surest = max(nearest, key=lambda sign: sign.confidence)
+    most_certain = max(nearest, key=lambda sign: sign.confidence)
     if boxes and any(_overlap([sign.box], boxes)[0, 0] > MEETS for sign in nearest):
-        return [_together(replace(surest, digit_probs=mean), 0, boxes[0], probs[0], decides)]
-    return [_alone(surest)]
+        return [_together(replace(most_certain, digit_probs=mean), 0, boxes[0], probs[0], decides)]
+    return [_alone(most_certain)]
 
 
 def _nearest(signs: list[Sign], boxes: list[Box]) -> Sign | None:
-    """The sign that covers most of the glyph, or else the surest."""
+    """The sign that covers most of the glyph, or else the most confident one."""
     if not signs:
         return None
     covers = _overlap([sign.box for sign in signs], boxes).sum(axis=1)
@@ -110,7 +110,7 @@ def _together(
 
 
 def _partners(signs: list[Sign], boxes: list[Box]) -> list[int | None]:
-    """For each sign the one glyph that it alone overlaps."""
+    """For each sign its glyph, if they overlap only each other."""
     if not signs or not boxes:
         return [None] * len(signs)
     meets = _overlap([sign.box for sign in signs], boxes) > MEETS
@@ -119,7 +119,7 @@ def _partners(signs: list[Sign], boxes: list[Box]) -> list[int | None]:
 
 
 def _overlap(some: list[Box], others: list[Box]) -> NDArray[Any]:
-    """How much of the smaller of two boxes lies in the other, for each pair."""
+    """For each pair of boxes, how much of the smaller lies inside the other."""
     a = np.reshape(np.array(some, np.float32), (-1, 1, 4))
     b = np.reshape(np.array(others, np.float32), (1, -1, 4))
     shares = np.ones((len(some), len(others)), np.float32)

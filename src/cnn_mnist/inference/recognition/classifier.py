@@ -1,7 +1,7 @@
 """ONNX session: uint8 Nx28x28 → calibrated probabilities, and the "not a digit" rule.
 
-The model file is complete: input normalisation and softmax temperature are inside its graph,
-the threshold of the rule in its metadata, and from which probability it decides alone.
+The model file is complete: input normalisation and softmax temperature are in its graph; the
+rule's threshold and the probability from which it decides alone are in its metadata.
 """
 
 import json
@@ -19,22 +19,22 @@ from cnn_mnist import process, shelf
 
 Probs = NDArray[np.float32]
 
-DIGITS = json.dumps(list("0123456789"))  # as a model names its classes; older ones do not
-MOVES = (1, 1), (0, 1), (2, 1), (1, 0), (1, 2)  # rows and columns; the first is none
+DIGITS = json.dumps(list("0123456789"))  # the classes in a model's metadata; older models lack them
+MOVES = (1, 1), (0, 1), (2, 1), (1, 0), (1, 2)  # rows and columns; the first is no shift
 CHUNK = 64  # images; larger batches leave the processor's cache
 NEVER = 2.0  # a probability that is never reached
-MANY = 8 * CHUNK  # images that are worth several threads
+MANY = 8 * CHUNK  # images from which several threads pay off
 
 
 class Classifier:
-    """The network behind `Reader`, usable alone on images that are MNIST's already."""
+    """The network behind `Reader`, also usable alone on MNIST images."""
 
     def __init__(self, model: str | os.PathLike[str] | None = None, threads: int = 0) -> None:
         """Load a model exported by this package.
 
         Args:
-            model: its file, or a name of the shelf; None means the released `reader`.
-            threads: for many images at once; 0 takes all cores.
+            model: its file, or a model's name; None means the released `reader`.
+            threads: for many images at once; 0 uses all cores.
 
         Raises:
             ValueError: the file is missing, damaged, or another kind of model.
@@ -55,7 +55,7 @@ class Classifier:
             raise ValueError(f"{path}: {error.strerror}; give an exported .onnx file") from error
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise ValueError(
-                f"{path} is no digit classifier exported by cnn-mnist, or damaged"
+                f"{path} is not a digit classifier exported by cnn-mnist, or is damaged"
             ) from error
         self._check(path)
 
@@ -63,14 +63,14 @@ class Classifier:
         """Calibrated probabilities Nx10 of uint8 images Nx28x28, light ink on black.
 
         Raises:
-            ValueError: another shape or type.
+            ValueError: the shape or type is different.
         """
         return self._run("probabilities", images)
 
     def steady_probs(self, images: NDArray[np.uint8]) -> Probs:
-        """The mean of `probs` over each image and its four moves by one pixel.
+        """The mean of `probs` over each image and its four shifts by one pixel.
 
-        For images that we have framed ourselves: it evens out the frame's small errors.
+        For images framed by us: it evens out small errors of the frame.
         """
         return steady(self.probs, images)
 
@@ -81,8 +81,8 @@ class Classifier:
     def is_digit(self, probs: Probs) -> NDArray[np.bool_]:
         """Whether each image is a digit at all.
 
-        The network was trained to answer letters and scribbles with equal probabilities, so a
-        low highest probability means "none of the ten" (Hendrycks et al., ICLR 2019).
+        The network was trained to answer letters and scribbles with equal probabilities, so a low
+        top probability means "none of the ten" (Hendrycks et al., ICLR 2019).
         """
         return np.asarray(probs.max(axis=1) >= self.threshold)
 
@@ -99,12 +99,12 @@ class Classifier:
 
         if self._threads == 1 or len(images) < MANY:
             return np.concatenate([answer(part) for part in parts])
-        # Threads of our own, a part each, are faster than ONNX Runtime's, who share every operator.
+        # Our own threads, one part each, are faster than ONNX Runtime's, which share operators.
         with ThreadPoolExecutor(self._threads) as pool:
             return np.concatenate(list(pool.map(answer, parts)))
 
     def about(self, name: str) -> Any:
-        """What the file says of itself under a name; None where it says nothing."""
+        """An entry of the file's metadata; None if it is missing."""
         return json.loads(self._metadata().get(name, "null"))
 
     def _metadata(self) -> dict[str, str]:
@@ -115,17 +115,17 @@ class Classifier:
         outputs = {o.name for o in self._session.get_outputs()}
         if inputs != [("tensor(uint8)", [28, 28])] or not {"logits", "probabilities"} <= outputs:
             raise ValueError(
-                f"{path} is no digit classifier exported by cnn-mnist: its inputs are {inputs}"
+                f"{path} is not a digit classifier exported by cnn-mnist: its inputs are {inputs}"
             )
         if self._metadata().get("classes", DIGITS) != DIGITS:
             raise ValueError(
-                f"{path} knows other classes than the ten digits, and pictures are read with those "
-                "alone; use it from ONNX Runtime, and its run with cnn-mnist evaluate"
+                f"{path} knows other classes than the ten digits, which pictures are read "
+                "with; use it with ONNX Runtime, or its run with cnn-mnist evaluate"
             )
 
 
 def steady(ask: Callable[[NDArray[np.uint8]], Probs], images: NDArray[np.uint8]) -> Probs:
-    """The mean of what a classifier says to each image and to its four moves by one pixel."""
+    """The mean of a classifier's answers to each image and its four shifts by one pixel."""
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     moves = [padded[:, y : y + 28, x : x + 28] for y, x in MOVES]
     probs = ask(np.concatenate(moves)).reshape(len(MOVES), -1, 10)
@@ -133,8 +133,8 @@ def steady(ask: Callable[[NDArray[np.uint8]], Probs], images: NDArray[np.uint8])
 
 
 def session_options() -> onnxruntime.SessionOptions:
-    """One thread, and no reports on standard error."""
+    """Session options: one thread, nothing on standard error."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = 4  # a damaged model is reported by our own line
+    options.log_severity_level = 4  # our own message reports a damaged model
     return options

@@ -1,4 +1,4 @@
-"""One line of writing: the characters that the line network knows, and what it is shown."""
+"""One line of writing: the line network's alphabet and its input."""
 
 import cv2
 import numpy as np
@@ -6,20 +6,20 @@ from numpy.typing import NDArray
 
 DIGITS = "0123456789"
 SIGNS = ".,-/:+=$€£"
-OTHER = "?"  # a letter, or any other sign that is neither
+OTHER = "?"  # a letter, or any sign that is neither a digit nor one of SIGNS
 ALPHABET = DIGITS + SIGNS + OTHER
-HEIGHT = 40  # px of the picture that the network sees
-MOST_WIDE = 80 * HEIGHT  # px; a longer line is squeezed
-LEAST_CONTRAST = 16.0  # of 255; less is spread no further, or grain would look like ink
+HEIGHT = 40  # px of the network's input
+MOST_WIDE = 80 * HEIGHT  # px; longer lines are squeezed
+LEAST_CONTRAST = 16.0  # of 255; less is not stretched further, or grain would look like ink
 
 
 def normalized_width(height: int, width: int) -> int:
-    """The columns of a crop once it is HEIGHT px high."""
+    """The width of a crop scaled to HEIGHT px."""
     return min(max(8, round(width * HEIGHT / height)), MOST_WIDE)
 
 
 def normalized(grey: NDArray[np.uint8], width: float = 1.0) -> NDArray[np.float32]:
-    """A crop of one line as the network sees it.
+    """A crop of one line as the network's input.
 
     Args:
         grey: uint8 H×W, dark ink on light paper, of any size.
@@ -27,7 +27,7 @@ def normalized(grey: NDArray[np.uint8], width: float = 1.0) -> NDArray[np.float3
 
     Returns:
         float32 2×HEIGHT×W', ink positive: the contrast with the paper, stretched over the whole
-        line; and the contrast with what is near, in its own standard deviations.
+        line; and the local contrast, in its own standard deviations.
     """
     wide = max(8, round(width * normalized_width(*grey.shape)))
     how = cv2.INTER_AREA if len(grey) > HEIGHT else cv2.INTER_LINEAR

@@ -1,4 +1,4 @@
-"""ONNX session: one line of writing → its signs, each with its place and its probabilities."""
+"""ONNX session: one line of writing → its signs, with places and probabilities."""
 
 import os
 from dataclasses import dataclass, replace
@@ -15,15 +15,15 @@ from cnn_mnist.inference.recognition.line import ALPHABET, DIGITS, HEIGHT, norma
 
 Box = tuple[float, float, float, float]
 
-LOOKS = 1.0, 0.85  # widths at which a line is looked at, the second one only in doubt
-DOUBT = 0.9  # probability of a sign below which a line is looked at again; the surer reading counts
-STRIDE = 2  # px of the normalised line a column of the network's output
+LOOKS = 1.0, 0.85  # width factors at which a line is read, the second only if in doubt
+DOUBT = 0.9  # if a sign is less probable, the line is read again; the more certain reading is used
+STRIDE = 2  # px of the normalised line per column of the network's output
 
 
 @dataclass(frozen=True)
 class Sign:
-    """One sign of a line: a character of ALPHABET, its probability, its box x, y, width, height
-    in the crop's pixels, and the probabilities of the ten digits there."""
+    """A sign of a line: a character of ALPHABET, its probability, its box x, y, width, height in
+    the crop's pixels, and the probabilities of the ten digits there."""
 
     character: str
     confidence: float
@@ -36,7 +36,7 @@ class Sign:
 
 
 class LineReader:
-    """The line network, usable alone on a crop of one line. Thread-safe."""
+    """The line network, also usable alone on a crop of one line. Thread-safe."""
 
     def __init__(self, model: str | os.PathLike[str] | None = None) -> None:
         """Load an exported line network; None means the released one.
@@ -52,12 +52,12 @@ class LineReader:
         except OSError as error:
             raise ValueError(f"{path}: {error.strerror}; give an exported .onnx file") from error
         except Exception as error:  # ONNX Runtime's errors share no base class
-            raise ValueError(f"{path} is no line network, or damaged") from error
+            raise ValueError(f"{path} is not a line network, or is damaged") from error
         if {o.name for o in self._session.get_outputs()} != {"probabilities", "boxes"}:
-            raise ValueError(f"{path} is no line network exported by cnn-mnist")
+            raise ValueError(f"{path} is not a line network exported by cnn-mnist")
 
     def read(self, grey: NDArray[np.uint8]) -> list[Sign]:
-        """The signs of one line from the left.
+        """The signs of one line, from left to right.
 
         Args:
             grey: uint8 H×W, dark ink on light paper, from edge to edge of the line.
@@ -78,12 +78,12 @@ class LineReader:
 
 
 def certainty(signs: list[Sign]) -> float:
-    """Of a reading: the mean of its signs' probabilities; 0 where there are none."""
+    """The mean probability of a reading's signs; 0 if there are none."""
     return sum(sign.confidence for sign in signs) / max(1, len(signs))
 
 
 def _middles(probs: NDArray[np.float32]) -> list[int]:
-    """The surest column of each sign: the best path without repetitions and blanks (Graves)."""
+    """The most certain column of each sign: best-path decoding of CTC (Graves)."""
     middles = []
     for best, run in groupby(enumerate(probs.argmax(axis=0)), key=lambda pair: pair[1]):
         if best:
@@ -107,7 +107,7 @@ def _sign(
 
 
 def _within(box: Box, shape: tuple[int, ...]) -> Box:
-    """The part of a box that lies in a crop, at least a pixel wide and high."""
+    """The part of a box inside a crop, at least one pixel wide and high."""
     x, y, width, height = box
     x0, y0 = (min(max(low, 0.0), size - 1.0) for low, size in ((x, shape[1]), (y, shape[0])))
     x1, y1 = min(x + width, shape[1]), min(y + height, shape[0])

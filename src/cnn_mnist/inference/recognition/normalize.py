@@ -1,4 +1,4 @@
-"""One digit's ink → the 28×28 image that MNIST would hold.
+"""One digit's ink → a 28×28 image like MNIST's.
 
 MNIST's own procedure (LeCun et al. 1998, section III.A; the pixel index was measured on all
 70,000 images): scale the ink's box to fit 20×20 keeping its aspect, average areas, then shift
@@ -16,20 +16,20 @@ SIDE = 28
 BOX = 20
 CENTRE = 14.0
 STROKE = 2.7  # of BOX, MNIST's mean
-THIN, THICK = 2.0, 3.6  # of BOX; between them a stroke is left alone
-MOST_CHANGE = 24  # px; where a stroke is to change by more, a reduced copy's is changed
-MEASURABLE = 40  # px; in a smaller digit a stroke is too few pixels wide to be measured
+THIN, THICK = 2.0, 3.6  # of BOX; strokes in between are left unchanged
+MOST_CHANGE = 24  # px; for larger changes a reduced copy is used
+MEASURABLE = 40  # px; in smaller digits strokes are too few pixels wide to be measured
 
 
 def to_mnist(ink: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Bring one digit into MNIST's frame.
+    """Transform one digit into MNIST's frame.
 
     Args:
         ink: H×W, 0 = paper, 1 = full ink; any size with at least one pixel of ink.
 
     Returns:
-        uint8 28×28, light ink on black, its centre of mass on pixel 14.0 ± 0.5 both ways
-        (nearer the frame where the digit would otherwise leave it).
+        uint8 28×28, light ink on black, its centre of mass on pixel 14.0 ± 0.5 in both directions
+        (closer to the frame if the digit would otherwise leave it).
 
     Raises:
         ValueError: there is no ink.
@@ -54,14 +54,14 @@ def to_mnist(ink: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 
 def _offset(digit: NDArray[np.float32], axis: int) -> int:
-    """Whole pixels from the frame's edge to the digit's box, so that its mass is on CENTRE."""
+    """Offset in whole pixels from the frame's edge that puts the centre of mass on CENTRE."""
     mass = digit.sum(axis=1 - axis)
     centre = float(mass @ np.arange(mass.size)) / float(mass.sum())
     return min(max(round(CENTRE - centre), 0), SIDE - len(mass))
 
 
 def ready_frame(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """The picture itself, light on black, if it already is an MNIST image; else None.
+    """The picture itself, light on black, if it is an MNIST image already; else None.
 
     Args:
         pixels: uint8 H×W×3.
@@ -75,8 +75,8 @@ def ready_frame(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 def ready_frames(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Grey images, light on black, and which of them are MNIST images already.
 
-    Such an image has a plain black or white ground, a box of 20 px and its centre of mass in the
-    middle. To normalise it again would blur it.
+    Such an image has a plain black or white background, a box of 20 px and its centre of mass in
+    the middle. Normalising it again would blur it.
 
     Args:
         images: uint8 N×28×28, also dark on white.
@@ -96,17 +96,17 @@ def ready_frames(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[
 
 
 def even_stroke(ink: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Bring the stroke of one digit into MNIST's range of widths.
+    """Adjust the stroke width of one digit to MNIST's range.
 
     MNIST's strokes are 2.7 of the digit's 20 px wide (5-95%: 1.5 to 4.2). Hairlines vanish and
-    markers clog in a 20-px box, so both are widened or thinned at their own resolution. What
-    already lies in the range, or is too small to be measured, comes back unchanged.
+    markers clog in a 20-px box, so both are widened or thinned at full resolution. Strokes
+    within the range, or too small to be measured, are returned unchanged.
 
     Args:
         ink: H×W, 0 = paper, 1 = full ink, cropped to the digit.
 
     Returns:
-        float32, with a margin where the stroke grew.
+        float32, with a margin if the stroke grew.
     """
     digit = ink.astype(np.float32)
     side = max(digit.shape)
@@ -121,7 +121,7 @@ def even_stroke(ink: NDArray[np.floating]) -> NDArray[np.float32]:
     if change < 0:
         thinner = np.asarray(cv2.erode(_reduced(digit, factor), _disc(change / factor)), np.float32)
         return thinner if thinner.max() > 0.5 else digit
-    # A hairline would vanish in the reduced copy, if it were not first as wide as its pixels.
+    # A hairline would vanish in the reduced copy unless first widened to its pixels.
     grown = 2 * factor - 2
     digit = _with_margin(digit, grown)
     digit = _reduced(cv2.dilate(digit, np.ones((grown + 1,) * 2, np.uint8)), factor)
@@ -130,7 +130,7 @@ def even_stroke(ink: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def _reduced(digit: NDArray[Any], factor: int) -> NDArray[np.float32]:
-    """Its area averages, so that no kernel grows with the digit."""
+    """Area averages, so that kernels do not grow with the digit."""
     if factor == 1:
         return np.asarray(digit, np.float32)
     size = [max(1, round(side / factor)) for side in digit.shape[::-1]]
@@ -138,13 +138,13 @@ def _reduced(digit: NDArray[Any], factor: int) -> NDArray[np.float32]:
 
 
 def _disc(change: float) -> NDArray[np.uint8]:
-    """The kernel that makes a stroke so much wider or thinner."""
+    """The kernel that widens or thins a stroke by `change`."""
     side = 1 + round(abs(change))
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
 def stroke_width(ink: NDArray[np.floating]) -> float:
-    """The typical width of the strokes in px: twice the distance to paper along their middle."""
+    """The typical stroke width in px: twice the distance to paper along the middle."""
     mask = _with_margin((ink > 0.5).astype(np.uint8), 1)
     distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8))) & (mask > 0)

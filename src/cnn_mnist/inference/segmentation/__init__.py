@@ -1,1 +1,1 @@
-"""A picture → the ink on it, apart from its paper, its rules and its shadows."""
+"""A picture → the ink on it, separated from paper, ruling and shadows."""

@@ -1,7 +1,7 @@
-"""A page → its ink map: how much of each pixel is covered by the pen, whatever the colours.
+"""A page → its ink map: how much of each pixel is covered by ink, whatever the colours.
 
-Ink is what differs from the paper in colour, after the light has been made even. Knows nothing of
-digits.
+Ink is what differs in colour from the paper, after uneven lighting is corrected. Knows nothing
+about digits.
 """
 
 import math
@@ -20,16 +20,16 @@ Contrast = NDArray[Any]  # uint8
 Picture = NDArray[Any]  # uint8 H×W×3
 
 # A linear fit of 8-bit CIE Lab over sRGB: lightness, red against green, yellow against blue. It is
-# ten times as fast, and under a shadow, which multiplies, a difference only scales.
+# ten times as fast, and a shadow, which multiplies, only scales differences.
 OPPONENT = np.array(
     [[0.24, 0.66, 0.10, 0], [0.29, -0.47, 0.18, 128], [0.14, 0.34, -0.48, 128]], np.float32
 )
-BAND = 64  # rows; what is worked on stays in the processor's cache
-MAX_LIGHT_GAIN = 6.0  # a shadow may take 5/6 of the light
-LIT_PAPER = 80.0  # luma; darker paper is a board or a screen, whose light need not be evened
+BAND = 64  # rows; a band fits into the processor's cache
+MAX_LIGHT_GAIN = 6.0  # a shadow may remove 5/6 of the light
+LIT_PAPER = 80.0  # luma; darker paper is a board or a screen, whose lighting needs no correction
 NOISE_FACTOR = 4.0
-SPECK = 6  # px; no digit that can be read is smaller
-GRAIN = 4  # px; no piece of a stroke is smaller, but on small pictures
+SPECK = 6  # px; readable digits are never smaller
+GRAIN = 4  # px; pieces of a stroke are never smaller, except on small pictures
 
 
 def find(pixels: Picture) -> Ink:
@@ -40,7 +40,7 @@ def find(pixels: Picture) -> Ink:
 
     Returns:
         float32 HxW, 0 = paper, 1 = full ink; all zero on a blank page. Ruled lines, page edges
-        and specks are gone.
+        and specks are removed.
     """
     inside = sheet.find(pixels)
     if inside is None:
@@ -74,14 +74,14 @@ def _ink(contrast: Contrast) -> Ink:
 
 @dataclass(frozen=True)
 class _Part:
-    """The part of a page that holds all of its marks; most of a page is blank."""
+    """The part of a page that holds all marks; most of a page is blank."""
 
     box: tuple[slice, slice]
     page: tuple[int, int]  # height and width
 
     @property
     def reach(self) -> int:
-        """px; marks that are so near belong to one group."""
+        """px; marks within this distance belong to one group."""
         return max(1, round(max(self.page) / 100))
 
     @property
@@ -90,7 +90,7 @@ class _Part:
         return GRAIN if min(self.page) >= paper.SMALL_PICTURE else 0
 
     def without_lines(self, mask: Mask) -> Mask:
-        """A ruled line is one by what it covers of the page."""
+        """Remove lines, measured against the whole page."""
         if not ruling.may_have_lines(mask, self.page):
             return mask
         whole = np.zeros(self.page, np.uint8)
@@ -99,7 +99,7 @@ class _Part:
 
 
 def _marked(contrast: Contrast, faint: int) -> _Part | None:
-    """The part with everything above `faint`, and blank paper around as far as marks reach."""
+    """The part with everything above `faint`, and blank paper around it as wide as `reach`."""
     height, width = contrast.shape
     x, y, wide, high = cv2.boundingRect((contrast >= faint).astype(np.uint8))
     if wide == 0:
@@ -111,13 +111,13 @@ def _marked(contrast: Contrast, faint: int) -> _Part | None:
 
 
 def _distance(pixels: Picture, drawn_on: paper.Flat) -> Contrast:
-    """Distance of each pixel from paper of one colour, in light as even as a screen's."""
+    """Distance of each pixel from paper of one colour in even light, as on a screen."""
     contrast = np.zeros(pixels.shape[:2], np.uint8)
     x, y, width, height = cv2.boundingRect(drawn_on.marks)
     if width == 0:
         return contrast
     colour = cv2.transform(drawn_on.colour.reshape(1, 1, 3), OPPONENT)
-    ground = np.array([*colour.ravel(), 0], np.float64)  # OpenCV's scalars are four
+    ground = np.array([*colour.ravel(), 0], np.float64)  # OpenCV's scalars have four values
     for top in range(y, y + height, BAND):
         band = np.s_[top : min(top + BAND, y + height), x : x + width]
         difference = cv2.absdiff(cv2.transform(pixels[band], OPPONENT), ground)
@@ -126,13 +126,13 @@ def _distance(pixels: Picture, drawn_on: paper.Flat) -> Contrast:
 
 
 def _length(difference: Picture) -> NDArray[Any]:
-    """Of each pixel's three differences, float32 H×W."""
+    """The length of each pixel's difference vector, float32 H×W."""
     squares = cv2.multiply(difference, difference, dtype=cv2.CV_32F)
     return cv2.sqrt(cv2.transform(squares, np.ones((1, 3), np.float32)))
 
 
 def _contrast(pixels: Picture) -> Contrast:
-    """Distance of each pixel from the paper around it, under even light."""
+    """Distance of each pixel from the surrounding paper, under corrected lighting."""
     blank = paper.estimate(pixels)
     luma = cv2.cvtColor(blank, cv2.COLOR_RGB2GRAY).astype(np.float32)
     light = float(np.percentile(luma, 90))
@@ -150,7 +150,7 @@ def _contrast(pixels: Picture) -> Contrast:
 
 
 def _extended(pixels: Picture, inside: Mask) -> Picture:
-    """The sheet's own colour carried on beyond its edge."""
+    """The picture with the sheet's colour continued beyond its edge."""
     scale = min(1.0, paper.SIDE / max(inside.shape))
     size = max(1, round(inside.shape[1] * scale)), max(1, round(inside.shape[0] * scale))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -163,7 +163,7 @@ def _extended(pixels: Picture, inside: Mask) -> Picture:
 
 
 def _trust(luma: Ink) -> Ink:
-    """Less than 1 along the page's own edge, where what differs from the paper is no ink."""
+    """Weights below 1 along the page's own edge, where differences from the paper are not ink."""
     square = np.ones((3, 3), np.uint8)
     light, dark = cv2.dilate(luma, square), cv2.erode(luma, square)
     return np.clip(1.6 - 2 * (light - dark) / np.maximum(light, LIT_PAPER), 0, 1)
@@ -189,8 +189,8 @@ def _otsu(contrast: Contrast, faint: int) -> int:
 
 
 def _hysteresis(contrast: Contrast, weak: int, strong: float, grain: int) -> Components:
-    """What is above `weak` and is connected to something above `strong` (Canny 1986);
-    grains of noise are dropped."""
+    """Components above `weak` that touch something above `strong` (Canny 1986), without grains of
+    noise."""
     marks = components((contrast >= weak).astype(np.uint8))
     keep = np.zeros(len(marks.stats), np.bool_)
     keep[marks.labels[contrast >= strong]] = True
@@ -198,7 +198,7 @@ def _hysteresis(contrast: Contrast, weak: int, strong: float, grain: int) -> Com
 
 
 def _without_lines(marks: Components, contrast: Contrast, strong: int, part: _Part) -> Components:
-    """Take out ruled lines: by their paler ink where that is possible, else by their shape."""
+    """Remove ruled lines: by their paler ink if possible, otherwise by their shape."""
     rest = part.without_lines(marks.mask)
     ruled = contrast[marks.mask > rest]
     if ruled.size:

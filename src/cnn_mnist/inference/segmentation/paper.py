@@ -1,4 +1,4 @@
-"""A page → the colour of its paper everywhere, as it would be without ink, in whatever light."""
+"""A page → the colour of its paper at every pixel, as it would be without ink, in any light."""
 
 import math
 from typing import Any, NamedTuple
@@ -10,24 +10,24 @@ from numpy.typing import NDArray
 Picture = NDArray[Any]  # uint8 H×W×3
 Mask = NDArray[Any]  # uint8
 
-FLAT = 0.6  # where a program drew, that much of the border, and on the average of border and
+FLAT = 0.6  # in a program's drawing, this much of the border, and on average of border and
 # picture, has the paper's exact colour
-SIDE = 192  # px; paper and its light change slowly, so they are estimated on a small copy
-WINDOWS = 1.0, 0.2  # of the picture's short side: wider than two strokes of a marker, a pen
+SIDE = 192  # px; paper and its lighting vary slowly, so they are estimated on a small copy
+WINDOWS = 1.0, 0.2  # of the picture's short side: wider than two strokes of a marker, and of a pen
 LEAST_CONTRAST = 9.0  # of 255; JPEG and sensor noise stay below
-SHARP = 0.85  # of a region's outline; a shadow's is soft, a broad stroke's an edge all round
+SHARP = 0.85  # of a region's outline; a shadow's edge is soft, a broad stroke's sharp all round
 SMALL_PICTURE = 64  # px
 
 
 class Flat(NamedTuple):
-    """A drawing program's paper: its one exact colour, and 255 where a pixel has another."""
+    """A drawing program's paper: its exact colour, and a mask, 255 where a pixel differs."""
 
     colour: Picture
     marks: Mask
 
 
 def flat(pixels: Picture) -> Flat | None:
-    """None in a photograph or a scan."""
+    """The paper of a program's drawing; None for a photograph or a scan."""
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     colour = np.median(border, axis=0).astype(np.uint8)
     at_border = float((border == colour).all(axis=1).mean())
@@ -40,11 +40,11 @@ def flat(pixels: Picture) -> Flat | None:
 
 
 def estimate(pixels: Picture) -> Picture:
-    """The paper's colour everywhere, on a copy of SIDE² pixels.
+    """The paper's colour at every pixel of a copy of SIDE² pixels.
 
-    The median of a wide window sees paper behind the broadest marker but not the light of a
-    small shadow; that of a narrow window sees both as paper. The narrow one is right where the
-    two differ without a sharp edge between them.
+    The median of a wide window sees paper behind the broadest marker, but misses the light of a
+    small shadow; a narrow window takes both for paper. The narrow one is right where the two
+    differ without a sharp edge between them.
     """
     height, width = pixels.shape[:2]
     scale = min(1.0, SIDE / math.sqrt(height * width))
@@ -57,10 +57,10 @@ def estimate(pixels: Picture) -> Picture:
 
 
 def _sharpened(small: Picture, paper: Picture) -> Picture:
-    """A median of the paper, its shadows' edges put where they are.
+    """A median of the paper, with the edges of shadows restored.
 
-    Ink in its window moves the edge of a shadow. A morphological closing (for light ink an
-    opening), wider than the pen, removes the ink and leaves every edge in its place.
+    Ink in the window shifts the edge of a shadow. A morphological closing (an opening for light
+    ink) wider than the pen removes the ink and keeps every edge in place.
     """
     window = int(WINDOWS[1] * min(small.shape[:2]))
     if window < 8:
@@ -78,7 +78,7 @@ def _sharpened(small: Picture, paper: Picture) -> Picture:
 
 
 def _median(pixels: Picture, share: float) -> Picture:
-    """Median over a square, as wide as a share of the picture's short side."""
+    """The median over a square whose side is a share of the picture's short side."""
     window = max(3, int(share * min(pixels.shape[:2])) | 1)
     margin = window // 2
     wider = _continued(pixels, margin)
@@ -86,8 +86,8 @@ def _median(pixels: Picture, share: float) -> Picture:
 
 
 def _continued(pixels: Picture, margin: int) -> Picture:
-    """The picture with a margin around: mirrored, so that a stroke which ends at the border is
-    not drawn on and on; and light that fades towards the border goes on fading."""
+    """The picture with a margin: mirrored, so that a stroke ending at the border is not prolonged;
+    light that fades towards the border keeps fading."""
     around = (margin,) * 4
     mirrored = cv2.copyMakeBorder(pixels, *around, cv2.BORDER_REFLECT)
     calm = cv2.medianBlur(pixels, margin | 1)
@@ -97,8 +97,8 @@ def _continued(pixels: Picture, margin: int) -> Picture:
 
 
 def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture:
-    """The narrow median, but for regions with a sharp outline where the wide one looks more
-    like the page as a whole: those are broad strokes."""
+    """The narrow median, except in sharply outlined regions where the wide one is more like the
+    page as a whole: those are broad strokes."""
     difference = _most(cv2.absdiff(wide, narrow))
     regions = (difference > LEAST_CONTRAST).astype(np.uint8)
     count, labels = cv2.connectedComponents(regions)
@@ -109,7 +109,7 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
     window = int(WINDOWS[1] * min(small.shape[:2]))
     broad = cv2.medianBlur(small, window // 3 | 1)  # without ruled lines
     step = _most(cv2.dilate(broad, square) - cv2.erode(broad, square))
-    reach = window // 4 + 2  # medians round corners off
+    reach = window // 4 + 2  # medians round off corners
     step = cv2.dilate(step, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     rim = labels * (cv2.erode(regions, square) == 0)
     edge = np.bincount(rim.ravel(), minlength=count)
@@ -130,7 +130,7 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
 
 
 def _most(field: NDArray[Any]) -> NDArray[Any]:
-    """Of each pixel's three values; many times faster than numpy's over so short an axis."""
+    """The maximum of each pixel's three values; much faster than numpy's on such a short axis."""
     return cv2.max(cv2.max(field[..., 0], field[..., 1]), field[..., 2])
 
 

@@ -1,6 +1,6 @@
-"""Ruled and squared paper, boxes of forms: find a mask's straight lines and take them out.
+"""Ruled and squared paper, form boxes: find straight lines in a mask and remove them.
 
-A line's pixels stay where a stroke crosses it, so that digits are not cut.
+Pixels where a stroke crosses a line are kept, so that digits are not cut.
 """
 
 import cv2
@@ -11,22 +11,22 @@ from cnn_mnist.inference.segmentation.components import Components, Mask, crowde
 
 SEARCH_SIDE = 400  # px; the slope is searched on a small copy
 SLOPES = np.tan(np.radians(np.arange(-12, 12.1, 0.5)))
-LEAST_SIDE = 64  # px; below, a stroke of the digit is as long as a ruled line
-SPAN = 0.7  # of the picture, which a ruled line must cover
-PIECE = 0.12  # of the picture, which it must cover without a break
+LEAST_SIDE = 64  # px; in smaller pictures a stroke is as long as a ruled line
+SPAN = 0.7  # of the picture that a ruled line must cover
+PIECE = 0.12  # of the picture that it must cover without a gap
 MAX_THICKNESS = 0.02  # of the picture's long side
-LEAST_FRAME = 1.5  # times width and height; what runs along four sides has more ink
-FRAME_SIDE = 24  # px; in a smaller sign the corners of a 0 cannot be told
+LEAST_FRAME = 1.5  # times width and height; a frame along four sides has more ink
+FRAME_SIDE = 24  # px; in smaller signs the corners of a 0 cannot be told from a frame's
 
 
 def may_have_lines(mask: Mask, page: tuple[int, ...]) -> bool:
-    """Whether the marks on some part of a page (height, width) reach far enough for a line."""
+    """Whether any marks on a part of a page (height, width) are long enough for a line."""
     high, wide = (int(np.count_nonzero(mask.any(axis=axis))) for axis in (1, 0))
     return min(page) >= LEAST_SIDE and (wide > SPAN * page[1] or high > SPAN * page[0])
 
 
 def without_lines(mask: Mask) -> Mask:
-    """The mask without lines that run across the picture, up to 12° from level or upright."""
+    """The mask without lines across the picture, up to 12° from horizontal or vertical."""
     if not may_have_lines(mask, mask.shape):
         return mask
     rest = _without_level_lines(mask)
@@ -35,7 +35,7 @@ def without_lines(mask: Mask) -> Mask:
 
 
 def without_frames(marks: Components) -> Components:
-    """The marks without the boxes and tables of a form, unless there is nothing else."""
+    """The marks without the boxes and tables of a form, unless there are no others."""
     keep = np.ones(len(marks.stats), np.bool_)
     width, height, area = marks.stats[:, 2:].astype(np.int64).T
     likely = np.minimum(width, height) >= FRAME_SIDE
@@ -50,7 +50,7 @@ def without_frames(marks: Components) -> Components:
 
 
 def _is_frame(part: NDArray[np.bool_]) -> bool:
-    """Ink runs along all four sides, which even a round 0 leaves at the corners."""
+    """Ink runs along all four sides, up to the corners, which even a round 0 leaves empty."""
     height, width = part.shape
     deep, wide = round(0.12 * height), round(0.12 * width)
     across = min(part[:deep].any(axis=0).mean(), part[-deep:].any(axis=0).mean())
@@ -87,7 +87,7 @@ def _reduced(mask: Mask) -> Mask:
 
 
 def _slope(mask: Mask) -> float:
-    """The slope under which the mask's rows are most uneven, as ruled paper's are."""
+    """The slope along which the mask's row sums vary most, as on ruled paper."""
     sheared = (_shear(mask, -slope) for slope in SLOPES)
     rows = [cv2.reduce(level, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F) for level in sheared]
     return float(SLOPES[int(np.argmax([cv2.norm(row) for row in rows]))])
@@ -101,10 +101,10 @@ def _shear(mask: Mask, slope: float) -> Mask:
 
 
 def _level_lines(mask: Mask) -> Mask:
-    """Thin level structures that cover SPAN of the width."""
+    """Thin horizontal structures that cover SPAN of the width."""
     height, width = mask.shape
     drift = 1 + round(0.004 * width)  # half a step of SLOPES over half the width
-    thickened = cv2.dilate(mask, np.ones((3, 1), np.uint8))  # a line wobbles by a pixel
+    thickened = cv2.dilate(mask, np.ones((3, 1), np.uint8))  # a line wavers by a pixel
     piece = np.ones((1, max(3, round(PIECE * width))), np.uint8)
     runs: Mask = cv2.morphologyEx(thickened, cv2.MORPH_OPEN, piece)
     near = cv2.dilate(runs, np.ones((2 * drift + 1, 1), np.uint8))

@@ -1,7 +1,7 @@
-"""An ink map → single digits in reading order. Knows shapes and places, not what they mean.
+"""An ink map → single digits in reading order. Knows shapes and places, not meanings.
 
-Which parts make a sign is decided by their boxes. Pixels are looked at only then, and only of as
-many signs as a page of digits has room for.
+Boxes alone decide which parts form a sign. Pixels are read only afterwards, and only for as many
+signs as fit on a page of digits.
 """
 
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ Box = tuple[int, int, int, int]
 Corners = NDArray[Any]  # N×4 or 4: left, top, right, bottom
 Owners = NDArray[Any]  # the sign to which each part belongs; NOBODY for none
 
-INK = 0.35  # of full ink; above it, neighbouring pixels belong together
+INK = 0.35  # of full ink; neighbouring pixels above it are connected
 NOBODY = -1
 
 
 class CrowdedError(ValueError):
-    """The picture has more signs than a page of digits."""
+    """The picture has more signs than a page of digits can have."""
 
 
 @dataclass(frozen=True)
 class Glyph:
-    """One written sign: its box (x, y, width, height) in the ink map and only its own ink."""
+    """One written sign: its box (x, y, width, height) in the ink map, and its own ink only."""
 
     ink: Ink
     box: Box
@@ -36,7 +36,7 @@ class Glyph:
 
 @dataclass(frozen=True)
 class _Parts:
-    """Connected components, and the corners of each with the soft ink of its rim."""
+    """Connected components, and the corners of each including its soft edge."""
 
     ink: Ink  # the part of the page that has any
     offset: NDArray[Any]  # x and y of that part
@@ -45,25 +45,25 @@ class _Parts:
 
     @property
     def sizes(self) -> NDArray[Any]:
-        """Width and height of each."""
+        """Width and height of each component."""
         return np.asarray(self.corners[:, 2:] - self.corners[:, :2])
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """The ink of each."""
+        """The amount of ink of each component."""
         labels, count = self.marks.labels.ravel(), len(self.marks.stats)
         return np.asarray(np.bincount(labels, self.ink.ravel(), count)[1:], np.float64)
 
     @property
     def at_border(self) -> NDArray[np.bool_]:
-        """Which of them the picture's border cuts."""
+        """Which components are cut off by the picture's border."""
         found, labels = np.zeros(len(self.marks.stats), np.bool_), self.marks.labels
         for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
             found[edge] = True
         return found[1:]
 
     def glyphs(self, owners: Owners, signs: Corners) -> list[Glyph]:
-        """Each sign, of the parts that belong to it."""
+        """The signs, each assembled from its parts."""
         owned = np.append(NOBODY, owners).astype(np.int32).take(self.marks.labels)
         return [self._glyph(owned, number, corners) for number, corners in enumerate(signs)]
 
@@ -81,7 +81,7 @@ class _Parts:
 def single(ink: Ink) -> list[Glyph]:
     """The one digit of a picture: its main part and the parts that belong to it.
 
-    Returns a list of one glyph, or of none on blank paper.
+    Returns a list of one glyph, or an empty one on blank paper.
     """
     parts = _parts(ink)
     if not len(parts.corners):
@@ -90,7 +90,7 @@ def single(ink: Ink) -> list[Glyph]:
     main = int(_prominence(parts, ink.shape).argmax())
     side, sign = longer[main], parts.corners[main]
     rest = longer >= 0.2 * side
-    if not at_border[main]:  # then a neighbour that the border cuts is none of its parts
+    if not at_border[main]:  # otherwise a part cut off by the border belongs to a neighbour
         rest &= ~at_border | (_gaps(parts.corners, sign) <= 0.12 * side)
     own = np.arange(len(longer)) == main
     while (near := rest & ~own & (_gaps(parts.corners, sign) <= 0.4 * side)).any():
@@ -101,10 +101,10 @@ def single(ink: Ink) -> list[Glyph]:
 
 
 def split(ink: Ink) -> list[Glyph]:
-    """All signs of a picture, line by line from the top, each line from the left.
+    """All signs of a picture, line by line from the top, each line from left to right.
 
     Raises:
-        CrowdedError: they are more than a page of digits has.
+        CrowdedError: there are more than a page of digits can have.
     """
     parts = _parts(ink)
     if not len(parts.corners):
@@ -138,7 +138,7 @@ def _parts(ink: Ink) -> _Parts:
 
 
 def _prominence(parts: _Parts, page: tuple[int, ...]) -> NDArray[np.float64]:
-    """How likely a part is what the picture is about: size, weight and nearness to the middle."""
+    """How likely each part is the main one: by size, weight and distance from the centre."""
     middles = (parts.corners[:, :2] + parts.corners[:, 2:]) / 2 + parts.offset
     away = np.abs(middles / page[::-1] - 0.5).max(axis=1)
     extent = np.hypot(*parts.sizes.T) * np.sqrt(parts.weights)
@@ -146,7 +146,7 @@ def _prominence(parts: _Parts, page: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 def _gaps(many: Corners, one: Corners) -> NDArray[np.float64]:
-    """Distance of boxes to one box, 0 where they overlap."""
+    """The distance of each box to one box; 0 if they overlap."""
     apart = np.maximum(many[:, :2] - one[2:], one[:2] - many[:, 2:])
     return np.asarray(np.hypot(*np.maximum(apart, 0).T))
 
@@ -156,12 +156,12 @@ def _union(one: Corners, other: Corners) -> Corners:
 
 
 def _first(fits: NDArray[np.bool_]) -> int:
-    """The place of the first one that fits; the next free place if none does."""
+    """The index of the first match; the length if there is none."""
     return int(np.append(fits, True).argmax())
 
 
 def _typical_height(sizes: NDArray[Any]) -> float:
-    """The height of a digit: the median, each part weighing what it covers of the page."""
+    """The typical height of a digit: the median, weighted by the area of each part."""
     heights, weights = sizes[:, 1], (sizes.astype(np.float64) ** 2).sum(axis=1)
     order = np.argsort(heights)
     middle = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
@@ -169,9 +169,9 @@ def _typical_height(sizes: NDArray[Any]) -> float:
 
 
 def _join_fragments(corners: Corners, height: float) -> tuple[Owners, Corners]:
-    """Join parts that stand on top of each other and are together no taller than a digit.
+    """Join stacked parts that together are no taller than a digit.
 
-    Returns the sign of each part, and the signs.
+    Returns the sign of each part, and the signs' corners.
     """
     owners, signs, count = np.empty(len(corners), np.int64), corners.copy(), 0
     for part in np.argsort(corners[:, 0], kind="stable"):
@@ -183,7 +183,7 @@ def _join_fragments(corners: Corners, height: float) -> tuple[Owners, Corners]:
 
 
 def _one_digit(many: Corners, one: Corners, height: float) -> NDArray[np.bool_]:
-    """Stacked parts, or a stroke inside the other's width (the stem of an open 4)."""
+    """Whether parts are stacked, or a stroke is in the other's width (the stem of an open 4)."""
     across, down = (np.minimum(many[:, 2:], one[2:]) - np.maximum(many[:, :2], one[:2])).T
     taller = np.maximum(many[:, 3], one[3]) - np.minimum(many[:, 1], one[1])
     narrow, low = np.minimum(many[:, 2:] - many[:, :2], one[2:] - one[:2]).T
@@ -192,7 +192,7 @@ def _one_digit(many: Corners, one: Corners, height: float) -> NDArray[np.bool_]:
 
 
 def _attach(signs: Corners, loose: Corners, height: float) -> Owners:
-    """Give each small part to the sign that it is near, which grows; to none if none is near."""
+    """Assign each small part to a nearby sign, which grows; parts far from all get none."""
     owners = np.full(len(loose), NOBODY)
     for number, part in enumerate(loose):
         gaps = _gaps(signs, part)
@@ -204,7 +204,7 @@ def _attach(signs: Corners, loose: Corners, height: float) -> Owners:
 
 
 def _reading_order(signs: Corners) -> list[int]:
-    """Lines are what overlaps vertically; a line may slope."""
+    """Signs that overlap vertically form a line; lines may slope."""
     lines: list[list[int]] = []
     last = np.empty(len(signs), np.int64)  # sign of each line
     for sign in np.argsort(signs[:, 0], kind="stable").tolist():

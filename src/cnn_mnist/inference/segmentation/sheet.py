@@ -1,5 +1,5 @@
-"""The sheet of paper within a picture: a page photographed on a darker desk, or a canvas in a
-drawing program's window. What lies around it is no ink."""
+"""The sheet of paper in a picture: a page photographed on a darker desk, or a canvas in a drawing
+program's window. Nothing around it is ink."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ LEAST_INK = 0.0005  # of the sheet; without any ink inside, a light area may be 
 
 
 def find(pixels: Picture) -> Mask | None:
-    """Where the sheet lies, a little inside its edge; None where the picture is all paper."""
+    """A mask of the sheet, slightly inside its edge; None if the picture is all paper."""
     if min(pixels.shape[:2]) < LEAST_PICTURE or _rim_is_lightest(pixels):
         return None
     scale = min(1.0, SEARCH_SIDE / max(pixels.shape[:2]))
@@ -48,7 +48,7 @@ def find(pixels: Picture) -> Mask | None:
 
 
 def _rim_is_lightest(pixels: Picture) -> bool:
-    """As on a drawing program's white canvas: a broad rim, and nothing lighter within it."""
+    """Whether a broad rim is the lightest part, as on a drawing program's white canvas."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     rim = 1 + max(grey.shape) * 4 // SEARCH_SIDE
     strips = grey[:rim], grey[-rim:], grey[:, :rim], grey[:, -rim:]
@@ -68,7 +68,7 @@ def _largest_filled(mask: Mask) -> Mask:
 
 
 def _is_rectangular(filled: Mask) -> bool:
-    """A sheet, also one that runs out of the picture."""
+    """Whether the mask has the shape of a sheet, possibly cut off by the picture's border."""
     points = cv2.findNonZero(filled)
     width, height = cv2.minAreaRect(points)[1]
     area = float(filled.sum())

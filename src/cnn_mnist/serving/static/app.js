@@ -1,22 +1,22 @@
-// The drawing page: strokes on a canvas, sent while they grow, or a photograph; and the answer shown.
+// The drawing page: sends the strokes on its canvas while they are drawn, or a photograph, and shows the answer.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
 const canvas = $("canvas");
 const pen = canvas.getContext("2d");
 const PAUSE = 120; // ms without a new stroke before the drawing is sent
-const LONGEST = 2048; // px; larger photographs are sent smaller
-const FEW = 12; // signs; more are not shown one by one
-const LEAST_SURE = 0.8; // what is read with less is shown as unsure
-const SMOOTH = 16; // px; farther points are joined straight, or corners would be cut
-const STEP = 8; // px of an arrow key
+const LONGEST = 2048; // px; larger photographs are scaled down before sending
+const FEW = 12; // signs; if there are more, they are not shown individually
+const LEAST_SURE = 0.8; // numbers with a lower confidence are shown as unsure
+const SMOOTH = 16; // px; points further apart are joined by straight lines, which keeps corners
+const STEP = 8; // px per press of an arrow key
 const DRAWING = [canvas.width, canvas.height];
 
 let marks = []; // strokes: {width, points}
-let photo = null; // {name, type}; it has the canvas to itself, and its size is the canvas's
+let photo = null; // {name, type}; it replaces the strokes, and the canvas takes its size
 let stroke = null; // the one being drawn
 let cursor = null; // the keyboard's pen: {x, y, down}
-let chosen = 0; // the sign whose probabilities are shown
+let chosen = 0; // index of the sign whose probabilities are shown
 let signs = [];
 
 // --- drawing ---
@@ -106,7 +106,7 @@ for (const kind of ["pointerup", "pointercancel"]) {
 }
 
 function undo() {
-  if (photo) takeDown();
+  if (photo) removePhoto();
   else marks.pop();
   stroke = null;
   if (cursor) cursor.down = false;
@@ -114,7 +114,7 @@ function undo() {
 }
 
 function clear() {
-  takeDown();
+  removePhoto();
   marks = [];
   stroke = cursor = null;
   changed();
@@ -171,17 +171,17 @@ async function take(file) {
   if (!file) return;
   try {
     const picture = await createImageBitmap(file, { imageOrientation: "from-image" });
-    hang(picture, file);
+    showPhoto(picture, file);
     forget();
     tell("Reading …");
     changed();
   } catch {
     forget();
-    tell("This file is no picture that can be read", "none");
+    tell("This file cannot be read as a picture", "none");
   }
 }
 
-function hang(picture, { name, type }) {
+function showPhoto(picture, { name, type }) {
   const scale = Math.min(1, LONGEST / Math.max(picture.width, picture.height));
   resize(...[picture.width, picture.height].map((side) => Math.max(1, Math.round(side * scale))));
   pen.imageSmoothingQuality = "high";
@@ -189,22 +189,22 @@ function hang(picture, { name, type }) {
   picture.close();
   photo = { name, type: type === "image/jpeg" ? type : "image/png" };
   stroke = cursor = null;
-  dress();
+  updateCanvas();
 }
 
-function takeDown() {
+function removePhoto() {
   if (!photo) return;
   forget();
   resize(...DRAWING);
   photo = null;
-  dress();
+  updateCanvas();
 }
 
 function resize(width, height) {
   [canvas.width, canvas.height] = [width, height];
 }
 
-function dress() {
+function updateCanvas() {
   document.body.classList.toggle("photo", photo !== null);
   canvas.tabIndex = photo ? -1 : 0;
   canvas.setAttribute("aria-label", photo ? "Photograph" : "Drawing area");
@@ -232,10 +232,10 @@ for (const input of [$("file"), $("camera")]) {
   });
 }
 
-// --- asking ---
+// --- requests ---
 
 let timer = 0;
-let asking = false; // one request at a time; what is drawn meanwhile is asked for next
+let asking = false; // one request at a time; strokes drawn meanwhile go into the next
 let again = false;
 
 function send(pause = PAUSE) {
@@ -244,7 +244,7 @@ function send(pause = PAUSE) {
   timer = setTimeout(ask, pause);
 }
 
-// A photograph is sent as it is shown, strokes as black on white.
+// A photograph is sent as shown, strokes in black on white.
 function snapshot() {
   if (photo) return encoded(canvas, photo.type);
   const copy = document.createElement("canvas");
@@ -276,11 +276,11 @@ async function ask() {
     if (response.status === 503) {
       again = true;
       pause = 1000 * Number(response.headers.get("retry-after"));
-    } else if (isEmpty() || photo !== asked) return; // an answer to what is no longer there
+    } else if (isEmpty() || photo !== asked) return; // the picture has been replaced since
     else if (response.ok) { render(answer); offer(answer, body); }
     else { forget(); tell(answer.error, "none"); }
   } catch {
-    tell("The server does not answer", "none");
+    tell("The server is not responding", "none");
   } finally {
     asking = false;
     if (again) { again = false; send(pause); }
@@ -313,7 +313,7 @@ function forget() {
 }
 
 function render(answer) {
-  const written = answer.lines.map((line) => line.text).join(" "); // with commas and other signs
+  const written = answer.lines.map((line) => line.text).join(" "); // including commas and other signs
   const found = answer.digits.concat(answer.rejected.map((sign) => ({ ...sign, rejected: true })));
   const isNumber = answer.lines.flatMap((line) => line.numbers).length === 1;
   const isPage = photo && !isNumber && (answer.lines.length > 1 || found.length > FEW);
@@ -363,7 +363,7 @@ function detail() {
   const image = new ImageData(28, 28);
   pixels.forEach((value, i) => image.data.set([value, value, value, 255], 4 * i));
   $("network").getContext("2d").putImageData(image, 0, 0);
-  $("bars-title").textContent = sign.rejected ? "Not a digit; nearest would be" : "How sure it is";
+  $("bars-title").textContent = sign.rejected ? "Not a digit; most similar to" : "How sure it is";
   const rows = $("bars").children;
   sign.probs.forEach((prob, digit) => {
     rows[digit].className = digit === sign.digit && !sign.rejected ? "best" : "";
@@ -372,7 +372,7 @@ function detail() {
   });
 }
 
-const percent = (prob) => (prob > 0.999 ? "> 99.9\u00a0%" : `${(100 * prob).toFixed(1)}\u00a0%`);
+const percent = (prob) => (prob > 0.999 ? "> 99.9%" : `${(100 * prob).toFixed(1)}%`);
 
 for (let digit = 0; digit < 10; digit++) {
   const row = $("bars").insertRow();

@@ -1,11 +1,11 @@
-// What is right: of all that was drawn, of one sign, or of one number of a page.
+// Corrections: of the whole drawing, of one sign, or of one number on a page.
 "use strict";
 
 const isCollecting = document.body.classList.contains("collecting");
-let answered = null; // the picture that was answered, as it was sent
+let answered = null; // the picture of the last answer, as it was sent
 let target = null; // {text, box}: what was read, and where
 
-// After an answer. Among several signs one is aimed at, on a page none until it is chosen.
+// Called after an answer. One of several signs is selected at once; on a page the user selects a number.
 function offer(answer, picture) {
   answered = picture;
   const numbers = answer.lines.flatMap((line) => line.numbers).filter((number) => number.text);
@@ -13,7 +13,7 @@ function offer(answer, picture) {
   if (numbers.length === 1 && !answer.rejected.length) aim(numbers[0], numbers[0].text);
   else if (shown.length) shown[chosen].click();
   else if (signs.length || !numbers.length) aim(signs[0] ?? {});
-  else aim(null, "", "Choose a number in the table.");
+  else aim(null, "", "Select a number in the table.");
 }
 
 function withdraw() {
@@ -38,13 +38,13 @@ function able(can) {
   $("confirm").textContent = isSame ? "Confirm" : "Correct";
 }
 
-// A number of the table, to be chosen.
+// A button that selects a number in the table.
 function choice(text, number) {
   const made = element("button", { type: "button", textContent: text });
   made.setAttribute("aria-pressed", "false");
   if (!text) made.ariaLabel = "empty";
   made.addEventListener("click", () => {
-    aim(number, text, "The chosen number is");
+    aim(number, text, "The selected number is");
     made.setAttribute("aria-pressed", "true");
     number.shape.classList.add("chosen");
     $("right").focus();
@@ -70,7 +70,7 @@ async function store(label) {
     $("stored").textContent = response.ok ? `Stored as ${label === "none" ? "not a digit" : label}.` : sentence(answer.error);
   } catch {
     able(true);
-    $("stored").textContent = "The server does not answer";
+    $("stored").textContent = "The server is not responding";
   }
 }
 

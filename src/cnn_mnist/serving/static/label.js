@@ -1,4 +1,4 @@
-// One sign after the other, and what it is; each answer is stored before the next sign is shown.
+// Shows one sign at a time and asks for its label; each label is stored before the next sign is shown.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -6,11 +6,11 @@ const KEYS = { n: "n", s: "s", " ": "s", u: "u", Backspace: "u" };
 const authorization = `Bearer ${location.hash.slice(1)}`;
 
 let signs = []; // {number, path, answered, confidence}
-let at = 0; // the sign that is shown
-let labelled = 0; // of the folder, with those of earlier days
-let given = []; // for each sign before this one: its label, or null where it was skipped
-let work = Promise.resolve(); // one answer after the other, however fast they are typed
-const pictures = new Map(); // place among the signs → promise of the picture's address
+let at = 0; // index of the sign shown
+let labelled = 0; // labels in the folder, including those of earlier sessions
+let given = []; // the label of each sign so far; null if it was skipped
+let work = Promise.resolve(); // handles key presses one after the other, however fast they are typed
+const pictures = new Map(); // index of a sign → promise of its picture's URL
 
 async function call(path, body) {
   const method = body ? "POST" : "GET";
@@ -36,13 +36,13 @@ async function show() {
   if (!sign) {
     const skipped = given.filter((label) => label === null).length;
     $("picture").hidden = true;
-    tell(`Done. ${skipped ? `${skipped} skipped: the same command shows them again. ` : ""}Ctrl-C in the terminal ends the program.`);
+    tell(`Done. ${skipped ? `${skipped} skipped; run the same command again to see them. ` : ""}Press Ctrl-C in the terminal to stop the program.`);
     return;
   }
   try {
     $("picture").src = await picture(at);
     $("picture").hidden = false;
-    picture(at + 1)?.catch(() => {}); // told when its turn comes
+    picture(at + 1)?.catch(() => {}); // shown when it is that sign's turn
   } catch (error) {
     $("picture").hidden = true;
     tell(error.message);
@@ -50,7 +50,7 @@ async function show() {
 }
 
 function described({ path, answered, confidence }) {
-  const read = answered ? `read as ${answered}, ${(100 * confidence).toFixed(0)}\u00a0% sure` : "read as no digit";
+  const read = answered ? `read as ${answered}, ${(100 * confidence).toFixed(0)}% sure` : "not read as a digit";
   return `${path}: ${read}`;
 }
 
@@ -63,7 +63,7 @@ async function act(key) {
     else return;
     await show();
   } catch (error) {
-    tell(error instanceof TypeError ? "The program in the terminal has ended" : error.message);
+    tell(error instanceof TypeError ? "The program in the terminal has stopped" : error.message);
   }
 }
 
@@ -96,7 +96,7 @@ function press(key) {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === " " && event.target.matches("button, summary")) return; // it presses that
+  if (event.key === " " && event.target.matches("button, summary")) return; // activates that element
   const key = /^[0-9]$/.test(event.key) ? event.key : KEYS[event.key];
   if (!key) return;
   event.preventDefault();

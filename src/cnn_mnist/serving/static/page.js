@@ -1,7 +1,7 @@
-// What stands on a photographed page: boxes over it, and a table to copy and to keep.
+// The result of a photographed page: boxes drawn over it, and a table to copy or download.
 "use strict";
 
-let rows = []; // the texts of the table, all of the same length
+let rows = []; // the table's texts; all rows have the same length
 
 function showPage(lines) {
   const columns = Math.max(0, ...lines.map((line) => line.numbers.length));
@@ -17,8 +17,8 @@ function showPage(lines) {
   $("csv").download = `${photo?.name.replace(/\.\w+$/, "") || "page"}.csv`;
 }
 
-// The lines of a page that was turned to be read, where they are when it is shown as it was read;
-// a tilt stays in the picture.
+// Turns a page that was rotated for reading upright, and its lines with it; only quarter turns are
+// applied, so a tilt remains.
 function turnUpright({ lines, turned = 0 }) {
   if (turned) $("turned").textContent = `The page was turned by ${turned}° clockwise.`;
   for (let left = Math.round(turned / 90) % 4; left > 0; left -= 1) lines = turnRight(lines);
@@ -78,7 +78,7 @@ function rectangle([x, y, width, height], name) {
   return shape("rect", { x, y, width, height, rx: height / 12, class: name });
 }
 
-// In the right upper corner of a cell, where few people write; above anything else.
+// In a cell, at the upper right, where few people write; elsewhere above the number.
 function label(number, isCell) {
   const [x, y, width, height] = number.box;
   const size = Math.max(height * (isCell ? 0.25 : 0.45), canvas.width / 70);
@@ -124,7 +124,7 @@ async function copy() {
   $("copied").textContent = done || copySelected(text) ? "Copied" : "Select the table to copy it";
 }
 
-// The clipboard is open to pages of https and this machine only.
+// Browsers allow the clipboard API only on https and localhost.
 function copySelected(text) {
   const area = element("textarea", { value: text, className: "hidden" });
   document.body.append(area);

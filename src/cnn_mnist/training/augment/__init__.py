@@ -1,1 +1,1 @@
-"""Random changes to batches of images."""
+"""Random transforms of batches of images."""

@@ -1,7 +1,7 @@
-"""Random damage to batches of images: noise, haze, stains, lines, and whatever else hides a digit.
+"""Random damage to batches of images: noise, haze, stains, lines, and other occlusions.
 
 Images are float32 N×28×28 with values 0..255, as for the other transforms. Each function damages
-every image that it is given; `damage` lets an image meet one of them.
+every image it is given; `damage` applies one of them per image.
 """
 
 import torch
@@ -15,7 +15,7 @@ OCTAVES = (3, 5, 9, 15, 28)  # cells each way
 
 
 def damage(images: Tensor, generator: Generator, share: float) -> Tensor:
-    """A share of the images, half of them moved far, then each hidden in one of WAYS, or intact."""
+    """Damage a share of the images: half are shifted far, then one of WAYS or nothing applies."""
     result = images.float().clone()
     far = uniform(images, generator, 0, 1) < share / 2
     result[far] = affine(result[far], generator, rotation=40.0, scale=0.4, shear=0.45, shift=3.5)
@@ -28,7 +28,7 @@ def damage(images: Tensor, generator: Generator, share: float) -> Tensor:
 
 
 def speckle(images: Tensor, generator: Generator, most: float = 0.25) -> Tensor:
-    """Up to that share of the pixels turns black or white."""
+    """Turn up to that share of the pixels black or white."""
     share = uniform(images, generator, 0, most).view(-1, 1, 1)
     return torch.where(
         _like(images, generator) < share, _like(images, generator).round() * 255, images
@@ -36,7 +36,7 @@ def speckle(images: Tensor, generator: Generator, most: float = 0.25) -> Tensor:
 
 
 def grain(images: Tensor, generator: Generator, most: float = 90.0) -> Tensor:
-    """Normal noise, on half of the images only where there is ink."""
+    """Normal noise; on half of the images only on the ink."""
     level = uniform(images, generator, 0, most).view(-1, 1, 1)
     on_ink = (uniform(images, generator, 0, 1) < 0.5).view(-1, 1, 1)
     level = level * torch.where(on_ink, images.div(255).clamp(min=0).sqrt() * 1.5, 1.0)
@@ -44,7 +44,7 @@ def grain(images: Tensor, generator: Generator, most: float = 90.0) -> Tensor:
 
 
 def smear(images: Tensor, generator: Generator, steps: int = 5) -> Tensor:
-    """The mean of copies moved along one direction, or a blur where they are not moved."""
+    """The mean of copies shifted in one direction, or a blur where the shift is zero."""
     angle = uniform(images, generator, 0, 6.2832)
     length = uniform(images, generator, 0, 4).clamp(min=1) - 1  # a third are only blurred
     total = torch.zeros_like(images)
@@ -63,13 +63,13 @@ def light(images: Tensor, generator: Generator) -> Tensor:
 
 
 def haze(images: Tensor, generator: Generator) -> Tensor:
-    """Behind a cloud, up to three times as thick as the ink."""
+    """Add a cloud up to three times as strong as the ink."""
     thickness = uniform(images, generator, 0.5, 3).view(-1, 1, 1)
     return (images + thickness * 255 * cloud(images, generator)) / (1 + thickness)
 
 
 def stain(images: Tensor, generator: Generator) -> Tensor:
-    """Blots of one grey."""
+    """Add blots of one grey."""
     blots = cloud(images, generator, octaves=(9, 14)) > uniform(images, generator, 0.6, 0.9).view(
         -1, 1, 1
     )
@@ -78,7 +78,7 @@ def stain(images: Tensor, generator: Generator) -> Tensor:
 
 
 def invert_band(images: Tensor, generator: Generator) -> Tensor:
-    """Inverted up to a straight edge, or on both sides of a band, anywhere and at any slope."""
+    """Invert one side of a straight edge, or both sides of a band, anywhere and at any slope."""
     place = _along(images, generator)
     edge = uniform(images, generator, 0, 12).view(-1, 1, 1)
     both = (uniform(images, generator, 0, 1) < 0.6).view(-1, 1, 1)
@@ -86,7 +86,7 @@ def invert_band(images: Tensor, generator: Generator) -> Tensor:
 
 
 def line(images: Tensor, generator: Generator) -> Tensor:
-    """A bright line across, straight or zigzag, whole or dotted."""
+    """Add a bright line across, straight or zigzag, solid or dotted."""
     across, along = _along(images, generator), _along(images, generator)
     period = uniform(images, generator, 4, 12).view(-1, 1, 1)
     swing = uniform(images, generator, -4, 4).clamp(min=0).view(-1, 1, 1)
@@ -100,7 +100,7 @@ def line(images: Tensor, generator: Generator) -> Tensor:
 
 
 def outline(images: Tensor, generator: Generator) -> Tensor:
-    """The edges of the strokes instead of the strokes."""
+    """Replace the strokes with their edges."""
     wide = sweep(images, lambda a, b, c: torch.maximum(torch.maximum(a, b), c))
     narrow = sweep(images, lambda a, b, c: torch.minimum(torch.minimum(a, b), c))
     inner = (uniform(images, generator, 0, 1) < 0.5).view(-1, 1, 1)
@@ -110,7 +110,7 @@ def outline(images: Tensor, generator: Generator) -> Tensor:
 
 
 def jitter(images: Tensor, generator: Generator) -> Tensor:
-    """Seen through rough glass: every pixel from a random place near by, then blurred."""
+    """As seen through rough glass: every pixel from a random nearby place, then blurred."""
     reach = uniform(images, generator, 0.5, 2.5).view(-1, 1, 1) * (2 / SIDE)
     x, y = (
         centres.view(SIDE, SIDE) + reach * (_like(images, generator) * 2 - 1)
@@ -123,7 +123,7 @@ WAYS = (speckle, grain, smear, jitter, light, haze, haze, stain, invert_band, li
 
 
 def cloud(images: Tensor, generator: Generator, octaves: tuple[int, ...] = OCTAVES) -> Tensor:
-    """One pattern an image, from 0 to 1: random numbers on finer and finer grids, and smaller."""
+    """One pattern per image, from 0 to 1: random numbers on ever finer grids, ever weaker."""
     total, height = torch.zeros_like(images), 1.0
     for cells in octaves:
         size = (len(images), 1, cells, cells)
@@ -143,7 +143,7 @@ def _like(images: Tensor, generator: Generator) -> Tensor:
 
 
 def _along(images: Tensor, generator: Generator) -> Tensor:
-    """Each pixel's distance, in pixels, from a random line not far from the middle."""
+    """Each pixel's distance, in pixels, from a random line near the centre."""
     angle = uniform(images, generator, 0, 6.2832).view(-1, 1, 1)
     centres = torch.arange(SIDE, device=images.device) + 0.5 - SIDE / 2
     offset = uniform(images, generator, -8, 8).view(-1, 1, 1)
@@ -151,7 +151,7 @@ def _along(images: Tensor, generator: Generator) -> Tensor:
 
 
 def _moved(images: Tensor, dx: Tensor, dy: Tensor) -> Tensor:
-    """Each image moved by its own pixels, bilinear with fill 0."""
+    """Shift each image by its own number of pixels, bilinear with fill 0."""
     x, y, _ = pixel_centres(images.device)
     place = [x + dx.view(-1, 1) * (2 / SIDE), y + dy.view(-1, 1) * (2 / SIDE)]
     return look_up(images, torch.stack(place, dim=-1).view(-1, SIDE, SIDE, 2))

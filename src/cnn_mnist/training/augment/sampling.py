@@ -1,4 +1,4 @@
-"""What the batch transforms share: random numbers, neighbours, and looking up between pixels."""
+"""Shared by the batch transforms: random numbers, neighbourhoods, and interpolation."""
 
 from collections.abc import Callable
 
@@ -11,19 +11,19 @@ SIDE = 28
 
 
 def seeded(device: torch.device, *numbers: int) -> Generator:
-    """A stream of random numbers that depends on these whole numbers and nothing else."""
+    """A random generator that depends on these integers only."""
     mixed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
     return Generator(device).manual_seed(int(mixed[0]))
 
 
 def uniform(images: Tensor, generator: Generator, low: float, high: float) -> Tensor:
-    """One number an image, float32 N, uniform in low..high."""
+    """One number per image, float32 N, uniform in low..high."""
     numbers = torch.rand(len(images), generator=generator, device=images.device)
     return numbers * (high - low) + low
 
 
 def sweep(images: Tensor, combine: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
-    """Three neighbours combined along the columns, then along the rows; around them is 0.
+    """Combine three neighbours along the columns, then along the rows, padded with 0.
 
     On one channel this is ten times faster than torch's pooling and convolution.
     """

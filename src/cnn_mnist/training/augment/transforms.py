@@ -1,7 +1,7 @@
-"""Random batch transforms: (images, generator) → images, on whatever device the images are.
+"""Random batch transforms: (images, generator) → images, on the images' device.
 
-Images are N×28×28 with values 0..255, uint8 or float32. Each image of a batch draws its own
-numbers, from the generator that is passed in and from nothing else.
+Images are N×28×28 with values 0..255, uint8 or float32. Every image of a batch draws its own
+random numbers, all from the generator passed in.
 """
 
 import math
@@ -17,7 +17,7 @@ from cnn_mnist.training.recipes import Recipe
 
 
 def augment(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
-    """What the recipe does to its training images, before they are normalised."""
+    """Apply the recipe's augmentation to its training images, before normalisation."""
     if recipe.augment == "reference":
         images = crop_and_resize(images, generator, recipe.crop_p)
         return rotate(images, generator, recipe.rotation)
@@ -34,9 +34,9 @@ def normalize(images: Tensor, mean: float, std: float) -> Tensor:
 
 
 def crop_and_resize(images: Tensor, generator: Generator, p: float, side: int = 22) -> Tensor:
-    """With probability p, enlarge an image's central side×side to the whole (bilinear).
+    """With probability p, enlarge an image's central side×side to full size (bilinear).
 
-    As RandomApply([CenterCrop(22)], p) and Resize(28) do on Pillow images.
+    Same as RandomApply([CenterCrop(22)], p) and Resize(28) on Pillow images.
     """
     chosen = uniform(images, generator, 0, 1) < p
     edge = (SIDE - side) // 2
@@ -50,8 +50,8 @@ def crop_and_resize(images: Tensor, generator: Generator, p: float, side: int = 
 def rotate(images: Tensor, generator: Generator, degrees: float) -> Tensor:
     """Rotate each image about its centre by a uniform angle in ±degrees, counter-clockwise.
 
-    Nearest neighbour with fill 0: each pixel's centre looks up the pixel it falls into, which is
-    what Pillow's Image.rotate does.
+    Nearest neighbour with fill 0: each pixel takes the value of the pixel that its centre falls
+    into, as in Pillow's Image.rotate.
     """
     angle = uniform(images, generator, -degrees, degrees).deg2rad().view(-1, 1, 1)
     cos, sin = angle.cos(), angle.sin()
@@ -113,7 +113,7 @@ def _affine_in_c(
 
 
 def handwriting(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
-    """Other pens, hands and cameras, as float32; a share plain_p of images gets only `affine`."""
+    """Other pens, hands and cameras, as float32; a share plain_p of images only gets `affine`."""
     plain = uniform(images, generator, 0, 1) < recipe.plain_p
     varied = images[~plain].float()
     for step in (stroke_width, warp, reframe, blur, contrast, noise):
@@ -129,7 +129,7 @@ def handwriting(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
 def stroke_width(
     images: Tensor, generator: Generator, thinner: float = 0.85, thicker: float = 0.6
 ) -> Tensor:
-    """Strokes up to 2·thinner px narrower or 2·thicker px wider, their ink as dark as it was.
+    """Make strokes up to 2·thinner px narrower or 2·thicker px wider, equally dark.
 
     A blend with the 3×3 minimum or maximum: the share is uniform in -thinner..thicker.
     """
@@ -137,7 +137,7 @@ def stroke_width(
     wide = sweep(images, lambda a, b, c: torch.maximum(torch.maximum(a, b), c))
     narrow = sweep(images, lambda a, b, c: torch.minimum(torch.minimum(a, b), c))
     varied = images.lerp(wide, share.clamp(min=0)).lerp(narrow, (-share).clamp(min=0))
-    # Minima dim a thin stroke; a fifth of full ink is the least that is brought back to all of it.
+    # Minima dim a thin stroke; from a fifth of full ink on, full contrast is restored.
     return varied * (255 / varied.amax(dim=(1, 2), keepdim=True).clamp(min=51))
 
 
@@ -154,8 +154,8 @@ def warp(
     Args:
         rotation, shear: as `affine`.
         scale: as `affine`, but width and height each have a factor of their own.
-        elastic: pixels; an image's 5×5 control points move by this times a normal number, times
-            one uniform in 0..1 for the whole image.
+        elastic: pixels; an image's 5×5 control points move by this times a normal random number,
+            times a uniform one in 0..1 for the whole image.
     """
     angle = uniform(images, generator, -rotation, rotation) * (math.pi / 180)
     slant = uniform(images, generator, -shear, shear)
@@ -174,14 +174,14 @@ def warp(
 
 
 def _spread(num_points: int, device: torch.device) -> Tensor:
-    """28×num_points: the cubic weights by which equally spaced values fill the frame's side."""
+    """28×num_points: cubic weights that interpolate equally spaced values over the side."""
     points = torch.eye(num_points, device=device).view(1, num_points, num_points, 1)
     weights = F.interpolate(points, (SIDE, 1), mode="bicubic", align_corners=True)
     return weights[0, :, :, 0].T
 
 
 def reframe(images: Tensor, generator: Generator, shift: float = 1.4, zoom: float = 0.07) -> Tensor:
-    """MNIST's frame again, but for small errors: a box of 20 px, centre of mass on pixel 14.
+    """Restore MNIST's frame, up to small errors: a box of 20 px, centre of mass on pixel 14.
 
     Args:
         shift: pixels, each way uniform in ±shift.
@@ -204,24 +204,24 @@ def reframe(images: Tensor, generator: Generator, shift: float = 1.4, zoom: floa
 
 
 def _span(inked: Tensor) -> Tensor:
-    """From the first to the last true of N×28, in pixels."""
+    """From the first to the last true value of N×28, in pixels."""
     flags = inked.float()  # argmax gives the first of equal values
     return SIDE - flags.flip(1).argmax(dim=1) - flags.argmax(dim=1)
 
 
 def blur(images: Tensor, generator: Generator) -> Tensor:
-    """Half of the images, to a uniform share, blended with their 3×3 binomial mean."""
+    """Blend half of the images, by a uniform share, with their 3×3 binomial mean."""
     share = uniform(images, generator, -1, 1).clamp(min=0).view(-1, 1, 1)
     return images.lerp(sweep(images, lambda a, b, c: (a + 2 * b + c) / 4), share)
 
 
 def contrast(images: Tensor, generator: Generator, low: float = 0.85, high: float = 1.5) -> Tensor:
-    """Each image times a number uniform in low..high; full ink is the most there is."""
+    """Multiply each image by a number uniform in low..high, clipped at full ink."""
     return (images * uniform(images, generator, low, high).view(-1, 1, 1)).clamp(0, 255)
 
 
 def noise(images: Tensor, generator: Generator, most: float = 13.0) -> Tensor:
-    """Normal noise on three of eight images, its standard deviation uniform up to `most`."""
+    """Normal noise on three of eight images, with a standard deviation uniform up to `most`."""
     level = uniform(images, generator, -5 / 3 * most, most).clamp(min=0).view(-1, 1, 1)
     grain = torch.randn(images.shape, generator=generator, device=images.device)
     return (images + level * grain).clamp(0, 255)

@@ -1,4 +1,4 @@
-"""Where the images come from: find, fetch, verify, read."""
+"""Data sets: find, download, verify, read."""
 
 from cnn_mnist.training.data.datasets import load, load_for
 from cnn_mnist.training.data.mnist import SHA256, WRONG_TEST_LABELS

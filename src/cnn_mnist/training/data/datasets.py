@@ -22,17 +22,17 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     mirrors: Sequence[str] = MIRRORS,
 ) -> Splits:
-    """Get a data set, from disk or from the network.
+    """Load a data set from disk or from the network.
 
     Args:
-        dataset: "mnist", "digits" (scikit-learn's 1,797 bundled images), or "auto": MNIST
-            where it can be found, else the digits, with a notice. Or the path of your own: a
-            .npz file, or a folder of IDX files or of labelled pictures.
-        data_dir: first folder to look in for the four official .gz files; then come
+        dataset: "mnist", "digits" (scikit-learn's 1,797 bundled images), or "auto": MNIST if it can
+            be found, else the digits, with a notice. Or the path of your own: a .npz file, or a
+            folder of IDX files or of labelled pictures.
+        data_dir: first folder to search for the four official .gz files, before
             $CNN_MNIST_DATA, the user's cache, and the mirrors.
 
     Raises:
-        DataError: no such data set or folder, or MNIST was asked for and cannot be found.
+        DataError: there is no such data set or folder, or MNIST is required but cannot be found.
     """
     if dataset not in DATASETS:
         if data_dir:
@@ -57,12 +57,12 @@ def load(
 def load_for(
     classes: tuple[str, ...], learned: str, dataset: str, data_dir: Path | None = None
 ) -> Splits:
-    """Get a data set to measure a model on: your own without test images, all of it.
+    """Load a data set to evaluate a model on; your own data without test images is used whole.
 
     Args:
-        classes: that the model knows.
-        learned: the sha256 of the custom data set that it was trained on, of which only the
-            test images are new to it.
+        classes: the model's classes.
+        learned: the sha256 of the custom data set that the model was trained on; only its test
+            images are new to the model.
 
     Raises:
         DataError: as `load`, or there are images of a class that the model does not know.
@@ -76,15 +76,15 @@ def load_for(
 
 
 def _own(path: str) -> "Collection":
-    from cnn_mnist.training.data import own  # the reader behind it takes a while to load
+    from cnn_mnist.training.data import own  # its reader takes a while to import
 
     return own.find(path)
 
 
 def _digits() -> Splits:
-    """scikit-learn's bundled digits; the last 360, mostly of writers not seen before, are the test.
+    """scikit-learn's bundled digits; the last 360, mostly by new writers, are the test images.
 
-    The 8×8 images become 28×28 by the same normalisation as everybody's digits.
+    The 8×8 images are converted to 28×28 by the usual normalisation.
     """
     from sklearn.datasets import load_digits
 

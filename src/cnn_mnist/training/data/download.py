@@ -1,4 +1,4 @@
-"""One file from the first mirror that has it, verified before anything reads it."""
+"""Download a file from the first mirror that has it; verified before anything reads it."""
 
 import time
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from cnn_mnist.training.data.splits import DataError
 
 
 class _Downloader:
-    """Gets one file for pooch, within a time that trickling bytes cannot stretch.
+    """Downloads one file for pooch, within a deadline that slow servers cannot stretch.
 
-    pooch's own downloader waits for every 1,024 bytes, however slowly they come.
+    pooch's own downloader waits for every 1,024 bytes, however slowly they arrive.
     """
 
     def __init__(self, timeout: float, deadline: float) -> None:
@@ -36,7 +36,7 @@ class _Downloader:
                     raise TimeoutError
 
     def _read(self, response: requests.Response) -> bytes:
-        """What has arrived, as soon as anything has; nothing at the end."""
+        """The bytes received so far, as soon as there are any; empty at the end."""
         try:
             return bytes(response.raw.read1(2**16))
         except urllib3.exceptions.ReadTimeoutError as error:
@@ -54,7 +54,7 @@ def fetch(
     timeout: float = 10,
     deadline: float = 120,
 ) -> Path:
-    """Download one file into the cache: two tries a mirror, verified, moved into place whole."""
+    """Download a file into the cache: two tries per mirror, verified, moved into place complete."""
     pooch.get_logger().setLevel("WARNING")
     for mirror in mirrors:
         source = pooch.create(
@@ -69,7 +69,7 @@ def fetch(
             problems.append(f"{urlsplit(mirror).netloc}: {_short(error)}")
     raise DataError(
         f"no intact {name} ({'; '.join(problems)}). Put the four MNIST .gz files into a folder "
-        "and name it with --data-dir or CNN_MNIST_DATA, or use --dataset digits"
+        "and pass it with --data-dir or CNN_MNIST_DATA, or use --dataset digits"
     )
 
 
@@ -79,9 +79,9 @@ def _short(error: Exception) -> str:
     if isinstance(error, requests.Timeout | TimeoutError):
         return "too slow"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the download broke off"
+        return "the download was interrupted"
     if isinstance(error, requests.ConnectionError):
         return "no connection"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return "not the file that was asked for" if isinstance(error, ValueError) else str(error)
+    return "not the requested file" if isinstance(error, ValueError) else str(error)

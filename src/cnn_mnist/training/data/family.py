@@ -1,7 +1,7 @@
-"""MNIST's relatives: four IDX files in a folder, under the names that each of them has.
+"""MNIST's relatives: four IDX files in a folder, under each one's own names.
 
-Fashion-MNIST and KMNIST have MNIST's own file names and are told by the name of their folder.
-EMNIST's and QMNIST's begin with theirs; EMNIST's images lie on their side.
+Fashion-MNIST and KMNIST use MNIST's file names and are identified by their folder's name. EMNIST's
+and QMNIST's files have a prefix; EMNIST's images are transposed.
 """
 
 import re
@@ -16,7 +16,7 @@ from cnn_mnist.training.data.splits import DIGITS, DataError
 
 FILE = re.compile(r"(.*?)-?(train|test|t10k)-(images|labels)[-.]idx\d-(?:ubyte|int)(?:\.gz)?")
 UPPER = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-MERGED = (*DIGITS, *UPPER, *"abdefghnqrt")  # capitals and small letters of one form are one class
+MERGED = (*DIGITS, *UPPER, *"abdefghnqrt")  # upper and lower case of one shape are one class
 CLASSES = {
     "fashion-mnist": (
         "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
@@ -31,12 +31,12 @@ CLASSES = {
     "emnist-bymerge": MERGED,
     "emnist-byclass": (*DIGITS, *UPPER, *"abcdefghijklmnopqrstuvwxyz"),
 }  # fmt: skip
-FIRST = {"emnist-letters": 1}  # the label of the first class, where it is not 0
+FIRST = {"emnist-letters": 1}  # the label of the first class, if not 0
 Files = dict[tuple[str, str], Path]  # by ("train" or "test", "images" or "labels")
 
 
 class Member(NamedTuple):
-    """A data set's name, its files, and its classes where they are known."""
+    """A data set's name, its files, and its classes if known."""
 
     name: str
     files: Files
@@ -44,13 +44,13 @@ class Member(NamedTuple):
 
 
 def find(path: Path) -> Member | None:
-    """The member that a folder holds; none where it holds no IDX files.
+    """The member that a folder holds; None if it holds no IDX files.
 
     Args:
-        path: the folder; where it holds several members, with the name of one behind it.
+        path: the folder; if it holds several members, followed by the name of one.
 
     Raises:
-        DataError: it holds several and none is named, or a file is missing.
+        DataError: the folder holds several and none is named, or a file is missing.
     """
     folder = path if path.is_dir() else path.parent
     members = _members(folder)
@@ -60,12 +60,12 @@ def find(path: Path) -> Member | None:
         return None
     if len(members) > 1:
         ways = ", ".join(str(folder / prefix) for prefix in sorted(members))
-        raise DataError(f"{folder} holds several data sets; name one of {ways}")
+        raise DataError(f"{folder} holds several data sets; choose one of {ways}")
     ((prefix, files),) = members.items()
     if len(files) < 4:
         needed = {(part, what) for part in ("train", "test") for what in ("images", "labels")}
         missing = ", ".join(sorted(" ".join(key) for key in needed - files.keys()))
-        raise DataError(f"{folder} has no IDX file of its {missing}; it takes four")
+        raise DataError(f"{folder} has no IDX file of its {missing}; four are needed")
     name = prefix or _name(folder)
     return Member(name, files, CLASSES.get(name))
 
@@ -74,11 +74,11 @@ def read(member: Member, part: str) -> tuple[NDArray[np.uint8], NDArray[np.str_]
     """The images of "train" or "test", N×H×W and upright, and the names of their classes.
 
     Raises:
-        DataError: a file is damaged, or they do not fit each other or the member's classes.
+        DataError: a file is damaged, or the files do not match each other or the member's classes.
     """
     path = member.files[part, "labels"]
     images, labels = read_idx(member.files[part, "images"]), read_idx(path)
-    labels = labels[:, 0] if labels.ndim == 2 and labels.size else labels  # QMNIST's other columns
+    labels = labels[:, 0] if labels.ndim == 2 and labels.size else labels  # QMNIST has more columns
     if images.ndim != 3 or images.dtype != np.uint8 or labels.shape != images.shape[:1]:
         raise DataError(f"{path} has labels {labels.shape} for images {images.shape}")
     if member.name.startswith("emnist-"):
@@ -98,7 +98,7 @@ def _named(labels: NDArray[np.integer], member: Member, path: Path) -> NDArray[n
 
 
 def _members(folder: Path) -> dict[str, Files]:
-    """The IDX files of a folder by what their names begin with."""
+    """The IDX files of a folder, by prefix."""
     members: dict[str, Files] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if match := FILE.fullmatch(path.name):
@@ -109,7 +109,7 @@ def _members(folder: Path) -> dict[str, Files]:
 
 
 def _name(folder: Path) -> str:
-    """Of a member with MNIST's file names, by its folder or the one above (FashionMNIST/raw)."""
+    """The name of a member with MNIST's file names: its folder's or parent's (FashionMNIST/raw)."""
     for name in folder.resolve().parts[:-3:-1]:
         if "fashion" in name.lower():
             return "fashion-mnist"

@@ -12,13 +12,13 @@ Frames = NDArray[np.uint8]
 
 
 def from_stack(images: NDArray[np.generic], source: str) -> Frames:
-    """uint8 N×28×28 of N images, each H×W, H×W×1, 1×H×W or H×W×3; numbers as `image.load`.
+    """uint8 N×28×28 from N images, each H×W, H×W×1, 1×H×W or H×W×3; numbers as in `image.load`.
 
     Args:
-        source: where they are from, for errors.
+        source: where the images are from, for error messages.
 
     Raises:
-        DataError: another shape, no image, or values that are no brightness.
+        DataError: the shape is different, there are no images, or the values are not brightness.
     """
     shape = images.shape
     if images.ndim == 4 and 1 in (shape[1], shape[3]):
@@ -29,12 +29,12 @@ def from_stack(images: NDArray[np.generic], source: str) -> Frames:
     try:
         pixels = to_uint8(images)
     except ImageError as error:
-        raise DataError(f"{source} has images that are none: {error}") from error
+        raise DataError(f"{source} has invalid images: {error}") from error
     return on_black(np.stack([squeezed(one) for one in pixels]))
 
 
 def squeezed(pixels: NDArray[np.uint8]) -> Frames:
-    """All of a picture, grey or RGB, in 28×28."""
+    """The whole picture, grey or RGB, squeezed into 28×28."""
     grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     if grey.shape == (SIDE, SIDE):
         return np.asarray(grey, np.uint8)
@@ -43,6 +43,6 @@ def squeezed(pixels: NDArray[np.uint8]) -> Frames:
 
 
 def on_black(frames: Frames) -> Frames:
-    """The images inverted where their grounds are light: all of them or none."""
+    """Invert all images if their backgrounds are light, or none of them."""
     edges = np.concatenate([frames[:, [0, -1]].ravel(), frames[:, :, [0, -1]].ravel()])
     return 255 - frames if np.median(edges) > 127 else frames

@@ -15,10 +15,10 @@ KINDS = {8: "u1", 12: ">i4"}  # numpy's names of bytes and of QMNIST's labels
 
 
 def read_idx(path: Path) -> NDArray[Any]:
-    """Read an IDX file, gzipped or not (the format is described with MNIST itself).
+    """Read an IDX file, gzipped or not (the MNIST site describes the format).
 
     Raises:
-        DataError: the file is not a whole IDX file of unsigned bytes or 32-bit integers.
+        DataError: the file is not a complete IDX file of unsigned bytes or 32-bit integers.
     """
     try:
         raw = path.read_bytes()
@@ -29,5 +29,5 @@ def read_idx(path: Path) -> NDArray[Any]:
             raise ValueError("it does not hold bytes or 32-bit integers")
         array = np.frombuffer(raw, KINDS[kind], offset=4 + 4 * num_dims).reshape(shape)
     except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
-        raise DataError(f"{path} is not a whole IDX file ({error})") from error
+        raise DataError(f"{path} is not a complete IDX file ({error})") from error
     return np.array(array)  # frombuffer is read-only, which torch warns about

@@ -1,11 +1,11 @@
-"""Labelled pictures in a folder, in any of three usual forms.
+"""Labelled pictures in a folder, in any of three common forms.
 
-    FOLDER/7/scan.png       a folder's name is the label of all below it
+    FOLDER/7/scan.png       a folder's name is the label of everything below it
     FOLDER/7_13.png         the name begins with the label
-    FOLDER/labels.csv       columns path and label; and x, y, width, height where a picture has
-                            several signs, a row each
+    FOLDER/labels.csv       columns path and label; plus x, y, width, height for pictures with
+                            several signs, one row each
 
-Where there is a labels.csv, it alone counts.
+If there is a labels.csv, everything else is ignored.
 """
 
 import csv
@@ -23,7 +23,7 @@ Box = tuple[int, int, int, int]
 
 
 class Labelled(NamedTuple):
-    """What a picture shows, and where: x, y, width, height in its pixels, or in all of it."""
+    """A picture's label, and its box x, y, width, height in pixels; None is the whole picture."""
 
     path: Path
     label: str
@@ -33,13 +33,13 @@ class Labelled(NamedTuple):
 def labelled(folder: Path) -> Iterator[Labelled]:
     """The labelled pictures of a folder, in the order of their names or of the list.
 
-    They are not opened. The list and the folders are read bit by bit.
+    They are not opened. The list and the folders are read incrementally.
 
     Raises:
-        DataError: there is no such folder, or no picture in it; or the list is none.
+        DataError: the folder does not exist or has no pictures; or the list is invalid.
     """
     if not folder.is_dir():
-        problem = "is a file" if folder.exists() else "is not there"
+        problem = "is a file" if folder.exists() else "does not exist"
         raise DataError(f"{folder} {problem}; name a folder of labelled pictures")
     found = None
     listed = folder / "labels.csv"
@@ -66,7 +66,7 @@ def _pictures(folder: Path) -> Iterator[Path]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    """What a folder holds, without hidden files; nothing where it has gone meanwhile."""
+    """A folder's content without hidden files; empty if it has been deleted meanwhile."""
     try:
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError:
@@ -85,8 +85,8 @@ def _listed(path: Path) -> Iterator[Labelled]:
                     yield _row(path.parent, row)
                 except (AttributeError, OverflowError, ValueError):
                     raise DataError(
-                        f"{path}, line {rows.line_num}: it wants a path, a label and, for a part "
-                        f"of a picture, whole numbers for {', '.join(SIDES)}"
+                        f"{path}, line {rows.line_num}: needs a path, a label and, for a part of a "
+                        f"picture, whole numbers for {', '.join(SIDES)}"
                     ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}") from error

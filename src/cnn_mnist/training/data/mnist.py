@@ -1,4 +1,4 @@
-"""MNIST's four official files, read only after their SHA-256 has been confirmed."""
+"""MNIST's four official files, read only after their SHA-256 has been verified."""
 
 import os
 from collections.abc import Sequence
@@ -29,19 +29,19 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://raw.githubusercontent.com/fgnt/mnist/master/",
 )
-# MNIST test images whose label is wrong by human review (Northcutt et al., NeurIPS 2021).
+# MNIST test images found mislabelled by human review (Northcutt et al., NeurIPS 2021).
 WRONG_TEST_LABELS = (
     947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729,
 )  # fmt: skip
 
 
 def is_mnist(folder: Path) -> bool:
-    """Whether a folder has MNIST's four official files, all intact."""
+    """Whether a folder holds MNIST's four official files, all intact."""
     return all(_find(name, [folder], []) for name in SHA256)
 
 
 def load_mnist(data_dir: str | os.PathLike[str] | None, mirrors: Sequence[str]) -> Splits:
-    """MNIST from the first folder that has it whole, or from a mirror; see `load`."""
+    """MNIST from the first folder that has all of it, or from a mirror; see `load`."""
     cache = Path(pooch.os_cache("cnn-mnist"))
     given = [data_dir, os.environ.get("CNN_MNIST_DATA")]
     folders = [*(Path(folder) for folder in given if folder), cache]
@@ -50,7 +50,7 @@ def load_mnist(data_dir: str | os.PathLike[str] | None, mirrors: Sequence[str]) 
     paths = {name: _find(name, folders, problems) for name in SHA256}
     for name, path in paths.items():
         if path is None:
-            from cnn_mnist.training.data.download import fetch  # requests takes long to load
+            from cnn_mnist.training.data.download import fetch  # requests takes long to import
 
             paths[name] = fetch(name, SHA256[name], cache, mirrors, problems)
 
@@ -69,7 +69,7 @@ def load_mnist(data_dir: str | os.PathLike[str] | None, mirrors: Sequence[str]) 
 
 
 def _find(name: str, folders: Sequence[Path], problems: list[str]) -> Path | None:
-    """The first intact copy of a file; damaged ones on the way are named in `problems`."""
+    """The first intact copy of a file; damaged copies are added to `problems`."""
     for folder in folders:
         path = folder / name
         try:
@@ -77,7 +77,7 @@ def _find(name: str, folders: Sequence[Path], problems: list[str]) -> Path | Non
                 continue
             if pooch.file_hash(str(path)) == SHA256[name]:
                 return path
-            problems.append(f"{path} is damaged (its SHA-256 is wrong) and was not used")
+            problems.append(f"{path} is damaged (wrong SHA-256) and was not used")
         except OSError as error:
             problems.append(f"{path} cannot be read ({error.strerror})")
     return None

@@ -1,4 +1,4 @@
-"""A .npz file with images and labels, as Keras and many others write them."""
+"""A .npz file with images and labels, as Keras and others write them."""
 
 import zipfile
 import zlib
@@ -16,13 +16,13 @@ DAMAGE = (
     OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, SyntaxError,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-MOST = 1_000_000  # of labels that are numbers; many gaps are allowed
+MOST = 1_000_000  # maximum of numeric labels; gaps are allowed
 Part = tuple[Frames, NDArray[np.str_]]
 
 
 def read_npz(path: Path) -> tuple[Part, Part | None, tuple[str, ...] | None]:
-    """Training images with their labels as words, the same for the test where there is one, and
-    the classes in their order where the file has them as `classes`.
+    """Training images with their labels as words, the same for the test part if there is one, and
+    the classes in order if the file has them as `classes`.
 
     Raises:
         DataError: the file is damaged, or does not hold images and labels.
@@ -41,7 +41,7 @@ def read_npz(path: Path) -> tuple[Part, Part | None, tuple[str, ...] | None]:
 
 
 def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    """The arrays that matter here; what was pickled is not loaded, since that may run anything."""
+    """The relevant arrays; pickled ones are not loaded, since that may run any code."""
     wanted = {"classes", *(name for names in NAMES for name in names)}
     try:
         with path.open("rb") as file:
@@ -71,7 +71,7 @@ def _part(
 def _words(
     labels: NDArray[np.generic], source: str, classes: tuple[str, ...] | None
 ) -> NDArray[np.str_]:
-    """Words as they are, numbers as the classes that they count, or as their digits."""
+    """Words as they are; numbers as the classes they index, or as their digits."""
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if labels.ndim != 1 or labels.dtype.kind not in "iuU":
         kind = f"{labels.dtype} {labels.shape}"

@@ -1,4 +1,4 @@
-"""Your own data set, in any of its forms: all images and labels, and the splits of them."""
+"""Your own data set, in any form: all images and labels, and the splits of them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from cnn_mnist.training.data.npz import read_npz
 from cnn_mnist.training.data.pictures import read_pictures
 from cnn_mnist.training.data.splits import DATASETS, DataError, Split, Splits
 
-TEST_SHARE = 0.2  # of each class, where the data have no test part
+TEST_SHARE = 0.2  # of each class, if the data have no test part
 MOST_CLASSES = 1000
 
 
 @dataclass(frozen=True)
 class Part:
-    """Images N×28×28, their labels in words, and their files where each has one."""
+    """Images N×28×28, their labels as words, and their files if each has one."""
 
     images: Frames
     labels: NDArray[np.str_]
     files: tuple[str, ...] = ()
 
     def split(self, classes: tuple[str, ...], rows: NDArray[np.int64] | None = None) -> Split:
-        """Its images, or those of some rows, with numbers for labels."""
+        """The images, or selected rows of them, with numeric labels."""
         rows = np.arange(len(self.labels)) if rows is None else rows
         names, found = np.unique(self.labels, return_inverse=True)
         numbers = np.array([classes.index(name) for name in names], np.int64)[found]
@@ -38,7 +38,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Collection:
-    """All that was read. `classes` are in the order of the network's outputs."""
+    """Everything that was read. `classes` are in the order of the network's outputs."""
 
     name: str
     source: str
@@ -49,7 +49,7 @@ class Collection:
 
     @property
     def sha256(self) -> str:
-        """Of all images and labels."""
+        """The checksum of all images and labels."""
         digest = hashlib.sha256("\n".join(self.classes).encode())
         for part in filter(None, (self.train, self.test)):
             digest.update(part.images.tobytes())
@@ -57,7 +57,7 @@ class Collection:
         return digest.hexdigest()
 
     def splits(self) -> Splits:
-        """To learn from. The order is changed, the same way every time: `hold_out` takes the last.
+        """Splits for training. They are shuffled deterministically: `hold_out` takes the last ones.
 
         Raises:
             DataError: there are too few classes, or too few images of one.
@@ -76,10 +76,10 @@ class Collection:
         return self._splits(train, test, notice)
 
     def for_model(self, classes: tuple[str, ...]) -> Splits:
-        """To measure a model that has not learned from it: where there are no test images, all.
+        """Splits to evaluate a model that was not trained on them: without test images, all.
 
         Args:
-            classes: that the model knows.
+            classes: the model's classes.
 
         Raises:
             DataError: there are images of another class.
@@ -103,23 +103,23 @@ class Collection:
         found, counts = np.unique(self.train.labels, return_counts=True)
         names = found.tolist()
         if len(names) < 2:
-            raise DataError(f"{self.source} has one class only, {names[0]!r}; it takes two or more")
+            raise DataError(f"{self.source} has only one class, {names[0]!r}; it needs two or more")
         if len(self.classes) > MOST_CLASSES:
             raise DataError(f"{self.source} has {len(names):,} classes; at most {MOST_CLASSES:,}")
         if self.test is not None and (new := set(self.test.labels.tolist()) - set(names)):
             raise DataError(f"{self.source} has no training image of {min(new)!r}, but test images")
         if self.test is None and counts.min() < 2:
             raise DataError(
-                f"{self.source} has one image of {names[counts.argmin()]!r}; it takes two of each "
-                "class, one to learn from and one to test with"
+                f"{self.source} has one image of {names[counts.argmin()]!r}; each class needs two, "
+                "one to learn from and one to test with"
             )
 
 
 def find(dataset: str) -> Collection:
-    """What lies at a path: a .npz file, a folder of IDX files, or a folder of labelled pictures.
+    """Load a .npz file, a folder of IDX files, or a folder of labelled pictures.
 
     Raises:
-        DataError: nothing does, or it is damaged, or has no images or no labels.
+        DataError: nothing is there, or it is damaged, or has no images or no labels.
     """
     path = Path(dataset)
     if member := family.find(path):
@@ -152,17 +152,17 @@ def _collection(
     classes: tuple[str, ...] | None = None,
     notice: str = "",
 ) -> Collection:
-    """The same under a name that is not MNIST's, with its classes in their order."""
+    """A collection, renamed if its name is MNIST's, with its classes in order."""
     found = {name for part in (train, test) if part for name in np.unique(part.labels).tolist()}
     known = classes or tuple(sorted(found, key=_place))
     if strange := found - set(known):
-        raise DataError(f"{path} has the label {min(strange)!r}, which is none of its classes")
+        raise DataError(f"{path} has the label {min(strange)!r}, which is not one of its classes")
     name = f"{name}/" if name in DATASETS else name
     return Collection(name, str(path.resolve()), train, test, known, notice)
 
 
 def _place(name: str) -> tuple[bool, int, str]:
-    """Numbers by their value, then words."""
+    """Sort key: numbers by value, then words."""
     is_number = name.isascii() and name.isdigit()
     return (not is_number, int(name) if is_number else 0, name)
 
@@ -170,7 +170,7 @@ def _place(name: str) -> tuple[bool, int, str]:
 def _held_out(
     labels: NDArray[np.str_], rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows to learn from, in a new order, and those to test with: a share of each class."""
+    """The rows to train on, shuffled, and those to test on: a share of each class."""
     is_test = np.zeros(len(labels), bool)
     for name in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == name))

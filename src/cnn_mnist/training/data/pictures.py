@@ -1,7 +1,7 @@
 """A folder of labelled pictures → 28×28 images.
 
-Digits are found and framed as the reader does it, so that what is learned or measured is what is
-read. Of other things nothing is known, and all of a picture is squeezed into the frame.
+Digits are found and framed as by the reader, so that training and evaluation use what is read
+later. Pictures of other things are squeezed whole into the frame.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,18 +21,18 @@ from cnn_mnist.training.data.labelled import Box, Labelled, labelled
 from cnn_mnist.training.data.splits import DIGITS, DataError
 
 NO_INK = "no ink found"
-NO_DIGIT = "none"  # the label of what is no digit, among digits
+NO_DIGIT = "none"  # the label of a picture without a digit, among digits
 
 
 class Seen(NamedTuple):
-    """What the network is shown of a picture, and what the reader says; or None, and why."""
+    """The network's input for a picture and the reader's answer; or None, and the reason."""
 
     frame: Frames | None
     said: str = ""
 
 
 class Pictures(NamedTuple):
-    """Images N×28×28, their labels and their files; `notice` says what was left out, and of digits
+    """Images N×28×28, their labels and files; `notice` tells what was left out and, for digits,
     how many the whole reader reads."""
 
     images: Frames
@@ -42,7 +42,7 @@ class Pictures(NamedTuple):
 
 
 def read_pictures(folder: Path) -> Pictures:
-    """Every labelled picture of a folder that can be read.
+    """Read every labelled picture of a folder that can be read.
 
     Raises:
         DataError: there is none.
@@ -74,7 +74,7 @@ def read_pictures(folder: Path) -> Pictures:
 
 
 def _read(listed: list[Labelled], frame: Callable[[Page], Seen]) -> Iterator[tuple[Labelled, Seen]]:
-    """Each of them with its image, or with why there is none; a file is decoded once."""
+    """Each of them with its image, or the reason for having none; a file is decoded once."""
     files = [list(parts) for _, parts in groupby(listed, key=lambda one: one.path)]
     with ThreadPoolExecutor() as pool:
         for parts, frames in zip(files, pool.map(partial(_frames, frame), files), strict=True):
@@ -90,7 +90,7 @@ def _frames(frame: Callable[[Page], Seen], parts: list[Labelled]) -> list[Seen]:
 
 
 def _cut(page: Page, box: Box) -> Page:
-    """The part of a page in a box of the original picture; at its edge where it lies outside."""
+    """The part of a page in a box of the original picture, clipped at its edges."""
     height, width = page.pixels.shape[:2]
     across, down = width / page.size[0], height / page.size[1]
     left, top = min(int(box[0] * across), width - 1), min(int(box[1] * down), height - 1)
@@ -100,7 +100,7 @@ def _cut(page: Page, box: Box) -> Page:
 
 
 def _digit(reader: Reader, page: Page) -> Seen:
-    """The one digit of a picture as the reader hands it to the network."""
+    """The one digit of a picture, as the reader passes it to the network."""
     reading = reader.read(page, single=True)
     found = reading.digits or reading.rejected
     return Seen(found[0].image, reading.text) if found else Seen(None, NO_INK)
@@ -111,7 +111,7 @@ def _whole(page: Page) -> Seen:
 
 
 def _name(folder: Path, one: Labelled) -> str:
-    """The picture's path within the folder, and the box in it."""
+    """The picture's path within the folder, and its box."""
     name = one.path.relative_to(folder).as_posix() if one.path.is_relative_to(folder) else one.path
     return f"{name}#{','.join(map(str, one.box))}" if one.box else str(name)
 

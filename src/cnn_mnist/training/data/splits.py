@@ -1,18 +1,18 @@
-"""Images and their labels: one split, and the splits of a data set."""
+"""Images and labels: one split, and all splits of a data set."""
 
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-NUM_VAL = 10_000  # training images held out when something is chosen, or a sixth where fewer
-NOT_A_DIGIT = -1  # label of an image that shows none of the ten
-DATASETS = "auto", "mnist", "digits"  # that come by their name
+NUM_VAL = 10_000  # training images held out for choices, or a sixth if that is fewer
+NOT_A_DIGIT = -1  # label of an image of no digit
+DATASETS = "auto", "mnist", "digits"  # data sets with a name
 DIGITS = tuple("0123456789")
 
 
 class DataError(ValueError):
-    """The data asked for cannot be had; the message says what was tried and what to do."""
+    """The data cannot be loaded; the message says what was tried and what to do."""
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,17 @@ class Split:
 
     images: Tensor
     labels: Tensor
-    wrong_labels: tuple[int, ...] = ()  # rows whose label is known to be wrong
-    targets: Tensor | None = None  # a teacher's logits N×C, where there is one
-    files: tuple[str, ...] = ()  # where each image was read from, if from a file of its own
+    wrong_labels: tuple[int, ...] = ()  # indices of images known to be mislabelled
+    targets: Tensor | None = None  # a teacher's logits N×C, if there is one
+    files: tuple[str, ...] = ()  # the file of each image, if each has its own
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, rows: slice | Tensor) -> "Split":
-        """Some of the images, by a slice or by their numbers."""
+        """Select images by a slice or by index."""
 
-        def take(values: Tensor) -> Tensor:  # indexing by a tensor takes ten times as long
+        def take(values: Tensor) -> Tensor:  # indexing by a tensor is ten times as slow
             return values[rows] if isinstance(rows, slice) else values.index_select(0, rows)
 
         targets = None if self.targets is None else take(self.targets)
@@ -44,26 +44,26 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """A data set to train on. `notice` tells the user what he would not expect, or is empty;
-    `source` is where it was read from."""
+    """A data set to train on. `notice` tells the user of anything unexpected, or is empty; `source`
+    is where it was read from."""
 
-    name: str  # mnist, digits, or that of your own data set
+    name: str  # mnist, digits, or the name of your own data set
     train: Split
     test: Split
     notice: str = ""
     source: str = ""
-    classes: tuple[str, ...] = DIGITS  # what label 0, 1, … stands for
-    sha256: str = ""  # of all images and labels, for your own data set
+    classes: tuple[str, ...] = DIGITS  # the meanings of labels 0, 1, …
+    sha256: str = ""  # of all images and labels of your own data set
 
     @property
     def num_val(self) -> int:
-        """How many training images `hold_out` takes unless told."""
+        """How many training images `hold_out` takes by default."""
         return min(NUM_VAL, len(self.train) // 6)
 
     def hold_out(self, num_val: int | None = None) -> "Splits":
         """The same data set with the last training images in place of the test images.
 
-        For choosing settings without reading the test set.
+        For choosing settings without using the test set.
         """
         num_val = self.num_val if num_val is None else num_val
         if not 0 < num_val < len(self.train):

@@ -1,7 +1,7 @@
-"""The parts of training in C, which make it faster on a CPU; none of them is needed.
+"""Training kernels in C, which make training faster on a CPU; all are optional.
 
-They are compiled by the system's C compiler when they are first used and kept in the user's cache.
-Where there is no compiler, torch does the work.
+They are compiled by the system's C compiler on first use and kept in the user's cache. Without a
+compiler, torch does the work.
 """
 
 import ctypes
@@ -17,12 +17,12 @@ import pooch
 
 COMPILE = ("cc", "-O3", "-march=native", "-fPIC", "-fopenmp", "-c")
 LINK = ("cc", "-shared")
-LIBRARIES = ("-lm",)  # not OpenMP's: torch's own is loaded already
+LIBRARIES = ("-lm",)  # not OpenMP's: torch has loaded its own
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The compiled functions; none where they cannot be compiled."""
+    """The compiled functions; None if they cannot be compiled."""
     here = sorted(files(__name__).iterdir(), key=lambda file: file.name)
     code = {file.name: file.read_bytes() for file in here if file.name.endswith((".c", ".h"))}
     how = (*COMPILE, *LINK, *LIBRARIES, _processor())
@@ -43,7 +43,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def _processor() -> str:
-    """What -march=native depends on."""
+    """Identifies the processor, on which -march=native depends."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     flags = [line for line in lines if line.startswith(("flags", "Features"))]
@@ -51,7 +51,7 @@ def _processor() -> str:
 
 
 def _compile(code: dict[str, bytes], path: Path) -> None:
-    """Sources → shared library, moved into place whole."""
+    """Compile sources to a shared library, moved into place once complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as name:
         folder = Path(name)

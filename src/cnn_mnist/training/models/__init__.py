@@ -1,1 +1,1 @@
-"""The networks, and the convolutions that are fast on a CPU."""
+"""The networks, and fast convolutions for the CPU."""

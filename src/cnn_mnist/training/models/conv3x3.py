@@ -1,4 +1,4 @@
-"""Chains of 3×3 convolutions of few channels on a CPU, faster than torch's."""
+"""Chains of 3×3 convolutions with few channels, faster than torch's on a CPU."""
 
 import ctypes
 from typing import Any, NamedTuple, cast
@@ -11,10 +11,10 @@ from cnn_mnist.training.kernels import library
 
 
 def lay_out(images: Tensor, precision: torch.dtype) -> Tensor:
-    """Images N×1×H×W in the layout that a network computes fastest with.
+    """Images N×1×H×W in the layout that a network computes fastest.
 
-    For float32 on a CPU that is G×1×H×W×L, L images side by side. Where N or H·W is no multiple of
-    L or there are no kernels of ours it is N×1×H×W, channels last.
+    For float32 on a CPU that is G×1×H×W×L, L images side by side. If N or H·W is not a multiple of
+    L, or our kernels are unavailable, it is N×1×H×W, channels last.
     """
     on_cpu = images.device.type == "cpu" and precision == torch.float32
     kernels = library() if on_cpu else None
@@ -34,7 +34,7 @@ def one_by_one(x: Tensor) -> Tensor:
 
 
 class Step(NamedTuple):
-    """A 3×3 convolution without padding, then a 2×2 max-pool and a ReLU where wanted."""
+    """A 3×3 convolution without padding, then optionally a 2×2 max-pool and a ReLU."""
 
     layer: nn.Conv2d
     pool: bool = False
@@ -42,11 +42,11 @@ class Step(NamedTuple):
 
 
 def convolve(x: Tensor, *steps: Step) -> Tensor:
-    """One step after the other.
+    """Apply the steps one after the other.
 
     Args:
-        x: N×C×H×W, which torch computes, or G×C×H×W×L, images side by side, which our kernels do.
-        steps: their layers have a multiple of 4 inputs and outputs, but for the image's 1 channel.
+        x: N×C×H×W, computed by torch, or G×C×H×W×L, images side by side, by our kernels.
+        steps: layers with a multiple of 4 inputs and outputs, except for the image's 1 channel.
     """
     if x.dim() == 5:
         params = [p for step in steps for p in (step.layer.weight, _bias(step.layer))]
@@ -95,7 +95,7 @@ class _Chain(torch.autograd.Function):
             x.data_ptr(), layers, len(layers), groups, torch.get_num_threads()
         )
         if not enough:
-            raise MemoryError("no memory for the weights of the convolutions")
+            raise MemoryError("out of memory for the weights of the convolutions")
         ctx.save_for_backward(x, *params, *outs, *whiches)
         ctx.layers = layers
         return outs[-1]
@@ -118,7 +118,7 @@ class _Chain(torch.autograd.Function):
             torch.get_num_threads(),
         )
         if not enough:
-            raise MemoryError("no memory for the gradients of the convolutions")
+            raise MemoryError("out of memory for the gradients of the convolutions")
         return in_grad, None, *grads
 
 
@@ -128,5 +128,5 @@ def _bias(layer: nn.Conv2d) -> Tensor:
 
 def _kernels() -> ctypes.CDLL:
     kernels = library()
-    assert kernels is not None, "images lie side by side only where there are kernels"
+    assert kernels is not None, "images are laid side by side only if there are kernels"
     return kernels

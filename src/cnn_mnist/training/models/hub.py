@@ -11,13 +11,13 @@ from cnn_mnist.training.models.pretrained import load_model
 
 
 class HubModel(nn.Module, PyTorchModelHubMixin):
-    """A network with the way back to it: config.json names its architecture and its input."""
+    """A network that can be restored: config.json holds its architecture and its input."""
 
     def __init__(self, architecture: str, mean: float = 0.1307, std: float = 0.3081) -> None:
         """
         Args:
             architecture: net, bn or bn-small.
-            mean, std: what its input is normalised with; kept for whoever loads it.
+            mean, std: normalisation of the input; stored for users of the model.
         """
         super().__init__()
         self.mean, self.std = mean, std
@@ -25,7 +25,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin):
 
     @classmethod
     def released(cls, name: str) -> "HubModel":
-        """A model of the shelf, ready to be saved or pushed.
+        """A model of the shelf, ready to save or push.
 
         Raises:
             ShelfError: there is no such model.

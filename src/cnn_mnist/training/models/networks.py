@@ -1,4 +1,4 @@
-"""The networks: their weights and their shapes. They know nothing of data or training."""
+"""The networks: their weights and shapes. They know nothing about data or training."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,8 +14,8 @@ from cnn_mnist.training.models.conv3x3 import Step, convolve, one_by_one
 
 
 class Net(nn.Module):
-    """The reference design: three 3×3 convolutions, two linear layers; for the ten digits
-    24,488 parameters."""
+    """The reference design: three 3×3 convolutions, two linear layers; 24,488 parameters for the
+    ten digits."""
 
     def __init__(self, num_classes: int = 10) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Net(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images N×1×28×28 → log-probabilities N×C, which serve as logits.
 
-        With images side by side (see `lay_out`) the layers between are too.
+        With images side by side (see `lay_out`), so are the layers in between.
         """
         x = convolve(
             images,
@@ -48,8 +48,8 @@ class BatchNormNet(nn.Module):
     ) -> None:
         """
         Args:
-            channels: of each convolution's output.
-            pooled: the two convolutions, counted from 0, behind which there is a max-pool.
+            channels: number of output channels of each convolution.
+            pooled: the two convolutions, counted from 0, that a max-pool follows.
         """
         super().__init__()
         sizes = zip((1, *channels[:-1]), channels, strict=True)
@@ -70,16 +70,16 @@ class BatchNormNet(nn.Module):
         return cast(Tensor, self.fc(one_by_one(x)))
 
 
-# Each takes the number of classes; the parameters are for ten.
+# Each takes the number of classes; parameters are given for ten.
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "net": Net,
     "bn": partial(BatchNormNet, (8, 16, 24, 32, 36), (1, 3)),  # 23,642 parameters
     "bn-small": partial(BatchNormNet, (8, 12, 16, 16, 12), (1, 3)),  # 7,314 parameters
-    "bn-wide": partial(BatchNormNet, (32, 48, 64, 96), (1, 3)),  # 112,906, to teach others
-    "lines": lambda _=10: LineNet(),  # 292,314; its signs are its own
+    "bn-wide": partial(BatchNormNet, (32, 48, 64, 96), (1, 3)),  # 112,906; a teacher model
+    "lines": lambda _=10: LineNet(),  # 292,314; it has its own alphabet
 }
 
-NARROW = {"net", "bn-small"}  # so few channels that the kernels are faster than torch in bfloat16
+NARROW = {"net", "bn-small"}  # with so few channels, the kernels are faster than torch in bfloat16
 
 
 def count_params(model: nn.Module) -> int:

@@ -8,10 +8,10 @@ from cnn_mnist.training.models.networks import MODELS
 
 
 def load_model(name: str) -> nn.Module:
-    """A released model in eval mode, on the CPU.
+    """Load a released model in eval mode, on the CPU.
 
-    It takes images N×1×28×28, light ink on black: values 0..1, less the mean 0.1307, divided by
-    0.3081 (the standard deviation). It gives N×10 logits.
+    It takes images N×1×28×28, light ink on black: values in 0..1, minus the mean 0.1307, divided by
+    the standard deviation 0.3081. It returns N×10 logits.
 
     Raises:
         ShelfError: there is no such model, or its file is damaged.

@@ -1,1 +1,1 @@
-"""What a training leaves behind: its folder, and everything made from it."""
+"""The results of a training: its folder, and everything made from it."""

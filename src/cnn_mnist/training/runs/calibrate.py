@@ -1,4 +1,4 @@
-"""Confidence that means something, chosen on validation images: temperature and threshold."""
+"""Calibrated confidence, chosen on validation images: temperature and threshold."""
 
 import math
 
@@ -8,12 +8,12 @@ from torch import Tensor
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature in 0.1..10 that gives softmax(logits / temperature) the least NLL.
+    """The temperature in 0.1..10 that minimises the NLL of softmax(logits / temperature).
 
     Temperature scaling (Guo et al., ICML 2017).
 
     Args:
-        logits: N×C, of images that the model has not been trained on.
+        logits: N×C, of images that the model was not trained on.
         labels: N, 0..C-1.
     """
     logits = logits.double()
@@ -29,7 +29,7 @@ def fit_threshold(probs: Tensor, false_rejection: float) -> float:
     """The highest threshold on the top probability that rejects at most that share of images.
 
     Args:
-        probs: N×C, calibrated, of images that the model has not been trained on.
+        probs: N×C, calibrated, of images that the model was not trained on.
         false_rejection: in 0..1.
     """
     confidence = probs.max(dim=1).values.sort().values
@@ -37,5 +37,5 @@ def fit_threshold(probs: Tensor, false_rejection: float) -> float:
 
 
 def rejection_rate(probs: Tensor, threshold: float) -> float:
-    """The share of N×C probabilities that the threshold takes for no digit."""
+    """The share of N×C probabilities that the threshold rejects as not a digit."""
     return float((probs.max(dim=1).values < threshold).double().mean())

@@ -1,15 +1,15 @@
-"""A run's folder, which rebuilds the run: readable settings and figures, weights, resume state.
+"""A run's folder, from which the run can be rebuilt: settings, metrics, weights, resume state.
 
-    config.json          what the run started from: recipe, data set, seed, device, versions
-    history.csv          a row an epoch
-    metrics.json         the figures of the finished run
-    model.safetensors    the weights that count
-    resume.safetensors   all that training needs to resume exactly, and the history
-    epochs/              the weights that counted after each epoch, 100 KB each
+    config.json          the run's settings: recipe, data set, seed, device, versions
+    history.csv          one row per epoch
+    metrics.json         the metrics of the finished run
+    model.safetensors    the weights to use
+    resume.safetensors   everything needed to resume training exactly, and the history
+    epochs/              the weights to use after each epoch, 100 KB each
 
-Every file is written under another name and renamed, so a reader finds it whole or not at all.
-A .safetensors file holds its own checksum, so wrong bytes in it are found.
-After a kill, resume.safetensors is the truth; the others are written from it.
+Every file is written under another name and renamed, so readers find it complete or not at all.
+A .safetensors file holds its own checksum, so corruption is detected.
+After a kill, resume.safetensors is authoritative; the others are rewritten from it.
 """
 
 import csv
@@ -42,12 +42,12 @@ NO_SHA256 = "0" * 64
 
 
 class RunError(ValueError):
-    """A run folder cannot be made, read or resumed; the message says which file and why."""
+    """A run folder cannot be created, read or resumed; the message says which file and why."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """What a run started from, as config.json (or a released model's card.json) holds it."""
+    """A run's settings, as in config.json (or a released model's card.json)."""
 
     recipe: Recipe
     dataset: str
@@ -57,11 +57,11 @@ class Config:
     num_params: int
     num_train: int  # training images, without drawn ones
     versions: dict[str, str]
-    teacher: str = ""  # the run, or the folder of runs, that this one learns from
-    teacher_sha256: str = ""  # of the weights there
-    init: str = ""  # the run whose weights this one began with
+    teacher: str = ""  # the run, or the folder of runs, used as teacher
+    teacher_sha256: str = ""  # of the teacher's weights
+    init: str = ""  # the run whose weights this one started from
     init_sha256: str = ""
-    data_source: str = ""  # the folder, or folders, of the data set's files
+    data_source: str = ""  # the folder or folders of the data set's files
     classes: tuple[str, ...] = DIGITS
     images_sha256: str = ""  # of your own data set, with its labels
     format: int = FORMAT
@@ -94,30 +94,30 @@ class Config:
         )
 
     def data(self, data_dir: Path | None = None) -> Splits:
-        """The data set that the run learns from, as `load` finds it.
+        """The data set that the run is trained on, as found by `load`.
 
         Args:
-            data_dir: where your own data set lies now, if it has been moved.
+            data_dir: where your own data set is now, if it has been moved.
 
         Raises:
-            DataError: it cannot be had, or has changed since the run began.
+            DataError: it cannot be loaded, or has changed since the run began.
         """
         if not self.images_sha256:
             return load(self.dataset, data_dir)
         splits = load(str(data_dir or self.data_source))
         if splits.sha256 != self.images_sha256:
             raise DataError(
-                f"{splits.source} is not what the run has learned from: images or labels have "
+                f"{splits.source} is not what the run was trained on: images or labels have "
                 "changed; put the old ones back, or train a new run"
             )
         return splits
 
 
 def create(folder: Path, config: Config) -> None:
-    """Make the run's folder, with config.json in it.
+    """Create the run's folder, with config.json in it.
 
     Raises:
-        RunError: the folder exists already, or cannot be made.
+        RunError: the folder exists already, or cannot be created.
     """
     try:
         folder.mkdir(parents=True)
@@ -127,7 +127,7 @@ def create(folder: Path, config: Config) -> None:
             f"{folder} exists already; choose another --out, or resume it with --resume {folder}"
         ) from None
     except OSError as error:
-        raise RunError(f"cannot make the run folder {folder}: {error.strerror}") from error
+        raise RunError(f"cannot create the run folder {folder}: {error.strerror}") from error
 
 
 def save_config(folder: Path, config: Config) -> None:
@@ -136,7 +136,7 @@ def save_config(folder: Path, config: Config) -> None:
 
 
 def free_name(parent: Path, stem: str) -> Path:
-    """The first of stem-1, stem-2, … that is not there yet."""
+    """The first of stem-1, stem-2, … that does not exist yet."""
     number = 1
     while (parent / f"{stem}-{number}").exists():
         number += 1
@@ -144,10 +144,10 @@ def free_name(parent: Path, stem: str) -> Path:
 
 
 def save(folder: Path, run: Run) -> None:
-    """Write the run's state after an epoch: all of it, or what was there stays.
+    """Write the run's state after an epoch, or leave the previous state.
 
     Raises:
-        RunError: it could not be written, on a full disk say.
+        RunError: it could not be written, for example because the disk is full.
     """
     tensors = {f"net.{k}": v for k, v in run.net.state_dict().items()}
     if run.averaged is not None:
@@ -157,7 +157,7 @@ def save(folder: Path, run: Run) -> None:
     model = _pack(dict(run.model.state_dict()))
     try:
         (folder / "epochs").mkdir(exist_ok=True)
-        write(_epoch_path(folder, len(run.history)), model)  # first: the state vouches for it
+        write(_epoch_path(folder, len(run.history)), model)  # first: the state refers to it
         write(folder / "resume.safetensors", _pack(tensors, {"history": history}))
         write(folder / "model.safetensors", model)
         write(folder / "history.csv", _csv(run.history))
@@ -170,7 +170,7 @@ def save(folder: Path, run: Run) -> None:
 
 
 def save_metrics(folder: Path, metrics: dict[str, Any]) -> None:
-    """Write the finished run's figures."""
+    """Write the finished run's metrics."""
     write(folder / "metrics.json", _json(metrics))
 
 
@@ -178,7 +178,7 @@ def load_config(folder: Path) -> Config:
     """Read config.json, card.json of a released model, or the metadata of an .onnx file.
 
     Raises:
-        RunError: there is none, or it is damaged or of another format.
+        RunError: there is none, or it is damaged or has another format.
     """
     path = folder / ("card.json" if shelf.holds(folder) else "config.json")
     if is_model_file(folder):
@@ -186,22 +186,22 @@ def load_config(folder: Path) -> Config:
     with _reading(path):
         values = model_file.about(path) if path is folder else json.loads(path.read_text())
         if values["format"] != FORMAT:
-            raise ValueError(f"format {values['format']}, this version reads {FORMAT}")
+            raise ValueError(f"format {values['format']}, but this version reads {FORMAT}")
         known = {f.name: values[f.name] for f in fields(Config) if f.name in values}
         check_seed(known["seed"])
         classes = tuple(map(str, values.get("classes", DIGITS)))
         if len(classes) < 2:
-            raise ValueError(f"{len(classes)} classes, it takes two or more")
+            raise ValueError(f"{len(classes)} classes, but two or more are needed")
         return Config(**known | {"recipe": Recipe.from_dict(values["recipe"]), "classes": classes})
 
 
 def is_model_file(run: Path) -> bool:
-    """Whether a run is given by its exported file alone."""
+    """Whether a run is given as its exported file only."""
     return run.suffix == ".onnx"
 
 
 def load_metrics(folder: Path) -> dict[str, Any]:
-    """The figures of a finished run.
+    """The metrics of a finished run.
 
     Raises:
         RunError: there are none, or the file is damaged.
@@ -214,7 +214,7 @@ def load_metrics(folder: Path) -> dict[str, Any]:
 
 
 def load_model(folder: Path) -> nn.Module:
-    """The weights that count, in a model of the run's architecture, on the CPU.
+    """Load the weights to use into a model of the run's architecture, on the CPU.
 
     Raises:
         RunError: a file is missing or damaged.
@@ -225,9 +225,9 @@ def load_model(folder: Path) -> nn.Module:
 
 
 def load_epochs(folder: Path) -> dict[int, nn.Module]:
-    """As `load_model`, for each saved epoch whose weights the folder holds, in order.
+    """Like `load_model`, for each saved epoch whose weights are in the folder, in order.
 
-    Folders of earlier versions, and the released models, hold none.
+    Folders of earlier versions, and the released models, have none.
 
     Raises:
         RunError: a file is damaged.
@@ -238,14 +238,14 @@ def load_epochs(folder: Path) -> dict[int, nn.Module]:
 
 
 def members(folder: Path) -> list[Path]:
-    """The run folder itself, or where it is a folder of several run folders, these by name."""
+    """The run folder itself; or, for a folder of several run folders, these by name."""
     if (folder / "config.json").exists():
         return [folder]
     return sorted(path.parent for path in folder.glob("*/config.json")) or [folder]
 
 
 def weights_sha256(folder: Path) -> str:
-    """The checksum of the weights that count, of one run or of a folder of several.
+    """The checksum of the weights to use, of one run or of a folder of several.
 
     Raises:
         RunError: there are none.
@@ -259,7 +259,7 @@ def weights_sha256(folder: Path) -> str:
 
 
 def load_history(folder: Path) -> list[Epoch]:
-    """The rows of all saved epochs; none where none was saved.
+    """The rows of all saved epochs; empty if none was saved.
 
     Raises:
         RunError: the file is damaged.
@@ -273,7 +273,7 @@ def load_history(folder: Path) -> list[Epoch]:
 
 
 def load_run(folder: Path, recipe: Recipe, device: torch.device, precision: torch.dtype) -> Run:
-    """The run as it was after its last saved epoch; with none saved, as it started.
+    """The run after its last saved epoch, or as it started.
 
     Raises:
         RunError: a file is missing or damaged.
@@ -297,13 +297,13 @@ def load_run(folder: Path, recipe: Recipe, device: torch.device, precision: torc
 
 
 def pack(folder: Path) -> dict[str, bytes]:
-    """A run folder's files, each by its path within the folder."""
+    """A run folder's files, by their paths within the folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def unpack(folder: Path, files: dict[str, bytes]) -> None:
-    """Write what `pack` gave; metrics.json, which says that a run is finished, comes last."""
+    """Write the result of `pack`; metrics.json, which marks a run as finished, comes last."""
     for name in sorted(files, key=lambda name: (name == "metrics.json", name)):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -311,7 +311,7 @@ def unpack(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file whole, or leave what was there."""
+    """Write a file completely, or leave the previous one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
@@ -353,14 +353,14 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _pack(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
-    """A .safetensors file whose metadata hold the SHA-256 of the file with zeros in its place."""
+    """A .safetensors file; its metadata holds the file's SHA-256 with zeros in that place."""
     plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     content = safetensors.torch.save(plain, {**(metadata or {}), "sha256": NO_SHA256})
     return _with_sha256(content, NO_SHA256, hashlib.sha256(content).hexdigest())
 
 
 def _unpack(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the metadata of a file, whose checksum is right or, in old ones, missing."""
+    """A file's tensors and metadata; its checksum is verified, or missing in old files."""
     tensors = safetensors.torch.load(content)
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     metadata = dict(header.get("__metadata__", {}))

@@ -1,4 +1,4 @@
-"""What a model does not know: its mistakes and the answers it is least sure of, to be looked at."""
+"""A model's mistakes and least confident answers, for inspection."""
 
 import csv
 import io
@@ -13,22 +13,22 @@ from cnn_mnist.training.runs import plots
 from cnn_mnist.training.runs.checkpoint import RunError
 from cnn_mnist.training.runs.checkpoint import write as write_whole
 
-LEAST_SURE = 40  # right answers
-MOST_SHOWN = 100  # on the sheet; the table has all
+LEAST_SURE = 40  # correct answers
+MOST_SHOWN = 100  # on the sheet; the table lists all
 
 
 def write(folder: Path, split: Split, logits: Tensor, classes: tuple[str, ...]) -> None:
-    """Write errors.png, a contact sheet, and errors.csv, a row an image: the mistakes, the surest
-    first, then the right answers that are the least sure.
+    """Write errors.png, a contact sheet, and errors.csv, one row per image: the mistakes, most
+    confident first, then the least confident correct answers.
 
     Raises:
-        RunError: they cannot be written.
+        RunError: the files cannot be written.
     """
     logits, labels = logits.cpu(), split.labels.cpu()
     wrong = wrong_rows(logits, labels)
     unsure = least_sure_rows(logits, labels)[:LEAST_SURE]
     shown = torch.cat([wrong[: MOST_SHOWN - len(unsure)], unsure])
-    title = f"{len(wrong)} mistakes, the surest first; then the {len(unsure)} least sure"
+    title = f"{len(wrong)} mistakes, most confident first; then the {len(unsure)} least confident"
     sheet = plots.answers(split.to("cpu"), logits, shown, title, classes)
     picture = io.BytesIO()
     sheet.savefig(picture, format="png", dpi=110)

@@ -1,10 +1,10 @@
-"""A model → one ONNX file that needs nothing else, and the proof that it computes the same.
+"""A model → one self-contained ONNX file, verified to compute the same.
 
 Input `images`: uint8 N×28×28, light ink on black. Outputs `logits` and `probabilities`, float32
-N×C. Normalisation and temperature are in the graph, all else in the metadata.
+N×C. Normalisation and temperature are in the graph, everything else in the metadata.
 
-In float32 the file must compute what torch does. In int8 it can't: there the probabilities may
-move a little, and the accuracy hardly.
+In float32 the file must compute the same as torch. In int8 it cannot: the probabilities may shift
+a little, and the accuracy hardly.
 """
 
 import contextlib
@@ -31,20 +31,20 @@ from cnn_mnist.training.runs.quantize import quantize
 
 FORMATS = ("onnx", "onnx-int8")
 BATCH_SIZES = (1, 2, 7, 1000)
-MAX_CALIBRATION = 1000  # images that the ranges of int8 are taken from
-TOLERANCE = 1e-4  # float32: of any logit or probability
-MOVED = 0.01  # int8: the share of an image's probability that moves to other digits, on average
+MAX_CALIBRATION = 1000  # images used to determine the ranges of int8
+TOLERANCE = 1e-4  # float32: maximum difference of any logit or probability
+MOVED = 0.01  # int8: mean share of an image's probability that may move to other digits
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]  # logits, probabilities
 
 ACCURACY_LOSS = {"onnx": 1e-4, "onnx-int8": 0.003}  # on the test images
 
 
 class ExportError(ValueError):
-    """The exported model does not compute what the trained one does."""
+    """The exported model does not compute the same as the trained one."""
 
 
 class Exported(nn.Module):
-    """What the file computes: bytes → logits and probabilities."""
+    """The computation of the file: bytes → logits and probabilities."""
 
     def __init__(self, model: nn.Module, norm: tuple[float, float], temperature: float) -> None:
         super().__init__()
@@ -60,11 +60,11 @@ class Exported(nn.Module):
 
 @dataclass(frozen=True)
 class Proof:
-    """How far the file is from the trained model.
+    """How much the file differs from the trained model.
 
     `difference` is the largest of any logit or probability over batches of several sizes, `moved`
-    the share of probability that the average image has on other digits. The errors are on the
-    test images, None where there were none to compare on.
+    the mean share of an image's probability that moved to other digits. The errors are on the
+    test images; None if there were none to compare on.
     """
 
     size: int  # bytes
@@ -84,20 +84,20 @@ def export(
     form: str = "onnx",
     test: Split | None = None,
 ) -> Proof:
-    """Write the model as ONNX, once it has proved to agree with torch.
+    """Write the model as ONNX, after verifying that it agrees with torch.
 
     Args:
         norm: mean and std of the model's input, a recipe's test_norm.
         images: uint8 M×28×28, M at least 1, to compare the two on, and to quantize with.
-        metadata: what the file says of itself; the reader wants a "threshold".
+        metadata: the file's metadata; the reader needs a "threshold".
         form: one of FORMATS.
         test: images to compare the accuracy on.
 
     Raises:
-        ExportError: they do not agree, or there is no such folder; no file is written.
+        ExportError: they disagree, or the folder does not exist; no file is written.
     """
     if path.is_dir() or not path.parent.is_dir():
-        raise ExportError(f"{path} cannot be written: it is a folder, or its folder is not there")
+        raise ExportError(f"{path} cannot be written: it is a folder, or its folder does not exist")
     exported = Exported(copy.deepcopy(model).cpu().eval(), norm, temperature)
     example = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
     names = ("images", ["logits", "probabilities"])
@@ -153,11 +153,11 @@ def to_onnx(
     names: tuple[str, list[str]],
     metadata: Mapping[str, str],
 ) -> bytes:
-    """A module of one input as an ONNX file.
+    """Export a module with one input as ONNX.
 
     Args:
-        example: an input. No side of it that may vary is 1, which would be taken for a constant.
-        dynamic: the dimensions that may vary, with their names.
+        example: an input. No dynamic dimension may be 1, which would be treated as constant.
+        dynamic: the dynamic dimensions, with their names.
         names: of the input and of the outputs.
     """
     with _quiet():
@@ -179,16 +179,16 @@ def to_onnx(
 
 
 def _forget_origin(proto: onnx.ModelProto) -> None:
-    """Leave out from which lines of Python each node came: a seventh of the file."""
+    """Drop each node's Python source lines, a seventh of the file."""
     graph = proto.graph
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
         del part.metadata_props[:]
-    del graph.value_info[:]  # the quantizer transposes weights and would find their old shapes
+    del graph.value_info[:]  # the quantizer transposes weights, and would find their old shapes
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's progress, log and deprecations from the user, who can't act on them."""
+    """Hide the exporter's progress, log and deprecations, which users cannot act on."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

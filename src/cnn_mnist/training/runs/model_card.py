@@ -1,7 +1,7 @@
-"""What a trained model is worth and how it came about, as its card and its ONNX file say it.
+"""A trained model's figures and origin, for its card and its ONNX file.
 
-Temperature and threshold are chosen on the last training images, the figures on the test images
-are taken when all is chosen.
+Temperature and threshold are chosen on the last training images; the test images are used only
+after everything has been chosen.
 """
 
 import json
@@ -21,8 +21,8 @@ from cnn_mnist.training.runs import checkpoint, model_file
 from cnn_mnist.training.runs.calibrate import fit_temperature, fit_threshold, rejection_rate
 from cnn_mnist.training.runs.checkpoint import RunError
 
-FALSE_REJECTION = 0.003  # the share of validation digits that may be taken for none
-NUM_VAL = 5_000  # to calibrate with where a run held none out, or a fifth where that is fewer
+FALSE_REJECTION = 0.003  # maximum share of validation digits rejected as not a digit
+NUM_VAL = 5_000  # images to calibrate with if a run held none out, or a fifth if that is fewer
 IN_MODEL = (
     "recipe", "dataset", "classes", "seed", "versions", "num_train", "temperature", "threshold",
     "val_in_train", "val", "test", "decides", "own",
@@ -32,11 +32,11 @@ Card = dict[str, Any]
 
 
 def of_run(folder: Path, splits: Splits) -> Card:
-    """Calibrate a finished run on the training images that it held out, and measure it. An
+    """Calibrate a finished run on the training images that it held out, and evaluate it. An
     exported file is calibrated already.
 
-    One that held none out is calibrated on images that it has learned from, which makes it look
-    surer than it is; `val_in_train` says so.
+    A run that held none out is calibrated on images that it was trained on, which makes it look
+    more confident than it is; `val_in_train` records this.
 
     Raises:
         RunError: the run is not finished, or a file is damaged.
@@ -44,7 +44,7 @@ def of_run(folder: Path, splits: Splits) -> Card:
     if checkpoint.is_model_file(folder):
         return model_file.about(folder)
     if not (folder / "metrics.json").exists():
-        raise RunError(f"{folder} is no finished run: there is no metrics.json")
+        raise RunError(f"{folder} is not a finished run: there is no metrics.json")
     config = checkpoint.load_config(folder)
     held_out = len(splits.train) - config.num_train
     num_val = held_out or min(NUM_VAL, len(splits.train) // 5)
@@ -56,11 +56,11 @@ def of_run(folder: Path, splits: Splits) -> Card:
 def calibrated(
     model: nn.Module, norm: tuple[float, float], splits: Splits, num_val: int, least: float = 0
 ) -> Card:
-    """Temperature and threshold of a model, and its figures on val and test with them.
+    """Temperature and threshold of a model, and its calibrated metrics on val and test.
 
     Args:
-        num_val: the last training images, to calibrate with.
-        least: below which the threshold must not be.
+        num_val: how many of the last training images to calibrate with.
+        least: minimum of the threshold.
     """
     val = splits.hold_out(num_val).test
     logits = predict_logits(model, val, norm)
@@ -77,13 +77,13 @@ def calibrated(
 
 
 def settings(folder: Path) -> Card:
-    """What a run started from, and with which libraries it is exported.
+    """A run's settings, and the libraries that it is exported with.
 
     Raises:
-        RunError: the folder is no run's.
+        RunError: the folder is not a run's.
     """
     facts = asdict(checkpoint.load_config(folder))
-    del facts["data_source"], facts["images_sha256"]  # means nothing on another machine
+    del facts["data_source"], facts["images_sha256"]  # meaningless on another machine
     names = ("onnx", "onnxscript", "onnxruntime")
     facts["versions"] |= {name: version(name) for name in names}
     return facts
@@ -93,7 +93,7 @@ def released(folder: Path) -> Card:
     """The card of a released model.
 
     Raises:
-        RunError: it is missing or damaged.
+        RunError: the card is missing or damaged.
     """
     checkpoint.load_config(folder)
     return load(folder)
@@ -104,7 +104,7 @@ def load(folder: Path) -> Card:
 
 
 def temperature(folder: Path) -> float:
-    """Of a released model or an exported file; 1 of a run folder, which is not calibrated.
+    """The temperature of a released model or exported file; 1 for an uncalibrated run folder.
 
     Raises:
         RunError: the card is missing or damaged.
@@ -115,12 +115,12 @@ def temperature(folder: Path) -> float:
 
 
 def metadata(card: Card) -> dict[str, str]:
-    """What the ONNX file says of itself, each value as JSON."""
+    """The metadata of the ONNX file, each value as JSON."""
     return {name: json.dumps(card[name]) for name in IN_MODEL if name in card}
 
 
 def readme(model: Model, card: Card) -> str:
-    """The card and the registry's entry in Markdown, to lie beside the weights."""
+    """The card and the registry's entry as Markdown, stored beside the weights."""
     recipe, names = (
         card["recipe"],
         " or ".join([f"`{model.name}`", *map("`{}`".format, model.aliases)]),
@@ -196,7 +196,7 @@ def _percent(share: float | None) -> str:
 
 
 def _figures(logits: Tensor, split: Split, threshold: float) -> dict[str, Any]:
-    """What the card says of calibrated logits N×C."""
+    """The card's figures of calibrated logits N×C."""
     metrics = measure(logits, split.labels, split.wrong_labels).to_dict()
     names = ("num_images", "accuracy", "error_count", "nll", "ece", "clean_label_accuracy")
     rejected = rejection_rate(logits.softmax(dim=1), threshold)

@@ -1,4 +1,4 @@
-"""An exported .onnx file → what it says of itself, and its weights, to continue from in torch."""
+"""An exported .onnx file → its metadata, and its weights, to resume from in torch."""
 
 import json
 from pathlib import Path
@@ -8,28 +8,28 @@ import onnx
 import torch
 from torch import Tensor
 
-PREFIX = "model."  # of the weights' names, from the module that was exported
+PREFIX = "model."  # prefix of the weights' names, from the exported module
 
 
 def about(path: Path) -> dict[str, Any]:
-    """Its metadata, and what a run's settings have besides.
+    """The metadata, completed with the remaining settings of a run.
 
     Raises:
-        ValueError: it is no model exported by this package.
+        ValueError: the file is not a model exported by this package.
     """
     model = _load(path)
     said = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
     if "recipe" not in said:
-        raise ValueError("it is no model exported by cnn-mnist")
+        raise ValueError("it is not a model exported by cnn-mnist")
     num_params = sum(tensor.numel() for tensor in _weights(model).values())
     return {"format": 1, "device": "cpu", "precision": "float32", "num_params": num_params} | said
 
 
 def weights(path: Path) -> dict[str, Tensor]:
-    """The state of its network.
+    """The network's state.
 
     Raises:
-        ValueError: it has none in float32.
+        ValueError: there are no float32 weights.
     """
     found = _weights(_load(path))
     if not found:
@@ -53,4 +53,4 @@ def _load(path: Path) -> onnx.ModelProto:
     try:
         return onnx.load_from_string(content)
     except Exception as error:  # protobuf's errors share no base class with ours
-        raise ValueError("it is no ONNX file, or damaged") from error
+        raise ValueError("it is not an ONNX file, or is damaged") from error

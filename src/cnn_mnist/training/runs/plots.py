@@ -1,4 +1,4 @@
-"""Pictures of a training: curves, confusion matrix, samples, mistakes, augmentations.
+"""Plots of a training: curves, confusion matrix, samples, mistakes, augmentations.
 
 Each function returns a matplotlib Figure; nothing is shown or written here.
 """
@@ -30,9 +30,9 @@ def curves(history: Sequence[Epoch], published: bool = False) -> Figure:
     figure = Figure(figsize=(10, 6.4), layout="constrained")
     epochs = [row.epoch for row in history]
     titles = {
-        "train_loss": "Training loss (cross-entropy an image)",
+        "train_loss": "Training loss (cross-entropy per image)",
         "train_accuracy": "Training accuracy (%), augmented images",
-        "test_loss": "Test loss (cross-entropy an image)",
+        "test_loss": "Test loss (cross-entropy per image)",
         "test_accuracy": "Test accuracy (%)",
     }
     for axes, (name, title) in zip(figure.subplots(2, 2).flat, titles.items(), strict=True):
@@ -52,7 +52,7 @@ def curves(history: Sequence[Epoch], published: bool = False) -> Figure:
 
 
 def confusion_matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str] = DIGITS) -> Figure:
-    """Counts of (true class, answer); only the mistakes are coloured."""
+    """Counts of (true class, predicted class); only the mistakes are coloured."""
     table, places = np.array(confusion), range(len(classes))
     mistakes = np.where(np.eye(len(classes), dtype=bool), 0, table)
     side = max(6.0, 0.42 * len(classes))
@@ -83,7 +83,7 @@ def _are_long(classes: Sequence[str]) -> bool:
 def samples(
     split: Split, logits: Tensor, classes: Sequence[str] = DIGITS, count: int = 20
 ) -> Figure:
-    """The first images of a split with the answer and its probability."""
+    """The first images of a split with the prediction and its probability."""
     rows = torch.arange(min(count, len(split)))
     return answers(split, logits, rows, "Sample predictions", classes)
 
@@ -91,7 +91,7 @@ def samples(
 def mistakes(
     split: Split, logits: Tensor, classes: Sequence[str] = DIGITS, count: int = 20
 ) -> Figure:
-    """The images answered wrongly, the surest wrong answer first."""
+    """The misclassified images, most confident first."""
     rows = wrong_rows(logits, split.labels)
     title = f"The worst of {len(rows)} mistakes" if len(rows) else "No mistakes"
     return answers(split, logits, rows[:count], title, classes)
@@ -100,7 +100,7 @@ def mistakes(
 def answers(
     split: Split, logits: Tensor, rows: Tensor, title: str, classes: Sequence[str] = DIGITS
 ) -> Figure:
-    """Some of the images with the answer and its probability; wrong ones also with the truth."""
+    """Some images with the prediction and its probability; mistakes also with the true class."""
     probs, answered = logits.softmax(dim=1).max(dim=1)
     words, share = ("\n", "\n") if _are_long(classes) else (" ", " · ")
     titles, colors = [], []
@@ -113,7 +113,7 @@ def answers(
 
 
 def augmentations(split: Split, recipe: Recipe, count: int = 5, variants: int = 8) -> Figure:
-    """Each of the first images as it is, then as training sees it in that many passes."""
+    """Each of the first images unchanged, then as augmented in several passes."""
     generator = torch.Generator().manual_seed(0)
     originals = split.images[:count]
     seen = [augment(originals, generator, recipe) for _ in range(variants)]
@@ -129,7 +129,7 @@ def gallery(
     colors: Sequence[str] | None = None,
     columns: int = 10,
 ) -> Figure:
-    """Images N×28×28, values 0..255, in rows, dark ink on white, each under its title."""
+    """Images N×28×28, values 0..255, in rows, dark ink on white, each below its title."""
     rows = max(1, -(-len(images) // columns))
     high = 1.25 + 0.14 * max((text.count("\n") for text in titles), default=0)
     figure = Figure(figsize=(1.05 * columns, high * rows + 0.5), layout="constrained")

@@ -1,4 +1,4 @@
-"""An ONNX model in float32 → the same in 8-bit integers, about a third of the size."""
+"""An ONNX model in float32 → the same model in 8-bit integers, about a third of the size."""
 
 import contextlib
 import io
@@ -25,14 +25,14 @@ def quantize(
     batches: Iterable[NDArray[np.generic]],
     ranges: CalibrationMethod = CalibrationMethod.Percentile,
 ) -> bytes:
-    """Weights and activations of an ONNX file as uint8, the activations' ranges from examples.
+    """Quantize an ONNX file's weights and activations to uint8, with ranges from examples.
 
     uint8 times uint8, because int8 weights overflow on processors without VNNI.
 
     Args:
-        content: the ONNX file of a model with one input; its metadata are kept.
-        batches: what the model takes, typical of its work.
-        ranges: how the range of an activation follows from its values.
+        content: the ONNX file of a model with one input; its metadata is kept.
+        batches: typical inputs of the model.
+        ranges: how an activation's range is computed from its values.
     """
     model = onnx.load_from_string(content)
     with tempfile.TemporaryDirectory() as folder, _quiet():
@@ -51,7 +51,7 @@ def quantize(
 
 
 class _Batches(CalibrationDataReader):  # type: ignore[misc]
-    """Batches as ONNX Runtime asks for them: one after the other, then None."""
+    """An iterator of batches with ONNX Runtime's interface: None marks the end."""
 
     def __init__(self, name: str, batches: Iterable[NDArray[np.generic]]) -> None:
         self._inputs = ({name: batch} for batch in batches)
@@ -62,7 +62,7 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep ONNX Runtime's progress and advice from the user, who can't act on them."""
+    """Hide ONNX Runtime's progress and advice, which users cannot act on."""
     logging.disable(logging.WARNING)
     try:
         with contextlib.redirect_stdout(io.StringIO()):

@@ -1,12 +1,12 @@
-"""The released models: finished runs, calibrated, exported, and with cards that say their worth.
+"""The released models: finished runs, calibrated, exported, and documented by cards.
 
     python -m cnn_mnist.training.runs.release runs/best runs/reader runs/lines
 
-Each takes its place on the shelf, which its recipe tells, and the registry is written anew from all
-that lies there. Without a run only the registry and the cards' texts are.
+Each run's recipe determines its place on the shelf; the registry is then rewritten from everything
+on the shelf. Without runs, only the registry and the cards' texts are rewritten.
 
-Temperature and threshold are chosen on the training images that the run has held out; the test
-images are read once, when all is chosen.
+Temperature and threshold are chosen on the training images that the run held out; the test images
+are used once, after everything has been chosen.
 """
 
 import argparse
@@ -32,17 +32,17 @@ def release(folder: Path, splits: Splits, out: Path) -> Card:
     """Write the model files and the card of a finished run of a digit classifier.
 
     Returns:
-        What card.json holds: the run's settings and the figures on val and test, calibrated.
+        The content of card.json: the run's settings and its calibrated metrics on val and test.
 
     Raises:
-        RunError: the run is not finished, or has held no images out to calibrate it with.
+        RunError: the run is not finished, or held out no images to calibrate with.
         ExportError: an exported model differs from the trained one.
     """
     about = model_card.of_run(folder, splits)
     if about["val_in_train"]:
         raise RunError(
-            f"{folder} has learned from all training images, and none are left to calibrate it "
-            "with; train it with --split val"
+            f"{folder} was trained on all training images, so none are left to calibrate it with; "
+            "train it with --split val"
         )
     about["data_sha256"] = data.SHA256 if splits.name == "mnist" else {}
     out.mkdir(parents=True, exist_ok=True)
@@ -64,9 +64,9 @@ def release(folder: Path, splits: Splits, out: Path) -> Card:
 
 
 def release_lines(folder: Path, splits: Splits, out: Path) -> Card:
-    """As `release`, of a run of the line network; its figures are those of its held-out lines.
+    """Like `release`, for a run of the line network; its figures are those of its held-out lines.
 
-    Its safetensors file stays with the run, or the shelf would be too large for the package.
+    Its safetensors file stays in the run folder; the package would become too large.
     """
     metrics = checkpoint.load_metrics(folder)
     about = model_card.settings(folder) | {
@@ -107,7 +107,7 @@ def register(weights: Path) -> None:
 
 
 def _measured(folder: Path) -> dict[str, Any]:
-    """What the registry says of a model's files and figures."""
+    """The registry's entries on a model's files and figures."""
     card = model_card.load(folder)
     paths = [folder / name for name in (shelf.TORCH, shelf.ONNX, shelf.INT8)]
     files = {

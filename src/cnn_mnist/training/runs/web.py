@@ -1,7 +1,7 @@
-"""A run → the page that shows its network at work, in a folder that a browser opens from disk.
+"""A run → a web page that shows its network at work, in a folder that a browser opens from disk.
 
-The page itself, HTML, CSS and plain JavaScript, lies in cnn_mnist/explore. This module adds its
-model.js: the weights of the run and of its epochs, and pictures of the test set.
+The page itself, HTML, CSS and plain JavaScript, is in cnn_mnist/explore. This module adds its
+model.js: the weights of the run and of its epochs, and pictures from the test set.
 """
 
 import base64
@@ -26,15 +26,15 @@ from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.checkpoint import RunError
 
 PAGE = Path(__file__).parents[2] / "explore"
-NUM_EPOCHS = 11  # shown at most, the untrained and the finished network among them
-NUM_MISTAKES = 100  # shown at most
-LEVELS = 127  # of a weight, each way, in all epochs but the last
+NUM_EPOCHS = 11  # maximum shown, including the untrained and the finished network
+NUM_MISTAKES = 100  # maximum shown
+LEVELS = 127  # of a weight, on each side of zero, in all epochs except the last
 
 
 @dataclass(frozen=True)
 class Page:
-    """What was written: bytes of the whole folder, and the accuracy of each epoch in it, measured
-    with the weights that the page holds."""
+    """The exported page: bytes of the whole folder, and the accuracy of each epoch, measured with
+    the page's weights."""
 
     size: int
     accuracies: dict[int, float]
@@ -42,14 +42,14 @@ class Page:
 
 
 def export(folder: Path, splits: Splits, out: Path) -> Page:
-    """Write the page of a run, or of the released weights, into a new folder: all of it or none.
+    """Write the page of a run, or of the released weights, to a new folder: all of it or nothing.
 
     Args:
-        splits: the test split gives the accuracies, the examples and the mistakes.
+        splits: the test split provides the accuracies, the examples and the mistakes.
 
     Raises:
-        RunError: the folder is no run's or damaged, its network is not the one that the page
-            draws, or `out` exists already or cannot be made.
+        RunError: the folder is not a run's or is damaged, its network is not the one that the page
+            draws, or `out` exists already or cannot be created.
     """
     if out.exists():
         raise RunError(f"{out} exists already; choose another --out")
@@ -70,14 +70,14 @@ def export(folder: Path, splits: Splits, out: Path) -> Page:
 
 
 def _model(folder: Path, splits: Splits) -> dict[str, Any]:
-    """What model.js holds. `data` is, deflated and in base64: the last weights as float32, the
+    """The content of model.js. `data` is, deflated and in base64: the last weights as float32, the
     earlier epochs' as int8, each as the difference from the epoch before, and the pictures."""
     config = checkpoint.load_config(folder)
     if config.recipe.model != "net":
-        raise RunError(f"the page draws the network net, and {folder} is a {config.recipe.model}")
+        raise RunError(f"the page draws the network net, but {folder} is a {config.recipe.model}")
     if config.classes != DIGITS:
         raise RunError(
-            f"the page is about the ten digits, and {folder} knows {', '.join(config.classes)}; "
+            f"the page is about the ten digits, but {folder} knows {', '.join(config.classes)}; "
             "export it with --format onnx"
         )
     test, norm = splits.test, config.recipe.test_norm
@@ -114,8 +114,8 @@ def _model(folder: Path, splits: Splits) -> dict[str, Any]:
 
 
 def _earlier(folder: Path, config: checkpoint.Config) -> tuple[dict[int, nn.Module], int]:
-    """The untrained network and those of the epochs before the last, NUM_EPOCHS - 1 of them at
-    most, evenly chosen; and the last epoch's number. None where the folder has no epochs."""
+    """The untrained network and up to NUM_EPOCHS - 1 of those before the last epoch, evenly spaced;
+    and the last epoch's number. Empty if the folder has no epochs."""
     saved = checkpoint.load_epochs(folder)
     if not saved:
         return {}, config.recipe.epochs
@@ -127,12 +127,12 @@ def _earlier(folder: Path, config: checkpoint.Config) -> tuple[dict[int, nn.Modu
 
 
 def _weights(model: nn.Module) -> NDArray[np.float32]:
-    """All weights in a row, as the model's state names them."""
+    """All weights as one vector, in the order of the model's state."""
     return torch.cat([tensor.flatten() for tensor in model.state_dict().values()]).numpy()
 
 
 def _quantize(models: list[nn.Module]) -> tuple[list[float], NDArray[np.int8]]:
-    """Steps, one a tensor, and codes E×P, so that code times step is nearly a weight."""
+    """Steps, one per tensor, and codes E×P, so that code times step approximates a weight."""
     rows = torch.stack([torch.from_numpy(_weights(model)) for model in models])
     parts = rows.split([tensor.numel() for tensor in models[0].state_dict().values()], dim=1)
     steps = [max(float(part.abs().max()), 1e-12) / LEVELS for part in parts]
@@ -152,7 +152,7 @@ def _accuracy(logits: Tensor, split: Split) -> float:
 
 
 def _examples(logits: Tensor, split: Split) -> Tensor:
-    """For each digit the first image of it that is read correctly, or the first of all."""
+    """For each digit its first correctly classified image, or its first one."""
     right = logits.argmax(dim=1) == split.labels
     scores = torch.stack([(split.labels == digit) * (1 + right.int()) for digit in range(10)])
     return torch.from_numpy(scores.numpy().argmax(axis=1))  # the first of equals

@@ -1,4 +1,4 @@
-"""Many trainings of one recipe that differ in the seed alone: mean, spread, interval."""
+"""Several trainings of one recipe that differ only in the seed: mean, spread, interval."""
 
 import math
 import statistics
@@ -21,12 +21,12 @@ from cnn_mnist.training.train import begin, check_teacher, finish, go_on, load_t
 
 @dataclass(frozen=True)
 class Summary:
-    """What several seeds give. The accuracies are in 0..1."""
+    """The summary of several seeds. Accuracies are in 0..1."""
 
     num_seeds: int
     mean: float
-    std: float  # of the single trainings; 0 for one seed
-    interval: tuple[float, float] | None  # 95%, of the mean (Student's t); none for one seed
+    std: float  # of single trainings; 0 for one seed
+    interval: tuple[float, float] | None  # 95%, of the mean (Student's t); None for one seed
     accuracies: list[float]
 
 
@@ -41,19 +41,19 @@ def study(
     teacher: Path | None = None,
     workers: StudyWorkers | None = None,
 ) -> Summary:
-    """Train the recipe once a seed, each in a folder of its own, and sum the figures up.
+    """Train the recipe once per seed, each in its own folder, and summarize the results.
 
-    Called again after an interruption it reads the finished seeds, resumes the one that was
-    stopped, and trains the rest.
+    Called again after an interruption, it reads the finished seeds, resumes the interrupted one,
+    and trains the rest.
 
     Args:
-        on_step: as in `fit`; with workers it is called with (trainings done, trainings).
+        on_step: as in `fit`; with workers, called with (trainings done, trainings).
         teacher: the finished run that a recipe with `distil` learns from, or a folder of several.
-        workers: workers that train several seeds at a time; without them it is done here.
+        workers: train several seeds at a time; without them, training runs in this process.
 
     Raises:
-        RunError: the folder holds a study of another recipe, data set or teacher; or the workers
-            die again and again.
+        RunError: the folder holds a study of another recipe, data set or teacher; or workers keep
+            dying.
     """
     check_teacher(recipe, splits, teacher)
     places = {seed: folder / f"seed-{seed}" for seed in seeds}
@@ -107,21 +107,21 @@ def finished(folder: Path) -> list[float]:
     folders = sorted(folder.glob("seed-*"), key=lambda path: (len(path.name), path.name))
     done = [path for path in folders if (path / "metrics.json").exists()]
     if not done:
-        raise RunError(f"{folder} is no study: there is no seed-N/metrics.json in it")
+        raise RunError(f"{folder} is not a study: there is no seed-N/metrics.json in it")
     return [float(checkpoint.load_metrics(path)["test_accuracy"]) for path in done]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much higher the mean of one study is than another's, in accuracy."""
+    """How much higher the mean accuracy of one study is than another's."""
 
     mean: float
-    interval: tuple[float, float] | None  # 95%, Welch's; none where a side has one training
+    interval: tuple[float, float] | None  # 95%, Welch's; None if a side has one training
     is_real: bool  # the interval does not contain 0
 
 
 def compare(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
-    """Welch's interval for the difference of two studies' means: spreads and sizes may differ."""
+    """Welch's interval for the difference of two means, with unequal variances and sizes."""
     mean = statistics.fmean(ours) - statistics.fmean(theirs)
     if min(len(ours), len(theirs)) < 2:
         return Difference(mean, None, is_real=False)
@@ -143,14 +143,14 @@ def _begin_or_go_on(
     device: str | torch.device,
     teacher: Path | None,
 ) -> Run | None:
-    """The run of one seed; none where it is finished."""
+    """The run of one seed; None if it is finished."""
     if not folder.exists():
         return begin(recipe, splits, folder, seed, device, teacher)
     config = checkpoint.load_config(folder)
     taught_by = checkpoint.weights_sha256(teacher) if teacher else ""
     begun = config.recipe, config.dataset, config.images_sha256, config.teacher_sha256
     if begun != (recipe, splits.name, splits.sha256, taught_by):
-        raise RunError(f"{folder} is of another recipe, data set or teacher; choose another --out")
+        raise RunError(f"{folder} has another recipe, data set or teacher; choose another --out")
     return None if (folder / "metrics.json").exists() else go_on(folder, device=device)
 
 
@@ -165,7 +165,7 @@ def summarize(accuracies: Sequence[float]) -> Summary:
 
 
 def _quantile(freedom: float) -> float:
-    """Student's t that 95% of values lie within, on both sides."""
+    """The quantile of Student's t with 95% of values within, two-sided."""
     from scipy.stats import t
 
     return float(t.ppf(0.975, freedom))

@@ -1,8 +1,8 @@
-"""The workers of a study: what they share, what each is given for a seed, and what it gives back.
+"""The workers of a study: shared data, the input of each seed, and its results.
 
-What all seeds need travels to a worker once. A worker that sees the study's folder trains there,
-so that every epoch is kept; another one trains in a folder of its own, begun with the files that
-came with the work, and that folder comes back.
+Data that all seeds need is sent to a worker once. A worker that can access the study's folder
+trains there, so that every epoch is saved; others train in a temporary folder, filled with the
+files sent along, and send that folder back.
 """
 
 import tempfile
@@ -25,12 +25,12 @@ from cnn_mnist.training.runs.checkpoint import RunError
 from cnn_mnist.training.train import finish, go_on, load_teacher
 
 Files = dict[str, bytes]  # a run folder, as `checkpoint.pack` gives it
-TEACHES = "config.json", "model.safetensors"  # of a teacher's folder
+TEACHES = "config.json", "model.safetensors"  # in a teacher's folder
 TRIES = 5
 
 
 class Shared:
-    """What all seeds of a study need: to be called once in every worker."""
+    """What all seeds of a study need; called once in every worker."""
 
     def __init__(
         self,
@@ -47,13 +47,13 @@ class Shared:
         self._teacher = {name: files[name] for name in files if Path(name).name in TEACHES}
 
     def __call__(self) -> Callable[[], object]:
-        """Keep it in this process, until what is returned is called."""
+        """Keep it in this process until the returned function is called."""
         _shared[self.key] = self
         return partial(_shared.pop, self.key, None)
 
     @cached_property
     def teacher(self) -> Teacher | None:
-        """Its answers are for all seeds that this worker trains."""
+        """The teacher; its outputs serve all seeds that this worker trains."""
         if not self._teacher:
             return None
         with tempfile.TemporaryDirectory() as folder:
@@ -62,20 +62,20 @@ class Shared:
 
 
 _shared: dict[str, Shared] = {}
-_one_at_a_time = threading.Lock()  # a training draws its weights from torch's one generator
+_one_at_a_time = threading.Lock()  # trainings draw initial weights from torch's global generator
 
 
 def train(key: str, folder: str, begun: Files, threads: int) -> tuple[dict[str, Any], Files]:
-    """A worker's part: train one seed to its end.
+    """A worker's task: train one seed to the end.
 
     Args:
-        key: of what was shared.
-        folder: the run's folder, which this machine may see or not.
-        begun: what is in it.
-        threads: of the arithmetic.
+        key: of the shared data.
+        folder: the run's folder, which this machine may not be able to access.
+        begun: the folder's content.
+        threads: number of arithmetic threads.
 
     Returns:
-        The figures, and the run folder's files; none where they are in place already.
+        The metrics, and the run folder's files; empty if they are in place already.
     """
     shared = _shared[key]
     with _one_at_a_time:
@@ -90,19 +90,19 @@ def train(key: str, folder: str, begun: Files, threads: int) -> tuple[dict[str, 
 
 @dataclass(frozen=True)
 class StudyWorkers:
-    """Workers in which what is shared was called."""
+    """Workers that have received the shared data."""
 
     workers: Executor
-    key: str  # of what is shared
-    threads: int = 1  # of a training; another number adds in another order, so the last bits differ
+    key: str  # of the shared data
+    threads: int = 1  # per training; another number changes the order of sums, and so the last bits
 
     def train(self, folders: Sequence[Path]) -> Iterator[dict[str, Any]]:
-        """Train begun runs to their end; their figures, in the order in which they end.
+        """Train started runs to the end; yields their metrics in order of completion.
 
-        What was lost with a worker is done again.
+        Tasks lost with a worker are repeated.
 
         Raises:
-            RunError: no worker lives long enough to finish a training.
+            RunError: workers keep dying before a training is finished.
         """
         waiting, fruitless = list(folders), 0
         while waiting:
@@ -122,8 +122,8 @@ class StudyWorkers:
             fruitless = fruitless + 1 if len(lost) == len(waiting) else 0
             if fruitless == TRIES:
                 raise RunError(
-                    f"workers died {TRIES} times before one of them had finished a training; "
-                    "see what ends them (too little memory?); run the same command again to resume"
+                    f"workers died {TRIES} times before any training was finished; find out "
+                    "what ends them (too little memory?), then run the same command again to resume"
                 )
             waiting = lost
 
@@ -143,5 +143,5 @@ def _sees(folder: Path, begun: Files) -> bool:
 
 
 def _own(split: Split) -> Split:
-    """The same without the rest of the memory that it may be a part of, which would travel too."""
+    """A copy without the larger memory it may be a view of, which would be sent along."""
     return replace(split, images=split.images.clone(), labels=split.labels.clone())

@@ -1,1 +1,1 @@
-"""Digits and other signs drawn with pen strokes, for what MNIST does not hold."""
+"""Digits and other signs drawn with pen strokes, to supplement MNIST."""

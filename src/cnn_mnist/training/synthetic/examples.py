@@ -1,8 +1,8 @@
-"""What MNIST lacks: digits in other people's forms, and what is no digit at all.
+"""What MNIST lacks: other forms of the digits, and images that are not digits.
 
-Half of the digits are written with strokes of our own, half are MNIST's 1s, 7s and 0s with a flag
-and a foot, a bar or a slash added. The non-digits are letters and signs, scribbles, and pairs of
-MNIST's digits squeezed into one frame.
+Half of the digits are drawn with our own strokes, half are MNIST's 1s, 7s and 0s with a flag and a
+foot, a bar or a slash added. The non-digits are letters and signs, scribbles, and pairs of MNIST
+digits squeezed into one frame.
 """
 
 import cv2
@@ -29,7 +29,7 @@ def extend(train: Split, count: int, seed: int = 0) -> Split:
     """The training images, then `count` drawn digits, then `count` non-digits.
 
     The labels of the non-digits are NOT_A_DIGIT. The same arguments give the same split; every
-    training gets that of seed 0, so that its own seed changes only what is chance.
+    training uses that of seed 0, so that its own seed changes nothing but chance.
 
     Args:
         train: MNIST's training images, or a part of them that has 0s, 1s and 7s.
@@ -55,7 +55,7 @@ def _append(tensor: Tensor, array: NDArray[np.generic]) -> Tensor:
 
 
 def draw_digit(digit: int, rng: Random) -> Image:
-    """The digit in one of its forms, as MNIST would hold it."""
+    """Draw the digit in a random form, as an image like MNIST's."""
     glyph = DIGITS[digit](rng)
     return write(glyph, rng.uniform(*PEN), rng.uniform(0.55, 1), rng.uniform(0, 0.035), rng)
 
@@ -72,7 +72,7 @@ def _nondigits(images: Image, count: int, rng: Random) -> list[Image]:
 
 
 def pair(left: Image, right: Image, rng: Random) -> Image:
-    """Two digits side by side, touching or nearly so, squeezed into one frame."""
+    """Two digits side by side, touching or almost, squeezed into one frame."""
     distance, drop = int(rng.integers(11, 21)), int(rng.integers(0, 5))
     wide = np.zeros((SIDE + 4, SIDE + distance), np.uint8)
     wide[2 : SIDE + 2, :SIDE] = left
@@ -92,9 +92,9 @@ def _flourished(
 
 
 def flourish(image: Image, digit: int, rng: Random) -> Image:
-    """An MNIST image of a 1, 7 or 0 with a flag or a foot or both, a bar, or a slash.
+    """Add a flag, a foot or both, a bar, or a slash to an MNIST image of a 1, 7 or 0.
 
-    Neither frame nor centre changes.
+    The frame and the centre stay unchanged.
     """
     glyph = {1: _flag_and_foot, 7: _bar, 0: _slash}[digit](image, rng)
     ink = cv2.resize(draw(glyph, rng.uniform(1.8, 3.2)), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
@@ -135,7 +135,7 @@ def _rows(image: Image) -> tuple[int, int]:
 
 
 def _middle(row: NDArray[np.integer]) -> float:
-    """The x of a row's centre of ink, or of the frame's where there is none."""
+    """The x of a row's centre of ink, or the frame's centre if the row has none."""
     if not row.any():
         return SIDE / 2
     return float(np.average(np.arange(SIDE) + 0.5, weights=row))

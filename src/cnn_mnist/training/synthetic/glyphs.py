@@ -1,7 +1,7 @@
-"""What people write: the ten digits in their usual forms, and letters, signs and scribbles.
+"""The ten digits in their usual handwritten forms.
 
-Glyphs fill a square of about 10 by 10. Each call of a digit gives other proportions, and other
-forms of the digit: with and without flag and foot, slashed, barred, open, closed, curled.
+Glyphs fill a square of about 10 by 10. Each call draws random proportions and a random form of the
+digit: with and without flag and foot, slashed, barred, open, closed, curled.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ Random = np.random.Generator
 
 
 def zero(rng: Random) -> Glyph:
-    """An oval that seldom closes exactly; slashed now and then."""
+    """An oval that rarely closes exactly; sometimes slashed."""
     between = rng.uniform
     width = between(2.2, 5)
     glyph = [arc(5, 5, width, 5, between(-120, -60), between(250, 300))]
@@ -24,7 +24,7 @@ def zero(rng: Random) -> Glyph:
 
 
 def one(rng: Random) -> Glyph:
-    """A stem, mostly with a flag, straight or sagging; half of them stand on a foot."""
+    """A stem, mostly with a flag, straight or sagging; half of them with a foot."""
     between = rng.uniform
     x = between(4.5, 6)
     stem: Stroke = [(x, 0), (x + between(-0.6, 0.6), 10)]
@@ -176,7 +176,7 @@ def nine(rng: Random) -> Glyph:
 
 
 def _curl(x: float, rng: Random) -> Stroke:
-    """The small loop in which some people end a 3 or a 5, at the bottom left."""
+    """The small loop at the bottom left in which some people end a 3 or a 5."""
     radius = rng.uniform(0.6, 1.6)
     y = 10 - radius - rng.uniform(0, 0.8)
     return arc(x, y, 1.3 * radius, radius, 90, rng.uniform(240, 420))

@@ -1,6 +1,6 @@
-"""What people write that is no digit: letters, signs and scribbles, in a square of 10 by 10.
+"""Handwriting that is not a digit: letters, signs and scribbles, in a square of 10 by 10.
 
-Letters that people also write for a digit are left out: O, I, l, Z, S, b, g, q and B.
+Letters that people also write for digits are left out: O, I, l, Z, S, b, g, q and B.
 """
 
 import numpy as np
@@ -73,7 +73,7 @@ SYMBOLS: dict[str, Glyph] = {
 
 
 def symbol(rng: Random) -> Glyph:
-    """One of the letters and signs, as it stands in the table."""
+    """A random letter or sign from the table, unchanged."""
     names = list(SYMBOLS)
     return SYMBOLS[names[rng.integers(len(names))]]
 

@@ -1,4 +1,4 @@
-"""A writer with forms of his own, which most readers take for other digits: pictures of his."""
+"""Pictures by a writer whose unusual digits most readers take for other digits."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from cnn_mnist.training.synthetic.strokes import FIXED_POINT, Glyph, Stroke, arc
 
 SIDE = 200  # px of a picture
-UNSTEADY = 0.25  # of 10 a height, standard deviation of a stroke's points
+UNSTEADY = 0.25  # times the glyph's height of 10: standard deviation of a stroke's points
 
 FORMS: dict[int, Glyph] = {
-    0: [arc(5, 5, 2.6, 3.6, -90, 270), [(10, -1), (0, 11)]],  # its slash twice as long as the oval
-    1: [[(1.5, 10), (5, 0), (7, 10)]],  # a hook down to the line on both sides
+    0: [arc(5, 5, 2.6, 3.6, -90, 270), [(10, -1), (0, 11)]],  # slash twice as long as the oval
+    1: [[(1.5, 10), (5, 0), (7, 10)]],  # a hook down to the baseline on both sides
     2: [[(1.5, 0), (8.5, 0), (1.5, 10), (8.5, 10)], [(3, 5), (7, 5)]],  # a barred Z
     3: [[(1.5, 0), (8.5, 0), (4, 4), *arc(4.5, 7, 3.5, 3, -70, 160)]],  # with a flat top
     4: [[(1, 0), (3, 3.5), (8, 3)], [(9, 0), (4, 10)]],  # wide open
@@ -26,7 +26,7 @@ FORMS: dict[int, Glyph] = {
 
 
 def pictures(count: int, seed: int = 0) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Digits and their pictures, 0 to 9 in turn, dark on white; the same seed gives the same."""
+    """Digits 0 to 9 in turn and their pictures, dark on white; deterministic for a seed."""
     rng = np.random.default_rng(seed)
     for number in range(count):
         yield number % 10, _picture(FORMS[number % 10], rng)

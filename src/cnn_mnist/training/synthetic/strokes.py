@@ -1,6 +1,6 @@
 """Pen strokes: polylines, curves, and the ink they leave.
 
-A stroke is a list of points (x, y), y downwards; a glyph is a list of strokes. It knows nothing of
+A stroke is a list of points (x, y), y downwards; a glyph is a list of strokes. Knows nothing about
 digits.
 """
 
@@ -16,8 +16,8 @@ Point = tuple[float, float]
 Stroke = list[Point]
 Glyph = list[Stroke]
 
-OVERSAMPLING = 4  # ink is drawn this many times larger, then areas are averaged as in a scan
-FIXED_POINT = 4  # bits of a pixel's fraction in the coordinates OpenCV is given
+OVERSAMPLING = 4  # ink is drawn this many times larger, then area-averaged as in a scan
+FIXED_POINT = 4  # fractional bits of the coordinates passed to OpenCV
 
 
 def arc(x: float, y: float, width: float, height: float, begin: float, end: float) -> Stroke:
@@ -25,7 +25,7 @@ def arc(x: float, y: float, width: float, height: float, begin: float, end: floa
 
     Args:
         x, y: the centre.
-        width, height: the half axes.
+        width, height: the semi-axes.
         begin, end: degrees; 0 is to the right and 90 below. A smaller end runs counter-clockwise.
     """
     num_points = max(3, math.ceil(abs(end - begin) / 30) + 1)
@@ -34,11 +34,11 @@ def arc(x: float, y: float, width: float, height: float, begin: float, end: floa
 
 
 def draw(glyph: Glyph, width: float) -> NDArray[np.uint8]:
-    """The ink of a pen, round at its ends, on an empty frame of OVERSAMPLING times 28×28.
+    """Draw with a round pen on an empty frame of OVERSAMPLING times 28×28.
 
     Args:
         glyph: in pixels of the 28×28 frame, whose upper left corner is (0, 0).
-        width: of the pen, in the same pixels.
+        width: pen width, in the same pixels.
     """
     frame = np.zeros((OVERSAMPLING * SIDE, OVERSAMPLING * SIDE), np.uint8)
     scale = 2**FIXED_POINT
@@ -55,12 +55,12 @@ def draw(glyph: Glyph, width: float) -> NDArray[np.uint8]:
 def write(
     glyph: Glyph, width: float, aspect: float, tremor: float, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """The 28×28 image that MNIST would hold of a glyph written by an unsteady hand.
+    """Draw a glyph with an unsteady hand, as a 28×28 image like MNIST's.
 
     Args:
-        glyph: of any size and place.
-        width: of the pen, in pixels of the 28×28 frame.
-        aspect: factor of the glyph's width.
+        glyph: of any size and position.
+        width: pen width, in pixels of the 28×28 frame.
+        aspect: factor applied to the glyph's width.
         tremor: standard deviation of each point, as a share of the glyph's longer side.
     """
     points = np.concatenate([np.array(stroke, float) for stroke in glyph])
