@@ -31,7 +31,7 @@ class Terminal:
             self._line(line, sys.stderr)
 
     @contextmanager
-    def progress(self, how_to_go_on: str, unit: str = "step") -> Iterator[None]:
+    def progress(self, how_to_resume: str, unit: str = "step") -> Iterator[None]:
         """A progress bar that is always closed; after Ctrl-C a notice says how to resume."""
         from tqdm import tqdm
 
@@ -40,7 +40,7 @@ class Terminal:
         try:
             yield
         except KeyboardInterrupt:
-            self.notice(f"Stopped. {how_to_go_on}")
+            self.notice(f"Stopped. {how_to_resume}")
             raise typer.Exit(130) from None
         finally:
             self._bar.close()

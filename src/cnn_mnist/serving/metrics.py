@@ -30,15 +30,15 @@ REASONS = {
 REQUESTS = Counter("cnn_mnist_requests", "Requests answered", ["route", "status"])
 LATENCY = Histogram(
     "cnn_mnist_request_seconds",
-    "From the request's head to the answer's end",
+    "From a request's headers to the end of its response",
     ["route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 DIGITS = Counter("cnn_mnist_digits", "Digits read", ["digit"])
-PICTURES = Counter("cnn_mnist_pictures", "Pictures, by what came of them", ["outcome"])
+PICTURES = Counter("cnn_mnist_pictures", "Pictures, by outcome", ["outcome"])
 CORRECTIONS = Counter("cnn_mnist_corrections", "Pictures stored with their labels", ["label"])
 REJECTIONS = Counter("cnn_mnist_rejections", "Requests refused", ["reason"])
-IN_FLIGHT = Gauge("cnn_mnist_in_flight", "Requests in work", multiprocess_mode="livesum")
+IN_FLIGHT = Gauge("cnn_mnist_in_flight", "Requests in progress", multiprocess_mode="livesum")
 
 
 def observe(route: str, status: int, seconds: float) -> None:

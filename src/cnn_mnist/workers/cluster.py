@@ -81,21 +81,21 @@ class Cluster(Workers):
         return max(1, sum(num_threads))
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        told: Future[T] = Future()
-        told.set_running_or_notify_cancel()
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()
         done = self._executor.submit(partial(fn, *args, **kwargs))
-        done.add_done_callback(partial(self._tell, told=told))
-        return told
+        done.add_done_callback(partial(self._forward, future=future))
+        return future
 
-    def _tell(self, done: Future[T], told: Future[T]) -> None:
+    def _forward(self, done: Future[T], future: Future[T]) -> None:
         try:
-            told.set_result(done.result())
+            future.set_result(done.result())
         except KilledWorker as error:
-            told.set_exception(BrokenExecutor(str(error)))
+            future.set_exception(BrokenExecutor(str(error)))
         except CancelledError:
-            told.set_exception(self._gone())
+            future.set_exception(self._gone())
         except BaseException as error:
-            told.set_exception(error)
+            future.set_exception(error)
 
     def _gone(self) -> ClusterError:
         return ClusterError(

@@ -57,7 +57,7 @@ def study(
     """
     check_teacher(recipe, splits, teacher)
     places = {seed: folder / f"seed-{seed}" for seed in seeds}
-    begin = partial(_begin_or_go_on, recipe, splits, device=device, teacher=teacher)
+    begin = partial(_begin_or_resume, recipe, splits, device=device, teacher=teacher)
     if workers:
         trained = _by_workers(workers, places, begin, on_step)
     else:
@@ -135,7 +135,7 @@ def compare(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
     return Difference(mean, (mean - half, mean + half), abs(mean) > half)
 
 
-def _begin_or_go_on(
+def _begin_or_resume(
     recipe: Recipe,
     splits: Splits,
     seed: int,
