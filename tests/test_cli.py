@@ -412,7 +412,7 @@ def test_no_command_shows_the_help(shell: Shell) -> None:
         ("evaluate nowhere", "nowhere is neither a file or folder here nor a model; the released"),
         ("evaluate run/nowhere", "nowhere is not a run folder: there is no config.json"),
         ("evaluate lines", "is a run of the line network"),
-        ("predict --model lines taken", "is no digit classifier exported by cnn-mnist"),
+        ("predict --model lines taken", "is not a digit classifier exported by cnn-mnist"),
         ("predict --model raeder taken", "raeder is neither a file or folder here nor a model"),
         ("train --resume nowhere", "nowhere is not a run folder: there is no config.json"),
         ("train --dataset digits --batch-size 1438", "only 1,437 training images"),

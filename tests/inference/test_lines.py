@@ -239,7 +239,7 @@ def test_weights_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(RunError, match=r"model lines, and the recipe default trains net"):
         begin(recipes.get("default"), few_digits, tmp_path / "run", init=earlier)
-    with pytest.raises(RunError, match=r"what is held out must be new to the run too"):
+    with pytest.raises(RunError, match=r"held-out images must be new to the run too"):
         begin(TINY, few_digits.hold_out(100), tmp_path / "run", init=earlier)
     with pytest.raises(RunError, match=r"nowhere is not a run folder"):
         begin(TINY, few_digits, tmp_path / "run", init=tmp_path / "nowhere")
