@@ -19,7 +19,8 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from clustered import Clustered, dask
-from cnn_mnist.training.data import Split, Splits, load
+from cnn_mnist import cli
+from cnn_mnist.training.data import DataError, Split, Splits, datasets, load
 from cnn_mnist.training.recipes import Recipe
 from desk import Desk
 from served import Served, serve
@@ -130,6 +131,31 @@ def cnn_mnist(
         )
 
     return begin
+
+
+@pytest.fixture
+def adapt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs `cnn-mnist adapt` in this process, on a machine that has no MNIST."""
+
+    def missing(*_: object) -> None:
+        raise DataError("not here")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets, "load_mnist", missing)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cnn-mnist", "adapt", *map(str, arguments)])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        assert isinstance(code, int)
+        return (code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="session")

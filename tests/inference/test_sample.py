@@ -1,5 +1,6 @@
 """A picture of one sign up to the classifier: its answer equals the reader's."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 
 from cnn_mnist import ImageError, Reader
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.sample import Sample, look, samples
+from cnn_mnist.inference.sample import Sample, asked, look, samples
 from drawn import page
 
 
@@ -18,8 +19,7 @@ def reader() -> Reader:
 
 
 def digit_of(reader: Reader, sample: Sample) -> str:
-    ask = reader.classifier.probs if sample.is_ready else reader.classifier.steady_probs
-    probs = ask(sample.frame[None])[0]
+    (probs,) = asked([sample], reader.classifier.probs)
     digit = sample.digit(probs, reader.classifier.threshold, reader.classifier.decides)
     return "" if digit is None else str(digit)
 
@@ -54,7 +54,7 @@ def test_parts_of_a_picture_and_what_cannot_be_read(reader: Reader, tmp_path: Pa
         (tmp_path / "bad.png", None),
         (tmp_path / "gone.png", None),
     ]
-    seven, two, *none = samples(reader.line_reader, places)
+    seven, two, *none = samples(partial(look, reader.line_reader), places)
     assert isinstance(seven, Sample)
     assert isinstance(two, Sample)
     assert (digit_of(reader, seven), digit_of(reader, two)) == ("7", "2")

@@ -21,7 +21,7 @@ from cnn_mnist.inference.sample import look
 from cnn_mnist.training.adapt import hand, held_out, learn, lessons
 from cnn_mnist.training.adapt.hand import Hand
 from cnn_mnist.training.adapt.score import Comparison, Score
-from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Splits, datasets
+from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Splits
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.synthetic import odd_hand
 
@@ -54,31 +54,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (lessons, learn):
         monkeypatch.setattr(module, "NUM_OLD", 300)
     monkeypatch.setattr(learn, "NUM_DRAWN", 40)
-
-
-@pytest.fixture
-def adapt(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., tuple[int, str, str]]:
-    """Runs the command in this process, on a machine that has no MNIST."""
-
-    def missing(*_: object) -> None:
-        raise DataError("not here")
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(datasets, "load_mnist", missing)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["cnn-mnist", "adapt", *map(str, arguments)])
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        assert isinstance(code, int)
-        return (code, *capsys.readouterr())
-
-    return run
 
 
 # --- learning ---
@@ -203,9 +178,14 @@ def test_one_class_only_is_learned_and_told(tmp_path: Path) -> None:
     assert "All pictures show a 7: nothing is learned of other digits" in mine.warnings
 
 
-def test_a_picture_that_vanishes_meanwhile_is_skipped(tmp_path: Path) -> None:
+def test_a_picture_that_vanishes_meanwhile_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = write_odd(tmp_path / "mine", 10)
-    mine = hand.read(folder, lambda done: (folder / "9_0-9.png").unlink(missing_ok=True))
+    listed = list(hand.labelled(folder))
+    (folder / "9_0-9.png").unlink()
+    monkeypatch.setattr(hand, "labelled", lambda _: listed)
+    mine = hand.read(folder)
     assert (len(mine), mine.num_skipped) == (9, 1)
     assert "9_0-9.png was skipped: " in mine.problems[0]
 

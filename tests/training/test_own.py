@@ -327,10 +327,12 @@ def test_a_list_says_where_on_a_picture_each_sign_is(tmp_path: Path) -> None:
     save(tmp_path / "sheet.png", sheet)
     rows = [["path", "label", "x", "y", "width", "height"]]
     rows += [["sheet.png", digit, x, 90, 100, 120] for digit, x in places.items()]
+    rows += [["sheet.png", "9", 2500, 90, 100, 120]]
     with (tmp_path / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
     read = read_pictures(tmp_path)
     assert read.labels.tolist() == ["2", "4", "7"]
+    assert "lies outside the picture); the released reader reads 3 of 4" in read.notice
     assert read.files[2] == "sheet.png#2300,90,100,120"
     for image, digit in zip(read.images, places, strict=True):
         save(tmp_path / "alone" / f"{digit}_1.png", page(digit, 60, 8))

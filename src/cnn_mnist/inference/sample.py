@@ -1,8 +1,10 @@
 """A picture of one sign, processed up to the digit classifier: for training classifiers, and for
 comparing them without reading the picture again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -11,13 +13,16 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import lines, view
 from cnn_mnist.inference.pictures import image
+from cnn_mnist.inference.pictures.crop import crop
 from cnn_mnist.inference.recognition.agree import agree_on_one
+from cnn_mnist.inference.recognition.classifier import Probs, steady
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
 from cnn_mnist.inference.recognition.normalize import ready_frame
 from cnn_mnist.inference.segmentation import segment
 
 Part = tuple[int, int, int, int]  # x, y, width, height in the picture's pixels
-MARGIN = 0.25  # of a part's longer side: margin of the picture around it that is used, too
+Place = tuple[Path, Part | None]  # without a part, all of the picture
+MARGIN = 0.25  # of a part's longer side, of the picture around it that is looked at, too
 
 
 @dataclass(frozen=True)
@@ -65,36 +70,47 @@ def look(reader: LineReader, page: image.Page) -> Sample:
     return Sample(seen.frames[0], False, seen.boxes, readings)
 
 
-def samples(
-    reader: LineReader, places: list[tuple[Path, Part | None]]
-) -> Iterator[Sample | image.ImageError]:
-    """Samples of pictures or parts of them, in order; the reason for each that cannot be read.
+def asked(samples: Sequence[Sample], ask: Callable[[NDArray[np.uint8]], Probs]) -> Probs:
+    """What a classifier says to each sample, as the reader asks it.
 
-    A picture is decoded once for consecutive parts of it.
+    Args:
+        ask: the probabilities N×10 of images N×28×28.
     """
-    for path, parts in groupby(places, key=lambda place: place[0]):
-        page: image.Page | image.ImageError
-        try:
-            page = image.load(path)
-        except image.ImageError as error:
-            page = error
-        for _, part in parts:
-            try:
-                if isinstance(page, image.ImageError):
-                    raise page
-                yield look(reader, page if part is None else _cut(page, part))
-            except image.ImageError as error:
-                yield error
+    frames = np.stack([sample.frame for sample in samples])
+    ready = np.array([sample.is_ready for sample in samples])
+    return np.where(ready[:, None], ask(frames), steady(ask, frames))
 
 
-def _cut(page: image.Page, part: Part) -> image.Page:
-    """A part of a page, with some of its surroundings."""
-    x, y, width, height = part
-    margin = MARGIN * max(width, height)
-    scale = page.pixels.shape[1] / page.size[0]
-    left, top = (max(0, round((low - margin) * scale)) for low in (x, y))
-    right, bottom = (round((high + margin) * scale) for high in (x + width, y + height))
-    pixels = page.pixels[top:bottom, left:right]
-    if not pixels.size:
-        raise image.ImageError(f"its part {part} lies outside the picture")
-    return image.Page(pixels, pixels.shape[1::-1])
+def samples(
+    see: Callable[[image.Page], Sample], places: Iterable[Place], margin: float = MARGIN
+) -> Iterator[Sample | image.ImageError]:
+    """What is seen on pictures, or on parts of them, in their order; in place of one that cannot
+    be read, the reason. Parts of one picture that follow each other have it decoded once.
+
+    Args:
+        see: `look`, say; called in several threads.
+        margin: around a part, as for `crop`.
+    """
+    files = [list(parts) for _, parts in groupby(places, key=lambda place: place[0])]
+    with ThreadPoolExecutor() as pool:
+        for seen in pool.map(partial(_of_file, see, margin), files):
+            yield from seen
+
+
+def _of_file(
+    see: Callable[[image.Page], Sample], margin: float, places: list[Place]
+) -> list[Sample | image.ImageError]:
+    try:
+        page = image.load(places[0][0])
+    except image.ImageError as error:
+        return [error] * len(places)
+    return [_of_part(see, margin, page, part) for _, part in places]
+
+
+def _of_part(
+    see: Callable[[image.Page], Sample], margin: float, page: image.Page, part: Part | None
+) -> Sample | image.ImageError:
+    try:
+        return see(page if part is None else crop(page, part, margin))
+    except image.ImageError as error:
+        return error

@@ -145,5 +145,6 @@ def _answer(found: list[Digit], are_digits: bool) -> dict[str, Any]:
 
 def _png(page: image.Page, box: Box, turned: int) -> bytes:
     content = io.BytesIO()
-    Image.fromarray(crop(page, box, turned)).save(content, "PNG")
+    upright = np.rot90(crop(page, box).pixels, -round(turned / 90))
+    Image.fromarray(upright).save(content, "PNG")
     return content.getvalue()

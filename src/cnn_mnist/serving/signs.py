@@ -31,7 +31,7 @@ class Sign(NamedTuple):
             ImageError: its picture can no longer be read.
         """
         page = image.load(self.path)
-        shown = Image.fromarray(crop(page, self.box or (0, 0, *page.size)))
+        shown = Image.fromarray(crop(page, self.box or (0, 0, *page.size)).pixels)
         shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
         content = io.BytesIO()
         shown.save(content, "PNG")

@@ -3,15 +3,16 @@
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.classifier import Probs, steady
+from cnn_mnist.inference.recognition.classifier import Probs
 from cnn_mnist.inference.recognition.line_reader import LineReader
-from cnn_mnist.inference.sample import Sample, samples
+from cnn_mnist.inference.sample import Sample, asked, look, samples
 from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Split
 from cnn_mnist.training.data.labelled import FORMS, Labelled, labelled
 
@@ -57,9 +58,7 @@ class Hand:
         Args:
             ask: the probabilities N×10 of images N×28×28.
         """
-        frames = np.stack([sample.frame for sample in self.samples])
-        ready = np.array([sample.is_ready for sample in self.samples])
-        return np.where(ready[:, None], ask(frames), steady(ask, frames))
+        return asked(self.samples, ask)
 
     def errors(self, probs: Probs, threshold: float, decides: float) -> NDArray[np.bool_]:
         """Which samples are read wrongly with these probabilities of the classifier."""
@@ -99,9 +98,9 @@ def read(folder: Path, on_picture: Callable[[int], None] | None = None) -> Hand:
     Raises:
         DataError: the folder has no digit that can be learned from.
     """
-    hand, reader = Hand(), LineReader()
+    hand = Hand()
     chosen = _chosen(_digits(folder, hand))
-    seen = samples(reader, [(one.path, one.box) for one in chosen])
+    seen = samples(partial(look, LineReader()), [(one.path, one.box) for one in chosen])
     for number, (one, sample) in enumerate(zip(chosen, seen, strict=True), start=1):
         if isinstance(sample, Sample):
             hand.add(sample, NOT_A_DIGIT if one.label == NONE else int(one.label), one.path)
