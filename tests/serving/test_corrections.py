@@ -237,9 +237,9 @@ ONE = {"label": "7"}
 @pytest.mark.parametrize(
     ("value", "status", "reason"),
     [
-        (b"{", 400, "no JSON"),
-        (b"[" * 100_000, 400, "no JSON"),
-        (b"7" * 5000, 400, "no JSON"),
+        (b"{", 400, "not valid JSON"),
+        (b"[" * 100_000, 400, "not valid JSON"),
+        (b"7" * 5000, 400, "not valid JSON"),
         ([], 422, "give"),
         ({"image": IMAGE}, 422, "give"),
         ({"image": IMAGE, "corrections": []}, 422, "give"),
