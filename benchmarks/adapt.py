@@ -6,8 +6,8 @@ Each folder in FOLDER is a source: labelled pictures as for `cnn-mnist adapt`, o
 `images` and `labels`. Sources with fewer than 40 pictures are skipped. From each, and from 300
 pictures by a synthetic writer with odd forms, training pictures are drawn (balanced over the digits
 as far as possible); a model adapted on them reads the rest, and so does the released one. Then both
-read MNIST's test images and the pictures without a digit. The last line of stdout is JSON.
-the pictures without a digit. The last line of stdout is one JSON object.
+read MNIST's test images and the pictures without a digit. The last line of stdout is one
+JSON object.
 """
 
 import argparse

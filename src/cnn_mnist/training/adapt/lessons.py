@@ -18,11 +18,11 @@ from cnn_mnist.training.loop import start, train_epoch
 
 RECIPE = recipes.get("reader").changed(
     name="adapted",
-    epochs=5,
-    lr=0.002,
+    epochs=8,
+    lr=0.0015,
     ema_decay=0.98,
     drawn=1_500,
-    outlier_weight=1.0,
+    outlier_weight=0.5,
     num_views=1,
     mixed_precision=False,
 )
