@@ -232,7 +232,7 @@ def test_a_better_model_is_replaced_only_when_told(
     monkeypatch.setattr(learn, "_own_score", lambda *_: Score(0, 12))
     code, out, err = adapt("mine", "--out", "a.onnx")
     assert code == 1
-    assert "not written: it reads fewer of your pictures than the old one; --force writes" in err
+    assert "not written: it reads fewer of your pictures than the old one; use --force" in err
     assert "a.onnx: written" not in out
     assert (tmp_path / "a.onnx").read_bytes() == old
     assert adapt("mine", "--out", "a.onnx", "--force")[0] == 0
@@ -320,7 +320,7 @@ def test_a_page_is_not_made_from_a_model_file(
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == 1
-    assert capsys.readouterr().err.endswith("a page is made from a run folder\n")
+    assert capsys.readouterr().err.endswith("a web page needs a run folder\n")
 
 
 @pytest.mark.parametrize(
