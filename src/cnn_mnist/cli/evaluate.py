@@ -35,10 +35,10 @@ def evaluate(
 ) -> None:
     """Evaluate a run, or the released weights, on a split or on your own labelled pictures."""
     with extra("train"):
-        from cnn_mnist.training import evaluate as evaluate_model
         from cnn_mnist.training.data import load_for
         from cnn_mnist.training.device import choose
         from cnn_mnist.training.evaluate import images_of, predict_logits
+        from cnn_mnist.training.metrics import measure
         from cnn_mnist.training.runs import checkpoint, model_card
         from cnn_mnist.training.runs import errors as errors_of
 
@@ -53,12 +53,11 @@ def evaluate(
     say = Terminal(as_json)
     say.notice(notice, splits.notice)
     model, norm = checkpoint.load_model(folder).to(place), config.recipe.test_norm
-    temperature = model_card.temperature(folder)
-    figures = asdict(evaluate_model(model, splits, norm, split, temperature))
+    images = images_of(splits, split)
+    logits = predict_logits(model, images.to(place), norm) / model_card.temperature(folder)
+    figures = asdict(measure(logits, images.labels.to(place), images.wrong_labels))
     if errors:
-        images = images_of(splits, split)
-        logits = predict_logits(model, images.to(place), norm)
-        errors_of.write(errors, images, logits / temperature, splits.classes)
+        errors_of.write(errors, images, logits, splits.classes)
         say.notice(f"{errors}/errors.png and errors.csv show mistakes and unsure answers.")
     about = {"split": split, "data_source": splits.source, "classes": splits.classes}
     say.figures(about | figures)

@@ -44,7 +44,8 @@ ModelOption = Annotated[
     str | None, typer.Option(help="Exported .onnx file, or a model's name.", show_default="reader")
 ]
 RunArgument = Annotated[
-    str | None, typer.Argument(help="Run folder, or a model's name.", show_default="reader")
+    str | None,
+    typer.Argument(help="Run folder, .onnx file, or a model's name.", show_default="reader"),
 ]
 WorkersOption = Annotated[
     int | None, typer.Option(help="Processes on this machine.", min=1, max=4096)

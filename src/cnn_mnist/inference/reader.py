@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -129,17 +129,14 @@ class Reader:
 
     def _found(self, seen: view.View, single: bool) -> list[list[Found]]:
         """The signs, line by line."""
-        rows = lines.read_lines(self.line_reader, seen.grey, seen.layout)
-        readings = [[sign for row in rows for sign in row]]
-        if (whole := lines.read_whole(self.line_reader, seen.grey)) is not None:
-            readings.append(whole)
+        ways = lines.ways(self.line_reader, seen.grey, seen.layout)
+        readings = [list(chain.from_iterable(rows)) for rows in ways]
         probs = self.classifier.steady_probs(seen.frames)
         if single:
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
-        best = max(readings, key=certainty)
+        rows, best = max(zip(ways, readings, strict=True), key=lambda way: certainty(way[1]))
         found = iter(agree(best, seen.boxes, probs, self.classifier.decides))
-        parts = [best] if best is whole else rows
-        return [list(islice(found, len(part))) for part in parts]
+        return [list(islice(found, len(row))) for row in rows]
 
     def _grid_reading(self, cells: list[list[cell.Cell]]) -> Reading:
         if sum(one.columns for row in cells for one in row) > MOST_COLUMNS:

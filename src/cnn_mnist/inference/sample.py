@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +63,8 @@ def look(reader: LineReader, page: image.Page) -> Sample:
         raise image.ImageError("it has too many marks for one digit") from error
     if not seen.glyphs:
         raise image.ImageError("no ink found")
-    rows = lines.read_lines(reader, seen.grey, seen.layout)
-    readings = [[sign for row in rows for sign in row]]
-    if (whole := lines.read_whole(reader, seen.grey)) is not None:
-        readings.append(whole)
+    ways = lines.ways(reader, seen.grey, seen.layout)
+    readings = [list(chain.from_iterable(rows)) for rows in ways]
     return Sample(seen.frames[0], False, seen.boxes, readings)
 
 

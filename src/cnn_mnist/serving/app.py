@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import hashlib
 import logging
 import warnings
 from collections.abc import AsyncIterator
@@ -121,7 +120,7 @@ def _add_routes(app: FastAPI) -> None:
 
 def _add_corrections(app: FastAPI, folder: Path, model: Path) -> None:
     collection = Collection(folder, app.state.limits.collected)
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    digest = shelf.sha256(model)
     log.info(f"corrections are stored in {folder}")
 
     def corrected(body: bytes) -> list[str]:

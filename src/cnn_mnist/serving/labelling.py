@@ -9,6 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from cnn_mnist.inference.pictures.image import ImageError
+from cnn_mnist.inference.recognition.line import DIGITS
+from cnn_mnist.serving.collection import NONE
 from cnn_mnist.serving.errors import add_errors
 from cnn_mnist.serving.labels import Labels, Place
 from cnn_mnist.serving.limits import Limits, Refusal
@@ -17,7 +19,7 @@ from cnn_mnist.serving.pages import add_page
 from cnn_mnist.serving.signs import Sign
 from cnn_mnist.serving.uploads import json_value
 
-LABELS = (*"0123456789", "none")
+LABELS = (*DIGITS, NONE)
 FORM = 'give {"sign": NUMBER, "label": LABEL}: a digit, "none", or null to remove the label'
 
 

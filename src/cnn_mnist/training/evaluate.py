@@ -14,25 +14,19 @@ SPLITS = ("test", "train", "val")
 
 
 def evaluate(
-    model: nn.Module,
-    splits: Splits,
-    norm: tuple[float, float],
-    split: str = "test",
-    temperature: float = 1.0,
+    model: nn.Module, splits: Splits, norm: tuple[float, float], split: str = "test"
 ) -> Metrics:
     """All metrics of a model on one split.
 
     Args:
         norm: mean and std of the model's input, a recipe's test_norm.
         split: "test", "train" or "val", the training images that `Splits.hold_out` holds out.
-        temperature: divides the logits, which softens the probabilities.
 
     Raises:
         ValueError: there is no such split.
     """
     images = images_of(splits, split).to(next(model.parameters()).device)
-    logits = predict_logits(model, images, norm) / temperature
-    return measure(logits, images.labels, images.wrong_labels)
+    return measure(predict_logits(model, images, norm), images.labels, images.wrong_labels)
 
 
 def images_of(splits: Splits, split: str) -> Split:

@@ -95,6 +95,13 @@ def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> l
     return _joined([piece for piece in pieces if piece], layout.slope)
 
 
+def ways(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[list[list[Sign]]]:
+    """The readings of a page: line by line, and as a whole if it may be a single line."""
+    whole = read_whole(reader, page)
+    rows = read_lines(reader, page, layout)
+    return [rows] if whole is None else [rows, [whole]]
+
+
 def sample(page: NDArray[np.uint8], layout: Layout, most: int) -> list[NDArray[np.uint8]]:
     """Some of the lines as they are read: those with the most boxes."""
     fullest = sorted(layout.lines, key=len, reverse=True)[:most]

@@ -14,11 +14,10 @@ from cnn_mnist.inference.recognition.classifier import Probs
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.sample import Sample, asked, look, samples
 from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Split
-from cnn_mnist.training.data.labelled import FORMS, Labelled, labelled
+from cnn_mnist.training.data.labelled import FORMS, NO_DIGIT, Labelled, labelled
 
 MOST = 10_000  # pictures that are kept; of more, so many drawn by chance
 LEAST = 8  # pictures, of which a part can be held out
-NONE = "none"  # label of what is no digit
 TOLD = 5  # problems that are told one by one
 
 
@@ -103,7 +102,7 @@ def read(folder: Path, on_picture: Callable[[int], None] | None = None) -> Hand:
     seen = samples(partial(look, LineReader()), [(one.path, one.box) for one in chosen])
     for number, (one, sample) in enumerate(zip(chosen, seen, strict=True), start=1):
         if isinstance(sample, Sample):
-            hand.add(sample, NOT_A_DIGIT if one.label == NONE else int(one.label), one.path)
+            hand.add(sample, NOT_A_DIGIT if one.label == NO_DIGIT else int(one.label), one.path)
         else:
             hand.skip(one.path, str(sample))
         if on_picture:
@@ -117,10 +116,10 @@ def read(folder: Path, on_picture: Callable[[int], None] | None = None) -> Hand:
 def _digits(folder: Path, hand: Hand) -> Iterator[Labelled]:
     """The pictures of a folder whose label is a digit, or says that there is none."""
     for one in labelled(folder):
-        if one.label == NONE or (len(one.label) == 1 and one.label in "0123456789"):
+        if one.label == NO_DIGIT or (len(one.label) == 1 and one.label in "0123456789"):
             yield one
         else:
-            hand.skip(one.path, f"its label {one.label!r} is neither a digit nor {NONE!r}")
+            hand.skip(one.path, f"its label {one.label!r} is neither a digit nor {NO_DIGIT!r}")
 
 
 def _chosen(found: Iterator[Labelled], most: int = MOST) -> list[Labelled]:

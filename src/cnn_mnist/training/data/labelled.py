@@ -18,6 +18,7 @@ from cnn_mnist.inference.pictures.image import SUFFIXES
 from cnn_mnist.training.data.splits import DataError
 
 FORMS = "name them 7_1.png, put them into folders named 0 to 9, or list them in a labels.csv"
+NO_DIGIT = "none"  # the label of a picture without a digit, among digits
 SIDES = ("x", "y", "width", "height")
 Box = tuple[int, int, int, int]
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ class Collection:
     classes: tuple[str, ...]
     notice: str = ""
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The checksum of all images and labels."""
         digest = hashlib.sha256("\n".join(self.classes).encode())
@@ -84,13 +85,14 @@ class Collection:
         Raises:
             DataError: there are images of another class.
         """
-        test = self.test or self.train
         if unknown := [name for name in self.classes if name not in classes]:
             raise DataError(
                 f"{self.source} has the class {unknown[0]!r}, which the model does not know; "
                 f"it knows {', '.join(classes)}"
             )
-        return self._splits(self.train.split(classes), test.split(classes), classes=classes)
+        train = self.train.split(classes)
+        test = self.test.split(classes) if self.test else train
+        return self._splits(train, test, classes=classes)
 
     def _splits(
         self, train: Split, test: Split, notice: str = "", classes: tuple[str, ...] = ()

@@ -17,10 +17,8 @@ from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.sample import Sample, asked, look, samples
 from cnn_mnist.training.data.frames import Frames, on_black, squeezed
-from cnn_mnist.training.data.labelled import Labelled, labelled
+from cnn_mnist.training.data.labelled import NO_DIGIT, Labelled, labelled
 from cnn_mnist.training.data.splits import DIGITS, DataError
-
-NO_DIGIT = "none"  # the label of a picture without a digit, among digits
 
 
 class Pictures(NamedTuple):
