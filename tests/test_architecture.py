@@ -87,10 +87,12 @@ FLOORS = {
 
 # The only doors between training and inference.
 DOORS = {
-    ("training.data.labelled", "inference.pictures.image"),
-    ("training.data.frames", "inference.pictures.image"),
+    ("training.data.labelled", "inference.pictures.crop"),
+    ("training.data.labelled", "inference.pictures.files"),
+    ("training.data.frames", "inference.pictures.page"),
+    ("training.data.frames", "inference.pictures.pixels"),
     ("training.data.frames", "inference.recognition.normalize"),
-    ("training.data.pictures", "inference.pictures.image"),
+    ("training.data.pictures", "inference.pictures.page"),
     ("training.data.pictures", "inference.recognition.classifier"),
     ("training.data.pictures", "inference.recognition.line_reader"),
     ("training.data.pictures", "inference.sample"),
