@@ -24,7 +24,7 @@ from cnn_mnist.training.studies.study import study
 
 CHOSEN: dict[str, dict[str, Any]] = {"chosen": {}}
 STRONG = {"rotation": 15.0, "scale": 0.15, "shear": 0.15, "shift": 2.0}
-TAUGHT = {
+TAUGHT: dict[str, dict[str, Any]] = {
     "temperature 2": {"distil_temperature": 2.0},
     "temperature 8": {"distil_temperature": 8.0},
     "labels not used": {"distil": 1.0},

@@ -56,7 +56,7 @@ class Picture:
 def generate(
     name: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], n: int, seed: int = 0
 ) -> Iterator[Picture]:
-    """n pictures of one condition, of random digits.
+    """N pictures of one condition, of random digits.
 
     Skipped are mislabelled images, and those whose redrawn strokes are not like them (one in
     twelve; mostly loops filled in by a broad pen).
@@ -112,8 +112,8 @@ def _note(
     """A digit's ink and a piece of paper for it."""
     height = rng.uniform(50, 250)
     ink = written(digits, rng, height, height * rng.uniform(0.03, 0.14))
-    sides = [max(height * rng.uniform(1.4, 4), side + 10) for side in ink.shape]
-    page = paper(*sides, colour=pick(rng, papers))
+    high, wide = (max(height * rng.uniform(1.4, 4), side + 10) for side in ink.shape)
+    page = paper(high, wide, pick(rng, papers))
     return page, ink, somewhere(page, ink, rng)
 
 
@@ -250,8 +250,8 @@ def crop(digits: Digits, rng: Rng) -> Made:
     """A close JPEG crop of 14 to 40 px."""
     height = rng.uniform(14, 40)
     ink = written(digits, rng, height, height * rng.uniform(0.07, 0.16))
-    sides = [side + rng.uniform(0, 12) for side in ink.shape]
-    page = paper(*sides, colour=pick(rng, PLAIN_PAPERS))
+    high, wide = (side + rng.uniform(0, 12) for side in ink.shape)
+    page = paper(high, wide, pick(rng, PLAIN_PAPERS))
     stamp(page, ink, somewhere(page, ink, rng, 0), pick(rng, INKS))
     return photographed(page, rng, 1.0, 3, (70, 95)), [ink]
 

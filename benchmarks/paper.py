@@ -69,4 +69,4 @@ def ruled(page: Paper, rng: Rng, gap: float, thickness: float, squared: bool) ->
             ends = [middle + across * place + along * side * reach for side in (-1, 1)]
             begin, end = (tuple(int(8 * value) for value in point) for point in ends)
             cv2.line(lines, begin, end, 255, max(1, round(thickness)), cv2.LINE_AA, 3)
-    stamp(page, lines.astype(np.float32) / 255, (0, 0), pick(rng, RULINGS))
+    stamp(page, np.divide(lines, 255, dtype=np.float32), (0, 0), pick(rng, RULINGS))

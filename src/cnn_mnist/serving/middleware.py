@@ -37,6 +37,7 @@ class Guard:
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check a request, pass it on with its body in the scope, and log it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

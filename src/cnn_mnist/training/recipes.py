@@ -89,6 +89,7 @@ class Recipe:
         return replace(self, batch_size=max(1, min(self.batch_size, num_images // 40)))
 
     def to_dict(self) -> dict[str, Any]:
+        """As in config.json."""
         return asdict(self)
 
     @classmethod
