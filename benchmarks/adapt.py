@@ -24,6 +24,8 @@ process.tune()
 import numpy as np
 
 from cnn_mnist.inference.pictures import image
+from cnn_mnist.inference.pictures.files import SUFFIXES
+from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.sample import look
@@ -77,14 +79,14 @@ def digits(source: Path) -> Iterator[tuple[int, Any]]:
 
 
 def pictures(folder: Path) -> Iterable[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in image.SUFFIXES)
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
 def gather(pairs: Iterable[tuple[int | None, Any]]) -> Hand:
     """The pictures that have ink; the others are not digits to any model."""
     hand, reader = Hand(), LineReader()
     for label, source in pairs:
-        with contextlib.suppress(image.ImageError):
+        with contextlib.suppress(ImageError):
             sample = look(reader, image.load(source))
             hand.add(sample, NOT_A_DIGIT if label is None else label)
     return hand

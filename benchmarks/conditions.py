@@ -4,13 +4,10 @@ Each condition is a function (strokes of the digits, rng) → Picture, as a came
 drawing program would produce it. The same seed gives the same pictures.
 """
 
-import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,34 +15,33 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pen as pens
+from camera import photographed, shadowed
+from mnist_digits import MISLABELLED
+from paper import (
+    INKS,
+    PAPERS,
+    PLAIN_PAPERS,
+    WHITE,
+    Colour,
+    Paper,
+    Rng,
+    as_drawn,
+    paper,
+    pick,
+    ruled,
+    somewhere,
+    stamp,
+)
 from pen import Coverage, Stroke
 
-Rng = np.random.Generator
-Colour = tuple[int, int, int]
-Paper = NDArray[np.float32]  # H×W×3, 0..255
 Digits = list[list[Stroke]]
 
-# Test images found mislabelled by human review (Northcutt et al., NeurIPS 2021).
-MISLABELLED = {
-    947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729,
-}  # fmt: skip
 LIKENESS = 0.92
-WHITE: Colour = (255, 255, 255)
-PAPERS: list[Colour] = [
-    WHITE, (250, 248, 240), (235, 225, 200), (215, 205, 180), (200, 200, 200), (180, 180, 185),
-    (245, 235, 150), (200, 225, 245), (245, 205, 210), (205, 235, 205),
-]  # fmt: skip
-PLAIN_PAPERS = PAPERS[:6]
-INKS: list[Colour] = [
-    (20, 20, 25), (30, 40, 120), (50, 60, 150), (60, 60, 60), (160, 30, 40), (20, 90, 50),
-    (110, 40, 120),
-]  # fmt: skip
 SCREENS: list[tuple[Colour, Colour]] = [  # ground, pen
     (WHITE, (0, 0, 0)), (WHITE, (0, 0, 0)), (WHITE, (220, 40, 40)), (WHITE, (40, 90, 220)),
     ((0, 0, 0), WHITE), ((30, 30, 30), (235, 235, 235)), ((20, 40, 140), (240, 220, 40)),
     ((10, 60, 30), (230, 240, 225)),
 ]  # fmt: skip
-RULINGS: list[Colour] = [(150, 170, 210), (170, 170, 175), (120, 140, 190), (210, 150, 150)]
 
 
 @dataclass(frozen=True)
@@ -55,16 +51,6 @@ class Picture:
     source: bytes | NDArray[np.uint8]
     truth: str
     ideal: list[Coverage]
-
-
-def mnist_test(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The images 10,000×28×28 and labels of the files `t10k-*-ubyte.gz`."""
-    images = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())
-    labels = gzip.decompress((folder / "t10k-labels-idx1-ubyte.gz").read_bytes())
-    return (
-        np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28),
-        np.frombuffer(labels, np.uint8, offset=8),
-    )
 
 
 def generate(
@@ -92,88 +78,8 @@ def _traced(images: NDArray[np.uint8], rng: Rng) -> Iterator[tuple[int, list[Str
             yield index, strokes
 
 
-# --- What a digit is written with -----------------------------------------------------------
-
-
 def written(digits: Digits, rng: Rng, height: float, pen: float, angle: float = 15) -> Coverage:
     return pens.draw(digits[0], height, max(pen, 1), rng.uniform(-angle, angle))
-
-
-def paper(height: float, width: float, colour: Colour) -> Paper:
-    return np.full((int(height), int(width), 3), colour, np.float32)
-
-
-def stamp(page: Paper, ink: Coverage, corner: tuple[int, int], colour: Any) -> None:
-    """Put ink on the page with its upper left corner at (x, y), clipped at the border."""
-    x, y = corner
-    inside = ink[max(0, -y) : page.shape[0] - y, max(0, -x) : page.shape[1] - x, None]
-    x, y = max(0, x), max(0, y)
-    region = page[y : y + inside.shape[0], x : x + inside.shape[1]]
-    region += inside * (np.array(colour, np.float32) - region)
-
-
-def somewhere(page: Paper, ink: Coverage, rng: Rng, margin: float = 3) -> tuple[int, int]:
-    free = [page.shape[1] - ink.shape[1] - margin, page.shape[0] - ink.shape[0] - margin]
-    return tuple(int(rng.uniform(margin, max(margin + 1, side))) for side in free)  # type: ignore
-
-
-def pick(rng: Rng, options: list[Any]) -> Any:
-    return options[int(rng.integers(len(options)))]
-
-
-# --- What happens to a page -----------------------------------------------------------------
-
-
-def shadowed(page: Paper, rng: Rng, depth: float) -> Paper:
-    """A ramp, the edge of a hand's shadow, or a blot that removes `depth` of the light."""
-    height, width = page.shape[:2]
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    angle = rng.uniform(0, 2 * np.pi)
-    along = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle)
-    kind = rng.integers(3)
-    if kind == 0:
-        light = np.clip(along + 0.5, 0, 1)
-    elif kind == 1:
-        light = 1 / (1 + np.exp(-(along - rng.uniform(-0.2, 0.2)) * rng.uniform(10, 40)))
-    else:
-        across, down = x / width - rng.uniform(0, 1), y / height - rng.uniform(0, 1)
-        light = 1 - np.exp(-(across**2 + down**2) / 0.08)
-    return page * (1 - depth * (1 - light))[..., None].astype(np.float32)
-
-
-def photographed(
-    page: Paper, rng: Rng, blur: float = 1.2, noise: float = 5, quality: tuple[int, int] = (50, 92)
-) -> bytes:
-    """A JPEG file of the page, slightly out of focus and with sensor noise."""
-    seen = cv2.GaussianBlur(page, (0, 0), rng.uniform(0.3, blur))
-    seen = seen + rng.normal(0, rng.uniform(1, noise), seen.shape)
-    file = io.BytesIO()
-    picture = Image.fromarray(np.clip(seen, 0, 255).astype(np.uint8))
-    picture.save(file, "JPEG", quality=int(rng.integers(*quality)))
-    return file.getvalue()
-
-
-def as_drawn(page: Paper) -> NDArray[np.uint8]:
-    return np.clip(np.rint(page), 0, 255).astype(np.uint8)
-
-
-def ruled(page: Paper, rng: Rng, gap: float, thickness: float, squared: bool) -> Paper:
-    """Printed lines, a few degrees from horizontal."""
-    lines = np.zeros(page.shape[:2], np.uint8)
-    middle = np.array([page.shape[1] / 2, page.shape[0] / 2])
-    reach = int(np.hypot(*page.shape[:2]))
-    tilt = rng.uniform(-6, 6)
-    for angle in np.radians([tilt, tilt + 90] if squared else [tilt]):
-        along, across = (
-            np.array([np.cos(angle), np.sin(angle)]),
-            np.array([-np.sin(angle), np.cos(angle)]),
-        )
-        for place in np.arange(-reach, reach, gap) + rng.uniform(0, gap):
-            ends = [middle + across * place + along * side * reach for side in (-1, 1)]
-            begin, end = (tuple(int(8 * value) for value in point) for point in ends)
-            cv2.line(lines, begin, end, 255, max(1, round(thickness)), cv2.LINE_AA, 3)
-    share = (lines / np.float32(255))[..., None]
-    return page + share * (np.array(pick(rng, RULINGS), np.float32) - page)
 
 
 # --- The conditions -------------------------------------------------------------------------
@@ -207,7 +113,7 @@ def _note(
     height = rng.uniform(50, 250)
     ink = written(digits, rng, height, height * rng.uniform(0.03, 0.14))
     sides = [max(height * rng.uniform(1.4, 4), side + 10) for side in ink.shape]
-    page = paper(*sides, pick(rng, papers))
+    page = paper(*sides, colour=pick(rng, papers))
     return page, ink, somewhere(page, ink, rng)
 
 
@@ -245,7 +151,7 @@ def _printed(digits: Digits, rng: Rng, squared: bool) -> Made:
     page, ink, place = _note(digits, rng, PLAIN_PAPERS)
     height = max(ink.shape)
     gap = height * (rng.uniform(0.3, 0.9) if squared else rng.uniform(0.5, 1.6))
-    page = ruled(page, rng, max(gap, 8), height * rng.uniform(0.008, 0.025), squared)
+    ruled(page, rng, max(gap, 8), height * rng.uniform(0.008, 0.025), squared)
     stamp(page, ink, place, pick(rng, INKS))
     return photographed(shadowed(page, rng, rng.uniform(0, 0.4)), rng, 0.9, 4), [ink]
 
@@ -318,12 +224,12 @@ def desk(digits: Digits, rng: Rng) -> Made:
     stamp(page, ink, somewhere(page, ink, rng, 0.4 * height), pick(rng, INKS))
     around = rng.uniform(0.02, 0.35, 4) * side
     left, top, right, bottom = (int(value) for value in around)
-    page = cv2.copyMakeBorder(page, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(-1,) * 3)
+    wide = cv2.copyMakeBorder(page, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(-1,) * 3)
     turn = cv2.getRotationMatrix2D((left + side / 2, top + side / 2), rng.uniform(-6, 6), 1)
-    size = page.shape[1], page.shape[0]
-    page = cv2.warpAffine(page, turn, size, borderMode=cv2.BORDER_CONSTANT, borderValue=(-1,) * 3)
+    size = wide.shape[1], wide.shape[0]
+    seen = cv2.warpAffine(wide, turn, size, borderMode=cv2.BORDER_CONSTANT, borderValue=(-1,) * 3)
     table = pick(rng, [(90, 60, 40), (40, 40, 45), (130, 110, 90)])
-    page = np.where(page < 0, np.array(table, np.float32), page)
+    page = np.where(seen < 0, np.array(table, np.float32), seen)
     return photographed(shadowed(page, rng, rng.uniform(0, 0.5)), rng), [ink]
 
 
@@ -344,7 +250,8 @@ def crop(digits: Digits, rng: Rng) -> Made:
     """A close JPEG crop of 14 to 40 px."""
     height = rng.uniform(14, 40)
     ink = written(digits, rng, height, height * rng.uniform(0.07, 0.16))
-    page = paper(*(side + rng.uniform(0, 12) for side in ink.shape), pick(rng, PLAIN_PAPERS))
+    sides = [side + rng.uniform(0, 12) for side in ink.shape]
+    page = paper(*sides, colour=pick(rng, PLAIN_PAPERS))
     stamp(page, ink, somewhere(page, ink, rng, 0), pick(rng, INKS))
     return photographed(page, rng, 1.0, 3, (70, 95)), [ink]
 

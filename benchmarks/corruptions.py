@@ -24,6 +24,7 @@ from cnn_mnist.training.data import Split, load
 from cnn_mnist.training.evaluate import predict_logits
 from cnn_mnist.training.metrics import measure
 from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.config import load_config
 
 SIDE = 28
 MIDDLE = (SIDE - 1) / 2
@@ -212,7 +213,7 @@ def main() -> None:
 
     results = []
     for run in options.runs:
-        model, recipe = checkpoint.load_model(run), checkpoint.load_config(run).recipe
+        model, recipe = checkpoint.load_model(run), load_config(run).recipe
         row = {
             name: measure(predict_logits(model, split, recipe.test_norm), split.labels).accuracy
             for name, split in sets.items()

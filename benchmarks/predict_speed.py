@@ -36,6 +36,7 @@ from cnn_mnist import shelf
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.training import load
 from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.export import Exported
 from timing import describe, spread
 
@@ -48,7 +49,7 @@ PARTS = (32, 64, 128, 512)  # images per call, where all are classified at once
 def torch_eager(threads: int) -> Classify:
     """The released weights in torch."""
     model = checkpoint.load_model(shelf.get("reader").folder)
-    norm = checkpoint.load_config(shelf.get("reader").folder).recipe.test_norm
+    norm = load_config(shelf.get("reader").folder).recipe.test_norm
     exported = Exported(model.eval(), norm, temperature=1.0)
 
     @torch.inference_mode()

@@ -199,7 +199,7 @@ def studied(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from cnn_mnist.training import load, recipes
-    from cnn_mnist.training.runs.checkpoint import load_metrics
+    from cnn_mnist.training.runs.run_folder import load_metrics
     from cnn_mnist.training.studies.study import study
     from cnn_mnist.training.studies.workers import Shared, StudyWorkers
 

@@ -52,6 +52,8 @@ FLOORS = {
             "runs.calibrate",
             "runs.quantize",
             "runs.model_file",
+            "runs.run_folder",
+            "runs.tensors",
         },
         {"augment", "lines.network"},
         {"models"},
@@ -59,6 +61,7 @@ FLOORS = {
         {"synthetic", "evaluate", "lines.text", "lines.typefaces"},
         {"distillation", "lines.signs", "lines.forms", "lines.hand"},
         {"loop", "lines.shapes"},
+        {"runs.config"},
         {"lines.writing"},
         {"lines.photograph"},
         {"lines.stream"},
@@ -84,10 +87,12 @@ FLOORS = {
 
 # The only doors between training and inference.
 DOORS = {
-    ("training.data.labelled", "inference.pictures.image"),
-    ("training.data.frames", "inference.pictures.image"),
+    ("training.data.labelled", "inference.pictures.crop"),
+    ("training.data.labelled", "inference.pictures.files"),
+    ("training.data.frames", "inference.pictures.page"),
+    ("training.data.frames", "inference.pictures.pixels"),
     ("training.data.frames", "inference.recognition.normalize"),
-    ("training.data.pictures", "inference.pictures.image"),
+    ("training.data.pictures", "inference.pictures.page"),
     ("training.data.pictures", "inference.recognition.classifier"),
     ("training.data.pictures", "inference.recognition.line_reader"),
     ("training.data.pictures", "inference.sample"),
@@ -145,7 +150,7 @@ def within(module: str, part: str) -> bool:
 
 def test_the_walk_sees_the_imports() -> None:
     assert ("training.loop", "training.models.networks") in EDGES
-    assert ("cli.train", "training.runs.checkpoint") in EDGES
+    assert ("cli.train", "training.runs.config") in EDGES
     assert ("terminal", "training.loop") not in EDGES  # for the type checker only
 
 

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnn_mnist.inference.pictures.image import ImageError
+    from cnn_mnist.inference.pictures.page import ImageError
     from cnn_mnist.inference.reader import Digit, Reader, Reading
     from cnn_mnist.shelf import list_models
     from cnn_mnist.training.models.pretrained import load_model
@@ -26,7 +26,7 @@ __all__ = [
 
 _HOMES = {
     "Digit": "inference.reader",
-    "ImageError": "inference.pictures.image",
+    "ImageError": "inference.pictures.page",
     "Reader": "inference.reader",
     "Reading": "inference.reader",
     "list_models": "shelf",

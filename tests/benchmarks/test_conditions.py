@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 import pen
 from cnn_mnist import Reader
-from conditions import CONDITIONS, ROWS, generate, mnist_test
+from conditions import CONDITIONS, ROWS, generate
 from drawn import coverage
+from mnist_digits import mnist_test
 
 Test = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 

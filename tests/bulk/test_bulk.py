@@ -28,7 +28,8 @@ from cnn_mnist import shelf
 from cnn_mnist.bulk import Addresses, Results, Settings, job, run
 from cnn_mnist.bulk.results import ResultsError
 from cnn_mnist.inference import table
-from cnn_mnist.inference.pictures.image import FIRST_FRAME, ImageError
+from cnn_mnist.inference.pictures.image import FIRST_FRAME
+from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.workers import Workers, workers
 from drawn import page

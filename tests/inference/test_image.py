@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageOps
 
-from cnn_mnist.inference.pictures.image import MAX_BYTES, WORKING_SIDE, ImageError, Page, load
+from cnn_mnist.inference.pictures.files import MAX_BYTES
+from cnn_mnist.inference.pictures.image import WORKING_SIDE, load
+from cnn_mnist.inference.pictures.page import ImageError, Page
 from drawn import page
 
 PICTURE = page("5", paper=(200, 220, 240))

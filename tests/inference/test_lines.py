@@ -26,8 +26,9 @@ from cnn_mnist.training.lines.text import field
 from cnn_mnist.training.lines.train import digits_of, lay_out
 from cnn_mnist.training.lines.writing import write
 from cnn_mnist.training.loop import Run
-from cnn_mnist.training.runs import checkpoint
-from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs import checkpoint, run_folder, tensors
+from cnn_mnist.training.runs.config import load_config
+from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import begin, finish, go_on
 
 TINY = recipes.get("lines").changed(epochs=2, epoch_size=16, batch_size=2)
@@ -211,7 +212,7 @@ def test_a_run_begins_with_the_weights_of_another(
 ) -> None:
     folder, given = tmp_path / "run", checkpoint.load_model(earlier).state_dict()
     begun = begin(TINY, few_digits, folder, seed=1, init=earlier)
-    assert checkpoint.load_config(folder).init_sha256 == checkpoint.weights_sha256(earlier)
+    assert load_config(folder).init_sha256 == run_folder.weights_sha256(earlier)
     for run in (begun, go_on(folder)):  # stopped within its first epoch
         assert all(torch.equal(v, given[k]) for k, v in run.net.state_dict().items())
         assert all(torch.equal(v, given[k]) for k, v in run.model.state_dict().items())
@@ -226,8 +227,8 @@ def test_a_run_does_not_go_on_from_other_weights_than_it_began_with(
     moved, folder = tmp_path / "moved", tmp_path / "run"
     shutil.copytree(earlier, moved)
     run = begin(TINY, few_digits, folder, init=moved)
-    others = checkpoint._pack(dict(LineNet().state_dict()))
-    checkpoint.write(moved / "model.safetensors", others)
+    others = tensors.pack(dict(LineNet().state_dict()))
+    run_folder.write(moved / "model.safetensors", others)
     with pytest.raises(RunError, match=r"moved is not the one that .*run started with$"):
         go_on(folder)
     finish(run, few_digits, folder)
@@ -255,7 +256,7 @@ def test_the_exported_file_reads_lines_and_says_where_its_weights_began(
     LineReader(path).read(np.full((60, 200), 230, np.uint8))  # no error
     about = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert (about["recipe"], about["epochs"], about["seed"]) == ("lines", "2", "1")
-    assert about["init_sha256"] == checkpoint.weights_sha256(earlier)
+    assert about["init_sha256"] == run_folder.weights_sha256(earlier)
 
 
 def test_missing_typefaces_are_told_in_one_line(

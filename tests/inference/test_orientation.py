@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cnn_mnist.inference.pictures.image import Page
+from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.reader import Reader
 from drawn import page
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cnn_mnist.inference.pictures import image, pdf
-from cnn_mnist.inference.pictures.image import FIRST_FRAME, MAX_PAGES, ImageError
+from cnn_mnist.inference.pictures.image import FIRST_FRAME, MAX_PAGES
+from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.reader import NO_INK, Reader
 from drawn import page
 from paged import chain, document, encoded, locked, one_page, stream

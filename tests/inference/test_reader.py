@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
 from cnn_mnist.inference import preview
-from cnn_mnist.inference.pictures.image import ImageError
+from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.reader import NO_DIGIT, NO_INK, Reader
 from cnn_mnist.training.data import Splits
 from cost import cost

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnn_mnist.inference.pictures.image import Page
+from cnn_mnist.inference.pictures.page import Page
 from desk import Desk
 from drawn import coverage, page
 from gridded import grid

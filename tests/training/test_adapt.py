@@ -23,6 +23,8 @@ from cnn_mnist.training.adapt.hand import Hand
 from cnn_mnist.training.adapt.score import Comparison, Score
 from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Splits
 from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.config import load_config
+from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.synthetic import odd_hand
 
 FIELDS = {
@@ -84,7 +86,7 @@ def test_the_file_is_a_whole_model(short: None, digits: Splits, tmp_path: Path) 
     assert model.about("own")["num_images"] == 10
     kept = checkpoint.load_model(out).state_dict()
     assert all(torch.equal(kept[k], v) for k, v in adapted.model.state_dict().items())
-    assert checkpoint.load_config(out).recipe.name == "adapted"
+    assert load_config(out).recipe.name == "adapted"
 
 
 def test_each_picture_is_held_out_once_and_no_digit_misses_from_a_part(
@@ -330,8 +332,8 @@ def test_a_page_is_not_made_from_a_model_file(
 def test_a_file_that_is_no_model_is_told(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "a.onnx"
     path.write_bytes(content)
-    with pytest.raises(checkpoint.RunError, match=problem):
-        checkpoint.load_config(path)
+    with pytest.raises(RunError, match=problem):
+        load_config(path)
 
 
 def test_evaluate_takes_a_model_file(

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.loop import Run, fit, start
 from cnn_mnist.training.recipes import Recipe
-from cnn_mnist.training.runs import checkpoint
-from cnn_mnist.training.runs.checkpoint import Config, RunError
+from cnn_mnist.training.runs import checkpoint, run_folder
+from cnn_mnist.training.runs.config import Config, create_folder, load_config
+from cnn_mnist.training.runs.run_folder import RunError
 
 CPU = torch.device("cpu")
 
@@ -31,7 +32,7 @@ def run(tiny: Recipe, few_digits: Splits) -> Run:
 
 @pytest.fixture
 def folder(run: Run, tmp_path: Path, few_digits: Splits) -> Path:
-    checkpoint.create(tmp_path / "run", Config.of(run, few_digits))
+    create_folder(tmp_path / "run", Config.of(run, few_digits))
     checkpoint.save(tmp_path / "run", run)
     return tmp_path / "run"
 
@@ -77,7 +78,7 @@ def test_the_weights_of_every_epoch_come_back(
         weights[len(run.history)] = {k: v.clone() for k, v in run.model.state_dict().items()}
 
     run = start(tiny, seed=4)
-    checkpoint.create(folder, Config.of(run, few_digits))
+    create_folder(folder, Config.of(run, few_digits))
     fit(tiny, few_digits, save, run=run)
     epochs = checkpoint.load_epochs(folder)
     assert list(epochs) == [1, 2]
@@ -104,7 +105,7 @@ def test_a_damaged_epoch_is_named(folder: Path) -> None:
 
 
 def test_the_settings_come_back(run: Run, folder: Path, few_digits: Splits) -> None:
-    assert checkpoint.load_config(folder) == Config.of(run, few_digits)
+    assert load_config(folder) == Config.of(run, few_digits)
 
 
 def test_the_history_can_be_read_without_us(run: Run, folder: Path) -> None:
@@ -116,17 +117,17 @@ def test_the_history_can_be_read_without_us(run: Run, folder: Path) -> None:
 def test_a_run_stopped_before_its_first_epoch_starts_again(
     run: Run, tmp_path: Path, few_digits: Splits
 ) -> None:
-    checkpoint.create(tmp_path / "new", Config.of(run, few_digits))
+    create_folder(tmp_path / "new", Config.of(run, few_digits))
     again, fresh = reload(tmp_path / "new", run.recipe), start(run.recipe, seed=4)
     assert again.history == []
     assert equal(again.net.state_dict(), fresh.net.state_dict())
 
 
 def test_the_first_free_name_is_found(tmp_path: Path) -> None:
-    assert checkpoint.free_name(tmp_path, "fast") == tmp_path / "fast-1"
+    assert run_folder.free_name(tmp_path, "fast") == tmp_path / "fast-1"
     for number in (1, 2, 4):
         (tmp_path / f"fast-{number}").mkdir()
-    assert checkpoint.free_name(tmp_path, "fast") == tmp_path / "fast-3"
+    assert run_folder.free_name(tmp_path, "fast") == tmp_path / "fast-3"
 
 
 # --- writing ---
@@ -138,7 +139,7 @@ def test_an_existing_folder_is_never_written_to(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     with pytest.raises(RunError, match=r"exists already; choose another --out, or .*--resume"):
-        checkpoint.create(tmp_path / "mine", Config.of(run, few_digits))
+        create_folder(tmp_path / "mine", Config.of(run, few_digits))
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
 
 
@@ -147,12 +148,12 @@ def test_a_folder_that_cannot_be_made_is_named(
 ) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"^cannot create the run folder .*/run: Not a directory$"):
-        checkpoint.create(tmp_path / "file" / "run", Config.of(run, few_digits))
+        create_folder(tmp_path / "file" / "run", Config.of(run, few_digits))
 
 
 def test_writing_replaces_a_file_whole(tmp_path: Path) -> None:
     for content in (b"long " * 1000, b"short"):
-        checkpoint.write(tmp_path / "file", content)
+        run_folder.write(tmp_path / "file", content)
         assert (tmp_path / "file").read_bytes() == content
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -162,15 +163,17 @@ import resource, sys
 from pathlib import Path
 import torch
 from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.config import load_config
+from cnn_mnist.training.runs.run_folder import RunError
 
 folder = Path(sys.argv[1])
-recipe = checkpoint.load_config(folder).recipe
+recipe = load_config(folder).recipe
 run = checkpoint.load_run(folder, recipe, torch.device("cpu"), torch.float32)
 run.history.append(run.history[-1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
     checkpoint.save(folder, run)
-except checkpoint.RunError as error:
+except RunError as error:
     print(error)
 """
 
@@ -203,14 +206,14 @@ def test_a_missing_file_is_named(name: str, folder: Path) -> None:
 
 def test_a_file_is_no_run_folder(folder: Path) -> None:
     with pytest.raises(RunError, match=r"history\.csv.config\.json cannot be read"):
-        checkpoint.load_config(folder / "history.csv")
+        load_config(folder / "history.csv")
 
 
 def test_another_format_is_refused(folder: Path) -> None:
     values = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(values | {"format": 99}))
     with pytest.raises(RunError, match=r"config\.json cannot be read: format 99"):
-        checkpoint.load_config(folder)
+        load_config(folder)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "resume.safetensors"])
@@ -324,7 +327,7 @@ def test_a_damaged_file_is_read_or_refused(draw: st.DataObject, folder: Path) ->
 def read_everything(folder: Path) -> None:
     """Load a run and train another epoch, or fail with one line on what is damaged."""
     try:
-        recipe = checkpoint.load_config(folder).recipe
+        recipe = load_config(folder).recipe
         checkpoint.load_model(folder)
         run = reload(folder, recipe)
     except RunError as error:

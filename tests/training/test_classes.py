@@ -19,8 +19,9 @@ from cnn_mnist.training.loop import Run
 from cnn_mnist.training.models.networks import MODELS
 from cnn_mnist.training.recipes import Recipe
 from cnn_mnist.training.runs import checkpoint, errors, model_card, plots, web
-from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.export import export
+from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import begin, draw, finish, go_on
 
 
@@ -43,7 +44,7 @@ def test_the_network_has_an_output_for_every_class(
         count,
         count,
     )
-    config = checkpoint.load_config(tmp_path / "run")
+    config = load_config(tmp_path / "run")
     assert (config.classes, config.images_sha256) == (splits.classes, splits.sha256)
     assert torch.equal(config.data().train.images, splits.train.images)
 
@@ -75,7 +76,7 @@ def test_a_resumed_run_is_the_same_bit_for_bit(small: Recipe, tmp_path: Path) ->
 def test_a_run_does_not_go_on_with_other_data(small: Recipe, tmp_path: Path) -> None:
     path = collected.keras(tmp_path / "a.npz", 3, 8, 2)
     begin(small, load(str(path)), tmp_path / "run")
-    config = checkpoint.load_config(tmp_path / "run")
+    config = load_config(tmp_path / "run")
     path.rename(tmp_path / "b.npz")
     assert len(config.data(tmp_path / "b.npz").train) == 24
     collected.keras(path, 3, 9, 2)
@@ -92,8 +93,8 @@ def test_a_folder_without_classes_in_its_config_is_of_the_ten_digits(
     assert values.pop("classes") == list(DIGITS)
     assert values.pop("images_sha256") == ""
     path.write_text(json.dumps(values))
-    assert checkpoint.load_config(tmp_path / "run").classes == DIGITS
-    assert checkpoint.load_config(shelf.get("reader").folder).classes == DIGITS
+    assert load_config(tmp_path / "run").classes == DIGITS
+    assert load_config(shelf.get("reader").folder).classes == DIGITS
     assert go_on(tmp_path / "run").net.fc2.out_features == 10  # type: ignore[union-attr]
 
 

@@ -12,8 +12,8 @@ from cnn_mnist.training.evaluate import predict_logits
 from cnn_mnist.training.loop import Run, distillation_loss, fit, start, train_step
 from cnn_mnist.training.models.networks import Net
 from cnn_mnist.training.recipes import Recipe
-from cnn_mnist.training.runs import checkpoint
-from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs import checkpoint, run_folder, tensors
+from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.studies.study import study
 from cnn_mnist.training.train import begin, finish, go_on, load_teacher
 
@@ -191,7 +191,7 @@ def test_a_folder_of_runs_teaches_together(
     torch.testing.assert_close(together, (each[0] + each[1]) / 2)
 
     run = begin(student, few_digits, tmp_path / "run", teacher=several)
-    checkpoint.write(several / "b/model.safetensors", checkpoint._pack(dict(Net().state_dict())))
+    run_folder.write(several / "b/model.safetensors", tensors.pack(dict(Net().state_dict())))
     with pytest.raises(RunError, match=r"several is not the one that .*run started with$"):
         finish(run, few_digits, tmp_path / "run")
 
@@ -201,7 +201,7 @@ def test_a_run_does_not_go_on_with_another_teacher(
 ) -> None:
     run = begin(student, few_digits, tmp_path / "run", teacher=taught)
     weights = taught / "model.safetensors"
-    checkpoint.write(weights, checkpoint._pack(dict(Net().state_dict())))
+    run_folder.write(weights, tensors.pack(dict(Net().state_dict())))
     with pytest.raises(RunError, match=r"teacher is not the one that .*run started with$"):
         finish(run, few_digits, tmp_path / "run")
     weights.unlink()

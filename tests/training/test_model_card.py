@@ -9,8 +9,8 @@ import torch
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.evaluate import predict_logits
 from cnn_mnist.training.recipes import Recipe
-from cnn_mnist.training.runs import checkpoint, model_card
-from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs import checkpoint, model_card, run_folder
+from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import begin, finish
 
 
@@ -26,7 +26,7 @@ def test_a_run_is_calibrated_and_measured(run: Path, digits: Splits) -> None:
     assert about["val_in_train"]
     assert about["test"]["num_images"] == 360
     logits = predict_logits(checkpoint.load_model(run), digits.test, (0.1307, 0.3081))
-    metrics = checkpoint.load_metrics(run)
+    metrics = run_folder.load_metrics(run)
     assert about["test"]["error_count"] == metrics["test_error_count"]
     probs = (logits / about["temperature"]).softmax(dim=1)
     picked = probs[torch.arange(360), digits.test.labels]

@@ -16,7 +16,9 @@ from cnn_mnist.training import data
 from cnn_mnist.training.data import Splits, load
 from cnn_mnist.training.recipes import READER
 from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.release import main, register, release
+from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import begin, finish
 
 TINY = READER.changed(epochs=6, batch_size=64, drawn=100, distil=0.0, mixed_precision=False)
@@ -62,7 +64,7 @@ def test_the_card_is_the_released_weights_config(
     card: dict[str, Any], out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shelf, "WEIGHTS", out.parent)
-    config = checkpoint.load_config(out)
+    config = load_config(out)
     assert (config.recipe, config.dataset, config.seed) == (TINY, "digits", 5)
     tensors = safetensors.torch.load_file(out / "model.safetensors")
     state = checkpoint.load_model(out).state_dict()
@@ -119,7 +121,7 @@ def test_a_run_that_left_nothing_to_calibrate_with_is_refused(
 ) -> None:
     folder = tmp_path / "run"
     finish(begin(TINY.changed(drawn=0), few_digits, folder), few_digits, folder)
-    with pytest.raises(checkpoint.RunError, match=r"none are left .* train it with --split val$"):
+    with pytest.raises(RunError, match=r"none are left .* train it with --split val$"):
         release(folder, few_digits, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.recipes import Recipe
-from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.studies.study import compare, finished, study, summarize
 
 

@@ -13,8 +13,8 @@ import pytest
 from clustered import dask, working
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.recipes import REFERENCE, Recipe
-from cnn_mnist.training.runs import checkpoint
-from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs import checkpoint, run_folder
+from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.studies.study import study
 from cnn_mnist.training.studies.workers import Shared, StudyWorkers
 from cnn_mnist.training.train import begin, finish
@@ -25,7 +25,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     """The metrics of each seed, without machine-dependent ones, and its weights."""
     found = []
     for path in sorted(folder.iterdir()):
-        row = checkpoint.load_metrics(path)
+        row = run_folder.load_metrics(path)
         assert row.pop("run") == str(path)
         assert row.pop("seconds_train") > 0
         row["weights"] = (path / "model.safetensors").read_bytes()

@@ -14,7 +14,8 @@ from cnn_mnist.training.data import Splits
 from cnn_mnist.training.loop import Run
 from cnn_mnist.training.recipes import DEFAULT, REFERENCE, Recipe
 from cnn_mnist.training.runs import checkpoint
-from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs.config import load_config
+from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import begin, draw, finish, go_on
 
 WEIGHTS = {"model.safetensors", "resume.safetensors", "epochs"}
@@ -83,7 +84,7 @@ def test_a_finished_step_schedule_can_be_trained_further(
     finish(begin(recipe.changed(epochs=2), few_digits, longer), few_digits, longer)
     finish(go_on(longer, epochs=4), few_digits, longer)
     assert weights(longer) == weights(straight)
-    assert checkpoint.load_config(longer).recipe.epochs == 4
+    assert load_config(longer).recipe.epochs == 4
 
 
 def test_a_run_cannot_be_resumed_to_fewer_epochs_than_it_has(

@@ -16,7 +16,8 @@ from cnn_mnist.training.evaluate import evaluate, predict_logits
 from cnn_mnist.training.loop import start
 from cnn_mnist.training.recipes import Recipe
 from cnn_mnist.training.runs import checkpoint, web
-from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs.config import load_config
+from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import begin, finish
 
 NUM_PARAMS = 24_488
@@ -56,7 +57,7 @@ def test_the_last_weights_are_exact_and_the_others_nearly(
     differences = np.frombuffer(data, np.int8, 2 * NUM_PARAMS, 4 * NUM_PARAMS)
     codes = np.cumsum(differences.reshape(2, -1), axis=0, dtype=np.int8)
     steps = np.repeat([t["step"] for t in model["tensors"]], [t["size"] for t in model["tensors"]])
-    untrained = start(checkpoint.load_config(folder).recipe, seed=2).net
+    untrained = start(load_config(folder).recipe, seed=2).net
     for code, epoch in zip(codes, [untrained, checkpoint.load_epochs(folder)[1]], strict=True):
         assert (np.abs(code * steps - flat(epoch)) <= 0.5001 * steps).all()
 
@@ -70,7 +71,7 @@ def test_the_accuracies_are_those_of_the_weights_on_the_page(
 ) -> None:
     page = web.export(folder, few_digits, tmp_path / "page")
     assert list(page.accuracies) == [0, 1, 2]
-    norm = checkpoint.load_config(folder).recipe.test_norm
+    norm = load_config(folder).recipe.test_norm
     final = evaluate(checkpoint.load_model(folder), few_digits, norm)
     assert page.accuracies[2] == pytest.approx(final.accuracy, abs=1e-6)
     near = evaluate(checkpoint.load_epochs(folder)[1], few_digits, norm)
@@ -85,7 +86,7 @@ def test_the_pictures_are_an_example_a_digit_and_all_mistakes(
     pictures = np.frombuffer(data, np.uint8, offset=6 * NUM_PARAMS).reshape(-1, 28, 28)
     labels = torch.tensor(model["examples"] + model["mistakes"])
     assert model["examples"] == list(range(10))
-    norm = checkpoint.load_config(folder).recipe.test_norm
+    norm = load_config(folder).recipe.test_norm
     logits = predict_logits(checkpoint.load_model(folder), few_digits.test, norm)
     wrong = few_digits.test.images[logits.argmax(1) != few_digits.test.labels]
     assert sorted(map(bytes, pictures[10:])) == sorted(map(bytes, wrong.numpy()))

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cnn_mnist.inference.pictures.image import MAX_BYTES, SUFFIXES, ImageError
+from cnn_mnist.inference.pictures.files import MAX_BYTES, SUFFIXES
+from cnn_mnist.inference.pictures.page import ImageError
 
 
 class Addresses:

@@ -12,7 +12,7 @@ import cv2
 from cnn_mnist import shelf
 from cnn_mnist.bulk.addresses import source
 from cnn_mnist.bulk.deadline import each
-from cnn_mnist.inference.pictures.image import ImageError
+from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.reader import Reader, Reading, unreadable
 
 FORMAT = 3  # version of the line format

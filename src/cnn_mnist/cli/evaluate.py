@@ -41,9 +41,10 @@ def evaluate(
         from cnn_mnist.training.metrics import measure
         from cnn_mnist.training.runs import checkpoint, model_card
         from cnn_mnist.training.runs import errors as errors_of
+        from cnn_mnist.training.runs.config import load_config
 
     folder = run_folder(run)
-    config = checkpoint.load_config(folder)
+    config = load_config(folder)
     place, notice = choose(device)
     refuse_lines(config.recipe.model, folder)
     if dataset:

@@ -33,17 +33,18 @@ def export(
     """Export a trained run as a model file, or as a web page that shows the network at work."""
     with extra("train"):
         from cnn_mnist.training.data import load
-        from cnn_mnist.training.runs import checkpoint, model_card, web
+        from cnn_mnist.training.runs import checkpoint, model_card, model_file, web
+        from cnn_mnist.training.runs.config import load_config
         from cnn_mnist.training.runs.export import export as export_model
 
     say, folder = Terminal(as_json), run_folder(run)
     is_released = shelf.holds(folder)
     beside = folder if folder.is_dir() and not is_released else Path()
-    config = checkpoint.load_config(folder)
+    config = load_config(folder)
     refuse_lines(config.recipe.model, folder)
     splits = load("auto", data_dir) if is_released else config.data(data_dir)
     if form == "web":
-        if checkpoint.is_model_file(folder):
+        if model_file.is_model_file(folder):
             raise ValueError(f"{folder} is a model file; a web page needs a run folder")
         say.notice(splits.notice)
         path = out or beside / "explore"

@@ -57,11 +57,11 @@ def label(
 
 def _signs(folder: Path, single: bool, model: str | None, say: Terminal) -> list["Sign"]:
     """The signs in all pictures below a folder, least confident first."""
-    from cnn_mnist.inference.pictures import image
+    from cnn_mnist.inference.pictures import files
     from cnn_mnist.inference.reader import Reader
     from cnn_mnist.serving.signs import of_picture
 
-    reader, paths = Reader(model), list(image.pictures([folder]))
+    reader, paths = Reader(model), list(files.pictures([folder]))
     signs: list[Sign] = []
     for done, path in enumerate(paths, start=1):
         signs += of_picture(reader, path, single, say.notice)

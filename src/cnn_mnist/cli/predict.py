@@ -102,13 +102,14 @@ def _readings(
     images: list[Path], single: bool, model: str | None, preview: Path | None
 ) -> Iterator[tuple[str, "Reading"]]:
     """All pages of the pictures; an unreadable page ends its file with the reason."""
-    from cnn_mnist.inference.pictures import image
+    from cnn_mnist.inference.pictures import files, image
+    from cnn_mnist.inference.pictures.page import ImageError
     from cnn_mnist.inference.reader import Reader, unreadable
 
     reader = Reader(model)
     if preview:
         preview.mkdir(parents=True, exist_ok=True)
-    for number, path in enumerate(image.pictures(images), start=1):
+    for number, path in enumerate(files.pictures(images), start=1):
         done = 0
         try:
             source = sys.stdin.buffer.read() if str(path) == "-" else path
@@ -121,7 +122,7 @@ def _readings(
 
                     suffix = f"-{page.number}" if page.num_pages > 1 else ""
                     write(page, reading, preview / f"{number:04}-{path.stem}{suffix}.png")
-        except image.ImageError as error:
+        except ImageError as error:
             yield str(path), unreadable(str(error), done + 1)
 
 

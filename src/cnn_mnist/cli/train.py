@@ -63,11 +63,12 @@ def train(
         from cnn_mnist.training import distributed, recipes
         from cnn_mnist.training.data import load
         from cnn_mnist.training.device import choose
-        from cnn_mnist.training.runs import checkpoint
+        from cnn_mnist.training.runs import run_folder
+        from cnn_mnist.training.runs.config import load_config
         from cnn_mnist.training.train import begin, draw, finish, go_on
 
     settings = recipes.get(recipe or "default").changed(epochs=epochs, batch_size=batch_size, lr=lr)
-    begun = checkpoint.load_config(resume) if resume else None
+    begun = load_config(resume) if resume else None
     teaching = None if teacher is None else shelf.find(teacher)
     place, notice = choose(device)
     with distributed.process_group(place):
@@ -80,7 +81,7 @@ def train(
         if held_out:
             splits = splits.hold_out(held_out)
             say.notice(f"Evaluated on {held_out:,} held-out training images.")
-        chosen = out or checkpoint.free_name(Path("runs"), settings.name)
+        chosen = out or run_folder.free_name(Path("runs"), settings.name)
         folder = resume or Path(distributed.from_first(str(chosen)))
         if resume:
             run = go_on(folder, epochs, place)

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cnn_mnist.inference.layout.structure import Box, Number, around
 from cnn_mnist.inference.pictures import image
+from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.reader import Digit, Reading
 
 SURE, UNSURE, REJECTED = (0, 125, 70), (190, 95, 0), (200, 0, 0)
@@ -51,7 +52,7 @@ def write(source: image.Source, reading: Reading, path: str | os.PathLike[str]) 
     return Path(path)
 
 
-def _panels(page: image.Page, reading: Reading) -> Image.Image:
+def _panels(page: Page, reading: Reading) -> Image.Image:
     """The page and its printed copy: side by side, or stacked if the page is broad."""
     scale = PAGE_SIDE / max(page.size)
     size = max(1, round(page.size[0] * scale)), max(1, round(page.size[1] * scale))

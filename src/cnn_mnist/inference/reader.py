@@ -13,6 +13,7 @@ from cnn_mnist.inference.layout import cell, grid, lines, orientation, view
 from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.pictures import image
+from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line import OTHER
@@ -188,7 +189,7 @@ class Reader:
         return zip(found, accepted.tolist(), strict=True)
 
 
-def _cells(page: image.Page) -> list[list[cell.Cell]]:
+def _cells(page: Page) -> list[list[cell.Cell]]:
     """The cells of a page's grids, row by row; empty if it has no grid."""
     grids = grid.find(lines.grey_page(page.pixels))
     rows = [row for corners in grids for row in corners]

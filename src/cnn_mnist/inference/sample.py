@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.layout import lines, view
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.crop import crop
+from cnn_mnist.inference.pictures.page import ImageError, Page
 from cnn_mnist.inference.recognition.agree import agree_on_one
 from cnn_mnist.inference.recognition.classifier import Probs, steady
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
@@ -49,7 +50,7 @@ class Sample:
         return int(found[0].character) if found and found[0].is_digit else None
 
 
-def look(reader: LineReader, page: image.Page) -> Sample:
+def look(reader: LineReader, page: Page) -> Sample:
     """Find the one sign of a page.
 
     Raises:
@@ -60,9 +61,9 @@ def look(reader: LineReader, page: image.Page) -> Sample:
     try:
         seen = view.of_page(page, single=True)
     except segment.CrowdedError as error:
-        raise image.ImageError("it has too many marks for one digit") from error
+        raise ImageError("it has too many marks for one digit") from error
     if not seen.glyphs:
-        raise image.ImageError("no ink found")
+        raise ImageError("no ink found")
     ways = lines.ways(reader, seen.grey, seen.layout)
     readings = [list(chain.from_iterable(rows)) for rows in ways]
     return Sample(seen.frames[0], False, seen.boxes, readings)
@@ -80,8 +81,8 @@ def asked(samples: Sequence[Sample], ask: Callable[[NDArray[np.uint8]], Probs]) 
 
 
 def samples(
-    see: Callable[[image.Page], Sample], places: Iterable[Place], margin: float = MARGIN
-) -> Iterator[Sample | image.ImageError]:
+    see: Callable[[Page], Sample], places: Iterable[Place], margin: float = MARGIN
+) -> Iterator[Sample | ImageError]:
     """What is seen on pictures, or on parts of them, in their order; in place of one that cannot
     be read, the reason. Parts of one picture that follow each other have it decoded once.
 
@@ -96,19 +97,19 @@ def samples(
 
 
 def _of_file(
-    see: Callable[[image.Page], Sample], margin: float, places: list[Place]
-) -> list[Sample | image.ImageError]:
+    see: Callable[[Page], Sample], margin: float, places: list[Place]
+) -> list[Sample | ImageError]:
     try:
         page = image.load(places[0][0])
-    except image.ImageError as error:
+    except ImageError as error:
         return [error] * len(places)
     return [_of_part(see, margin, page, part) for _, part in places]
 
 
 def _of_part(
-    see: Callable[[image.Page], Sample], margin: float, page: image.Page, part: Part | None
-) -> Sample | image.ImageError:
+    see: Callable[[Page], Sample], margin: float, page: Page, part: Part | None
+) -> Sample | ImageError:
     try:
         return see(page if part is None else crop(page, part, margin))
-    except image.ImageError as error:
+    except ImageError as error:
         return error

@@ -1,17 +1,15 @@
 """People's corrections of a picture → pairs of a picture and its label."""
 
 import hashlib
-import io
 import re
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.pictures.crop import crop
+from cnn_mnist.inference.pictures.crop import Box, png
 from cnn_mnist.inference.reader import Digit, Reader, Reading
 from cnn_mnist.inference.recognition.line import DIGITS, SIGNS
 from cnn_mnist.serving.collection import NONE, Pair
@@ -21,7 +19,6 @@ from cnn_mnist.serving.uploads import Pictures, check, decoded, json_value
 FORM = 'give {"image": BASE64, "corrections": [{"label": "42", "box": [x, y, width, height]}, …]}'
 MOST_LONG = 40  # characters of a label
 LABEL = re.compile(f"(?=.*[{DIGITS}])[{re.escape(DIGITS + SIGNS)}]{{1,{MOST_LONG}}}|{NONE}")
-Box = tuple[int, int, int, int]
 
 
 class Correction(NamedTuple):
@@ -93,7 +90,7 @@ def pairs(reader: Reader, model: str, corrected: Corrected) -> list[Pair]:
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     return [
-        Pair(label, _png(page, box, reading.turned), {"box": list(box), **answered, **common})
+        Pair(label, png(page, box, reading.turned), {"box": list(box), **answered, **common})
         for correction in corrected.corrections
         for label, box, answered in _parts(correction, reading, page.size)
     ]
@@ -141,10 +138,3 @@ def _answer(found: list[Digit], are_digits: bool) -> dict[str, Any]:
     text = "".join(str(sign.digit) for sign in found) if are_digits else NONE
     confidence = float(np.prod([sign.confidence for sign in found]))
     return {"answered": text, "confidence": round(confidence, 4)}
-
-
-def _png(page: image.Page, box: Box, turned: int) -> bytes:
-    content = io.BytesIO()
-    upright = np.rot90(crop(page, box).pixels, -round(turned / 90))
-    Image.fromarray(upright).save(content, "PNG")
-    return content.getvalue()

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
-from cnn_mnist.inference.pictures.image import ImageError
+from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.recognition.line import DIGITS
 from cnn_mnist.serving.collection import NONE
 from cnn_mnist.serving.errors import add_errors

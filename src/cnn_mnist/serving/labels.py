@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from cnn_mnist.inference.pictures.crop import SIDES, Box, listed_box
 from cnn_mnist.serving.folders import locked, write
 
 NAME = "labels.csv"
-SIDES = ("x", "y", "width", "height")
 COLUMNS = ("path", "label", *SIDES)
-Box = tuple[int, int, int, int]
 Row = dict[str, str]
 
 
@@ -57,7 +56,7 @@ class Labels:
         """
         with locked(self._folder):
             columns, rows = self._read()
-            rows = [row for row in rows if (row["path"], _box(row)) != place]
+            rows = [row for row in rows if (row["path"], listed_box(row)) != place]
             if label is not None:
                 sides = dict(zip(SIDES, map(str, place.box or ()), strict=False))
                 rows.append({"path": place.path, "label": label, **sides})
@@ -73,7 +72,7 @@ class Labels:
             table = csv.DictReader(io.StringIO(text, newline=""), restval="")
             columns, rows = list(table.fieldnames or ()), list(table)
             for row in rows:
-                _box(row)
+                listed_box(row)
         except (ValueError, TypeError, csv.Error) as error:
             raise ValueError(f"{path} is not a list of labels: {error}; move it away") from error
         if not {"path", "label"} <= set(columns):
@@ -90,16 +89,8 @@ def _text(columns: list[str], rows: list[Row]) -> str:
 
 
 def _covers(row: Row, place: Place) -> bool:
-    outer = _box(row)
+    outer = listed_box(row)
     if outer is None or place.box is None:
         return True
     middles = [place.box[i] + place.box[i + 2] / 2 for i in (0, 1)]
     return all(0 <= middles[i] - outer[i] <= outer[i + 2] for i in (0, 1))
-
-
-def _box(row: Row) -> Box | None:
-    sides = [row.get(side) or "" for side in SIDES]
-    if not any(sides):
-        return None
-    x, y, width, height = (round(float(side)) for side in sides)
-    return x, y, width, height

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import UnidentifiedImageError
 
 from cnn_mnist.inference import table
-from cnn_mnist.inference.pictures.image import ImageError
+from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.reader import Digit, Reader, Reading, unreadable
 from cnn_mnist.serving import metrics
 from cnn_mnist.serving.collection import Collection, FullError

@@ -1,18 +1,15 @@
 """The signs in a folder's pictures, and what the reader takes them for."""
 
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.pictures.crop import crop
+from cnn_mnist.inference.pictures.crop import Box, png
+from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.reader import Reader, Reading
 
 SHOWN_SIDE = 800  # px; larger pictures are shown reduced
-Box = tuple[int, int, int, int]
 
 
 class Sign(NamedTuple):
@@ -31,11 +28,7 @@ class Sign(NamedTuple):
             ImageError: its picture can no longer be read.
         """
         page = image.load(self.path)
-        shown = Image.fromarray(crop(page, self.box or (0, 0, *page.size)).pixels)
-        shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
-        content = io.BytesIO()
-        shown.save(content, "PNG")
-        return content.getvalue()
+        return png(page, self.box or (0, 0, *page.size), largest=SHOWN_SIDE)
 
 
 def of_picture(
@@ -45,7 +38,7 @@ def of_picture(
     upright, since a list of boxes does not record the orientation."""
     try:
         reading = next(reader.read_pages(path, single))
-    except image.ImageError as error:
+    except ImageError as error:
         notice(f"{path}: {error}")
         return
     if round(reading.turned / 90) % 4:

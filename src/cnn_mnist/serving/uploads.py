@@ -10,7 +10,8 @@ from typing import Any
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from cnn_mnist.inference.pictures.image import ImageError, page_sizes
+from cnn_mnist.inference.pictures.image import page_sizes
+from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.serving.limits import Limits, Refusal
 
 JSON_FORM = 'give {"image": BASE64} or {"images": [BASE64, …]}'

@@ -19,8 +19,9 @@ from cnn_mnist.training.loop import Run, check_batch, fit, start
 from cnn_mnist.training.metrics import measure
 from cnn_mnist.training.models.networks import count_params
 from cnn_mnist.training.recipes import Recipe
-from cnn_mnist.training.runs import checkpoint
-from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs import checkpoint, run_folder
+from cnn_mnist.training.runs.config import Config, create_folder, load_config, save_config
+from cnn_mnist.training.runs.run_folder import RunError
 
 
 def begin(
@@ -50,7 +51,7 @@ def begin(
         _check_unseen(init, splits, "run")
         _take_weights(run, init)
     if distributed.rank() == 0:
-        checkpoint.create(folder, checkpoint.Config.of(run, splits, teacher, init))
+        create_folder(folder, Config.of(run, splits, teacher, init))
     distributed.wait()  # the other processes read the teacher's path there
     return run
 
@@ -61,7 +62,7 @@ def go_on(folder: Path, epochs: int | None = None, device: str | torch.device = 
     Raises:
         RunError: the folder is not a run's, is damaged, or has trained that many epochs already.
     """
-    config, device = checkpoint.load_config(folder), torch.device(device)
+    config, device = load_config(folder), torch.device(device)
     recipe = config.recipe.changed(epochs=epochs)
     run = checkpoint.load_run(folder, recipe, device, precision(device, recipe))
     if config.init and not run.history:
@@ -72,7 +73,7 @@ def go_on(folder: Path, epochs: int | None = None, device: str | torch.device = 
             f"{folder} has trained {len(run.history)} epochs already; give more with --epochs"
         )
     if recipe != config.recipe and distributed.rank() == 0:
-        checkpoint.save_config(folder, replace(config, recipe=recipe))
+        save_config(folder, replace(config, recipe=recipe))
     return run
 
 
@@ -92,13 +93,13 @@ def check_teacher(recipe: Recipe, splits: Splits, teacher: Path | None) -> None:
         return
     if not recipe.distil:
         raise RunError(f"the recipe {recipe.name} learns without a teacher; leave --teacher out")
-    for member in checkpoint.members(teacher):
+    for member in run_folder.members(teacher):
         _check_unseen(member, splits, "teacher")
 
 
 def _check_unseen(folder: Path, splits: Splits, role: str) -> None:
     """Check that the held-out images are new to another run."""
-    config = checkpoint.load_config(folder)
+    config = load_config(folder)
     learned = config.dataset, config.images_sha256
     if learned != (splits.name, splits.sha256) or config.num_train > len(splits.train):
         raise RunError(
@@ -110,13 +111,13 @@ def _check_unseen(folder: Path, splits: Splits, role: str) -> None:
 
 def _check_same(used: Path, sha256: str, folder: Path) -> None:
     """Check that the weights of another run are those that a run started with."""
-    if checkpoint.weights_sha256(used) != sha256:
+    if run_folder.weights_sha256(used) != sha256:
         raise RunError(f"{used} is not the one that {folder} started with")
 
 
 def _take_weights(run: Run, folder: Path) -> None:
     """Start from the weights of another run."""
-    model = checkpoint.load_config(folder).recipe.model
+    model = load_config(folder).recipe.model
     if model != run.recipe.model:
         raise RunError(
             f"{folder} is a run of the model {model}, and the recipe {run.recipe.name} trains "
@@ -136,8 +137,8 @@ def load_teacher(
         RunError: a file is missing or damaged.
     """
     device, models = torch.device(device), []
-    for member in checkpoint.members(folder):
-        teaching = checkpoint.load_config(member).recipe
+    for member in run_folder.members(folder):
+        teaching = load_config(member).recipe
         models.append((checkpoint.load_model(member).to(device), teaching.test_norm))
     bits = precision(device, teaching)
     return Teacher(models, splits.train.to(device), recipe, bits)
@@ -145,7 +146,7 @@ def load_teacher(
 
 def _teacher_of(run: Run, splits: Splits, folder: Path) -> Teacher | None:
     """The teacher that a run started with, if it is still the same."""
-    config = checkpoint.load_config(folder)
+    config = load_config(folder)
     if not config.teacher:
         return None
     teacher = Path(config.teacher)
@@ -203,7 +204,7 @@ def finish(
     }
     metrics |= {f"test_{name}": value for name, value in test.items()}
     if distributed.rank() == 0:
-        checkpoint.save_metrics(folder, metrics)
+        run_folder.save_metrics(folder, metrics)
     return metrics
 
 
@@ -227,4 +228,4 @@ def draw(run: Run, splits: Splits, folder: Path) -> None:
     for name, figure in figures.items():
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=110)
-        checkpoint.write(folder / f"{name}.png", picture.getvalue())
+        run_folder.write(folder / f"{name}.png", picture.getvalue())

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout.view import View
-from cnn_mnist.inference.pictures.image import Page
+from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.line import normalized_width
 from cnn_mnist.inference.segmentation import segment
 from cnn_mnist.inference.segmentation.components import Components, Mask, components

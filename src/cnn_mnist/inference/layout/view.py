@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import lines
-from cnn_mnist.inference.pictures.image import Page
+from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition import line_reader
 from cnn_mnist.inference.recognition.normalize import SIDE, even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import ink, segment

@@ -1,19 +1,25 @@
-"""A sign's box on a page → a page of the sign alone."""
+"""A sign's box on a page → a page, or a file, of the sign alone."""
 
+import io
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
-from cnn_mnist.inference.pictures.image import ImageError, Page
+import numpy as np
+from PIL import Image
 
+from cnn_mnist.inference.pictures.page import ImageError, Page
+
+SIDES = ("x", "y", "width", "height")
+Box = tuple[int, int, int, int]  # these four, in the original picture's pixels
 MARGIN = 0.1  # of the longer side of a box; ink is found by the paper around it
 
 
-def crop(page: Page, box: tuple[int, int, int, int], margin: float = MARGIN) -> Page:
+def crop(page: Page, box: Box, margin: float = MARGIN) -> Page:
     """What is in a box, and some paper around it.
 
     Args:
         page: the picture as given.
-        box: x, y, width, height in the original picture's pixels.
         margin: around it, as a share of its longer side.
 
     Raises:
@@ -28,3 +34,27 @@ def crop(page: Page, box: tuple[int, int, int, int], margin: float = MARGIN) -> 
     top, bottom = max(0, y - more) * height / high, (y + down + more) * height / high
     pixels = page.pixels[int(top) : math.ceil(bottom), int(left) : math.ceil(right)]
     return replace(page, pixels=pixels, size=pixels.shape[1::-1])
+
+
+def png(page: Page, box: Box, turned: int = 0, largest: int | None = None) -> bytes:
+    """The result of `crop` as a PNG file, rotated clockwise by `turned` degrees, rounded to quarter
+    turns, and reduced to at most `largest` pixels a side."""
+    pixels = np.rot90(crop(page, box).pixels, -round(turned / 90))
+    picture, content = Image.fromarray(pixels), io.BytesIO()
+    if largest:
+        picture.thumbnail((largest, largest))
+    picture.save(content, "PNG")
+    return content.getvalue()
+
+
+def listed_box(row: Mapping[str, str | None]) -> Box | None:
+    """The box in a row of a labels.csv; None if its four columns are empty.
+
+    Raises:
+        ValueError: they are not four numbers.
+    """
+    sides = [row.get(side) or "" for side in SIDES]
+    if not any(sides):
+        return None
+    x, y, width, height = (round(float(side)) for side in sides)
+    return x, y, width, height

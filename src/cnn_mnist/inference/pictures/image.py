@@ -1,108 +1,34 @@
-"""A path, bytes, PIL image or array → upright RGB pages. Decodes safely.
-
-Colour is kept, because pale blue or yellow ink differs from its paper in colour more than in
-lightness. No other module handles files, alpha channels or unusual number types.
-"""
+"""A path, bytes, PIL image or array → upright RGB pages. Decodes safely."""
 
 import contextlib
 import io
 import math
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from cnn_mnist.inference.pictures.files import MAX_BYTES, file_bytes
+from cnn_mnist.inference.pictures.page import ImageError, Page
 from cnn_mnist.inference.pictures.pdf import PdfError, PdfFile
+from cnn_mnist.inference.pictures.pixels import TOO_MANY_PIXELS, check_size, from_array, to_rgb
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any] | Page"
 
-MAX_BYTES = 64 * 2**20  # of a file, all pages together
-MAX_PIXELS = 80_000_000  # of a page
 MAX_PAGES = 500
 MAX_ALL_PIXELS = 4_000_000_000  # of all pages of a file
 WORKING_SIDE = 2048  # px; larger pictures are first reduced by an integer factor
 # An explicit list, because some of Pillow's formats start other programs (EPS).
-SUFFIXES = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".gif",
-    ".bmp",
-    ".ppm",
-    ".pgm",
-    ".webp",
-    ".tif",
-    ".tiff",
-    ".pdf",
-)
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
 PAGED, ANIMATED = ("TIFF", "PDF"), ("GIF", "PNG", "WEBP")
 NO_PAGE = 0b101  # bits of TIFF's tag 254: a reduced copy of a page, or its mask
-TOO_MANY_PIXELS = f"the picture has more than {MAX_PIXELS // 10**6} million pixels; save it smaller"
 DAMAGED = 0, 0  # the size of a page whose header cannot be read
 FIRST_FRAME = "the picture is animated; only its first frame was read"
-
-
-class ImageError(ValueError):
-    """The source cannot be read as a picture; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """An upright picture. `pixels` is uint8 RGB HxWx3; `size` is the original's width, height.
-
-    `notice` tells what the pages omit from the file, `turned` by how many degrees clockwise the
-    original was rotated, and the 3×3 `matrix` maps a point on a rotated page to the original.
-    """
-
-    pixels: NDArray[np.uint8]
-    size: tuple[int, int]
-    number: int = 1
-    num_pages: int = 1
-    notice: str | None = None
-    turned: int = 0
-    matrix: NDArray[np.float64] | None = field(default=None, compare=False)
-
-    def turn(self, degrees: int) -> "Page":
-        """The page rotated clockwise about its centre, enlarged to keep all of it."""
-        height, width = self.pixels.shape[:2]
-        cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-        wide = round(width * abs(cos) + height * abs(sin))
-        high = round(width * abs(sin) + height * abs(cos))
-        back = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
-        back[:2, 2] = np.array([width, height]) / 2 - back[:2, :2] @ [wide / 2, high / 2]
-        centres = back[:2].copy()  # OpenCV counts from the centre of the first pixel
-        centres[:, 2] += back[:2, :2] @ [0.5, 0.5] - 0.5
-        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        pixels = cv2.warpAffine(
-            self.pixels, centres, (wide, high), flags=how, borderMode=cv2.BORDER_REPLICATE
-        )
-        turned = (self.turned + degrees) % 360
-        matrix = self._to_original() @ back
-        return replace(self, pixels=np.asarray(pixels, np.uint8), turned=turned, matrix=matrix)
-
-    def original_box(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-        """The visible part of a box of this page (x, y, width, height), in the original picture's
-        pixels."""
-        x, y, wide, high = box
-        (xx, xy, x0), (yx, yy, y0), _ = self._to_original().tolist()
-        corners = [(x, y), (x + wide, y), (x, y + high), (x + wide, y + high)]
-        across = [min(max(xx * x + xy * y + x0, 0), self.size[0]) for x, y in corners]
-        down = [min(max(yx * x + yy * y + y0, 0), self.size[1]) for x, y in corners]
-        left, top = round(min(across)), round(min(down))
-        return left, top, round(max(across)) - left, round(max(down)) - top
-
-    def _to_original(self) -> NDArray[np.float64]:
-        if self.matrix is not None:
-            return self.matrix
-        height, width = self.pixels.shape[:2]
-        return np.diag([self.size[0] / width, self.size[1] / height, 1])
 
 
 def load(source: Source) -> Page:
@@ -156,28 +82,16 @@ def page_sizes(source: Source) -> list[tuple[int, int]]:
     return list(_page_sizes(_picture(source)).values())
 
 
-def pictures(paths: Iterable[Path]) -> Iterator[Path]:
-    """The paths in order; a folder stands for the pictures below it, sorted by name."""
-    for path in paths:
-        if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
-            if not files:
-                raise ImageError(f"{path}: no pictures in this folder ({', '.join(SUFFIXES)})")
-            yield from files
-        else:
-            yield path
-
-
 def _picture(source: Source) -> Image.Image:
     """The source, opened but not decoded."""
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return from_array(source)
     if isinstance(source, Image.Image):
         return source
     if isinstance(source, bytes):
         return _open(source)
     if isinstance(source, str | os.PathLike):
-        return _open(_file_bytes(Path(source)))
+        return _open(file_bytes(Path(source)))
     raise ImageError(f"cannot read a {type(source).__name__} as a picture")
 
 
@@ -210,18 +124,6 @@ def _is_animated(picture: Image.Image) -> bool:
     return False
 
 
-def _file_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder, not a picture")
-    if not path.is_file():  # excludes devices and pipes, which may never end
-        raise ImageError(f"{path}: no such file")
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror}") from error
-
-
 def _open(data: bytes) -> Image.Image:
     """Read the header only; pixels are decoded after the size has been checked."""
     if not data:
@@ -245,19 +147,12 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError(f"the picture is damaged ({error}); save it again") from error
 
 
-def _check_size(width: int, height: int) -> None:
-    if width < 1 or height < 1:
-        raise ImageError(f"the picture is empty ({width}x{height} pixels)")
-    if width * height > MAX_PIXELS:
-        raise ImageError(TOO_MANY_PIXELS)
-
-
 def _decode(picture: Image.Image, frame: int | None = None) -> Page:
     """Decode a frame as a page; by default the current frame."""
     try:
         if frame is not None:
             picture.seek(frame)
-        _check_size(*picture.size)
+        check_size(*picture.size)
         return _page(picture)
     except ImageError:
         raise
@@ -275,67 +170,9 @@ def _page(picture: Image.Image) -> Page:
     orientation = picture.getexif().get(0x0112, 1)
     if orientation != 1:
         picture = ImageOps.exif_transpose(picture)
-    upright = _opaque(_eight_bit(picture))
+    upright = to_rgb(picture)
     factor = math.ceil(max(upright.size) / WORKING_SIDE)
     if factor > 1:
         upright = upright.reduce(factor)
     size = (height, width) if orientation in (5, 6, 7, 8) else (width, height)
     return Page(np.asarray(upright, np.uint8), size)
-
-
-def _eight_bit(picture: Image.Image) -> Image.Image:
-    """Convert any of Pillow's modes to 8-bit RGB or RGBA."""
-    if picture.mode in ("RGB", "RGBA"):
-        return picture
-    if picture.mode.startswith(("I", "F")):
-        return _from_array(np.asarray(picture)).convert("RGB")
-    return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-
-
-def _opaque(picture: Image.Image) -> Image.Image:
-    """Lay a transparent picture on a suitable background: the paper's own colour, or the opposite
-    of the ink's if there is only ink."""
-    if picture.mode != "RGBA":
-        return picture
-    pixels = np.asarray(picture)
-    visible = pixels[..., 3] > 127
-    if visible.all():
-        return picture.convert("RGB")
-    if visible.mean() > 0.5:
-        backdrop = tuple(int(v) for v in np.median(pixels[visible][:, :3], axis=0))
-    else:
-        light_ink = visible.any() and pixels[visible][:, :3].mean() > 127
-        backdrop = (0, 0, 0) if light_ink else (255, 255, 255)
-    page = Image.new("RGBA", picture.size, (*backdrop, 255))
-    return Image.alpha_composite(page, picture).convert("RGB")
-
-
-def _from_array(array: NDArray[Any]) -> Image.Image:
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[..., 0]
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise ImageError(f"an array of shape {array.shape} is not a picture; give HxW or HxWx3")
-    _check_size(array.shape[1], array.shape[0])
-    return Image.fromarray(np.ascontiguousarray(to_uint8(array)))
-
-
-def to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Convert brightness to bytes: bool, 0..255, uint16 0..65535, floats 0..1 or 0..255.
-
-    Raises:
-        ImageError: other types or values, or an empty array.
-    """
-    if array.dtype == np.uint8:
-        return np.asarray(array, np.uint8)
-    if array.dtype == np.bool_:
-        return np.asarray(np.where(array, 255, 0), np.uint8)
-    if array.dtype.kind not in "iuf":
-        raise ImageError(f"an array of {array.dtype} is not a picture; give numbers")
-    if not np.isfinite(array).all():
-        raise ImageError("the array holds NaN or infinity")
-    low, high = float(array.min()), float(array.max())
-    full_scale = 1.0 if array.dtype.kind == "f" and high <= 1 else 255.0 if high <= 255 else 65535.0
-    if low < 0 or high > 65535 or (high > 255 and array.dtype.kind == "f"):
-        raise ImageError(f"array values {low:g} to {high:g}; give 0..1, 0..255 or 16 bit")
-    scaled = np.rint(array.astype(np.float32) * (255.0 / full_scale))
-    return np.asarray(scaled.astype(np.uint8), np.uint8)

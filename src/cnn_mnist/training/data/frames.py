@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.pictures.image import ImageError, to_uint8
+from cnn_mnist.inference.pictures.page import ImageError
+from cnn_mnist.inference.pictures.pixels import to_uint8
 from cnn_mnist.inference.recognition.normalize import SIDE
 from cnn_mnist.training.data.splits import DataError
 

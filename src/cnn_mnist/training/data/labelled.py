@@ -14,13 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cnn_mnist.inference.pictures.image import SUFFIXES
+from cnn_mnist.inference.pictures.crop import SIDES, Box, listed_box
+from cnn_mnist.inference.pictures.files import SUFFIXES
 from cnn_mnist.training.data.splits import DataError
 
 FORMS = "name them 7_1.png, put them into folders named 0 to 9, or list them in a labels.csv"
 NO_DIGIT = "none"  # the label of a picture without a digit, among digits
-SIDES = ("x", "y", "width", "height")
-Box = tuple[int, int, int, int]
 
 
 class Labelled(NamedTuple):
@@ -94,13 +93,10 @@ def _listed(path: Path) -> Iterator[Labelled]:
 
 
 def _row(folder: Path, row: dict[str, str]) -> Labelled:
-    sides = [row.get(side) or "" for side in SIDES]
     path, label = row["path"].strip(), row["label"].strip()
     if not (path and label):
         raise ValueError
-    if not any(sides):
-        return Labelled(folder / path, label)
-    x, y, width, height = (round(float(side)) for side in sides)
-    if min(x, y) < 0 or min(width, height) < 1:
+    box = listed_box(row)
+    if box and (min(box[:2]) < 0 or min(box[2:]) < 1):
         raise ValueError
-    return Labelled(folder / path, label, (x, y, width, height))
+    return Labelled(folder / path, label, box)

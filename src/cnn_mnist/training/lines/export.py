@@ -22,9 +22,11 @@ from cnn_mnist.inference.recognition.line import HEIGHT
 from cnn_mnist.training import data
 from cnn_mnist.training.lines.stream import batch, example
 from cnn_mnist.training.lines.train import digits_of
-from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs import checkpoint, run_folder
+from cnn_mnist.training.runs.config import Config, load_config
 from cnn_mnist.training.runs.export import TOLERANCE, ExportError, open_session, to_onnx
 from cnn_mnist.training.runs.quantize import quantize
+from cnn_mnist.training.runs.run_folder import RunError
 
 WIDTHS = (8, 40, 322)  # px of the lines that the two are compared on
 MAX_LINES = 200  # that the ranges of int8 are taken from
@@ -57,9 +59,9 @@ def export_lines(folder: Path, path: Path, lines: list[Tensor] | None = None) ->
         RunError: the folder is no run of a line network.
         ExportError: they do not agree; no file is written.
     """
-    config = checkpoint.load_config(folder)
+    config = load_config(folder)
     if config.recipe.model != "lines":
-        raise checkpoint.RunError(f"{folder} is no run of a line network")
+        raise RunError(f"{folder} is no run of a line network")
     exported = ExportedLines(checkpoint.load_model(folder)).eval()
     example = torch.zeros(2, 2, HEIGHT, 64)
     names = ("lines", ["probabilities", "boxes"])
@@ -71,11 +73,11 @@ def export_lines(folder: Path, path: Path, lines: list[Tensor] | None = None) ->
         difference = float(np.mean([_moved(exported, content, line) for line in lines]))
     if not difference <= (MOVED if lines else TOLERANCE):
         raise ExportError(f"the exported model differs from torch by {difference:.2g}")
-    checkpoint.write(path, content)
+    run_folder.write(path, content)
     return difference
 
 
-def _metadata(config: checkpoint.Config) -> dict[str, str]:
+def _metadata(config: Config) -> dict[str, str]:
     """What the file says of how its weights came about."""
     return {
         "recipe": config.recipe.name,

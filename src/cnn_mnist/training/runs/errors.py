@@ -10,8 +10,8 @@ from torch import Tensor
 from cnn_mnist.training.data import Split
 from cnn_mnist.training.metrics import least_sure_rows, wrong_rows
 from cnn_mnist.training.runs import plots
-from cnn_mnist.training.runs.checkpoint import RunError
-from cnn_mnist.training.runs.checkpoint import write as write_whole
+from cnn_mnist.training.runs.run_folder import RunError
+from cnn_mnist.training.runs.run_folder import write as write_whole
 
 LEAST_SURE = 40  # correct answers
 MOST_SHOWN = 100  # on the sheet; the table lists all

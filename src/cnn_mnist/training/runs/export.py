@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from cnn_mnist.training.augment.sampling import SIDE
 from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Split
-from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs import run_folder
 from cnn_mnist.training.runs.quantize import quantize
 
 FORMATS = ("onnx", "onnx-int8")
@@ -107,7 +107,7 @@ def export(
         content = quantize(content, [images[:MAX_CALIBRATION].numpy()])
     proof = _prove(exported, content, images, test)
     _judge(proof, form, path, len(test or ()))
-    checkpoint.write(path, content)
+    run_folder.write(path, content)
     return proof
 
 

@@ -19,7 +19,8 @@ from cnn_mnist.training.evaluate import predict_logits
 from cnn_mnist.training.metrics import measure
 from cnn_mnist.training.runs import checkpoint, model_file
 from cnn_mnist.training.runs.calibrate import fit_temperature, fit_threshold, rejection_rate
-from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs.config import load_config
+from cnn_mnist.training.runs.run_folder import RunError
 
 FALSE_REJECTION = 0.003  # maximum share of validation digits rejected as not a digit
 NUM_VAL = 5_000  # images to calibrate with if a run held none out, or a fifth if that is fewer
@@ -41,11 +42,11 @@ def of_run(folder: Path, splits: Splits) -> Card:
     Raises:
         RunError: the run is not finished, or a file is damaged.
     """
-    if checkpoint.is_model_file(folder):
+    if model_file.is_model_file(folder):
         return model_file.about(folder)
     if not (folder / "metrics.json").exists():
         raise RunError(f"{folder} is not a finished run: there is no metrics.json")
-    config = checkpoint.load_config(folder)
+    config = load_config(folder)
     held_out = len(splits.train) - config.num_train
     num_val = held_out or min(NUM_VAL, len(splits.train) // 5)
     model, norm = checkpoint.load_model(folder), config.recipe.test_norm
@@ -82,7 +83,7 @@ def settings(folder: Path) -> Card:
     Raises:
         RunError: the folder is not a run's.
     """
-    facts = asdict(checkpoint.load_config(folder))
+    facts = asdict(load_config(folder))
     del facts["data_source"], facts["images_sha256"]  # meaningless on another machine
     names = ("onnx", "onnxscript", "onnxruntime")
     facts["versions"] |= {name: version(name) for name in names}
@@ -95,7 +96,7 @@ def released(folder: Path) -> Card:
     Raises:
         RunError: the card is missing or damaged.
     """
-    checkpoint.load_config(folder)
+    load_config(folder)
     return load(folder)
 
 
@@ -109,7 +110,7 @@ def temperature(folder: Path) -> float:
     Raises:
         RunError: the card is missing or damaged.
     """
-    if checkpoint.is_model_file(folder):
+    if model_file.is_model_file(folder):
         return float(model_file.about(folder)["temperature"])
     return float(released(folder)["temperature"]) if shelf.holds(folder) else 1.0
 

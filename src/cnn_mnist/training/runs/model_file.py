@@ -11,6 +11,11 @@ from torch import Tensor
 PREFIX = "model."  # prefix of the weights' names, from the exported module
 
 
+def is_model_file(run: Path) -> bool:
+    """Whether a run is given as its exported file only."""
+    return run.suffix == ".onnx"
+
+
 def about(path: Path) -> dict[str, Any]:
     """The metadata, completed with the remaining settings of a run.
 

@@ -19,10 +19,11 @@ from cnn_mnist import shelf
 from cnn_mnist.training import data
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.lines.export import export_lines, typical_lines
-from cnn_mnist.training.runs import checkpoint, model_card
-from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs import checkpoint, model_card, run_folder
+from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.export import export
 from cnn_mnist.training.runs.model_card import Card
+from cnn_mnist.training.runs.run_folder import RunError
 
 FORMS = {shelf.ONNX: "onnx", shelf.INT8: "onnx-int8"}
 FIGURES = ("num_images", "accuracy", "clean_label_accuracy", "error_count", "nll", "ece")
@@ -59,7 +60,7 @@ def release(folder: Path, splits: Splits, out: Path) -> Card:
         ).difference
         for name, form in FORMS.items()
     }
-    checkpoint.write(out / shelf.TORCH, (folder / shelf.TORCH).read_bytes())
+    run_folder.write(out / shelf.TORCH, (folder / shelf.TORCH).read_bytes())
     return _with_card(out, about)
 
 
@@ -68,7 +69,7 @@ def release_lines(folder: Path, splits: Splits, out: Path) -> Card:
 
     Its safetensors file stays in the run folder; the package would become too large.
     """
-    metrics = checkpoint.load_metrics(folder)
+    metrics = run_folder.load_metrics(folder)
     about = model_card.settings(folder) | {
         "test": {
             name.removeprefix("test_"): value
@@ -86,7 +87,7 @@ def release_lines(folder: Path, splits: Splits, out: Path) -> Card:
 
 
 def _with_card(out: Path, about: Card) -> Card:
-    checkpoint.write(out / "card.json", _json(about))
+    run_folder.write(out / "card.json", run_folder.to_json(about))
     return about
 
 
@@ -97,13 +98,13 @@ def register(weights: Path) -> None:
     for name, entry in entries.items():
         if (weights / name / "card.json").exists():
             entry |= _measured(weights / name)
-    checkpoint.write(path, _json(entries))
+    run_folder.write(path, run_folder.to_json(entries))
     shelf.models.cache_clear()
     for name, entry in entries.items():
         if entry["files"]:
             model = shelf.Model(name, **entry)
             text = model_card.readme(model, model_card.load(weights / name))
-            checkpoint.write(weights / name / "README.md", text.encode())
+            run_folder.write(weights / name / "README.md", text.encode())
 
 
 def _measured(folder: Path) -> dict[str, Any]:
@@ -119,10 +120,6 @@ def _measured(folder: Path) -> dict[str, Any]:
     return {"num_params": card["num_params"], "files": files, "test": test}
 
 
-def _json(values: dict[str, Any]) -> bytes:
-    return (json.dumps(values, indent=2) + "\n").encode()
-
-
 def main() -> None:
     """Release runs, and write the registry."""
     parser = argparse.ArgumentParser(prog="python -m cnn_mnist.training.runs.release")
@@ -133,7 +130,7 @@ def main() -> None:
         if options.runs:
             splits = data.load("mnist", options.data_dir)
         for folder in options.runs:
-            recipe = checkpoint.load_config(folder).recipe
+            recipe = load_config(folder).recipe
             put = release_lines if recipe.model == "lines" else release
             put(folder, splits, shelf.entry(recipe.name).folder)
         register(shelf.WEIGHTS)

@@ -22,8 +22,9 @@ from cnn_mnist.training.data import DIGITS, Split, Splits
 from cnn_mnist.training.evaluate import predict_logits
 from cnn_mnist.training.loop import start
 from cnn_mnist.training.metrics import wrong_rows
-from cnn_mnist.training.runs import checkpoint
-from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs import checkpoint, run_folder
+from cnn_mnist.training.runs.config import Config, load_config
+from cnn_mnist.training.runs.run_folder import RunError
 
 PAGE = Path(__file__).parents[2] / "explore"
 NUM_EPOCHS = 11  # maximum shown, including the untrained and the finished network
@@ -58,7 +59,7 @@ def export(folder: Path, splits: Splits, out: Path) -> Page:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(PAGE, temporary, ignore=shutil.ignore_patterns("model.js"))
-        checkpoint.write(temporary / "model.js", f"const MODEL = {json.dumps(model)};\n".encode())
+        run_folder.write(temporary / "model.js", f"const MODEL = {json.dumps(model)};\n".encode())
         size = sum(path.stat().st_size for path in temporary.iterdir())
         temporary.rename(out)
     except OSError as error:
@@ -72,7 +73,7 @@ def export(folder: Path, splits: Splits, out: Path) -> Page:
 def _model(folder: Path, splits: Splits) -> dict[str, Any]:
     """The content of model.js. `data` is, deflated and in base64: the last weights as float32, the
     earlier epochs' as int8, each as the difference from the epoch before, and the pictures."""
-    config = checkpoint.load_config(folder)
+    config = load_config(folder)
     if config.recipe.model != "net":
         raise RunError(f"the page draws the network net, but {folder} is a {config.recipe.model}")
     if config.classes != DIGITS:
@@ -113,7 +114,7 @@ def _model(folder: Path, splits: Splits) -> dict[str, Any]:
     }
 
 
-def _earlier(folder: Path, config: checkpoint.Config) -> tuple[dict[int, nn.Module], int]:
+def _earlier(folder: Path, config: Config) -> tuple[dict[int, nn.Module], int]:
     """The untrained network and up to NUM_EPOCHS - 1 of those before the last epoch, evenly spaced;
     and the last epoch's number. Empty if the folder has no epochs."""
     saved = checkpoint.load_epochs(folder)

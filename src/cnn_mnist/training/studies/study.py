@@ -13,8 +13,9 @@ import torch
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.loop import Run
 from cnn_mnist.training.recipes import Recipe
-from cnn_mnist.training.runs import checkpoint
-from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs import run_folder
+from cnn_mnist.training.runs.config import load_config
+from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.studies.workers import StudyWorkers
 from cnn_mnist.training.train import begin, check_teacher, finish, go_on, load_teacher
 
@@ -77,7 +78,7 @@ def _one_by_one(
 ) -> Iterator[dict[str, Any]]:
     for seed, place in places.items():
         run = begin(seed, place)
-        yield checkpoint.load_metrics(place) if run is None else end(run, folder=place)
+        yield run_folder.load_metrics(place) if run is None else end(run, folder=place)
 
 
 def _by_workers(
@@ -87,7 +88,7 @@ def _by_workers(
     on_done: Callable[[int, int], None] | None,
 ) -> Iterator[dict[str, Any]]:
     waiting = {s: place for s, place in places.items() if begin(s, place) is not None}
-    rows = {s: checkpoint.load_metrics(p) for s, p in places.items() if s not in waiting}
+    rows = {s: run_folder.load_metrics(p) for s, p in places.items() if s not in waiting}
     finishing = workers.train(list(waiting.values()))
     for seed in places:
         while seed not in rows:
@@ -108,7 +109,7 @@ def finished(folder: Path) -> list[float]:
     done = [path for path in folders if (path / "metrics.json").exists()]
     if not done:
         raise RunError(f"{folder} is not a study: there is no seed-N/metrics.json in it")
-    return [float(checkpoint.load_metrics(path)["test_accuracy"]) for path in done]
+    return [float(run_folder.load_metrics(path)["test_accuracy"]) for path in done]
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,8 @@ def _begin_or_resume(
     """The run of one seed; None if it is finished."""
     if not folder.exists():
         return begin(recipe, splits, folder, seed, device, teacher)
-    config = checkpoint.load_config(folder)
-    taught_by = checkpoint.weights_sha256(teacher) if teacher else ""
+    config = load_config(folder)
+    taught_by = run_folder.weights_sha256(teacher) if teacher else ""
     begun = config.recipe, config.dataset, config.images_sha256, config.teacher_sha256
     if begun != (recipe, splits.name, splits.sha256, taught_by):
         raise RunError(f"{folder} has another recipe, data set or teacher; choose another --out")

@@ -20,11 +20,11 @@ import torch
 from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.distillation import Teacher
 from cnn_mnist.training.recipes import Recipe
-from cnn_mnist.training.runs import checkpoint
-from cnn_mnist.training.runs.checkpoint import RunError
+from cnn_mnist.training.runs import run_folder
+from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import finish, go_on, load_teacher
 
-Files = dict[str, bytes]  # a run folder, as `checkpoint.pack` gives it
+Files = dict[str, bytes]  # a run folder, as `run_folder.pack` gives it
 TEACHES = "config.json", "model.safetensors"  # in a teacher's folder
 TRIES = 5
 
@@ -43,7 +43,7 @@ class Shared:
         self.splits = replace(splits, train=_own(splits.train), test=_own(splits.test))
         self.device = str(device)
         self._recipe = recipe
-        files = checkpoint.pack(teacher) if teacher else {}
+        files = run_folder.pack(teacher) if teacher else {}
         self._teacher = {name: files[name] for name in files if Path(name).name in TEACHES}
 
     def __call__(self) -> Callable[[], object]:
@@ -57,7 +57,7 @@ class Shared:
         if not self._teacher:
             return None
         with tempfile.TemporaryDirectory() as folder:
-            checkpoint.unpack(Path(folder), self._teacher)
+            run_folder.unpack(Path(folder), self._teacher)
             return load_teacher(Path(folder), self._recipe, self.splits, self.device)
 
 
@@ -83,9 +83,9 @@ def train(key: str, folder: str, begun: Files, threads: int) -> tuple[dict[str, 
         if _sees(Path(folder), begun):
             return _finish(Path(folder), shared), {}
         with tempfile.TemporaryDirectory() as elsewhere:
-            checkpoint.unpack(Path(elsewhere), begun)
+            run_folder.unpack(Path(elsewhere), begun)
             figures = _finish(Path(elsewhere), shared)
-            return figures, checkpoint.pack(Path(elsewhere))
+            return figures, run_folder.pack(Path(elsewhere))
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,9 @@ class StudyWorkers:
                 except BrokenExecutor:
                     lost.append(folder)
                     continue
-                checkpoint.unpack(folder, files)
+                run_folder.unpack(folder, files)
                 figures |= {"run": str(folder)}
-                checkpoint.save_metrics(folder, figures)
+                run_folder.save_metrics(folder, figures)
                 yield figures
             fruitless = fruitless + 1 if len(lost) == len(waiting) else 0
             if fruitless == TRIES:
@@ -128,7 +128,7 @@ class StudyWorkers:
             waiting = lost
 
     def _submit(self, folder: Path) -> Any:
-        path, begun = str(folder.absolute()), checkpoint.pack(folder)
+        path, begun = str(folder.absolute()), run_folder.pack(folder)
         return self.workers.submit(train, self.key, path, begun, self.threads)
 
 

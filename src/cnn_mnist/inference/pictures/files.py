@@ -1,0 +1,45 @@
+"""Files of pictures: which ones a folder holds, and their bytes."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from cnn_mnist.inference.pictures.page import ImageError
+
+MAX_BYTES = 64 * 2**20  # of a file, all pages together
+SUFFIXES = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".gif",
+    ".bmp",
+    ".ppm",
+    ".pgm",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".pdf",
+)
+
+
+def pictures(paths: Iterable[Path]) -> Iterator[Path]:
+    """The paths in order; a folder stands for the pictures below it, sorted by name."""
+    for path in paths:
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            if not files:
+                raise ImageError(f"{path}: no pictures in this folder ({', '.join(SUFFIXES)})")
+            yield from files
+        else:
+            yield path
+
+
+def file_bytes(path: Path) -> bytes:
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder, not a picture")
+    if not path.is_file():  # excludes devices and pipes, which may never end
+        raise ImageError(f"{path}: no such file")
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror}") from error
