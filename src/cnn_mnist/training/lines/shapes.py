@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.recognition.line import OTHER
 from cnn_mnist.training.lines import typefaces
-from cnn_mnist.training.lines.forms import FORMS
 from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.signs import SIGNS
 from cnn_mnist.training.synthetic.examples import flourish
-from cnn_mnist.training.synthetic.glyphs import DIGITS
+from cnn_mnist.training.synthetic.forms import any_form
 from cnn_mnist.training.synthetic.nondigits import SYMBOLS, scribble
 from cnn_mnist.training.synthetic.strokes import Glyph
 
@@ -24,7 +23,6 @@ Ink = NDArray[Any]  # float32 H×W; 0 = paper, 1 = full ink
 MNIST_PEN = 0.13  # of a digit's height, the mean width of MNIST's strokes
 FLOURISHED = {0: 0.1, 1: 0.45, 7: 0.3}  # share of MNIST's digits with a slash, flag or bar added
 DRAWN = 0.2  # share of digits drawn among MNIST's, for their forms
-QUICK = 0.5  # share of drawn digits in a form of quick writing
 BENT = 0.6  # share of MNIST's digits that are bent anew
 SYMBOLS_ONLY = sorted(SYMBOLS.keys() - {"dash", "plus", "equals"})  # without the alphabet's
 OVERSAMPLING = 3
@@ -62,7 +60,21 @@ class Shape:
 def shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
     """One character of a line, as the hand writes it."""
     if character == "0":
-        hand = replace(hand, aspect=hand.aspect * hand.round_zero)
+        return _zero(hand, digits, rng)
+    return _shape(character, hand, digits, rng)
+
+
+def _zero(hand: Hand, digits: Digits, rng: Random) -> Shape:
+    """Many write it lower, rounder or narrower than the other digits, on the same line."""
+    scale = hand.low_zero
+    low = replace(
+        hand, height=scale * hand.height, pen=hand.pen / scale, aspect=hand.aspect * hand.round_zero
+    )
+    zero = _shape("0", low, digits, rng)
+    return Shape(zero.ink, zero.top + hand.height - low.height)
+
+
+def _shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
     if character == OTHER:
         return _other(hand, rng)
     if hand.typeface is not None and character not in "€£":  # few typefaces have these
@@ -72,8 +84,7 @@ def shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
     if hand.source == "mnist" and rng.random() > DRAWN * (2 if character == "1" else 1):
         return _scanned(digits.draw(int(character), rng), hand, rng)
     if character not in hand.forms or rng.random() < 0.2:
-        quick = rng.random() < QUICK
-        hand.forms[character] = FORMS[character](rng) if quick else DIGITS[int(character)](rng)
+        hand.forms[character] = any_form(int(character), hand.haste, rng)
     return _stroked(hand.forms[character], hand, rng)
 
 

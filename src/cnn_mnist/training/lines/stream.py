@@ -27,6 +27,7 @@ Random = np.random.Generator
 IGNORED = -100  # class of a column that is neither a sign's middle nor between signs
 PRINTED = 0.1  # share of lines in a typeface
 PRINTED_SINGLE = 0.4  # of single signs, which are often cells of printed grids
+HARD = 0.3, 1.0  # of the most that a line may be disturbed
 INVERTED = 0.05  # share of lines with light ink on dark paper
 
 
@@ -99,9 +100,10 @@ def stream(bundles: Bundles, start: int, stop: int, workers: int) -> Iterator[li
 
 
 def example(digits: Digits, hard: float, rng: Random) -> Example:
-    """One line of training; `hard` as for `photograph`."""
+    """One line of training, disturbed by up to `hard`, as for `photograph`."""
     text = field(rng)
     hand = any_hand(rng, PRINTED_SINGLE if len(text) < 2 else PRINTED)
+    hard *= rng.uniform(*HARD)
     picture = photograph(write(text, hand, digits, rng), hand, digits, hard, rng)
     grey = 255 - picture.grey if rng.random() < INVERTED else picture.grey
     return _example(normalized(grey), picture.grey.shape, picture.marks)

@@ -100,7 +100,7 @@ def labelled(rng: Random) -> str:
 
 
 KINDS = {
-    plain: 0.28,
+    plain: 0.26,
     amount: 0.25,
     decimal: 0.07,
     date: 0.06,
@@ -108,7 +108,7 @@ KINDS = {
     repeated: 0.05,
     single: 0.12,
     nothing: 0.03,
-    letters: 0.06,
+    letters: 0.08,
     labelled: 0.03,
 }
 SHARES = list(KINDS.values())

@@ -17,7 +17,6 @@ from cnn_mnist.training.loop import DivergedError, Epoch, Run, average
 from cnn_mnist.training.schedule import learning_rate
 
 BUNDLE = 8  # batches that are made and sorted by width together
-HARDENING = 0.4  # share of the training in which lines get harder
 SHARE = 0.2  # lines of an evaluation for each of its split's digits
 MAX_GRAD = 5.0  # norm; a larger gradient is scaled down to it
 
@@ -51,8 +50,8 @@ def fit_lines(
     recipe, done = run.recipe, len(run.history)
     per_epoch = recipe.epoch_size // (BUNDLE * recipe.batch_size)
     total = recipe.epochs * per_epoch
-    rising = round(HARDENING * total)
-    bundles = Bundles(digits_of(splits.train), run.seed, recipe.batch_size, BUNDLE, rising)
+    easier = round(recipe.easing * total)
+    bundles = Bundles(digits_of(splits.train), run.seed, recipe.batch_size, BUNDLE, easier)
     lines = stream(bundles, done * per_epoch, total, workers=1)
     test = written_lines(splits.test)
     for epoch in range(done + 1, recipe.epochs + 1):
