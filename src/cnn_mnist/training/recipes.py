@@ -63,7 +63,7 @@ class Recipe:
     drawn: int = setting(0, "drawn digits added to the training images, and non-digits", 0, 10**6)
     outlier_weight: float = setting(0.5, "of a non-digit's loss, towards all ten alike", 0, 10)
 
-    easing: float = setting(0.0, "lines: share of the training with easier lines", 0, 1)
+    hardening: float = setting(0.0, "lines: share of the training in which they get harder", 0, 1)
 
     distil: float = setting(0.0, "share of the loss that follows a teacher; 0 = no teacher", 0, 1)
     distil_temperature: float = setting(4.0, "softens the answers that are compared", 0.1, 100)
@@ -207,10 +207,10 @@ LINES = Recipe(
     weight_decay=0.01,
     ema_decay=0.999,
     augment="none",
-    easing=0.4,
+    hardening=0.4,
     mixed_precision=False,
 )
-LINES_RESTART = LINES.changed(name="lines-restart", epochs=36, lr=0.002, easing=0)  # with --init
+LINES_RESTART = LINES.changed(name="lines-restart", epochs=36, lr=0.002, hardening=0)  # with --init
 
 STUDENTS = (
     REFERENCE,

@@ -50,8 +50,8 @@ def fit_lines(
     recipe, done = run.recipe, len(run.history)
     per_epoch = recipe.epoch_size // (BUNDLE * recipe.batch_size)
     total = recipe.epochs * per_epoch
-    easier = round(recipe.easing * total)
-    bundles = Bundles(digits_of(splits.train), run.seed, recipe.batch_size, BUNDLE, easier)
+    rising = round(recipe.hardening * total)
+    bundles = Bundles(digits_of(splits.train), run.seed, recipe.batch_size, BUNDLE, rising)
     lines = stream(bundles, done * per_epoch, total, workers=1)
     test = written_lines(splits.test)
     for epoch in range(done + 1, recipe.epochs + 1):
