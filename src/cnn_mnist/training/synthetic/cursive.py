@@ -12,6 +12,7 @@ Random = np.random.Generator
 Points = NDArray[np.float64]  # N×2
 
 SHARP = np.cos(np.radians(70))  # a corner turns by more than this angle
+NEAR = 6.0  # from one stroke's end to the next one's beginning
 LOOPED = 0.35  # share of the corners that become loops
 BEND = 0.2, 0.2, 0.6, 0.1  # standard deviations of what `_bent` takes
 
@@ -24,12 +25,23 @@ def hurry(glyph: Glyph, haste: float, rng: Random) -> Glyph:
     """
     strokes = [np.array(stroke, float) for stroke in glyph]
     if rng.random() < 0.5 * haste:
-        strokes = [np.concatenate(strokes)]  # the pen stays on the paper
+        strokes = _connected(strokes)
     strokes = [_run_on(_cornered(stroke, haste, rng), haste, rng) for stroke in strokes]
     for _ in range(int(rng.binomial(2, haste))):
         strokes = [_smooth(stroke) for stroke in strokes]
     bend = rng.normal(0, BEND) * haste
     return [list(map(tuple, _bent(stroke, *bend).tolist())) for stroke in strokes]
+
+
+def _connected(strokes: list[Points]) -> list[Points]:
+    """The pen stays on the paper where the next stroke begins near by."""
+    out = strokes[:1]
+    for stroke in strokes[1:]:
+        if np.hypot(*(stroke[0] - out[-1][-1])) < NEAR:
+            out[-1] = np.concatenate([out[-1], stroke])
+        else:
+            out.append(stroke)
+    return out
 
 
 def _cornered(points: Points, haste: float, rng: Random) -> Points:
