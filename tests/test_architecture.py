@@ -57,7 +57,7 @@ FLOORS = {
         {"models"},
         {"data", "device", "schedule", "synthetic.strokes"},
         {"synthetic", "evaluate", "lines.text", "lines.typefaces"},
-        {"distillation", "lines.signs", "lines.forms", "lines.hand"},
+        {"distillation", "lines.signs", "lines.hand"},
         {"loop", "lines.shapes"},
         {"lines.writing"},
         {"lines.photograph"},

@@ -16,7 +16,6 @@ from cnn_mnist.training import recipes
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.lines import typefaces
 from cnn_mnist.training.lines.export import export_lines
-from cnn_mnist.training.lines.forms import FORMS
 from cnn_mnist.training.lines.hand import Hand, any_hand
 from cnn_mnist.training.lines.loss import greedy, line_loss
 from cnn_mnist.training.lines.network import BLANK, NUM_CLASSES, LineNet
@@ -53,8 +52,9 @@ def written(few_digits: Splits) -> Digits:
 
 
 def hand(source: str = "strokes", **settings: float) -> Hand:
-    usual = {"height": 40, "pen": 0.1, "slant": 0, "aspect": 1, "round_zero": 1, "gap": 0.2}
-    calm = {"unsteady": 0, "tremor": 0, "rise": 0, "joined": 0}
+    usual = {"height": 40, "pen": 0.1, "slant": 0, "aspect": 1, "gap": 0.2}
+    usual |= {"round_zero": 1, "low_zero": 1}
+    calm = {"unsteady": 0, "tremor": 0, "haste": 0, "rise": 0, "joined": 0}
     return Hand(source, **usual | calm | settings)
 
 
@@ -114,13 +114,12 @@ def test_a_thick_pen_leaves_the_paper_blank(written: Digits) -> None:
         assert drawn.ink.min() < 0.02
 
 
-@pytest.mark.parametrize("character", sorted(FORMS))
-def test_forms_of_quick_writing_stay_in_the_square(character: str) -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        points = np.concatenate([np.array(stroke) for stroke in FORMS[character](rng)])
-        assert points.min() > -3
-        assert points.max() < 14
+def test_a_low_zero_stands_on_the_line(written: Digits) -> None:
+    for source in ("mnist", "strokes"):
+        line = write("808", hand(source, low_zero=0.6), written, np.random.default_rng(0))
+        tops, bottoms = ([mark.box[side] for mark in line.marks] for side in (1, 3))
+        assert tops[1] > tops[0] + 0.25 * line.height
+        assert bottoms[1] == pytest.approx(bottoms[0], abs=0.1 * line.height)
 
 
 def test_every_sign_is_marked_at_its_middle(written: Digits) -> None:
