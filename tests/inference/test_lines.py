@@ -20,7 +20,7 @@ from cnn_mnist.training.lines.hand import Hand, any_hand
 from cnn_mnist.training.lines.loss import greedy, line_loss
 from cnn_mnist.training.lines.network import BLANK, NUM_CLASSES, LineNet
 from cnn_mnist.training.lines.shapes import Digits, shape
-from cnn_mnist.training.lines.stream import IGNORED, Bundles, batch, example, stream
+from cnn_mnist.training.lines.stream import IGNORED, Bundles, collate, example, stream
 from cnn_mnist.training.lines.text import field
 from cnn_mnist.training.lines.train import digits_of, lay_out
 from cnn_mnist.training.lines.writing import write
@@ -125,10 +125,10 @@ def test_a_low_zero_stands_on_the_line(written: Digits) -> None:
 def test_every_sign_is_marked_at_its_middle(written: Digits) -> None:
     rng = np.random.default_rng(0)
     examples = [example(written, 1.0, rng) for _ in range(40)]
-    lesson = batch(examples)
-    assert lesson.targets.tolist() == [c for e in examples for c in e.classes.tolist()]
+    batch = collate(examples)
+    assert batch.targets.tolist() == [c for e in examples for c in e.classes.tolist()]
     for row, given in enumerate(examples):
-        middles = lesson.middles[row]
+        middles = batch.middles[row]
         assert (middles[given.line.shape[2] // 2 :] == IGNORED).all()
         for name, (x0, _, x1, _) in zip(given.classes, given.boxes, strict=True):
             near = middles[max(0, int(20 * x0) - 1) : int(20 * x1) + 2]
@@ -159,21 +159,21 @@ def test_the_best_path_loses_repetitions_and_blanks() -> None:
 
 def test_the_right_answer_has_the_least_loss(written: Digits) -> None:
     rng = np.random.default_rng(2)
-    lesson = batch([example(written, 0.2, rng) for _ in range(4)])
-    marked = torch.where(lesson.middles > BLANK, lesson.middles, BLANK)
+    batch = collate([example(written, 0.2, rng) for _ in range(4)])
+    marked = torch.where(batch.middles > BLANK, batch.middles, BLANK)
     perfect = 12 * torch.nn.functional.one_hot(marked, NUM_CLASSES).permute(0, 2, 1).float()
-    right = line_loss(perfect, lesson.boxes, lesson)
-    assert right < 0.1 * line_loss(torch.zeros_like(perfect), lesson.boxes, lesson)
-    assert right < line_loss(perfect, 1 - lesson.boxes, lesson)
+    right = line_loss(perfect, batch.boxes, batch)
+    assert right < 0.1 * line_loss(torch.zeros_like(perfect), batch.boxes, batch)
+    assert right < line_loss(perfect, 1 - batch.boxes, batch)
 
 
 def test_a_network_learns_a_batch_by_heart(written: Digits) -> None:
     torch.manual_seed(0)
     rng, net = np.random.default_rng(0), LineNet()
-    lesson = batch([example(written, 0.2, rng) for _ in range(4)])
+    batch = collate([example(written, 0.2, rng) for _ in range(4)])
     optimizer, losses = torch.optim.AdamW(net.parameters(), lr=3e-3), []
     for _ in range(30):
-        loss = line_loss(*net(lay_out(lesson.lines)), lesson)
+        loss = line_loss(*net(lay_out(batch.lines)), batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from cnn_mnist.inference.recognition.line import HEIGHT
 from cnn_mnist.training import data
-from cnn_mnist.training.lines.stream import batch, example
+from cnn_mnist.training.lines.stream import collate, example
 from cnn_mnist.training.lines.train import digits_of
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.export import TOLERANCE, ExportError, open_session, to_onnx
@@ -103,7 +103,7 @@ def _moved(exported: nn.Module, content: bytes, line: Tensor) -> float:
 def typical_lines(train: data.Split) -> list[Tensor]:
     """Written with a split's digits, the same each time."""
     digits, rng = digits_of(train), np.random.default_rng(0)
-    return [batch([example(digits, 1.0, rng)]).lines for _ in range(MAX_LINES)]
+    return [collate([example(digits, 1.0, rng)]).lines for _ in range(MAX_LINES)]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A hand: how whoever writes a line writes all of it."""
+"""A hand: what stays the same in a line written by one person."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,24 +21,24 @@ class Hand:
     height: float  # of a digit, px
     pen: float  # width
     slant: float  # to the right a height upwards
-    aspect: float  # factor of every sign's width
-    round_zero: float  # a further factor of a 0's
-    low_zero: float  # height of a 0, of a digit's
+    aspect: float  # factor of the width of every sign
+    round_zero: float  # a further factor of the width of a 0
+    low_zero: float  # height of a 0
     gap: float  # the least distance between two signs, row by row
-    unsteady: float  # standard deviation of size and place
-    tremor: float  # standard deviation of a stroke's points, of 10 a height
+    unsteady: float  # standard deviation of sizes and positions
+    tremor: float  # standard deviation of the points of a stroke, in tenths of a height
     haste: float  # as for `cursive.hurry`
-    rise: float  # of the line, upwards a length to the right
+    rise: float  # slope of the line, upwards
     joined: float  # probability of a stroke from one digit to the next
     typeface: Path | None = None
-    forms: dict[str, Glyph] = field(default_factory=dict)  # a writer's own, of each digit
+    forms: dict[str, Glyph] = field(default_factory=dict)  # the form of each digit so far
 
 
 def any_hand(rng: Random, printed: float) -> Hand:
-    """Someone's hand.
+    """A random hand.
 
     Args:
-        printed: probability that it is print.
+        printed: probability of print instead of handwriting.
     """
     source = str(rng.choice(list(SOURCES), p=list(SOURCES.values())))
     if rng.random() < printed:
