@@ -66,7 +66,7 @@ FLOORS = {
         {"lines.train", "runs.checkpoint", "runs.plots"},
         {"train"},
         {"runs"},
-        {"lines.export", "adapt"},
+        {"lines.export", "lines.calibrate", "adapt"},
         {"runs.release"},
         {"studies"},
         {"__init__"},
@@ -106,6 +106,7 @@ DOORS = {
     ("training.lines.photograph", "inference.recognition.line"),
     ("training.lines.stream", "inference.recognition.line"),
     ("training.lines.export", "inference.recognition.line"),
+    ("training.lines.calibrate", "inference.recognition.line_reader"),
 }
 
 

@@ -9,12 +9,15 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from cnn_mnist.inference.recognition.line import ALPHABET, HEIGHT, OTHER, SIGNS, normalized
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.training import recipes
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.lines import typefaces
+from cnn_mnist.training.lines.calibrate import Answers, answers, fit_temperature
 from cnn_mnist.training.lines.export import export_lines
 from cnn_mnist.training.lines.hand import Hand, any_hand
 from cnn_mnist.training.lines.loss import greedy, line_loss
@@ -25,6 +28,7 @@ from cnn_mnist.training.lines.text import field
 from cnn_mnist.training.lines.train import digits_of, lay_out
 from cnn_mnist.training.lines.writing import write
 from cnn_mnist.training.loop import Run
+from cnn_mnist.training.metrics import calibration_error
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.checkpoint import RunError
 from cnn_mnist.training.train import begin, finish, go_on
@@ -255,6 +259,39 @@ def test_the_exported_file_reads_lines_and_says_where_its_weights_began(
     about = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert (about["recipe"], about["epochs"], about["seed"]) == ("lines", "2", "1")
     assert about["init_sha256"] == checkpoint.weights_sha256(earlier)
+
+
+def test_the_temperature_takes_back_doubled_logits() -> None:
+    rng = torch.Generator().manual_seed(0)
+    logits, exact = [], []
+    for _ in range(2000):
+        sure = 0.7 + 0.3 * torch.rand(int(torch.randint(1, 6, (), generator=rng)), generator=rng)
+        odds = torch.stack([sure, 1 - sure], dim=1).double().clamp(min=1e-6)
+        logits.append(2 * odds.log())
+        exact.append(float(torch.rand((), generator=rng) < sure.prod()))
+    given = Answers(logits, torch.tensor(exact, dtype=torch.double))
+    temperature = fit_temperature(given)
+    assert temperature == pytest.approx(2, rel=0.1)
+    off = [calibration_error(given.confidence(t), given.exact) for t in (1, temperature)]
+    assert off[1] < 0.5 * off[0]
+
+
+def test_a_line_is_exact_if_every_sign_is_right(written: Digits) -> None:
+    rng = np.random.default_rng(3)
+    batch = collate([example(written, 0.2, rng) for _ in range(8)])
+    marked = torch.where(batch.middles > BLANK, batch.middles, BLANK)
+    perfect = 9.0 * F.one_hot(marked, NUM_CLASSES).movedim(2, 1)
+
+    class Known(nn.Module):
+        def forward(self, _: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return perfect, batch.boxes
+
+    count = int((batch.num_targets > 0).sum())
+    given = answers(Known(), [batch])
+    assert given.exact.tolist() == [1] * count
+    assert given.confidence(1).min() > 0.98
+    perfect[:, -1] += 20  # now everything is the last class
+    assert answers(Known(), [batch]).exact.sum() < count
 
 
 def test_missing_typefaces_are_told_in_one_line(

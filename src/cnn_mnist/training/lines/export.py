@@ -32,21 +32,24 @@ MOVED = 0.02  # int8: the share of a column's probability that moves to other si
 
 
 class ExportedLines(nn.Module):
-    """What the file computes: normalised lines → probabilities and boxes."""
+    """What the file computes: normalised lines → calibrated probabilities, and boxes."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, temperature: float) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.temperature = model, temperature
 
     def forward(self, lines: Tensor) -> tuple[Tensor, Tensor]:
         logits, boxes = self.model(lines)
-        return logits.softmax(dim=1), boxes
+        return (logits / self.temperature).softmax(dim=1), boxes
 
 
-def export_lines(folder: Path, path: Path, lines: list[Tensor] | None = None) -> float:
+def export_lines(
+    folder: Path, path: Path, temperature: float = 1.0, lines: list[Tensor] | None = None
+) -> float:
     """Write the weights of a run as ONNX once they agree with torch.
 
     Args:
+        temperature: divides the logits.
         lines: typical ones, each 1×2×40×W, for a file in 8-bit integers; None for float32.
 
     Returns:
@@ -60,7 +63,7 @@ def export_lines(folder: Path, path: Path, lines: list[Tensor] | None = None) ->
     config = checkpoint.load_config(folder)
     if config.recipe.model != "lines":
         raise checkpoint.RunError(f"{folder} is no run of a line network")
-    exported = ExportedLines(checkpoint.load_model(folder)).eval()
+    exported = ExportedLines(checkpoint.load_model(folder), temperature).eval()
     example = torch.zeros(2, 2, HEIGHT, 64)
     names = ("lines", ["probabilities", "boxes"])
     content = to_onnx(exported, example, {0: "N", 3: "W"}, names, _metadata(config))
@@ -115,7 +118,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         lines = typical_lines(data.load().train) if options.int8 else None
-        difference = export_lines(options.run, options.out, lines)
+        difference = export_lines(options.run, options.out, lines=lines)
     except ValueError as error:
         sys.exit(f"export: {error}")
     print(json.dumps({"file": str(options.out), "largest_difference": difference}))
