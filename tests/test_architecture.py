@@ -59,7 +59,7 @@ FLOORS = {
         {"models"},
         {"data", "device", "schedule", "synthetic.strokes"},
         {"synthetic", "evaluate", "lines.text", "lines.typefaces"},
-        {"distillation", "lines.signs", "lines.forms", "lines.hand"},
+        {"distillation", "lines.signs", "lines.hand"},
         {"loop", "lines.shapes"},
         {"runs.config"},
         {"lines.writing"},
@@ -69,7 +69,7 @@ FLOORS = {
         {"lines.train", "runs.checkpoint", "runs.plots"},
         {"train"},
         {"runs"},
-        {"lines.export", "adapt"},
+        {"lines.export", "lines.calibrate", "adapt"},
         {"runs.release"},
         {"studies"},
         {"__init__"},
@@ -111,6 +111,7 @@ DOORS = {
     ("training.lines.photograph", "inference.recognition.line"),
     ("training.lines.stream", "inference.recognition.line"),
     ("training.lines.export", "inference.recognition.line"),
+    ("training.lines.calibrate", "inference.recognition.line_reader"),
 }
 
 

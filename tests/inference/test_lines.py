@@ -9,23 +9,26 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from cnn_mnist.inference.recognition.line import ALPHABET, HEIGHT, OTHER, SIGNS, normalized
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.training import recipes
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.lines import typefaces
+from cnn_mnist.training.lines.calibrate import Answers, answers, fit_temperature
 from cnn_mnist.training.lines.export import export_lines
-from cnn_mnist.training.lines.forms import FORMS
 from cnn_mnist.training.lines.hand import Hand, any_hand
 from cnn_mnist.training.lines.loss import greedy, line_loss
 from cnn_mnist.training.lines.network import BLANK, NUM_CLASSES, LineNet
 from cnn_mnist.training.lines.shapes import Digits, shape
-from cnn_mnist.training.lines.stream import IGNORED, Bundles, batch, example, stream
+from cnn_mnist.training.lines.stream import IGNORED, Bundles, collate, example, stream
 from cnn_mnist.training.lines.text import field
 from cnn_mnist.training.lines.train import digits_of, lay_out
 from cnn_mnist.training.lines.writing import write
 from cnn_mnist.training.loop import Run
+from cnn_mnist.training.metrics import calibration_error
 from cnn_mnist.training.runs import checkpoint, run_folder, tensors
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
@@ -54,8 +57,9 @@ def written(few_digits: Splits) -> Digits:
 
 
 def hand(source: str = "strokes", **settings: float) -> Hand:
-    usual = {"height": 40, "pen": 0.1, "slant": 0, "aspect": 1, "round_zero": 1, "gap": 0.2}
-    calm = {"unsteady": 0, "tremor": 0, "rise": 0, "joined": 0}
+    usual = {"height": 40, "pen": 0.1, "slant": 0, "aspect": 1, "gap": 0.2}
+    usual |= {"round_zero": 1, "low_zero": 1}
+    calm = {"unsteady": 0, "tremor": 0, "haste": 0, "rise": 0, "joined": 0}
     return Hand(source, **usual | calm | settings)
 
 
@@ -115,22 +119,21 @@ def test_a_thick_pen_leaves_the_paper_blank(written: Digits) -> None:
         assert drawn.ink.min() < 0.02
 
 
-@pytest.mark.parametrize("character", sorted(FORMS))
-def test_forms_of_quick_writing_stay_in_the_square(character: str) -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        points = np.concatenate([np.array(stroke) for stroke in FORMS[character](rng)])
-        assert points.min() > -3
-        assert points.max() < 14
+def test_a_low_zero_stands_on_the_line(written: Digits) -> None:
+    for source in ("mnist", "strokes"):
+        line = write("808", hand(source, low_zero=0.6), written, np.random.default_rng(0))
+        tops, bottoms = ([mark.box[side] for mark in line.marks] for side in (1, 3))
+        assert tops[1] > tops[0] + 0.25 * line.height
+        assert bottoms[1] == pytest.approx(bottoms[0], abs=0.1 * line.height)
 
 
 def test_every_sign_is_marked_at_its_middle(written: Digits) -> None:
     rng = np.random.default_rng(0)
     examples = [example(written, 1.0, rng) for _ in range(40)]
-    lesson = batch(examples)
-    assert lesson.targets.tolist() == [c for e in examples for c in e.classes.tolist()]
+    batch = collate(examples)
+    assert batch.targets.tolist() == [c for e in examples for c in e.classes.tolist()]
     for row, given in enumerate(examples):
-        middles = lesson.middles[row]
+        middles = batch.middles[row]
         assert (middles[given.line.shape[2] // 2 :] == IGNORED).all()
         for name, (x0, _, x1, _) in zip(given.classes, given.boxes, strict=True):
             near = middles[max(0, int(20 * x0) - 1) : int(20 * x1) + 2]
@@ -161,21 +164,21 @@ def test_the_best_path_loses_repetitions_and_blanks() -> None:
 
 def test_the_right_answer_has_the_least_loss(written: Digits) -> None:
     rng = np.random.default_rng(2)
-    lesson = batch([example(written, 0.2, rng) for _ in range(4)])
-    marked = torch.where(lesson.middles > BLANK, lesson.middles, BLANK)
+    batch = collate([example(written, 0.2, rng) for _ in range(4)])
+    marked = torch.where(batch.middles > BLANK, batch.middles, BLANK)
     perfect = 12 * torch.nn.functional.one_hot(marked, NUM_CLASSES).permute(0, 2, 1).float()
-    right = line_loss(perfect, lesson.boxes, lesson)
-    assert right < 0.1 * line_loss(torch.zeros_like(perfect), lesson.boxes, lesson)
-    assert right < line_loss(perfect, 1 - lesson.boxes, lesson)
+    right = line_loss(perfect, batch.boxes, batch)
+    assert right < 0.1 * line_loss(torch.zeros_like(perfect), batch.boxes, batch)
+    assert right < line_loss(perfect, 1 - batch.boxes, batch)
 
 
 def test_a_network_learns_a_batch_by_heart(written: Digits) -> None:
     torch.manual_seed(0)
     rng, net = np.random.default_rng(0), LineNet()
-    lesson = batch([example(written, 0.2, rng) for _ in range(4)])
+    batch = collate([example(written, 0.2, rng) for _ in range(4)])
     optimizer, losses = torch.optim.AdamW(net.parameters(), lr=3e-3), []
     for _ in range(30):
-        loss = line_loss(*net(lay_out(lesson.lines)), lesson)
+        loss = line_loss(*net(lay_out(batch.lines)), batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -257,6 +260,39 @@ def test_the_exported_file_reads_lines_and_says_where_its_weights_began(
     about = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert (about["recipe"], about["epochs"], about["seed"]) == ("lines", "2", "1")
     assert about["init_sha256"] == run_folder.weights_sha256(earlier)
+
+
+def test_the_temperature_takes_back_doubled_logits() -> None:
+    rng = torch.Generator().manual_seed(0)
+    logits, exact = [], []
+    for _ in range(2000):
+        sure = 0.7 + 0.3 * torch.rand(int(torch.randint(1, 6, (), generator=rng)), generator=rng)
+        odds = torch.stack([sure, 1 - sure], dim=1).double().clamp(min=1e-6)
+        logits.append(2 * odds.log())
+        exact.append(float(torch.rand((), generator=rng) < sure.prod()))
+    given = Answers(logits, torch.tensor(exact, dtype=torch.double))
+    temperature = fit_temperature(given)
+    assert temperature == pytest.approx(2, rel=0.1)
+    off = [calibration_error(given.confidence(t), given.exact) for t in (1, temperature)]
+    assert off[1] < 0.5 * off[0]
+
+
+def test_a_line_is_exact_if_every_sign_is_right(written: Digits) -> None:
+    rng = np.random.default_rng(3)
+    batch = collate([example(written, 0.2, rng) for _ in range(8)])
+    marked = torch.where(batch.middles > BLANK, batch.middles, BLANK)
+    perfect = 9.0 * F.one_hot(marked, NUM_CLASSES).movedim(2, 1)
+
+    class Known(nn.Module):
+        def forward(self, _: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return perfect, batch.boxes
+
+    count = int((batch.num_targets > 0).sum())
+    given = answers(Known(), [batch])
+    assert given.exact.tolist() == [1] * count
+    assert given.confidence(1).min() > 0.98
+    perfect[:, -1] += 20  # now everything is the last class
+    assert answers(Known(), [batch]).exact.sum() < count
 
 
 def test_missing_typefaces_are_told_in_one_line(

@@ -88,7 +88,11 @@ def ece(probs: Tensor, labels: Tensor, bins: int = ECE_BINS) -> float:
         bins: equal-width bins of confidence.
     """
     confidence, answers = probs.double().max(dim=1)
-    correct = (answers == labels).double()
+    return calibration_error(confidence, (answers == labels).double(), bins)
+
+
+def calibration_error(confidence: Tensor, correct: Tensor, bins: int = ECE_BINS) -> float:
+    """`ece` of answers with a confidence, N, each correct (1) or not (0), N."""
     bin_of = (confidence * bins).long().clamp(max=bins - 1)
     gap = torch.zeros(bins, dtype=torch.double).index_add(0, bin_of, confidence - correct)
-    return float(gap.abs().sum() / len(labels))
+    return float(gap.abs().sum() / len(correct))

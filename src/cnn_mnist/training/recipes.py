@@ -63,6 +63,8 @@ class Recipe:
     drawn: int = setting(0, "drawn digits added to the training images, and non-digits", 0, 10**6)
     outlier_weight: float = setting(0.5, "of a non-digit's loss, towards all ten alike", 0, 10)
 
+    hardening: float = setting(0.0, "lines: share of the training in which they get harder", 0, 1)
+
     distil: float = setting(0.0, "share of the loss that follows a teacher; 0 = no teacher", 0, 1)
     distil_temperature: float = setting(4.0, "softens the answers that are compared", 0.1, 100)
     num_views: int = setting(10, "of the training images that a teacher answers", 1, 10_000)
@@ -162,7 +164,7 @@ READER = DEFAULT.changed(
     ema_decay=0.999,
     augment="handwriting",
     plain_p=0.75,
-    drawn=6_000,
+    drawn=9_000,
     outlier_weight=0.5,
     distil=0.9,
     distil_temperature=2.0,
@@ -206,8 +208,10 @@ LINES = Recipe(
     weight_decay=0.01,
     ema_decay=0.999,
     augment="none",
+    hardening=0.4,
     mixed_precision=False,
 )
+LINES_RESTART = LINES.changed(name="lines-restart", epochs=36, lr=0.002, hardening=0)  # with --init
 
 STUDENTS = (
     REFERENCE,
@@ -219,6 +223,7 @@ STUDENTS = (
     ROBUST,
     READER,
     LINES,
+    LINES_RESTART,
 )
 TEACHERS = (TEACHER, TEACHER_AFFINE, TEACHER_WARPED)
 RECIPES = {recipe.name: recipe for recipe in STUDENTS + TEACHERS}

@@ -76,7 +76,7 @@ class LineReader:
         if line.shape[2] % STRIDE:
             line = np.pad(line, ((0, 0), (0, 0), (0, 1)))
         probs, boxes = self._session.run(["probabilities", "boxes"], {"lines": line[None]})
-        signs = [_sign(probs[0], boxes[0], column, scale) for column in _middles(probs[0])]
+        signs = [_sign(probs[0], boxes[0], column, scale) for column in middles(probs[0])]
         return [replace(sign, box=_within(sign.box, grey.shape)) for sign in signs]
 
 
@@ -85,13 +85,17 @@ def certainty(signs: list[Sign]) -> float:
     return sum(sign.confidence for sign in signs) / max(1, len(signs))
 
 
-def _middles(probs: NDArray[np.float32]) -> list[int]:
-    """The most certain column of each sign: best-path decoding of CTC (Graves)."""
-    middles = []
+def middles(probs: NDArray[np.float32]) -> list[int]:
+    """The most certain column of each sign: best-path decoding of CTC (Graves).
+
+    Args:
+        probs: classes×columns.
+    """
+    columns = []
     for best, run in groupby(enumerate(probs.argmax(axis=0)), key=lambda pair: pair[1]):
         if best:
-            middles.append(max((column for column, _ in run), key=lambda c: float(probs[best, c])))
-    return middles
+            columns.append(max((column for column, _ in run), key=lambda c: float(probs[best, c])))
+    return columns
 
 
 def _sign(

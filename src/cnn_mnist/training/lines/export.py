@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from cnn_mnist.inference.recognition.line import HEIGHT
 from cnn_mnist.training import data
-from cnn_mnist.training.lines.stream import batch, example
+from cnn_mnist.training.lines.stream import collate, example
 from cnn_mnist.training.lines.train import digits_of
 from cnn_mnist.training.runs import checkpoint, run_folder
 from cnn_mnist.training.runs.config import Config, load_config
@@ -34,21 +34,24 @@ MOVED = 0.02  # int8: the share of a column's probability that moves to other si
 
 
 class ExportedLines(nn.Module):
-    """What the file computes: normalised lines → probabilities and boxes."""
+    """What the file computes: normalised lines → calibrated probabilities, and boxes."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, temperature: float) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.temperature = model, temperature
 
     def forward(self, lines: Tensor) -> tuple[Tensor, Tensor]:
         logits, boxes = self.model(lines)
-        return logits.softmax(dim=1), boxes
+        return (logits / self.temperature).softmax(dim=1), boxes
 
 
-def export_lines(folder: Path, path: Path, lines: list[Tensor] | None = None) -> float:
+def export_lines(
+    folder: Path, path: Path, temperature: float = 1.0, lines: list[Tensor] | None = None
+) -> float:
     """Write the weights of a run as ONNX once they agree with torch.
 
     Args:
+        temperature: divides the logits.
         lines: typical ones, each 1×2×40×W, for a file in 8-bit integers; None for float32.
 
     Returns:
@@ -62,7 +65,7 @@ def export_lines(folder: Path, path: Path, lines: list[Tensor] | None = None) ->
     config = load_config(folder)
     if config.recipe.model != "lines":
         raise RunError(f"{folder} is no run of a line network")
-    exported = ExportedLines(checkpoint.load_model(folder)).eval()
+    exported = ExportedLines(checkpoint.load_model(folder), temperature).eval()
     example = torch.zeros(2, 2, HEIGHT, 64)
     names = ("lines", ["probabilities", "boxes"])
     content = to_onnx(exported, example, {0: "N", 3: "W"}, names, _metadata(config))
@@ -105,7 +108,7 @@ def _moved(exported: nn.Module, content: bytes, line: Tensor) -> float:
 def typical_lines(train: data.Split) -> list[Tensor]:
     """Written with a split's digits, the same each time."""
     digits, rng = digits_of(train), np.random.default_rng(0)
-    return [batch([example(digits, 1.0, rng)]).lines for _ in range(MAX_LINES)]
+    return [collate([example(digits, 1.0, rng)]).lines for _ in range(MAX_LINES)]
 
 
 def main() -> None:
@@ -117,7 +120,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         lines = typical_lines(data.load().train) if options.int8 else None
-        difference = export_lines(options.run, options.out, lines)
+        difference = export_lines(options.run, options.out, lines=lines)
     except ValueError as error:
         sys.exit(f"export: {error}")
     print(json.dumps({"file": str(options.out), "largest_difference": difference}))

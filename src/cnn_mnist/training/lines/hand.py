@@ -1,4 +1,4 @@
-"""A hand: how whoever writes a line writes all of it."""
+"""A hand: what stays the same in a line written by one person."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from cnn_mnist.training.synthetic.strokes import Glyph
 
 Random = np.random.Generator
 
-SOURCES = {"mnist": 0.5, "strokes": 0.22, "typeface": 0.28}
+SOURCES = {"mnist": 0.45, "strokes": 0.32, "typeface": 0.23}
 
 
 @dataclass
@@ -21,22 +21,24 @@ class Hand:
     height: float  # of a digit, px
     pen: float  # width
     slant: float  # to the right a height upwards
-    aspect: float  # factor of every sign's width
-    round_zero: float  # a further factor of a 0's
+    aspect: float  # factor of the width of every sign
+    round_zero: float  # a further factor of the width of a 0
+    low_zero: float  # height of a 0
     gap: float  # the least distance between two signs, row by row
-    unsteady: float  # standard deviation of size and place
-    tremor: float  # standard deviation of a stroke's points, of 10 a height
-    rise: float  # of the line, upwards a length to the right
+    unsteady: float  # standard deviation of sizes and positions
+    tremor: float  # standard deviation of the points of a stroke, in tenths of a height
+    haste: float  # as for `cursive.hurry`
+    rise: float  # slope of the line, upwards
     joined: float  # probability of a stroke from one digit to the next
     typeface: Path | None = None
-    forms: dict[str, Glyph] = field(default_factory=dict)  # a writer's own, of each digit
+    forms: dict[str, Glyph] = field(default_factory=dict)  # the form of each digit so far
 
 
 def any_hand(rng: Random, printed: float) -> Hand:
-    """Someone's hand.
+    """A random hand.
 
     Args:
-        printed: probability that it is print.
+        printed: probability of print instead of handwriting.
     """
     source = str(rng.choice(list(SOURCES), p=list(SOURCES.values())))
     if rng.random() < printed:
@@ -48,11 +50,13 @@ def any_hand(rng: Random, printed: float) -> Hand:
         height=float(np.exp(rng.uniform(np.log(16), np.log(56)))),
         pen=float(np.exp(rng.uniform(np.log(thinnest), np.log(0.2)))),
         slant=float(np.clip(rng.normal(0.1, 0.17), -0.35, 0.6)),
-        aspect=float(np.clip(np.exp(rng.normal(0.12, 0.25)), 0.6, 2.0)),
-        round_zero=float(rng.uniform(0.9, 1.5)),
+        aspect=float(np.clip(np.exp(rng.normal(0.18, 0.25)), 0.6, 2.0)),
+        round_zero=float(rng.uniform(0.8, 1.5)),
+        low_zero=float(rng.uniform(0.55, 1)) if rng.random() < 0.3 else 1.0,
         gap=float(rng.uniform(-0.07, 0.04) if tight else rng.uniform(0.03, 0.4)),
         unsteady=float(rng.uniform(0, 0.07)),
         tremor=float(rng.uniform(0, 0.25)),
+        haste=float(rng.uniform(0, 1)),
         rise=float(rng.normal(0, 0.03)),
         joined=float(rng.uniform(0, 0.5)) if rng.random() < 0.2 else 0.0,
     )
@@ -63,5 +67,5 @@ def any_hand(rng: Random, printed: float) -> Hand:
         hand.typeface = typefaces.printed(str(rng.choice(typefaces.PRINTED)))
         hand.slant, hand.gap = float(rng.normal(0, 0.03)), float(rng.uniform(0.04, 0.2))
         hand.unsteady = hand.joined = hand.rise = 0.0
-        hand.round_zero = 1.0
+        hand.round_zero = hand.low_zero = 1.0
     return hand

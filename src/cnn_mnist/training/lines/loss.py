@@ -1,4 +1,4 @@
-"""What the line network learns from: the string, and the places of its signs."""
+"""The loss of the line network: for the string, and for the places of its signs."""
 
 import torch
 import torch.nn.functional as F
@@ -7,12 +7,14 @@ from torch import Tensor
 from cnn_mnist.training.lines.network import BLANK
 from cnn_mnist.training.lines.stream import IGNORED, Batch
 
-PLACE, BOX = 0.5, 1.0  # weights beside the string's own loss
+PLACE, BOX = 0.5, 1.0  # weights, relative to CTC
 
 
 def line_loss(logits: Tensor, boxes: Tensor, batch: Batch) -> Tensor:
-    """Mean loss a line: CTC, and the cross-entropy and the boxes of the columns in which signs
-    have their middle, which teach where they are and let training begin faster."""
+    """Mean loss per line: CTC, plus cross-entropy and box error at the middles of signs.
+
+    The second part teaches places, and makes the start of training much faster.
+    """
     log_probs = logits.log_softmax(dim=1)
     ctc = F.ctc_loss(
         log_probs.permute(2, 0, 1),
@@ -31,7 +33,7 @@ def line_loss(logits: Tensor, boxes: Tensor, batch: Batch) -> Tensor:
 
 @torch.no_grad()
 def greedy(logits: Tensor, num_columns: Tensor) -> list[list[int]]:
-    """The best path's classes of each line, repetitions and blanks left out."""
+    """The classes of each line by best-path decoding: repeats merged, blanks removed."""
     best = logits.argmax(dim=1)
     strings = []
     for path, columns in zip(best, num_columns, strict=True):

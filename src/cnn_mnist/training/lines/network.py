@@ -1,7 +1,7 @@
-"""The line network: a grey line of any width → for every second column, what is written there.
+"""The line network: a grey line of any width → for every second column, the sign written there.
 
-Convolutions close the height step by step; dilated convolutions then see some digits to both sides.
-Connectionist temporal classification (Graves et al., ICML 2006) makes a string of it.
+Convolutions reduce the height step by step; dilated convolutions then look a few digits to either
+side. Connectionist temporal classification (Graves et al., ICML 2006) turns columns into a string.
 """
 
 import torch
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from cnn_mnist.inference.recognition.line import ALPHABET
 
-BLANK = 0  # class of a column in which no sign has its middle; the alphabet follows
+BLANK = 0  # class of a column without the middle of a sign; the alphabet follows
 NUM_CLASSES = 1 + len(ALPHABET)
-STRIDE = 2  # px of the line a column of the output
+STRIDE = 2  # px of the line per output column
 
 
 class LineNet(nn.Module):
-    """Five 3×3 convolutions, one that closes the height, and four along the line."""
+    """Five 3×3 convolutions, one over the whole height, and four along the line."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,9 +34,11 @@ class LineNet(nn.Module):
         self.box = nn.Conv1d(width, 4, 1)
 
     def forward(self, lines: Tensor) -> tuple[Tensor, Tensor]:
-        """Lines N×2×40×W → logits N×NUM_CLASSES×W/2, and the box of the sign whose middle is in a
-        column, N×4×W/2: its top and bottom, and how far it reaches to the left and to the right,
-        as shares of the line's height."""
+        """Lines N×2×40×W → logits N×NUM_CLASSES×W/2 and boxes N×4×W/2.
+
+        A column's box is that of the sign whose middle it is: top and bottom, and the distances to
+        its left and right edge, as shares of the line's height.
+        """
         x = lines
         pools = ((2, 2), (2, 1), (2, 1), None, None)
         for conv, norm, pool in zip(self.convs, self.norms, pools, strict=True):

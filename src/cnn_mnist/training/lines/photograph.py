@@ -1,7 +1,7 @@
 """A photograph of a written line: paper, print, light and camera around the ink.
 
-What stands around the digits is drawn as it is in life: a form's edge is ruled and runs off the
-picture, security patterns repeat, grain has a size, light falls from one side.
+The surroundings of the digits follow real ones: the edge of a form is ruled and runs off the
+picture, security patterns repeat, grain has a size, light comes from one side.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Photograph:
 
 @dataclass
 class Scene:
-    """Paper and ink while they are put together. Values are 0 = paper, 1 = full ink."""
+    """Paper and ink under construction. 0 = paper, 1 = full ink."""
 
     ink: Ink  # written and printed
     paper: Ink  # of the paper itself: patterns, grain; also below 0
@@ -38,7 +38,7 @@ class Scene:
 
 
 def photograph(line: Line, hand: Hand, digits: Digits, hard: float, rng: Random) -> Photograph:
-    """A line as a camera or a scanner sees it.
+    """Photograph or scan a line.
 
     Args:
         hard: 0..1, how often and how strongly the picture is disturbed.
@@ -54,7 +54,7 @@ def photograph(line: Line, hand: Hand, digits: Digits, hard: float, rng: Random)
 
 
 def _framed(line: Line, rng: Random) -> tuple[Scene, tuple[Mark, ...]]:
-    """The ink with margins: a tight crop, a line of a form, or the middle of a cell."""
+    """Add margins: those of a tight crop, of a line of a form, or of a cell."""
     high, wide = line.ink.shape
     unit = line.height
     if not line.marks:
@@ -83,21 +83,21 @@ def _moved(
 
 
 def _surround(scene: Scene, hand: Hand, digits: Digits, hard: float, rng: Random) -> None:
-    """What is in the picture and is not to be read: other lines, small print, a ghost."""
+    """Add what is not to be read: parts of other lines, small print, an erased number."""
     high, wide = scene.ink.shape
-    if rng.random() < 0.15 * hard:  # the line above or below reaches in
+    if rng.random() < 0.15 * hard:  # part of the line above or below
         other = write(_some_digits(rng), hand, digits, rng).ink
         show = min(round(rng.uniform(0.04, 0.22) * scene.height), high // 6)
         x = rng.integers(0, wide)
         above = rng.random() < 0.5
         _lay(scene.ink, other, (x, show - len(other) if above else high - show))
-    if rng.random() < 0.07 * hard:  # a form's label
+    if rng.random() < 0.07 * hard:  # the label of a field
         label = any_hand(rng, printed=1.0)
         label.height = max(5.0, rng.uniform(0.15, 0.3) * scene.height)
         words = OTHER * int(rng.integers(2, 8))
         print_ = write(words, label, digits, rng).ink * rng.uniform(0.3, 1)
         _lay(scene.ink, print_, (rng.integers(0, wide), -round(0.2 * len(print_))))
-    if rng.random() < 0.06 * hard:  # something rubbed out
+    if rng.random() < 0.06 * hard:  # an erased number
         other = write(_some_digits(rng), hand, digits, rng).ink * rng.uniform(0.08, 0.2)
         corner = rng.integers(0, wide), rng.integers(-len(other) // 2, max(1, high // 2))
         _lay(scene.ink, cv2.blur(other, (3, 3)), corner)
@@ -108,7 +108,7 @@ def _some_digits(rng: Random) -> str:
 
 
 def _lay(ink: Ink, other: Ink, corner: tuple[Any, Any]) -> None:
-    """Other ink with its upper left corner at x, y, where it is within the picture."""
+    """Add other ink with its upper left corner at x, y, as far as it is within the picture."""
     x, y = corner
     rows = slice(max(0, y), max(0, y + len(other)))
     place = ink[rows, x : x + other.shape[1]]
@@ -117,7 +117,7 @@ def _lay(ink: Ink, other: Ink, corner: tuple[Any, Any]) -> None:
 
 
 def _rule(scene: Scene, hard: float, rng: Random) -> None:
-    """Ruled lines and the edges of a frame, which run off the picture."""
+    """Add ruled lines and the edges of a frame, which run off the picture."""
     high, wide = scene.ink.shape
     unit = scene.height
     if rng.random() < 0.28 * hard:  # under, over or through the writing
@@ -171,7 +171,7 @@ def _ruled(
 
 
 def _pattern(scene: Scene, hard: float, rng: Random) -> None:
-    """Security patterns, woven or grainy paper."""
+    """Add a security pattern, a texture of the paper, or grain."""
     kind = rng.random()
     if kind < 0.28 * hard:
         _waves(scene, rng)
@@ -254,7 +254,7 @@ def _lit(scene: Scene, contrast: float, hard: float, rng: Random) -> Ink:
 
 
 def _turned(grey: Ink, marks: tuple[Mark, ...], rng: Random) -> tuple[Ink, tuple[Mark, ...]]:
-    """Up to some degrees of tilt, with the border continued."""
+    """Tilt by a few degrees; the border is replicated."""
     if rng.random() < 0.5:
         return grey, marks
     high, wide = grey.shape
@@ -274,7 +274,8 @@ def _turned(grey: Ink, marks: tuple[Mark, ...], rng: Random) -> tuple[Ink, tuple
 
 
 def _developed(grey: Ink, height: float, contrast: float, hard: float, rng: Random) -> Grey:
-    """Blur, low resolution, noise and JPEG, as much as digits of that height and contrast bear."""
+    """Blur, low resolution, noise and JPEG, as strong as the height and contrast of the digits
+    allow."""
     high, wide = grey.shape
     if rng.random() < 0.5:
         spread = rng.uniform(0.3, 0.4 + 0.045 * height * hard)

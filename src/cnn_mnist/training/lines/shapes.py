@@ -1,4 +1,4 @@
-"""The ink of one sign in a hand: an MNIST digit, pen strokes, or a character of a typeface."""
+"""The ink of one sign in a hand: an MNIST digit, pen strokes, or a glyph of a typeface."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,23 +10,21 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.recognition.line import OTHER
 from cnn_mnist.training.lines import typefaces
-from cnn_mnist.training.lines.forms import FORMS
 from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.signs import SIGNS
 from cnn_mnist.training.synthetic.examples import flourish
-from cnn_mnist.training.synthetic.glyphs import DIGITS
+from cnn_mnist.training.synthetic.forms import any_form
 from cnn_mnist.training.synthetic.nondigits import SYMBOLS, scribble
 from cnn_mnist.training.synthetic.strokes import Glyph
 
 Random = np.random.Generator
 Ink = NDArray[Any]  # float32 H×W; 0 = paper, 1 = full ink
 
-MNIST_PEN = 0.13  # of a digit's height, the mean width of MNIST's strokes
+MNIST_PEN = 0.13  # mean width of MNIST's strokes, as a share of a digit's height
 FLOURISHED = {0: 0.1, 1: 0.45, 7: 0.3}  # share of MNIST's digits with a slash, flag or bar added
-DRAWN = 0.2  # share of digits drawn among MNIST's, for their forms
-QUICK = 0.5  # share of drawn digits in a form of quick writing
-BENT = 0.6  # share of MNIST's digits that are bent anew
-SYMBOLS_ONLY = sorted(SYMBOLS.keys() - {"dash", "plus", "equals"})  # without the alphabet's
+DRAWN = 0.2  # share of pen strokes in a line of MNIST digits
+BENT = 0.6  # share of MNIST's digits that are distorted
+SYMBOLS_ONLY = sorted(SYMBOLS.keys() - {"dash", "plus", "equals"})  # those not in the alphabet
 OVERSAMPLING = 3
 MARK = 0.3  # ink above it counts as a mark
 
@@ -43,7 +41,7 @@ class Digits:
         return cls(images, tuple(np.flatnonzero(labels == digit) for digit in range(10)))
 
     def draw(self, digit: int, rng: Random) -> NDArray[np.uint8]:
-        """One of them, flourished now and then, cropped to its ink."""
+        """A random image of the digit, sometimes flourished, cropped to its ink."""
         image = self.images[rng.choice(self.rows[digit])]
         if rng.random() < FLOURISHED.get(digit, 0):
             image = flourish(image, digit, rng)
@@ -62,7 +60,21 @@ class Shape:
 def shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
     """One character of a line, as the hand writes it."""
     if character == "0":
-        hand = replace(hand, aspect=hand.aspect * hand.round_zero)
+        return _zero(hand, digits, rng)
+    return _shape(character, hand, digits, rng)
+
+
+def _zero(hand: Hand, digits: Digits, rng: Random) -> Shape:
+    """A 0, which many write lower, rounder or narrower than other digits."""
+    scale = hand.low_zero
+    low = replace(
+        hand, height=scale * hand.height, pen=hand.pen / scale, aspect=hand.aspect * hand.round_zero
+    )
+    zero = _shape("0", low, digits, rng)
+    return Shape(zero.ink, zero.top + hand.height - low.height)
+
+
+def _shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
     if character == OTHER:
         return _other(hand, rng)
     if hand.typeface is not None and character not in "€£":  # few typefaces have these
@@ -72,13 +84,12 @@ def shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
     if hand.source == "mnist" and rng.random() > DRAWN * (2 if character == "1" else 1):
         return _scanned(digits.draw(int(character), rng), hand, rng)
     if character not in hand.forms or rng.random() < 0.2:
-        quick = rng.random() < QUICK
-        hand.forms[character] = FORMS[character](rng) if quick else DIGITS[int(character)](rng)
+        hand.forms[character] = any_form(int(character), hand.haste, rng)
     return _stroked(hand.forms[character], hand, rng)
 
 
 def _other(hand: Hand, rng: Random) -> Shape:
-    """A letter or another sign that is none of the alphabet."""
+    """A letter, or another sign outside the alphabet."""
     kind = rng.random()
     if hand.source != "print" and kind < 0.3:
         name = SYMBOLS_ONLY[rng.integers(len(SYMBOLS_ONLY))]
@@ -98,7 +109,7 @@ def _other(hand: Hand, rng: Random) -> Shape:
 
 
 def _scanned(image: NDArray[np.uint8], hand: Hand, rng: Random) -> Shape:
-    """An MNIST digit, upright or leaning, its pen made thinner or wider."""
+    """An MNIST digit, slanted, with a thinner or wider pen."""
     height = hand.height * np.exp(rng.normal(0, hand.unsteady))
     scale = height / max(image.shape)
     across = scale * hand.aspect
@@ -116,7 +127,7 @@ def _scanned(image: NDArray[np.uint8], hand: Hand, rng: Random) -> Shape:
 
 
 def _stroked(glyph: Glyph, hand: Hand, rng: Random) -> Shape:
-    """A glyph in a square of 10 by 10, with the hand's slant, tremor and pen."""
+    """Draw a glyph with the slant, tremor and pen of the hand."""
     unit = hand.height / 10 * np.exp(rng.normal(0, hand.unsteady))
     pen = hand.pen * hand.height
     lines = []
@@ -136,7 +147,7 @@ def _stroked(glyph: Glyph, hand: Hand, rng: Random) -> Shape:
 
 
 def _typeset(character: str, path: Path, hand: Hand, rng: Random) -> Shape:
-    """A character of a typeface; where it stands for handwriting, bent anew each time."""
+    """A character of a typeface; handwriting is distorted differently each time."""
     ink, first = typefaces.draw(path, character)
     if hand.source != "print":
         margin = round(0.15 * max(ink.shape))
@@ -148,7 +159,7 @@ def _typeset(character: str, path: Path, hand: Hand, rng: Random) -> Shape:
 
 
 def _bent(ink: Ink, margin: int, hand: Hand, rng: Random) -> Ink:
-    """Sheared, and every pixel moved by a smooth field of random numbers; also a wider pen."""
+    """Shear and distort the ink, and make the pen wider."""
     ink = cv2.copyMakeBorder(ink, *(margin,) * 4, cv2.BORDER_CONSTANT, value=0)
     bent = _warped(ink, 0.6 * hand.slant, 0.035 * min(ink.shape), rng)
     if hand.pen > MNIST_PEN:
@@ -158,7 +169,7 @@ def _bent(ink: Ink, margin: int, hand: Hand, rng: Random) -> Ink:
 
 
 def _warped(ink: Ink, slant: float, reach: float, rng: Random) -> Ink:
-    """Sheared, and every pixel moved by a smooth field, some `reach` px far."""
+    """Shear, and move every pixel by a smooth random field of about `reach` px."""
     high, wide = ink.shape
     grid = rng.normal(0, reach, (2, 4, 4)).astype(np.float32)
     dx, dy = (cv2.resize(g, (wide, high), interpolation=cv2.INTER_CUBIC) for g in grid)
@@ -167,7 +178,7 @@ def _warped(ink: Ink, slant: float, reach: float, rng: Random) -> Ink:
 
 
 def _cropped(ink: Ink, top: float) -> Shape:
-    """The ink without the empty rows and columns around."""
+    """Crop to the ink."""
     x, y, width, height = cv2.boundingRect((ink > MARK).astype(np.uint8))
     if not width:
         return Shape(ink.astype(np.float32), float(top))

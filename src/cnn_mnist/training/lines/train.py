@@ -1,4 +1,4 @@
-"""Training the line network: as `loop.fit`, on lines that are written anew all the time."""
+"""Train the line network: like `loop.fit`, but on an endless stream of generated lines."""
 
 import math
 import time
@@ -12,19 +12,18 @@ from torch import Tensor, nn
 from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.lines.loss import greedy, line_loss
 from cnn_mnist.training.lines.shapes import Digits
-from cnn_mnist.training.lines.stream import Batch, Bundles, batch, example, stream
+from cnn_mnist.training.lines.stream import Batch, Bundles, collate, example, stream
 from cnn_mnist.training.loop import DivergedError, Epoch, Run, average
 from cnn_mnist.training.schedule import learning_rate
 
-BUNDLE = 8  # batches that are made and sorted by width together
-HARDENING = 0.4  # share of the training in which lines get harder
-SHARE = 0.2  # lines of an evaluation for each of its split's digits
-MAX_GRAD = 5.0  # norm; a larger gradient is scaled down to it
+BUNDLE = 8  # batches generated together and sorted by width
+SHARE = 0.2  # evaluation lines per digit of the split
+MAX_GRAD = 5.0  # gradients are clipped to this norm
 
 
 @dataclass(frozen=True)
 class LineMetrics:
-    """How well lines are read: the share of exact ones, the others' count, the mean loss."""
+    """The share of lines read exactly, the number of others, and the mean loss."""
 
     accuracy: float
     error_count: int
@@ -41,7 +40,7 @@ def fit_lines(
     """Train a run to its recipe's last epoch; an epoch is `epoch_size` new lines.
 
     Args:
-        splits: the digits of the lines; those of `test` are for the lines of the evaluation.
+        splits: the digits that lines are made of; `test` is for evaluation.
         on_epoch, on_step: as for `fit`.
 
     Raises:
@@ -51,7 +50,7 @@ def fit_lines(
     recipe, done = run.recipe, len(run.history)
     per_epoch = recipe.epoch_size // (BUNDLE * recipe.batch_size)
     total = recipe.epochs * per_epoch
-    rising = round(HARDENING * total)
+    rising = round(recipe.hardening * total)
     bundles = Bundles(digits_of(splits.train), run.seed, recipe.batch_size, BUNDLE, rising)
     lines = stream(bundles, done * per_epoch, total, workers=1)
     test = written_lines(splits.test)
@@ -59,10 +58,10 @@ def fit_lines(
         began = time.perf_counter()
         totals = torch.zeros(2)
         for index in range(per_epoch):
-            for number, lesson in enumerate(next(lines), start=index * BUNDLE):
+            for number, batch in enumerate(next(lines), start=index * BUNDLE):
                 step = (epoch - 1) * per_epoch * BUNDLE + number
                 lr = learning_rate(recipe, step, per_epoch * BUNDLE)
-                totals += train_step(run, lesson, lr)
+                totals += train_step(run, batch, lr)
                 average(run, step)
                 if on_step:
                     on_step(number + 1, per_epoch * BUNDLE)
@@ -78,29 +77,29 @@ def fit_lines(
     return run
 
 
-def train_step(run: Run, lesson: Batch, lr: float) -> Tensor:
-    """One step on a batch → the sum of its losses, and how many lines are read exactly."""
+def train_step(run: Run, batch: Batch, lr: float) -> Tensor:
+    """One step on a batch → the sum of its losses, and the number of lines read exactly."""
     run.optimizer.param_groups[0]["lr"] = lr
     assert run.params.grad is not None
     run.params.grad.zero_()
-    lesson = lesson.to(run.device)
-    logits, boxes = run.net.train()(lay_out(lesson.lines))
-    loss = line_loss(logits, boxes, lesson)
+    batch = batch.to(run.device)
+    logits, boxes = run.net.train()(lay_out(batch.lines))
+    loss = line_loss(logits, boxes, batch)
     loss.backward()
     nn.utils.clip_grad_norm_([run.params], MAX_GRAD)
     run.optimizer.step()
-    return torch.tensor([loss.item() * len(logits), num_exact(logits, lesson)])
+    return torch.tensor([loss.item() * len(logits), num_exact(logits, batch)])
 
 
 def lay_out(lines: Tensor) -> Tensor:
-    """Channels last, which is a quarter faster on a CPU."""
+    """Use channels last, which is a quarter faster on a CPU."""
     return lines.contiguous(memory_format=torch.channels_last)
 
 
-def num_exact(logits: Tensor, lesson: Batch) -> int:
-    """How many lines are read without an error."""
-    wanted = lesson.targets.split(lesson.num_targets.tolist())
-    read = greedy(logits.detach(), lesson.num_columns)
+def num_exact(logits: Tensor, batch: Batch) -> int:
+    """The number of lines read exactly."""
+    wanted = batch.targets.split(batch.num_targets.tolist())
+    read = greedy(logits.detach(), batch.num_columns)
     return sum(a == b.tolist() for a, b in zip(read, wanted, strict=True))
 
 
@@ -109,21 +108,21 @@ def digits_of(split: Split) -> Digits:
 
 
 def written_lines(split: Split) -> list[Batch]:
-    """Lines to measure with, the same each time and as hard as they get."""
+    """Lines for evaluation: the same each time, at full difficulty."""
     digits, rng, count = digits_of(split), np.random.default_rng(0), round(SHARE * len(split))
     examples = [example(digits, 1.0, rng) for _ in range(count)]
     examples.sort(key=lambda e: e.line.shape[2])
-    return [batch(examples[i : i + 50]) for i in range(0, count, 50)]
+    return [collate(examples[i : i + 50]) for i in range(0, count, 50)]
 
 
 @torch.no_grad()
 def evaluate_lines(model: nn.Module, lines: list[Batch]) -> LineMetrics:
-    """The model in eval mode on some lines."""
+    """Evaluate the model, set to eval mode, on some lines."""
     device = next(model.eval().parameters()).device
     exact, loss, count = 0, 0.0, 0
-    for lesson in (given.to(device) for given in lines):
-        logits, boxes = model(lay_out(lesson.lines))
-        exact += num_exact(logits, lesson)
-        loss += float(line_loss(logits, boxes, lesson)) * len(logits)
+    for batch in (given.to(device) for given in lines):
+        logits, boxes = model(lay_out(batch.lines))
+        exact += num_exact(logits, batch)
+        loss += float(line_loss(logits, boxes, batch)) * len(logits)
         count += len(logits)
     return LineMetrics(exact / count, count - exact, loss / count, count)

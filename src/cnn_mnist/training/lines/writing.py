@@ -1,4 +1,4 @@
-"""Writing: a text in a hand → the ink of the line, and where each sign of it stands."""
+"""Writing: a text in a hand → the ink of the line, and the box of each sign."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +14,7 @@ from cnn_mnist.training.lines.shapes import MARK, Digits, Ink, Shape, shape
 Random = np.random.Generator
 Box = tuple[float, float, float, float]
 
-FAR = 1000  # px; a row without ink is as far as that from everything
+FAR = 1000  # px; the distance of a row without ink
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class _Placed(NamedTuple):
 
 
 def write(text: str, hand: Hand, digits: Digits, rng: Random) -> Line:
-    """A text in a hand, without a margin; one pixel of paper where there is nothing to write."""
+    """Write a text without a margin; an empty text gives one pixel of paper."""
     placed: list[_Placed] = []
     cursor, spaced = 0.0, True
     for character in text:
@@ -64,7 +64,7 @@ def write(text: str, hand: Hand, digits: Digits, rng: Random) -> Line:
 
 
 def _beside(left: _Placed, new: Shape, y: float, gap: float) -> float:
-    """The x at which a sign comes within `gap` of the one on its left in the closest row."""
+    """The x at which a sign is `gap` away from the one on its left, in the closest row."""
     width = left.shape.ink.shape[1]
     shift = round(y - left.y)
     top, bottom = max(0, shift), min(len(left.shape.ink), shift + len(new.ink))
@@ -104,7 +104,7 @@ def _together(placed: list[_Placed]) -> tuple[Ink, list[Mark]]:
 
 
 def _join(ink: Ink, marks: list[Mark], hand: Hand, rng: Random) -> None:
-    """Strokes from the right side of a digit to the left side of the next."""
+    """Draw strokes that connect a digit with the next one."""
     for left, right in pairwise(marks):
         if not (left.character.isdigit() and right.character.isdigit()):
             continue

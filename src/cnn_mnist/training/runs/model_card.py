@@ -152,8 +152,10 @@ def readme(model: Model, card: Card) -> str:
 def _lines_figures(card: Card) -> list[str]:
     test = card["test"]
     return [
-        f"{_percent(test['accuracy'])} of {test['num_images']:,} generated lines, as hard as they "
-        "get, of digits that were held out, are read without an error."
+        f"{_percent(test['accuracy'])} of {test['num_images']:,} generated lines at full "
+        "difficulty, made of held-out digits, are read exactly. The confidence of a whole line, "
+        f"calibrated on these lines with temperature {card['temperature']:.2f}, has an expected "
+        f"calibration error of {_percent(test['ece'])}."
     ]
 
 

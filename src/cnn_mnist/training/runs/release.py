@@ -18,7 +18,10 @@ from typing import Any
 from cnn_mnist import shelf
 from cnn_mnist.training import data
 from cnn_mnist.training.data import Splits
+from cnn_mnist.training.lines.calibrate import answers, fit_temperature
 from cnn_mnist.training.lines.export import export_lines, typical_lines
+from cnn_mnist.training.lines.train import written_lines
+from cnn_mnist.training.metrics import calibration_error
 from cnn_mnist.training.runs import checkpoint, model_card, run_folder
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.export import export
@@ -77,11 +80,17 @@ def release_lines(folder: Path, splits: Splits, out: Path) -> Card:
             if name.startswith("test_")
         }
     }
+    held_out = splits.hold_out(len(splits.train) - about["num_train"]).test
+    given = answers(checkpoint.load_model(folder), written_lines(held_out))
+    about["temperature"] = temperature = fit_temperature(given)
+    confidence = given.confidence(temperature)
+    about["test"] |= {"ece": calibration_error(confidence, given.exact)}
     out.mkdir(parents=True, exist_ok=True)
-    lines = typical_lines(splits.train)
     about["difference"] = {
-        "onnx": export_lines(folder, out / shelf.ONNX),
-        "onnx-int8": export_lines(folder, out / shelf.INT8, lines),
+        "onnx": export_lines(folder, out / shelf.ONNX, temperature),
+        "onnx-int8": export_lines(
+            folder, out / shelf.INT8, temperature, typical_lines(splits.train)
+        ),
     }
     return _with_card(out, about)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cnn_mnist.inference.recognition.normalize import SIDE, to_mnist
 from cnn_mnist.training.data import NOT_A_DIGIT, Split
-from cnn_mnist.training.synthetic.glyphs import DIGITS
+from cnn_mnist.training.synthetic.forms import any_form
 from cnn_mnist.training.synthetic.nondigits import scribble, symbol, zigzag
 from cnn_mnist.training.synthetic.strokes import Glyph, draw, write
 
@@ -56,7 +56,7 @@ def _append(tensor: Tensor, array: NDArray[np.generic]) -> Tensor:
 
 def draw_digit(digit: int, rng: Random) -> Image:
     """Draw the digit in a random form, as an image like MNIST's."""
-    glyph = DIGITS[digit](rng)
+    glyph = any_form(digit, rng.uniform(0, 1), rng)
     return write(glyph, rng.uniform(*PEN), rng.uniform(0.55, 1), rng.uniform(0, 0.035), rng)
 
 

@@ -5,9 +5,13 @@ MNIST was written digit by digit and has few of them.
 
 import numpy as np
 
+from cnn_mnist.training.synthetic.cursive import hurry
+from cnn_mnist.training.synthetic.glyphs import DIGITS
 from cnn_mnist.training.synthetic.strokes import Glyph, Stroke, arc
 
 Random = np.random.Generator
+
+QUICK = 0.5  # share of digits in a form of quick writing
 
 
 def curled_zero(rng: Random) -> Glyph:
@@ -45,6 +49,9 @@ def upstroke_one(rng: Random) -> Glyph:
         ]
     if end < 0.35:  # the stem turns to the next digit
         stem.append((foot + between(1.5, 4), y - between(-0.2, 1.5)))
+    elif end < 0.45:  # or back, like a J
+        radius = between(0.5, 1.4)
+        stem += arc(foot - radius, y - radius, radius, radius, 0, between(90, 260))
     return [stem]
 
 
@@ -137,7 +144,7 @@ def knotted_eight(rng: Random) -> Glyph:
     """One stroke that begins in the middle or at the right and crosses itself."""
     between = rng.uniform
     width = between(2, 3.4)
-    if rng.random() < 0.25:
+    if rng.random() < 0.12:
         return _straight_eight(width, rng)
     start = (5 + width + between(-0.5, 1), between(0.2, 2))
     upper = arc(5, 2.4, width, 2.4, -20, -250)
@@ -158,6 +165,8 @@ def curved_nine(rng: Random) -> Glyph:
     """A loop, often begun within, and a tail that turns back to the left, short or like a g."""
     between = rng.uniform
     width, height = between(1.6, 3.4), between(1.6, 3.2)
+    if rng.random() < 0.35:
+        return [_swept_nine(width, height, rng)]
     if rng.random() < 0.3:  # clockwise, back to a stem in the middle
         loop = arc(5, height, width, height, between(100, 170), between(440, 520))
         return [[*loop, (5 + between(-0.6, 0.8), 6), (5 + between(-1.5, 0.8), between(9.5, 10.4))]]
@@ -171,21 +180,37 @@ def curved_nine(rng: Random) -> Glyph:
     return [[*loop, (right - between(0.2, 1), 6), (5 + between(-1, 0.6), between(9, 10))]]
 
 
+def _swept_nine(width: float, height: float, rng: Random) -> Stroke:
+    """Like an S that is closed at its top: the stem crosses below the loop."""
+    between = rng.uniform
+    begin = between(-70, 0)
+    start = [(5 + width * between(-0.3, 0.9), height * between(0.5, 1.9))]
+    loop = arc(5, height, width, height, begin, between(-270, -200))
+    waist = 2 * height + between(-0.6, 0.6)
+    stem = [(5 + width * between(-0.2, 0.5), waist), (5 + width * between(0.2, 0.9), waist + 1.2)]
+    foot = [(5 + width * between(-0.3, 0.7), between(9.2, 10.5))]
+    if rng.random() < 0.3:
+        foot.append((foot[0][0] - between(0.8, 2.5), between(8.8, 10)))
+    return [*(start if rng.random() < 0.6 else []), *loop, *stem, *foot]
+
+
 def _hook(right: float, rng: Random) -> Stroke:
     between = rng.uniform
     radius = between(1.2, 2.8)
     return arc(right - radius - 0.2, 10 - radius, radius, radius, 0, between(90, 250))
 
 
-FORMS = {
-    "0": curled_zero,
-    "1": upstroke_one,
-    "2": swinging_two,
-    "3": roofed_three,
-    "4": open_four,
-    "5": flowing_five,
-    "6": hooked_six,
-    "7": waved_seven,
-    "8": knotted_eight,
-    "9": curved_nine,
-}
+FORMS = (
+    curled_zero, upstroke_one, swinging_two, roofed_three, open_four, flowing_five, hooked_six,
+    waved_seven, knotted_eight, curved_nine,
+)  # fmt: skip
+
+
+def any_form(digit: int, haste: float, rng: Random) -> Glyph:
+    """A digit in one of its usual forms, or of those of quick writing.
+
+    Args:
+        haste: 0..1, as for `hurry`.
+    """
+    form = (FORMS if rng.random() < QUICK else DIGITS)[digit]
+    return hurry(form(rng), haste, rng)
