@@ -29,7 +29,7 @@ GONE = 499  # the client disconnected before the response; nginx's status code
 log = logging.getLogger("cnn_mnist.serving")
 
 
-class Guard:
+class RequestMiddleware:
     """Limits, token, security headers, metrics and log for every request; hides tracebacks."""
 
     def __init__(self, app: ASGIApp, limits: Limits, token: str | None = None) -> None:
