@@ -25,6 +25,12 @@ INKS: list[Colour] = [
     (110, 40, 120),
 ]  # fmt: skip
 RULINGS: list[Colour] = [(150, 170, 210), (170, 170, 175), (120, 140, 190), (210, 150, 150)]
+SCREENS: list[tuple[Colour, Colour]] = [  # ground, pen
+    (WHITE, (0, 0, 0)), (WHITE, (0, 0, 0)), (WHITE, (220, 40, 40)), (WHITE, (40, 90, 220)),
+    ((0, 0, 0), WHITE), ((30, 30, 30), (235, 235, 235)), ((20, 40, 140), (240, 220, 40)),
+    ((10, 60, 30), (230, 240, 225)),
+]  # fmt: skip
+DESKS: list[Colour] = [(90, 60, 40), (40, 40, 45), (130, 110, 90), (215, 210, 200)]
 
 
 def paper(height: float, width: float, colour: Colour) -> Paper:

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from camera import corners, decoded, moved, photographed, shadowed, view
 from cell_writing import Digits, Draw, by_hand, digits_of, in_print
-from paper import INKS, PLAIN_PAPERS, RULINGS, Paper, Rng, paper, pick, stamp
+from paper import DESKS, INKS, PLAIN_PAPERS, RULINGS, Paper, Rng, paper, pick, stamp
 
 Quads = NDArray[Any]  # rows×columns×4×2: corners clockwise from the upper left
 BLACK = 30, 30, 30
-DESKS = (90, 60, 40), (40, 40, 45), (130, 110, 90), (215, 210, 200)
 WORDS = "Name", "Total", "Date", "Team", "Sum", "Player", "Week", "Item"
 
 
