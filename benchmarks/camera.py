@@ -19,8 +19,13 @@ def corners(height: int, width: int) -> Points:
 
 
 def view(page: Points, seen: Points, margin: float = 0) -> tuple[Matrix, tuple[int, int]]:
-    """The homography from the corners of a page to where they are seen, shifted so that a margin
-    remains around them, and the width and height of that picture."""
+    """The homography of a page as it is seen, and the picture's width and height.
+
+    Args:
+        page: its corners.
+        seen: the same in the picture; shifted, so that a margin remains around them.
+        margin: in pixels.
+    """
     seen = seen - (seen.min(axis=0) - margin)
     width, height = np.ceil(seen.max(axis=0) + margin).astype(int).tolist()
     matrix = cv2.getPerspectiveTransform(page.astype(np.float32), seen.astype(np.float32))

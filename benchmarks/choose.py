@@ -24,7 +24,7 @@ from cnn_mnist.training.studies.study import study
 
 CHOSEN: dict[str, dict[str, Any]] = {"chosen": {}}
 STRONG = {"rotation": 15.0, "scale": 0.15, "shear": 0.15, "shift": 2.0}
-TAUGHT = {
+TAUGHT: dict[str, dict[str, Any]] = {
     "temperature 2": {"distil_temperature": 2.0},
     "temperature 8": {"distil_temperature": 8.0},
     "labels not used": {"distil": 1.0},
@@ -64,7 +64,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "best": TAUGHT,
     "best-bn": TAUGHT | {"four convolutions": {}, "four wider ones": {}, "six convolutions": {}},
     "best-small": TAUGHT | {"four small convolutions": {}, "six small convolutions": {}},
-    "robust": {f"damaged share {share}": {"damaged": share} for share in (0.15, 0.4)},
+    "robust": {f"corrupted share {share}": {"corrupted": share} for share in (0.15, 0.4)},
 }
 NETS = {  # other architectures: channels, and the convolutions that a pool follows
     "four convolutions": ((8, 16, 32, 40), (1, 3)),

@@ -18,9 +18,11 @@ import pen as pens
 from camera import photographed, shadowed
 from mnist_digits import MISLABELLED
 from paper import (
+    DESKS,
     INKS,
     PAPERS,
     PLAIN_PAPERS,
+    SCREENS,
     WHITE,
     Colour,
     Paper,
@@ -37,11 +39,6 @@ from pen import Coverage, Stroke
 Digits = list[list[Stroke]]
 
 LIKENESS = 0.92
-SCREENS: list[tuple[Colour, Colour]] = [  # ground, pen
-    (WHITE, (0, 0, 0)), (WHITE, (0, 0, 0)), (WHITE, (220, 40, 40)), (WHITE, (40, 90, 220)),
-    ((0, 0, 0), WHITE), ((30, 30, 30), (235, 235, 235)), ((20, 40, 140), (240, 220, 40)),
-    ((10, 60, 30), (230, 240, 225)),
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class Picture:
 def generate(
     name: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], n: int, seed: int = 0
 ) -> Iterator[Picture]:
-    """n pictures of one condition, of random digits.
+    """Draw n pictures of one condition, of random digits.
 
     Skipped are mislabelled images, and those whose redrawn strokes are not like them (one in
     twelve; mostly loops filled in by a broad pen).
@@ -112,8 +109,8 @@ def _note(
     """A digit's ink and a piece of paper for it."""
     height = rng.uniform(50, 250)
     ink = written(digits, rng, height, height * rng.uniform(0.03, 0.14))
-    sides = [max(height * rng.uniform(1.4, 4), side + 10) for side in ink.shape]
-    page = paper(*sides, colour=pick(rng, papers))
+    high, wide = (max(height * rng.uniform(1.4, 4), side + 10) for side in ink.shape)
+    page = paper(high, wide, pick(rng, papers))
     return page, ink, somewhere(page, ink, rng)
 
 
@@ -228,7 +225,7 @@ def desk(digits: Digits, rng: Rng) -> Made:
     turn = cv2.getRotationMatrix2D((left + side / 2, top + side / 2), rng.uniform(-6, 6), 1)
     size = wide.shape[1], wide.shape[0]
     seen = cv2.warpAffine(wide, turn, size, borderMode=cv2.BORDER_CONSTANT, borderValue=(-1,) * 3)
-    table = pick(rng, [(90, 60, 40), (40, 40, 45), (130, 110, 90)])
+    table = pick(rng, DESKS[:3])
     page = np.where(seen < 0, np.array(table, np.float32), seen)
     return photographed(shadowed(page, rng, rng.uniform(0, 0.5)), rng), [ink]
 
@@ -250,8 +247,8 @@ def crop(digits: Digits, rng: Rng) -> Made:
     """A close JPEG crop of 14 to 40 px."""
     height = rng.uniform(14, 40)
     ink = written(digits, rng, height, height * rng.uniform(0.07, 0.16))
-    sides = [side + rng.uniform(0, 12) for side in ink.shape]
-    page = paper(*sides, colour=pick(rng, PLAIN_PAPERS))
+    high, wide = (side + rng.uniform(0, 12) for side in ink.shape)
+    page = paper(high, wide, pick(rng, PLAIN_PAPERS))
     stamp(page, ink, somewhere(page, ink, rng, 0), pick(rng, INKS))
     return photographed(page, rng, 1.0, 3, (70, 95)), [ink]
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from cnn_mnist import shelf
@@ -28,7 +29,7 @@ from cnn_mnist.training.runs.config import load_config
 
 SIDE = 28
 MIDDLE = (SIDE - 1) / 2
-Image = NDArray[np.float32]  # 28×28, 0..1
+Image = MatLike  # 28×28, 0..1
 Random = np.random.Generator
 
 
@@ -142,7 +143,8 @@ def zigzag(image: Image, rng: Random, size: float = 2) -> Image:
 def canny_edges(image: Image, rng: Random) -> Image:
     """Only the edges of the strokes (Canny), after a blur with sigma 1."""
     smooth = cv2.GaussianBlur(image, (0, 0), 1)
-    return cv2.Canny(np.uint8(smooth * 255), 0.1 * 255, 0.2 * 255) / 255
+    edges = cv2.Canny(np.asarray(smooth * 255).astype(np.uint8), 0.1 * 255, 0.2 * 255)
+    return np.asarray(edges) / 255
 
 
 CORRUPTIONS: tuple[Callable[[Image, Random], Image], ...] = (
@@ -186,7 +188,7 @@ def plasma(rng: Random, decay: float, side: int = 32) -> Image:
         field[half::step, ::step] = (corners + below + middles + left) / 4 + edges[1]
         step, height = half, height / decay
     field -= field.min()
-    return (field / field.max())[:SIDE, :SIDE]
+    return np.asarray(field / field.max())[:SIDE, :SIDE]
 
 
 def corrupted(

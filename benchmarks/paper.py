@@ -25,6 +25,12 @@ INKS: list[Colour] = [
     (110, 40, 120),
 ]  # fmt: skip
 RULINGS: list[Colour] = [(150, 170, 210), (170, 170, 175), (120, 140, 190), (210, 150, 150)]
+SCREENS: list[tuple[Colour, Colour]] = [  # ground, pen
+    (WHITE, (0, 0, 0)), (WHITE, (0, 0, 0)), (WHITE, (220, 40, 40)), (WHITE, (40, 90, 220)),
+    ((0, 0, 0), WHITE), ((30, 30, 30), (235, 235, 235)), ((20, 40, 140), (240, 220, 40)),
+    ((10, 60, 30), (230, 240, 225)),
+]  # fmt: skip
+DESKS: list[Colour] = [(90, 60, 40), (40, 40, 45), (130, 110, 90), (215, 210, 200)]
 
 
 def paper(height: float, width: float, colour: Colour) -> Paper:
@@ -69,4 +75,4 @@ def ruled(page: Paper, rng: Rng, gap: float, thickness: float, squared: bool) ->
             ends = [middle + across * place + along * side * reach for side in (-1, 1)]
             begin, end = (tuple(int(8 * value) for value in point) for point in ends)
             cv2.line(lines, begin, end, 255, max(1, round(thickness)), cv2.LINE_AA, 3)
-    stamp(page, lines.astype(np.float32) / 255, (0, 0), pick(rng, RULINGS))
+    stamp(page, np.divide(lines, 255, dtype=np.float32), (0, 0), pick(rng, RULINGS))

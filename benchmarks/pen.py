@@ -71,7 +71,7 @@ def _polylines(canvas: Image, lines: list[Stroke], pen: float) -> None:
 
 def _averaged(canvas: Image, width: int, height: int) -> Coverage:
     small = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32) / 255
+    return np.divide(small, 255, dtype=np.float32)
 
 
 def thin(mask: Image) -> Image:
@@ -97,7 +97,8 @@ def _removable(mask: Image, first: bool) -> Image:
         open_sides = ((n & e & s) == 0) & ((e & s & w) == 0)
     else:
         open_sides = ((n & e & w) == 0) & ((n & s & w) == 0)
-    return (mask & (count >= 2) & (count <= 6) & (turns == 1) & open_sides).astype(np.uint8)
+    removable = mask & (count >= 2) & (count <= 6) & (turns == 1) & open_sides
+    return np.asarray(removable, np.uint8)
 
 
 Pixel = tuple[int, int]

@@ -33,7 +33,7 @@ def last_json(path: Path) -> dict[str, Any]:
     lines = [line for line in path.read_text().splitlines() if line.startswith("{")]
     if not lines:
         raise ValueError(f"{path} holds no JSON line; keep the benchmark's whole output")
-    return json.loads(lines[-1])
+    return dict(json.loads(lines[-1]))
 
 
 def accuracy_by_seconds(result: dict[str, Any]) -> Figure:
@@ -120,8 +120,9 @@ def annotate(
     axes: Axes, text: str, point: tuple[float, float], colour: str, left: bool = False
 ) -> None:
     offset, side = ((-9, -12), "right") if left else ((9, 4), "left")
-    style = {"textcoords": "offset points", "ha": side, "color": colour, "fontsize": 9}
-    axes.annotate(text, point, offset, **style)
+    axes.annotate(
+        text, point, offset, textcoords="offset points", ha=side, color=colour, fontsize=9
+    )
 
 
 def main() -> None:

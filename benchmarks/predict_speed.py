@@ -55,7 +55,7 @@ def torch_eager(threads: int) -> Classify:
     @torch.inference_mode()
     def classify(images: Images) -> NDArray[np.float32]:
         torch.set_num_threads(threads)
-        return exported(torch.from_numpy(images))[1].numpy()
+        return np.asarray(exported(torch.from_numpy(images))[1])
 
     return classify
 

@@ -66,8 +66,7 @@ def multiply_adds(model: nn.Module) -> dict[str, int]:
 
     def record(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def hook(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
-            weight = layer.weight
-            counts[name] = output[0].numel() * weight[0].numel()
+            counts[name] = output[0].numel() * next(layer.parameters())[0].numel()
 
         return hook
 
@@ -166,7 +165,9 @@ def inference_seconds(train: Split, batch_size: int, rounds: int) -> list[float]
     return seconds(lambda: [session.run(None, {"images": part}) for part in batches], rounds)
 
 
-def table(title: str, unit: float, rows: Iterable[tuple[int, list[float]]]) -> dict[str, dict]:
+def table(
+    title: str, unit: float, rows: Iterable[tuple[int, list[float]]]
+) -> dict[str, dict[str, float]]:
     """Print and return the spread of each row's seconds, in that unit."""
     print(f"\n{title}: median, min, max")
     found = {}

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from pathlib import Path
@@ -39,7 +40,7 @@ from cnn_mnist.bulk import Addresses, Results, Settings, run
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.workers import Workers, workers
 
-STROKES = {
+STROKES: dict[str, list[list[tuple[float, float]]]] = {
     "4": [[(0.7, 0), (0, 0.65), (1, 0.65)], [(0.7, 0), (0.7, 1)]],
     "7": [[(0, 0), (1, 0), (0.4, 1)]],
 }
@@ -101,22 +102,22 @@ def reading(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     source, warm = pictures(folder / "a", number), pictures(folder / "b", 400)
     some = [str(path) for path in sorted(source.rglob("*.png"))[:1000]]
     cv2.setNumThreads(1)
-    reader, rates = Reader(threads=1), {}
+    reader, rates = Reader(threads=1), defaultdict[str, list[float]](list)
     for turn in range(options.rounds):
         began = time.perf_counter()
         for path in some:
             reader.read(path)
-        rates.setdefault("reader", []).append(len(some) / (time.perf_counter() - began))
+        rates["reader"].append(len(some) / (time.perf_counter() - began))
         for kind in ENGINES:
             for count in (1, 2):
                 with engine(kind, count) as pool:
                     read(pool, warm, folder / f"warm-{kind}{count}{turn}.jsonl")
                     seconds = read(pool, source, folder / f"{kind}{count}{turn}.jsonl")
-                rates.setdefault(f"{kind} {count}", []).append(number / seconds)
+                rates[f"{kind} {count}"].append(number / seconds)
 
     def over(one: str, other: str) -> float:
         within = [a / b for a, b in zip(rates[one], rates[other], strict=True)]
-        return round(statistics.median(within), 3)
+        return float(round(statistics.median(within), 3))
 
     return {
         "pictures": number,

@@ -28,6 +28,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import httpx
@@ -44,7 +45,7 @@ from cnn_mnist.inference.segmentation import ink, segment
 CANVAS = 640, 448  # px, the drawing page's
 CLIENTS = 8
 IN_FLIGHT = 32  # a worker's limit
-STROKES = {
+STROKES: dict[str, list[list[tuple[float, float]]]] = {
     "4": [[(0.7, 0), (0, 0.65), (1, 0.65)], [(0.7, 0), (0.7, 1)]],
     "7": [[(0, 0), (1, 0), (0.4, 1)]],
 }
@@ -65,7 +66,7 @@ def drawing(text: str) -> bytes:
     return content.getvalue()
 
 
-def hey(url: str, body: Path, seconds: int, clients: int, rate: float = 0) -> dict[str, object]:
+def hey(url: str, body: Path, seconds: int, clients: int, rate: float = 0) -> dict[str, Any]:
     """Send one body for some seconds; rate is requests per second in all, 0 for no limit."""
     limit = ["-q", f"{rate / clients:.3f}"] if rate else []
     command = ["hey", "-z", f"{seconds}s", "-c", str(clients), *limit, "-m", "POST"]
@@ -74,9 +75,10 @@ def hey(url: str, body: Path, seconds: int, clients: int, rate: float = 0) -> di
     quantiles = dict(re.findall(r"(\d+)%+ in ([\d.]+) secs", text))
     statuses = {code: int(n) for code, n in re.findall(r"\[(\d+)\]\s+(\d+) responses", text)}
     errors = sum(map(int, re.findall(r"^  \[(\d+)\]\s+Post", text, re.M)))
+    (per_second,) = re.findall(r"Requests/sec:\s+([\d.]+)", text)
     return {
         "clients": clients,
-        "per_second": round(float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1)), 1),
+        "per_second": round(float(per_second), 1),
         "p50": round(1000 * float(quantiles["50"]), 1),
         "p99": round(1000 * float(quantiles["99"]), 1) if "99" in quantiles else None,
         "statuses": statuses | ({"broken": errors} if errors else {}),
@@ -117,15 +119,16 @@ class Checker(threading.Thread):
 def memory(pid: int) -> int:
     """Resident MiB of a process and its children."""
     processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return sum(process.memory_info().rss for process in processes) >> 20
+    return sum(int(process.memory_info().rss) for process in processes) >> 20
 
 
-def measure(workers: int, seconds: int, overload: int, body: Path) -> list[dict[str, object]]:
+def measure(workers: int, seconds: int, overload: int, body: Path) -> list[dict[str, Any]]:
     command = [sys.executable, "-m", "cnn_mnist", "serve", "--port", "0"]
     command += ["--workers", str(workers), "--max-in-flight", str(IN_FLIGHT)]
     with tempfile.TemporaryFile() as log:
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
+            assert server.stdout
             url = server.stdout.readline().split()[1]
             hey(url, body, 3, CLIENTS)  # warm
             most = hey(url, body, seconds, CLIENTS)

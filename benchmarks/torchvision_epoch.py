@@ -44,7 +44,7 @@ def main() -> None:
     train = datasets.MNIST(sys.argv[1], train=True, transform=TRANSFORM)
     training = Original()
 
-    def epoch(dataset: torch.utils.data.Dataset) -> float:
+    def epoch(dataset: torch.utils.data.Dataset[tuple[torch.Tensor, int]]) -> float:
         began = time.perf_counter()
         for images, labels in torch.utils.data.DataLoader(dataset, BATCH_SIZE, shuffle=True):
             training.step(images, labels)

@@ -74,7 +74,7 @@ def systems(
     original.lean_epoch(few.train.images, few.train.labels)
     train_mnist_fast(floats[:2560], labels[:2560], 0)
     train_epoch(run, few.train, 1)
-    turns = {OURS: epoch, "original, lean": lean, "train_mnist_fast": peer}
+    turns: dict[str, Turn] = {OURS: epoch, "original, lean": lean, "train_mnist_fast": peer}
     turns |= {f"recipe {name}": whole(recipes.get(name), splits, few, device) for name in names}
     if torchvision:
         torchvision_epoch(torchvision, few)
@@ -84,13 +84,17 @@ def systems(
 
 def whole(recipe: Recipe, splits: Splits, few: Splits, device: torch.device) -> Turn:
     """A recipe's training from fresh weights to its last epoch."""
-    settings = {"device": device, "precision": precision(device, recipe)}
+    bits = precision(device, recipe)
     untested = Splits(splits.name, splits.train, splits.test[:1])
-    fit(recipe.changed(epochs=1), few, **settings)
+    fit(recipe.changed(epochs=1), few, device=device, precision=bits)
 
     def turn(seed: int) -> dict[str, float]:
         runs = []
-        seconds = timed(device, lambda: runs.append(fit(recipe, untested, seed=seed, **settings)))
+
+        def train() -> None:
+            runs.append(fit(recipe, untested, seed=seed, device=device, precision=bits))
+
+        seconds = timed(device, train)
         accuracy = evaluate(runs[0].model, splits, recipe.test_norm).accuracy
         return {"seconds": seconds, "accuracy": accuracy}
 
@@ -112,7 +116,7 @@ def torchvision_epoch(python: Path, splits: Splits) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as root:
         write_mnist(splits, Path(root, "MNIST", "raw"))
         try:
-            command = [python, script, root]
+            command = [str(python), str(script), root]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
         except OSError as error:
             raise SystemExit(f"--torchvision {python}: {error.strerror}") from None

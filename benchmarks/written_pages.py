@@ -57,9 +57,11 @@ def legible_hand(rng: Rng) -> Hand:
         slant=rng.normal(0.1, 0.12),
         aspect=rng.uniform(0.85, 1.3),
         round_zero=rng.uniform(0.9, 1.3),
+        low_zero=1.0,
         gap=rng.uniform(0.06, 0.3),
         unsteady=rng.uniform(0, 0.05),
         tremor=rng.uniform(0, 0.2),
+        haste=0.0,
         rise=rng.normal(0, 0.01),
         joined=0.0,
     )

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from camera import corners, decoded, moved, photographed, shadowed, view
 from cell_writing import Digits, Draw, by_hand, digits_of, in_print
-from paper import INKS, PLAIN_PAPERS, RULINGS, Paper, Rng, paper, pick, stamp
+from paper import DESKS, INKS, PLAIN_PAPERS, RULINGS, Paper, Rng, paper, pick, stamp
 
 Quads = NDArray[Any]  # rows×columns×4×2: corners clockwise from the upper left
 BLACK = 30, 30, 30
-DESKS = (90, 60, 40), (40, 40, 45), (130, 110, 90), (215, 210, 200)
 WORDS = "Name", "Total", "Date", "Team", "Sum", "Player", "Week", "Item"
 
 
@@ -34,8 +33,11 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Form:
-    """An empty printed grid: boxes rows×columns×4 (left, top, right, bottom) in cell heights, and
-    the spacing of thick lines in rows and columns."""
+    """An empty printed grid.
+
+    `boxes` is rows×columns×4 (left, top, right, bottom) in cell heights, `thick_every` the spacing
+    of thick lines in rows and columns.
+    """
 
     boxes: NDArray[np.float64]
     thick_every: int = 0
@@ -130,8 +132,8 @@ def sheet(kind: str, digits: Digits, rng: Rng) -> Sheet:
     high = rng.uniform(700, 2000) / (max(size) + 2)  # px of a cell
     high = float(np.clip(high, 36, 130))
     margin = rng.uniform(0.5, 2)
-    sides = [high * (side + 2 * margin) for side in size[::-1]]
-    page = paper(*sides, colour=pick(rng, PLAIN_PAPERS))
+    height, width = (high * (side + 2 * margin) for side in size[::-1])
+    page = paper(height, width, pick(rng, PLAIN_PAPERS))
     places = (form.boxes + margin) * high
     _rule(page, form, places, rng)
     written, printed = by_hand(digits, rng), in_print(rng)
@@ -169,9 +171,10 @@ def _rule(page: Paper, form: Form, places: NDArray[Any], rng: Rng) -> None:
             off = rng.normal(0, by_ruler, 4) if by_ruler else np.zeros(4)
             points = np.rint((np.array([*begin, *end]) + off) * 8).astype(int).reshape(2, 2)
             width = max(1, round(thick if is_thick else thin))
-            cv2.line(cover, *points.tolist(), 255, width, cv2.LINE_AA, 3)
+            start, stop = points.tolist()
+            cv2.line(cover, start, stop, 255, width, cv2.LINE_AA, 3)
     colour = pick(rng, [BLACK, BLACK, (90, 90, 90), *RULINGS])
-    stamp(page, cover.astype(np.float32) / 255, (0, 0), colour)
+    stamp(page, np.divide(cover, 255, dtype=np.float32), (0, 0), colour)
 
 
 def _height(places: NDArray[Any]) -> float:
@@ -218,7 +221,7 @@ def _seen(page: Paper, quads: Quads, rng: Rng) -> tuple[Paper, Quads]:
         return np.stack([x, y], axis=-1)
 
     grid = np.stack(np.meshgrid(*(np.arange(side) for side in size)), axis=-1).astype(np.float64)
-    source = flat(moved(grid, np.linalg.inv(matrix))).astype(np.float32)
+    source = flat(moved(grid, np.asarray(np.linalg.inv(matrix), np.float64))).astype(np.float32)
     seen = cv2.remap(page, source[..., 0], source[..., 1], cv2.INTER_AREA, borderValue=(-1,) * 3)
     desk = np.array(pick(rng, DESKS), np.float32)
     return np.where(seen < 0, desk, seen), moved(bent(quads), matrix)

@@ -194,6 +194,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
     """A Dask cluster of two workers, for the tests that do not end it. It gives work up that one
     worker died over: the next might die while it starts, and such a one is not replaced."""
     pytest.importorskip("distributed")
-    once = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    once: dict[str, Any] = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
     with dask(tmp_path_factory.mktemp("cluster"), **once) as started:
         yield started

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from cnn_mnist import cli
+import cnn_mnist
+from cnn_mnist import cli, training
 from cnn_mnist.training import recipes
 
 ROOT = Path(__file__).parent.parent
@@ -82,6 +83,20 @@ def test_readme_begins_with_the_two_commands():
         "make train",
         "make test",
     ]
+
+
+def test_the_release_has_one_version_and_one_date():
+    released = re.search(r"^## \[(\d\S+)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert released.group(1) == cnn_mnist.__version__
+    assert f"version: {released.group(1)}\ndate-released: {released.group(2)}\n" in citation
+
+
+@pytest.mark.parametrize("package", [cnn_mnist, training], ids=lambda p: p.__name__)
+def test_the_api_reference_lists_every_public_name(package):
+    text = (ROOT / "docs/api.md").read_text()
+    listed = set(re.findall(rf":: {package.__name__}\.(\w+)$", text, re.M))
+    assert listed - {"training"} == {name for name in package.__all__ if name != "__version__"}
 
 
 def test_make_knows_every_target_the_documents_name():

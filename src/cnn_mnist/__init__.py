@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # ONNX Runtime sends telemetry to its vendor unless disabled before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 __all__ = [
     "Digit",
     "ImageError",

@@ -39,6 +39,7 @@ class Model:
 
     @property
     def folder(self) -> Path:
+        """Where the model's files are."""
         return WEIGHTS / self.name
 
 
@@ -132,6 +133,7 @@ def holds(folder: Path) -> bool:
 
 
 def sha256(path: Path) -> str:
+    """A file's checksum."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

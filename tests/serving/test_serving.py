@@ -28,7 +28,7 @@ from PIL import Image, ImageDraw
 from cnn_mnist.inference.pictures.image import FIRST_FRAME
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.serving.limits import Limits
-from cnn_mnist.serving.middleware import PAUSE, Guard
+from cnn_mnist.serving.middleware import PAUSE, RequestMiddleware
 from cnn_mnist.serving.server import HOLD_BACK, MOST_HOLD_BACK, SharedListener
 from drawn import page
 from paged import chain, encoded, locked
@@ -416,7 +416,7 @@ def test_the_503_itself_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     scope = {"type": "http", "path": "/v1/predict", "method": "POST"}
     scope["headers"] = [(b"content-length", b"3")]
     with pytest.raises(StopIteration):  # it has nothing to wait for, so no event loop is needed
-        Guard(note, Limits(in_flight=0))(scope, note, note).send(None)
+        RequestMiddleware(note, Limits(in_flight=0))(scope, note, note).send(None)
     status, body, *rest = events
     assert (status, rest) == (503, [PAUSE, b""])
     assert b"too many" in body

@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 import time
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -32,7 +33,9 @@ def originals() -> list[bytes]:
     for kind in KINDS:
         for mode in ("RGB", "L", "P", "RGBA"):
             file = io.BytesIO()
-            options = {"compression": "tiff_lzw"} if kind == "TIFF" and mode == "L" else {}
+            options: dict[str, Any] = (
+                {"compression": "tiff_lzw"} if kind == "TIFF" and mode == "L" else {}
+            )
             exif = Image.Exif()
             exif[0x0112] = 6
             if kind in ("JPEG", "PNG", "WEBP", "TIFF"):

@@ -37,7 +37,7 @@ def coverage(text: str, height: int, pen: int) -> NDArray[np.float32]:
             points = np.array(stroke) if isinstance(stroke, list) else arc(*stroke)
             line = np.rint((points * unit + corner) * 2**SUBPIXEL).astype(np.int32)
             cv2.polylines(drawn, [line], False, 255, pen, cv2.LINE_AA, SUBPIXEL)
-    return drawn.astype(np.float32) / 255
+    return np.divide(drawn, 255, dtype=np.float32)
 
 
 def arc(
@@ -53,4 +53,4 @@ def page(
     """An RGB page with `text` written on it."""
     share = coverage(text, height, pen)[..., None]
     mixed = share * np.array(ink) + (1 - share) * np.array(paper)
-    return np.rint(mixed).astype(np.uint8)
+    return np.asarray(np.rint(mixed), np.uint8)

@@ -1,4 +1,4 @@
-"""Damage hides a digit in the documented ways, and leaves the rest unchanged."""
+"""Corruptions hide a digit in the documented ways, and leave the rest unchanged."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,6 @@ from torch import Generator, Tensor
 from cnn_mnist.training.augment import corrupt
 from cnn_mnist.training.augment.corrupt import (
     cloud,
-    damage,
     haze,
     invert_band,
     light,
@@ -49,14 +48,14 @@ def test_every_way_changes_most_images_and_depends_on_the_generator_alone(
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
-def test_a_share_of_the_images_is_damaged(
+def test_a_share_of_the_images_is_corrupted(
     images: Tensor, generator: Generator, share: float
 ) -> None:
     many = images.repeat(30, 1, 1)
-    damaged = damage(many, generator, share)
-    assert damaged.min() >= 0
-    assert damaged.max() <= 255.001
-    changed = ((damaged - many).abs().amax(dim=(1, 2)) > 1).float().mean()
+    corrupted = corrupt.corrupt(many, generator, share)
+    assert corrupted.min() >= 0
+    assert corrupted.max() <= 255.001
+    changed = ((corrupted - many).abs().amax(dim=(1, 2)) > 1).float().mean()
     assert changed == pytest.approx(share, abs=0.1)
 
 
@@ -100,10 +99,10 @@ def test_blank_paper_has_no_outline(generator: Generator) -> None:
     assert outline(torch.zeros(5, 28, 28), generator).max() == 0
 
 
-def test_a_recipe_damages_what_the_network_sees(digits: Splits, tiny: Recipe) -> None:
+def test_a_recipe_corrupts_what_the_network_sees(digits: Splits, tiny: Recipe) -> None:
     losses = []
     for share in (0.0, 0.8):
-        run = fit(tiny.changed(epochs=6, damaged=share), digits, seed=1)
+        run = fit(tiny.changed(epochs=6, corrupted=share), digits, seed=1)
         losses.append([run.history[-1].train_loss, run.history[-1].test_accuracy])
-    assert losses[1][0] > 1.3 * losses[0][0]  # the damaged ones are harder
+    assert losses[1][0] > 1.3 * losses[0][0]  # the corrupted ones are harder
     assert losses[1][1] > 0.8

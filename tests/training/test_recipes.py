@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from cnn_mnist.training import recipes
 from cnn_mnist.training.models.networks import MODELS, count_params
-from cnn_mnist.training.recipes import DEFAULT, RECIPES, REFERENCE, Recipe, RecipeError
+from cnn_mnist.training.recipes import (
+    DEFAULT,
+    RECIPES,
+    REFERENCE,
+    ROBUST,
+    Recipe,
+    RecipeError,
+)
 
 NUMBERS = {
     f.name: (f.metadata["low"], f.metadata["high"])
@@ -122,6 +129,12 @@ def value_of(name: str) -> st.SearchStrategy[Any]:
 def test_a_recipe_survives_json(settings: dict[str, Any]) -> None:
     recipe = DEFAULT.changed(**settings)
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+def test_a_setting_is_read_by_its_earlier_name() -> None:
+    settings = ROBUST.to_dict()
+    settings["damaged"] = settings.pop("corrupted")
+    assert Recipe.from_dict(settings) == ROBUST
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ class Addresses:
     """
 
     def __init__(self, arguments: list[str], lists: list[Path]) -> None:
-        """
+        """Name the sources; nothing is listed or read yet.
+
         Args:
             arguments: files, folders, patterns with * ? or [, or fsspec addresses.
             lists: files with one address per line, UTF-8; read after the arguments.
@@ -58,6 +59,7 @@ def _content(address: str, files: Any, path: str) -> bytes:
 
 
 def is_remote(address: str) -> bool:
+    """Whether an address is fsspec's, as in s3://bucket/scan.png."""
     return "://" in address
 
 

@@ -99,6 +99,7 @@ def run_folder(run: str | None) -> Path:
 
 
 def refuse_lines(model: str, folder: Path) -> None:
+    """Raise a ValueError if a run is of the line network."""
     if model == "lines":
         name = "card.json" if shelf.holds(folder) else "metrics.json"
         raise ValueError(

@@ -33,11 +33,15 @@ MOST_TILES = 24  # if there are more signs, they are not shown individually
 
 
 def write(source: image.Source, reading: Reading, path: str | os.PathLike[str]) -> Path:
-    """Write a PNG: the page with the boxes found, a printed copy of the numbers in the same places,
-    and the 28x28 images if there are few.
+    """Write a PNG that shows what was read.
+
+    It holds the page with the boxes found, a printed copy of the numbers in the same places, and
+    the 28x28 images if there are few.
 
     Args:
         source: the picture that `reading` was read from.
+        reading: what the reader said.
+        path: the file to write.
 
     Raises:
         ImageError: the source is not a picture.

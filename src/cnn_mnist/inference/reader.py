@@ -31,8 +31,11 @@ CROWDED = "too many marks: this is not a page of digits"
 
 @dataclass(frozen=True)
 class Digit:
-    """A digit that was read. `box` is x, y, width, height in the original picture's pixels, `image`
-    what the network saw (uint8 28x28), `probs` its ten probabilities."""
+    """A digit that was read.
+
+    `box` is x, y, width, height in the original picture's pixels, `image` what the network saw
+    (uint8 28x28), `probs` its ten probabilities.
+    """
 
     digit: int
     confidence: float
@@ -166,8 +169,11 @@ class Reader:
             yield replace(reading, page=number, num_pages=count, notice=page.notice)
 
     def read_many(self, sources: Iterable[image.Source], single: bool = False) -> list[Reading]:
-        """Read pictures in order. A stack Nx28x28 of uint8 is read as N pictures, in one network
-        call if they are MNIST images already."""
+        """Read pictures in order.
+
+        A stack Nx28x28 of uint8 is read as N pictures, in one network call if they are MNIST images
+        already.
+        """
         if not _is_stack(sources):
             return [self.read(source, single) for source in sources]
         images = np.asarray(sources, np.uint8)

@@ -1,5 +1,7 @@
-"""A picture of one sign, processed up to the digit classifier: for training classifiers, and for
-comparing them without reading the picture again."""
+"""A picture of one sign, processed up to the digit classifier.
+
+For training classifiers, and for comparing them without reading the picture again.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,8 +30,11 @@ MARGIN = 0.25  # of a part's longer side, of the picture around it that is looke
 
 @dataclass(frozen=True)
 class Sample:
-    """`frame` is the sign in MNIST's frame, uint8 28×28; `is_ready` tells that the picture already
-    is it. `boxes` and `readings` are as for `agree_on_one`, with at most one glyph."""
+    """What the reader knows of a sign before it asks the digit classifier.
+
+    `frame` is the sign in MNIST's frame, uint8 28×28; `is_ready` tells that the picture already is
+    it. `boxes` and `readings` are as for `agree_on_one`, with at most one glyph.
+    """
 
     frame: NDArray[np.uint8]
     is_ready: bool
@@ -83,11 +88,13 @@ def asked(samples: Sequence[Sample], ask: Callable[[NDArray[np.uint8]], Probs]) 
 def samples(
     see: Callable[[Page], Sample], places: Iterable[Place], margin: float = MARGIN
 ) -> Iterator[Sample | ImageError]:
-    """What is seen on pictures, or on parts of them, in their order; in place of one that cannot
-    be read, the reason. Parts of one picture that follow each other have it decoded once.
+    """What is seen on pictures, or on parts of them, in order; the error where one cannot be read.
+
+    Parts of one picture that follow each other have it decoded once.
 
     Args:
         see: `look`, say; called in several threads.
+        places: the pictures, each with its part.
         margin: around a part, as for `crop`.
     """
     files = [list(parts) for _, parts in groupby(places, key=lambda place: place[0])]

@@ -26,7 +26,7 @@ from cnn_mnist.serving import api, corrections, metrics
 from cnn_mnist.serving.collection import Collection
 from cnn_mnist.serving.errors import add_errors
 from cnn_mnist.serving.limits import Refusal, Settings
-from cnn_mnist.serving.middleware import Guard
+from cnn_mnist.serving.middleware import RequestMiddleware
 from cnn_mnist.serving.pages import add_explore, add_page
 from cnn_mnist.serving.responses import as_csv, combine, read, store
 from cnn_mnist.serving.uploads import check, parse
@@ -72,11 +72,11 @@ def create(settings: Settings, threads: int = 1) -> ASGIApp:
     add_page(app, "index.html", is_collecting=settings.collect is not None)
     add_explore(app)
     add_errors(app)
-    guarded = Guard(app, settings.limits, settings.token)
+    limited = RequestMiddleware(app, settings.limits, settings.token)
     if not settings.origins:
-        return guarded
+        return limited
     return CORSMiddleware(
-        guarded,
+        limited,
         allow_origins=list(settings.origins),
         allow_methods=["POST"],
         allow_headers=["authorization", "content-type"],

@@ -71,11 +71,14 @@ def _correction(value: Any) -> Correction:
 
 
 def pairs(reader: Reader, model: str, corrected: Corrected) -> list[Pair]:
-    """The pairs to store: one per digit if as many digits were read as the label has, otherwise
-    one for the whole box.
+    """The pairs to store.
+
+    One per digit if as many digits were read as the label has, otherwise one for the whole box.
 
     Args:
+        reader: reads the picture once more.
         model: description of the model, stored with each pair.
+        corrected: the picture and its corrections.
 
     Raises:
         ImageError: the picture cannot be read.

@@ -14,7 +14,7 @@ from cnn_mnist.serving.collection import NONE
 from cnn_mnist.serving.errors import add_errors
 from cnn_mnist.serving.labels import Labels, Place
 from cnn_mnist.serving.limits import Limits, Refusal
-from cnn_mnist.serving.middleware import Guard
+from cnn_mnist.serving.middleware import RequestMiddleware
 from cnn_mnist.serving.pages import add_page
 from cnn_mnist.serving.signs import Sign
 from cnn_mnist.serving.uploads import json_value
@@ -39,7 +39,7 @@ def create(folder: Path, signs: list[Sign], token: str) -> ASGIApp:
     _add_routes(app, folder, signs, Labels(folder))
     add_page(app, "label.html")
     add_errors(app)
-    return Guard(app, Limits(), token)
+    return RequestMiddleware(app, Limits(), token)
 
 
 def _add_routes(app: FastAPI, folder: Path, signs: list[Sign], labels: Labels) -> None:

@@ -26,7 +26,8 @@ class Labels:
     """The list on disk, which other programs may also write. Unknown columns are kept."""
 
     def __init__(self, folder: Path) -> None:
-        """
+        """Read the list once, to report a problem early.
+
         Raises:
             ValueError: the existing list cannot be read.
         """
@@ -37,8 +38,11 @@ class Labels:
         return len(self._read()[1])
 
     def missing(self, places: Iterable[Place]) -> list[int]:
-        """The indices of the unlabelled signs: those without a row for the whole picture or a row
-        whose box contains their centre."""
+        """The indices of the unlabelled signs.
+
+        A sign is labelled if there is a row for the whole picture, or one whose box contains its
+        centre.
+        """
         rows = defaultdict(list)
         for row in self._read()[1]:
             rows[row["path"]].append(row)

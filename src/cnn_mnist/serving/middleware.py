@@ -29,7 +29,7 @@ GONE = 499  # the client disconnected before the response; nginx's status code
 log = logging.getLogger("cnn_mnist.serving")
 
 
-class Guard:
+class RequestMiddleware:
     """Limits, token, security headers, metrics and log for every request; hides tracebacks."""
 
     def __init__(self, app: ASGIApp, limits: Limits, token: str | None = None) -> None:
@@ -37,6 +37,7 @@ class Guard:
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check a request, pass it on with its body in the scope, and log it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -22,10 +22,12 @@ class TimeoutProtocol(HttpToolsProtocol):
         self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expect the first head."""
         super().connection_made(transport)
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
+        """Count the bytes of a head, and wait for the next one after each response."""
         if self.cycle is None or self.cycle.response_complete:
             self._expect_head()
         self._head += len(data)
@@ -38,14 +40,17 @@ class TimeoutProtocol(HttpToolsProtocol):
             self._refuse(431, f"the headers are larger than {MAX_HEAD:,} bytes")
 
     def on_headers_complete(self) -> None:
+        """Stop the timer: the head is here."""
         self._forget_head()
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the timer: nobody is waiting."""
         self._forget_head()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP with JSON, as all errors."""
         self._refuse(400, "this is not an HTTP request")
 
     def _expect_head(self) -> None:
@@ -59,8 +64,11 @@ class TimeoutProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answer an invalid request, and close the connection once the client has read the answer
-        or the timeout for its headers is over; see `middleware`."""
+        """Answer an invalid request, and close the connection.
+
+        It stays open until the client has read the answer or the timeout for its headers is over;
+        see `middleware`.
+        """
         if self._is_refused or self.transport.is_closing():
             return
         start, body = answer(status, {"error": message}, close=True)

@@ -107,6 +107,7 @@ class SharedListener(socket.socket):
         self._gave = False
 
     def accept(self) -> tuple[socket.socket, Any]:
+        """Accept one connection at a time, the later the more are held already."""
         if self._gave:
             self._gave = False
             raise BlockingIOError

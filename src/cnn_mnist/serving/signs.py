@@ -13,8 +13,11 @@ SHOWN_SIDE = 800  # px; larger pictures are shown reduced
 
 
 class Sign(NamedTuple):
-    """One sign. `box` is in its picture's pixels, None if the picture shows only this sign;
-    `answered` is empty if no digit was read."""
+    """One sign.
+
+    `box` is in its picture's pixels, None if the picture shows only this sign; `answered` is empty
+    if no digit was read.
+    """
 
     path: Path
     box: Box | None
@@ -34,8 +37,11 @@ class Sign(NamedTuple):
 def of_picture(
     reader: Reader, path: Path, single: bool, notice: Callable[[str], None]
 ) -> Iterator[Sign]:
-    """The signs in a picture, or on the first page of a file; none if it cannot be read or is not
-    upright, since a list of boxes does not record the orientation."""
+    """The signs in a picture, or on the first page of a file.
+
+    None if it cannot be read or is not upright, since a list of boxes does not record the
+    orientation.
+    """
     try:
         reading = next(reader.read_pages(path, single))
     except ImageError as error:

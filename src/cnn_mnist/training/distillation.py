@@ -31,7 +31,8 @@ class Teacher:
         recipe: Recipe,
         precision: torch.dtype = torch.float32,
     ) -> None:
-        """
+        """Prepare the views; the teacher answers them when they are first needed.
+
         Args:
             models: each with the mean and std of its input, its recipe's test_norm.
             train: the training images, without the recipe's drawn ones.

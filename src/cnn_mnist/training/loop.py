@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_mnist.training import distributed
-from cnn_mnist.training.augment.corrupt import damage
+from cnn_mnist.training.augment.corrupt import corrupt
 from cnn_mnist.training.augment.sampling import seeded
 from cnn_mnist.training.augment.transforms import augment, normalize
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
@@ -237,8 +237,8 @@ def train_step(
     recipe = run.recipe
     labels, targets = batch.labels, batch.targets
     images = augment(batch.images, generator, recipe) if targets is None else batch.images
-    if recipe.damaged:
-        images = damage(images, generator, recipe.damaged)
+    if recipe.corrupted:
+        images = corrupt(images, generator, recipe.corrupted)
     x = lay_out(normalize(images, *recipe.train_norm), run.precision)
     with torch.autocast(run.device.type, run.precision, run.precision != torch.float32):
         logits = net(x).float()

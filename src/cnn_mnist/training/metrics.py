@@ -25,6 +25,7 @@ class Metrics:
     clean_label_accuracy: float | None  # without the images known to be mislabelled
 
     def to_dict(self) -> dict[str, Any]:
+        """As in metrics.json."""
         return asdict(self)
 
 

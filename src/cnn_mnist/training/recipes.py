@@ -12,6 +12,7 @@ from typing import Any
 MODELS = ("net", "bn", "bn-small", "bn-wide", "lines")
 AUGMENT = ("none", "reference", "affine", "handwriting")
 NORM = (0.1307, 0.3081)  # mean and std of the MNIST training images, of values in 0..1
+RENAMED = {"damaged": "corrupted"}  # settings in the files of versions before 1.0
 
 
 class RecipeError(ValueError):
@@ -58,7 +59,7 @@ class Recipe:
     shift: float = setting(2.0, "pixels, each way uniform in ±", 0, 14)
     plain_p: float = setting(0.0, "handwriting: share of images moved as by affine alone", 0, 1)
 
-    damaged: float = setting(0.0, "share of images that noise, haze, stains… hide in part", 0, 1)
+    corrupted: float = setting(0.0, "share of images that noise, haze, stains… hide in part", 0, 1)
 
     drawn: int = setting(0, "drawn digits added to the training images, and non-digits", 0, 10**6)
     outlier_weight: float = setting(0.5, "of a non-digit's loss, towards all ten alike", 0, 10)
@@ -91,6 +92,7 @@ class Recipe:
         return replace(self, batch_size=max(1, min(self.batch_size, num_images // 40)))
 
     def to_dict(self) -> dict[str, Any]:
+        """As in config.json."""
         return asdict(self)
 
     @classmethod
@@ -98,6 +100,7 @@ class Recipe:
         """The recipe from `to_dict`; JSON's lists become tuples again."""
         if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
             raise RecipeError("not a recipe: it has no name")
+        settings = {RENAMED.get(name, name): value for name, value in settings.items()}
         unknown = settings.keys() - {f.name for f in fields(cls)}
         if unknown:
             raise RecipeError(f"not a recipe of this version: {', '.join(sorted(unknown))}")
@@ -156,7 +159,7 @@ BEST = DEFAULT.changed(
 )
 BEST_BN = BEST.changed(name="best-bn", model="bn")
 BEST_SMALL = BEST.changed(name="best-small", model="bn-small")
-ROBUST = BEST_BN.changed(name="robust", damaged=0.08)
+ROBUST = BEST_BN.changed(name="robust", corrupted=0.08)
 READER = DEFAULT.changed(
     name="reader",
     epochs=60,

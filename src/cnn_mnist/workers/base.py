@@ -12,7 +12,8 @@ class Workers(Executor, ABC):
 
     @property
     @abstractmethod
-    def num_workers(self) -> int: ...
+    def num_workers(self) -> int:
+        """How many tasks run at the same time."""
 
 
 def nothing() -> Callable[[], object]:

@@ -74,6 +74,7 @@ class Cluster(Workers):
 
     @property
     def num_workers(self) -> int:
+        """The threads of all workers that are connected now, at least 1."""
         try:
             num_threads: list[int] = list(self._client.nthreads().values())
         except OSError as error:
@@ -81,6 +82,7 @@ class Cluster(Workers):
         return max(1, sum(num_threads))
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Start a task; a worker that dies with it ends in BrokenExecutor."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
         done = self._executor.submit(partial(fn, *args, **kwargs))

@@ -24,9 +24,11 @@ class Pool(Workers):
 
     @property
     def num_workers(self) -> int:
+        """The number of processes."""
         return self._count
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Start a task, in a new pool if the previous one broke."""
         try:
             return self._pool.submit(fn, *args, **kwargs)
         except BrokenExecutor:
@@ -35,6 +37,7 @@ class Pool(Workers):
             return self._pool.submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Shut down the current pool."""
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
     def stop(self) -> None:

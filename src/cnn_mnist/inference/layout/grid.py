@@ -36,8 +36,9 @@ NOBODY = -1
 
 
 def find(grey: Grey) -> list[Quads]:
-    """The grids of a page from the top, each rows×columns×4×2: the corners of its cells inside
-    their lines.
+    """The grids of a page from the top, each the corners of its cells, rows×columns×4×2.
+
+    The corners are inside the lines around a cell.
 
     Args:
         grey: uint8 H×W, the page.
@@ -61,8 +62,10 @@ def _worth(lattices: list[Lattice]) -> int:
 
 
 def _line_masks(grey: Grey) -> Iterator[Mask]:
-    """Candidate masks of horizontal and vertical lines: how much darker than the paper they are
-    depends on print and light."""
+    """Candidate masks of horizontal and vertical lines.
+
+    How much darker than the paper the lines are depends on print and light.
+    """
     size = [max(1, side // COARSER) for side in grey.shape[::-1]]
     coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     paper = cv2.medianBlur(coarse, max(3, max(size) // AROUND | 1))
@@ -223,8 +226,10 @@ def _filled(grid: Quads) -> Quads | None:
 
 
 def _widened(grid: Quads) -> Quads:
-    """Writing that touches a line cuts off the corner beside it, so each corner is moved outwards
-    as far as all neighbours suggest."""
+    """The cells with each corner moved outwards as far as all neighbours suggest.
+
+    Writing that touches a line cuts off the corner beside it.
+    """
     guesses = _guesses(grid)
     moved = grid.copy()
     for across in ([1, 0, 3, 2], [3, 2, 1, 0]):

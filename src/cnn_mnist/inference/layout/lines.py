@@ -23,8 +23,10 @@ NOBODY = -1
 
 
 class Place(NamedTuple):
-    """A line's place on a levelled page: its upper left corner, its size, and its slope (fall
-    per pixel to the right)."""
+    """A line's place on a levelled page: its upper left corner, its size, and its slope.
+
+    The slope is the fall per pixel to the right.
+    """
 
     x: int
     y: int
@@ -65,8 +67,10 @@ def read_whole(reader: LineReader, page: NDArray[np.uint8]) -> list[Sign] | None
 
 
 class Layout(NamedTuple):
-    """The boxes of a page's signs (N×4), line by line from the top left, and the lines' slope
-    (fall per pixel to the right)."""
+    """The boxes of a page's signs (N×4), line by line from the top left, and the lines' slope.
+
+    The slope is the fall per pixel to the right.
+    """
 
     lines: list[NDArray[Any]]
     slope: float

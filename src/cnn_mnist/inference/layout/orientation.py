@@ -1,5 +1,7 @@
-"""The orientation of a page: its tilt, from how its signs form lines, and which way up it is, from
-the networks' answers."""
+"""The orientation of a page: its tilt, and which way up it is.
+
+The tilt follows from how its signs form lines, the orientation from the networks' answers.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +22,10 @@ BETTER = 0.04  # of the lines' certainty: required lead if the glyphs are undeci
 
 
 def tilt(boxes: list[Box]) -> int:
-    """The degrees, -45 to 45, to rotate a page clockwise so that its lines are horizontal or
-    vertical; 0 if they nearly are, or the evidence is unclear."""
+    """The degrees, -45 to 45, to rotate a page clockwise so that its lines are level or upright.
+
+    0 if they nearly are, or the evidence is unclear.
+    """
     if len(boxes) < LEAST_SIGNS:
         return 0
     corners = np.array(boxes, np.float32)

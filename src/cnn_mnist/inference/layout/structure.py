@@ -19,9 +19,11 @@ LEADING = "-+$€£"
 
 @dataclass(frozen=True)
 class Number:
-    """A number as written, with its signs; empty in an empty grid cell. `box` is x, y, width,
-    height in the original picture's pixels, `confidence` the probability that the whole number is
-    right."""
+    """A number as written, with its signs; empty in an empty grid cell.
+
+    `box` is x, y, width, height in the original picture's pixels, `confidence` the probability that
+    the whole number is right.
+    """
 
     text: str
     box: Box
@@ -94,8 +96,10 @@ def _parts(signs: list[Found]) -> list[list[Found]]:
 
 
 def _ends(signs: list[Found], height: float) -> bool:
-    """Whether a number ends before the second of two or three signs. A comma may be far from its
-    digits; a minus or currency sign belongs to the nearer digit."""
+    """Whether a number ends before the second of two or three signs.
+
+    A comma may be far from its digits; a minus or currency sign belongs to the nearer digit.
+    """
     gaps = [right.box[0] - left.box[0] - left.box[2] for left, right in pairwise(signs)]
     left, right = signs[:2]
     leads = right.character in LEADING and len(gaps) > 1 and gaps[0] > gaps[1]

@@ -37,8 +37,14 @@ def crop(page: Page, box: Box, margin: float = MARGIN) -> Page:
 
 
 def png(page: Page, box: Box, turned: int = 0, largest: int | None = None) -> bytes:
-    """The result of `crop` as a PNG file, rotated clockwise by `turned` degrees, rounded to quarter
-    turns, and reduced to at most `largest` pixels a side."""
+    """The result of `crop` as a PNG file.
+
+    Args:
+        page: the picture as given.
+        box: as for `crop`.
+        turned: rotate clockwise by these degrees, rounded to quarter turns.
+        largest: reduce to at most this many pixels a side.
+    """
     pixels = np.rot90(crop(page, box).pixels, -round(turned / 90))
     picture, content = Image.fromarray(pixels), io.BytesIO()
     if largest:

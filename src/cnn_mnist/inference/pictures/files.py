@@ -34,6 +34,11 @@ def pictures(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def file_bytes(path: Path) -> bytes:
+    """The content of a file, cut off one byte after MAX_BYTES.
+
+    Raises:
+        ImageError: there is no such file, or it cannot be read.
+    """
     if path.is_dir():
         raise ImageError(f"{path} is a folder, not a picture")
     if not path.is_file():  # excludes devices and pipes, which may never end

@@ -47,8 +47,7 @@ class Page:
         return replace(self, pixels=np.asarray(pixels, np.uint8), turned=turned, matrix=matrix)
 
     def original_box(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-        """The visible part of a box of this page (x, y, width, height), in the original picture's
-        pixels."""
+        """The visible part of a box (x, y, width, height), in the original picture's pixels."""
         x, y, wide, high = box
         (xx, xy, x0), (yx, yy, y0), _ = self._to_original().tolist()
         corners = [(x, y), (x + wide, y), (x, y + high), (x + wide, y + high)]

@@ -33,8 +33,10 @@ class PdfFile(ImageFile.ImageFile):
     format = "PDF"
 
     def __init__(self, data: bytes, side: int, num_frames: int) -> None:
-        """
+        """Ask the renderer for the sizes of all pages.
+
         Args:
+            data: the file.
             side: maximum of a page's longer side, in pixels.
             num_frames: maximum number of pages; the rest is ignored.
 
@@ -50,15 +52,18 @@ class PdfFile(ImageFile.ImageFile):
         self.seek(0)
 
     def seek(self, frame: int) -> None:
+        """Go to a page, counted from 0; its pixels are rendered when they are loaded."""
         if not 0 <= frame < len(self._sizes):
             raise EOFError
         self._frame, self._size = frame, self._sizes[frame]
         self._im = None
 
     def tell(self) -> int:
+        """The number of the current page."""
         return self._frame
 
     def load(self) -> Any:
+        """Render the current page, unless that has been done."""
         if self._im is None:
             pixels = _ask(self._data, "pixels", self._frame, *self.size)
             self.im = Image.frombytes("RGB", self.size, pixels).im

@@ -31,8 +31,10 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
-    """Lay a transparent picture on a suitable background: the paper's own colour, or the opposite
-    of the ink's if there is only ink."""
+    """Lay a transparent picture on a suitable background.
+
+    That is the paper's own colour, or the opposite of the ink's if there is only ink.
+    """
     if picture.mode != "RGBA":
         return picture
     pixels = np.asarray(picture)

@@ -22,8 +22,10 @@ SURE = 0.5  # mean probability from which a sign counts as a digit
 
 
 class Found(NamedTuple):
-    """A sign of a page: its character, its probability and box, and the ten digits' probabilities;
-    `glyph` is the index of its glyph, or None."""
+    """A sign of a page: its character, its probability and box, and the ten digits' probabilities.
+
+    `glyph` is the index of its glyph, or None.
+    """
 
     character: str
     confidence: float
@@ -33,6 +35,7 @@ class Found(NamedTuple):
 
     @property
     def is_digit(self) -> bool:
+        """Whether it is a digit and not a sign between digits."""
         return self.character in DIGITS
 
 

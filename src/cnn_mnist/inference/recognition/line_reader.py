@@ -22,8 +22,11 @@ STRIDE = 2  # px of the normalised line per column of the network's output
 
 @dataclass(frozen=True)
 class Sign:
-    """A sign of a line: a character of ALPHABET, its probability, its box x, y, width, height in
-    the crop's pixels, and the probabilities of the ten digits there."""
+    """A sign of a line.
+
+    A character of ALPHABET, its probability, its box x, y, width, height in the crop's pixels, and
+    the probabilities of the ten digits there.
+    """
 
     character: str
     confidence: float

@@ -17,8 +17,10 @@ OVERLAP = 8  # maximum total area of their boxes, in pictures; boxes of digits h
 
 @dataclass(frozen=True)
 class Components:
-    """A mask, the label of each pixel (0 = none), and one row per label: x, y, width, height,
-    area."""
+    """The connected components of a mask.
+
+    The mask, the label of each pixel (0 = none), and one row per label: x, y, width, height, area.
+    """
 
     mask: Mask
     labels: NDArray[Any]

@@ -189,8 +189,10 @@ def _otsu(contrast: Contrast, faint: int) -> int:
 
 
 def _hysteresis(contrast: Contrast, weak: int, strong: float, grain: int) -> Components:
-    """Components above `weak` that touch something above `strong` (Canny 1986), without grains of
-    noise."""
+    """Components above `weak` that touch something above `strong`, without grains of noise.
+
+    Hysteresis thresholding as in Canny 1986.
+    """
     marks = components((contrast >= weak).astype(np.uint8))
     keep = np.zeros(len(marks.stats), np.bool_)
     keep[marks.labels[contrast >= strong]] = True

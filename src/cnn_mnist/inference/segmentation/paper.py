@@ -86,8 +86,10 @@ def _median(pixels: Picture, share: float) -> Picture:
 
 
 def _continued(pixels: Picture, margin: int) -> Picture:
-    """The picture with a margin: mirrored, so that a stroke ending at the border is not prolonged;
-    light that fades towards the border keeps fading."""
+    """The picture with a margin, mirrored so that a stroke ending at the border is not prolonged.
+
+    Light that fades towards the border keeps fading.
+    """
     around = (margin,) * 4
     mirrored = cv2.copyMakeBorder(pixels, *around, cv2.BORDER_REFLECT)
     calm = cv2.medianBlur(pixels, margin | 1)
@@ -97,8 +99,10 @@ def _continued(pixels: Picture, margin: int) -> Picture:
 
 
 def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture:
-    """The narrow median, except in sharply outlined regions where the wide one is more like the
-    page as a whole: those are broad strokes."""
+    """The narrow median, except in broad strokes.
+
+    These are sharply outlined regions where the wide median is more like the page as a whole.
+    """
     difference = _most(cv2.absdiff(wide, narrow))
     regions = (difference > LEAST_CONTRAST).astype(np.uint8)
     count, labels = cv2.connectedComponents(regions)
@@ -135,4 +139,5 @@ def _most(field: NDArray[Any]) -> NDArray[Any]:
 
 
 def resized(field: NDArray[Any], like: Picture) -> NDArray[Any]:
+    """A field at the size of a picture."""
     return cv2.resize(field, (like.shape[1], like.shape[0]), interpolation=cv2.INTER_LINEAR)

@@ -1,5 +1,7 @@
-"""The sheet of paper in a picture: a page photographed on a darker desk, or a canvas in a drawing
-program's window. Nothing around it is ink."""
+"""The sheet of paper in a picture; nothing around it is ink.
+
+A page photographed on a darker desk, or a canvas in a drawing program's window.
+"""
 
 from typing import Any
 

@@ -23,8 +23,10 @@ TOLD = 5  # problems that are told one by one
 
 @dataclass
 class Hand:
-    """Samples with their labels, 0 to 9 or NOT_A_DIGIT, and their pictures' paths; `num_skipped`
-    and the first of the `problems` of pictures that were left out."""
+    """A person's samples with their labels, 0 to 9 or NOT_A_DIGIT, and their pictures' paths.
+
+    `num_skipped` pictures were left out; `problems` are the first of the reasons.
+    """
 
     samples: list[Sample] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
@@ -78,11 +80,13 @@ class Hand:
         return told
 
     def add(self, sample: Sample, label: int, path: Path = Path()) -> None:
+        """Keep a sample."""
         self.samples.append(sample)
         self.labels.append(label)
         self.paths.append(path)
 
     def skip(self, path: Path, why: str) -> None:
+        """Count a picture that cannot be used, and remember the reason if it is among the first."""
         self.num_skipped += 1
         if len(self.problems) < TOLD:
             self.problems.append(f"{path} was skipped: {why}")

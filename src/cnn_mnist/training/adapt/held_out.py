@@ -1,5 +1,7 @@
-"""What models say to a person's pictures that they have not learned from: a part is held out, and
-the others are learned from, in turn (cross-fitting)."""
+"""Answers to each of a person's pictures by a model that has not learned from it.
+
+A part is held out, and the others are learned from, in turn (cross-fitting).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -36,7 +36,8 @@ class Lessons:
     """The lessons of one model, for any number of trainings that start from it."""
 
     def __init__(self, model: nn.Module, old: Split) -> None:
-        """
+        """Let the model answer the old images, so that it does not forget them.
+
         Args:
             model: to be trained.
             old: images like those that it has learned from.
@@ -70,8 +71,10 @@ def _shown(own: Split, num_old: int, epoch: int) -> Split:
 
 
 def _wanted(labels: Tensor) -> Tensor:
-    """Logits N×10 that say a label is right, but not for sure; of what is no digit they say
-    nothing, and the training does not look at them."""
+    """Logits N×10 that say a label is right, but not for sure.
+
+    For images that are not digits they say nothing, and the training does not look at them.
+    """
     probs = torch.full((len(labels), 10), (1 - TRUST) / 9)
     digits = labels != NOT_A_DIGIT
     probs[digits, labels[digits]] = TRUST

@@ -19,6 +19,7 @@ class Score:
 
     @property
     def share(self) -> float:
+        """The share of errors."""
         return self.error_count / self.num_images
 
     def to_dict(self) -> dict[str, Any]:
@@ -33,8 +34,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model before and after, on a person's pictures and on the data set's test images. `own`
-    is None where the pictures were too few to hold any out."""
+    """A model before and after, on a person's pictures and on the data set's test images.
+
+    `own` is None if there were too few pictures to hold any out.
+    """
 
     own: tuple[Score, Score] | None
     test: tuple[Score, Score]

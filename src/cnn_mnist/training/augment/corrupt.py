@@ -1,7 +1,7 @@
-"""Random damage to batches of images: noise, haze, stains, lines, and other occlusions.
+"""Random corruptions of batches of images: noise, haze, stains, lines, and other occlusions.
 
-Images are float32 N×28×28 with values 0..255, as for the other transforms. Each function damages
-every image it is given; `damage` applies one of them per image.
+Images are float32 N×28×28 with values 0..255, as for the other transforms. Each function corrupts
+every image it is given; `corrupt` applies one of them per image.
 """
 
 import torch
@@ -14,8 +14,8 @@ from cnn_mnist.training.augment.transforms import affine
 OCTAVES = (3, 5, 9, 15, 28)  # cells each way
 
 
-def damage(images: Tensor, generator: Generator, share: float) -> Tensor:
-    """Damage a share of the images: half are shifted far, then one of WAYS or nothing applies."""
+def corrupt(images: Tensor, generator: Generator, share: float) -> Tensor:
+    """Corrupt a share of the images: half are shifted far, then one of WAYS or nothing applies."""
     result = images.float().clone()
     far = uniform(images, generator, 0, 1) < share / 2
     result[far] = affine(result[far], generator, rotation=40.0, scale=0.4, shear=0.45, shift=3.5)

@@ -21,8 +21,9 @@ Part = tuple[Frames, NDArray[np.str_]]
 
 
 def read_npz(path: Path) -> tuple[Part, Part | None, tuple[str, ...] | None]:
-    """Training images with their labels as words, the same for the test part if there is one, and
-    the classes in order if the file has them as `classes`.
+    """Training images with their labels as words, the test part if there is one, and the classes.
+
+    The classes are in order if the file has them as `classes`, otherwise None.
 
     Raises:
         DataError: the file is damaged, or does not hold images and labels.

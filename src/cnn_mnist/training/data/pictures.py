@@ -22,8 +22,10 @@ from cnn_mnist.training.data.splits import DIGITS, DataError
 
 
 class Pictures(NamedTuple):
-    """Images N×28×28, their labels and their files; `notice` says what was left out, and of digits
-    how many the whole reader reads."""
+    """Images N×28×28, their labels and their files.
+
+    `notice` says what was left out, and of digits how many the whole reader reads.
+    """
 
     images: Frames
     labels: NDArray[np.str_]

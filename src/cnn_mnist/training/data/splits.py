@@ -39,13 +39,16 @@ class Split:
         return Split(take(self.images), take(self.labels), targets=targets, files=files)
 
     def to(self, device: torch.device | str) -> "Split":
+        """The same on a device."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class Splits:
-    """A data set to train on. `notice` tells the user of anything unexpected, or is empty; `source`
-    is where it was read from."""
+    """A data set to train on.
+
+    `notice` tells the user of anything unexpected, or is empty; `source` is where it was read from.
+    """
 
     name: str  # mnist, digits, or the name of your own data set
     train: Split
@@ -71,4 +74,5 @@ class Splits:
         return replace(self, train=self.train[:-num_val], test=self.train[-num_val:])
 
     def to(self, device: torch.device | str) -> "Splits":
+        """The same on a device."""
         return replace(self, train=self.train.to(device), test=self.test.to(device))

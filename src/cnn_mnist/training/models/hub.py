@@ -14,10 +14,12 @@ class HubModel(nn.Module, PyTorchModelHubMixin):
     """A network that can be restored: config.json holds its architecture and its input."""
 
     def __init__(self, architecture: str, mean: float = 0.1307, std: float = 0.3081) -> None:
-        """
+        """Build the network with fresh weights.
+
         Args:
             architecture: net, bn or bn-small.
-            mean, std: normalisation of the input; stored for users of the model.
+            mean: of the input's normalisation; stored for users of the model.
+            std: likewise.
         """
         super().__init__()
         self.mean, self.std = mean, std

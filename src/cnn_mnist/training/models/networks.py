@@ -14,8 +14,10 @@ from cnn_mnist.training.models.conv3x3 import Step, convolve, one_by_one
 
 
 class Net(nn.Module):
-    """The reference design: three 3×3 convolutions, two linear layers; 24,488 parameters for the
-    ten digits."""
+    """The reference design: three 3×3 convolutions and two linear layers.
+
+    It has 24,488 parameters for the ten digits.
+    """
 
     def __init__(self, num_classes: int = 10) -> None:
         super().__init__()
@@ -46,10 +48,12 @@ class BatchNormNet(nn.Module):
     def __init__(
         self, channels: tuple[int, ...], pooled: tuple[int, int], num_classes: int = 10
     ) -> None:
-        """
+        """Build the network with fresh weights.
+
         Args:
             channels: number of output channels of each convolution.
             pooled: the two convolutions, counted from 0, that a max-pool follows.
+            num_classes: number of outputs.
         """
         super().__init__()
         sizes = zip((1, *channels[:-1]), channels, strict=True)

@@ -44,6 +44,7 @@ class Config:
     def of(
         cls, run: Run, splits: Splits, teacher: Path | None = None, init: Path | None = None
     ) -> "Config":
+        """The settings of a run on a data set, with checksums of the runs that it learns from."""
         return cls(
             recipe=run.recipe,
             dataset=splits.name,

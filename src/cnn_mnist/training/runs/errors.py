@@ -18,8 +18,9 @@ MOST_SHOWN = 100  # on the sheet; the table lists all
 
 
 def write(folder: Path, split: Split, logits: Tensor, classes: tuple[str, ...]) -> None:
-    """Write errors.png, a contact sheet, and errors.csv, one row per image: the mistakes, most
-    confident first, then the least confident correct answers.
+    """Write errors.png, a contact sheet, and errors.csv, one row per image.
+
+    The mistakes come first, most confident first, then the least confident correct answers.
 
     Raises:
         RunError: the files cannot be written.

@@ -201,6 +201,7 @@ def _quiet() -> Iterator[None]:
 
 
 def open_session(content: bytes) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session on the CPU that reports errors only."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -33,11 +33,10 @@ Card = dict[str, Any]
 
 
 def of_run(folder: Path, splits: Splits) -> Card:
-    """Calibrate a finished run on the training images that it held out, and evaluate it. An
-    exported file is calibrated already.
+    """Calibrate a finished run on the training images that it held out, and evaluate it.
 
-    A run that held none out is calibrated on images that it was trained on, which makes it look
-    more confident than it is; `val_in_train` records this.
+    An exported file is calibrated already. A run that held none out is calibrated on images that it
+    was trained on, which makes it look more confident than it is; `val_in_train` records this.
 
     Raises:
         RunError: the run is not finished, or a file is damaged.
@@ -101,6 +100,7 @@ def released(folder: Path) -> Card:
 
 
 def load(folder: Path) -> Card:
+    """The content of card.json."""
     return dict(json.loads((folder / "card.json").read_text()))
 
 

@@ -34,8 +34,10 @@ LEVELS = 127  # of a weight, on each side of zero, in all epochs except the last
 
 @dataclass(frozen=True)
 class Page:
-    """The exported page: bytes of the whole folder, and the accuracy of each epoch, measured with
-    the page's weights."""
+    """The exported page.
+
+    The bytes of the whole folder, and the accuracy of each epoch, measured with the page's weights.
+    """
 
     size: int
     accuracies: dict[int, float]
@@ -71,8 +73,11 @@ def export(folder: Path, splits: Splits, out: Path) -> Page:
 
 
 def _model(folder: Path, splits: Splits) -> dict[str, Any]:
-    """The content of model.js. `data` is, deflated and in base64: the last weights as float32, the
-    earlier epochs' as int8, each as the difference from the epoch before, and the pictures."""
+    """The content of model.js.
+
+    `data` is, deflated and in base64: the last weights as float32, the earlier epochs' as int8,
+    each as the difference from the epoch before, and the pictures.
+    """
     config = load_config(folder)
     if config.recipe.model != "net":
         raise RunError(f"the page draws the network net, but {folder} is a {config.recipe.model}")
@@ -115,8 +120,10 @@ def _model(folder: Path, splits: Splits) -> dict[str, Any]:
 
 
 def _earlier(folder: Path, config: Config) -> tuple[dict[int, nn.Module], int]:
-    """The untrained network and up to NUM_EPOCHS - 1 of those before the last epoch, evenly spaced;
-    and the last epoch's number. Empty if the folder has no epochs."""
+    """The untrained network, evenly spaced epochs before the last, and the last epoch's number.
+
+    There are up to NUM_EPOCHS - 1 of these epochs, and none if the folder has no epochs.
+    """
     saved = checkpoint.load_epochs(folder)
     if not saved:
         return {}, config.recipe.epochs
