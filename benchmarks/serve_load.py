@@ -3,7 +3,7 @@
     python benchmarks/serve_load.py --workers 1 2 --seconds 20
 
 Starts `cnn-mnist serve` on a free port and loads it over loopback with hey (on Debian, `apt install
-hey`), which sends a PNG of the page's canvas with a two-digit number. hey runs on the same
+hey`), which sends a two-digit number as the drawing page does. hey runs on the same
 processor. For each number of workers:
 
     most       enough clients to saturate it
@@ -53,7 +53,7 @@ TEXT = "47"
 
 
 def drawing(text: str) -> bytes:
-    """A PNG of the canvas with `text` drawn by a pen of 20 px."""
+    """What the page sends of `text`, drawn with a pen of 20 px: half the canvas' size."""
     sheet = Image.new("RGB", CANVAS, "white")
     draw = ImageDraw.Draw(sheet)
     for index, digit in enumerate(text):
@@ -62,7 +62,7 @@ def drawing(text: str) -> bytes:
             points = [(left + 120 * x, 100 + 240 * y) for x, y in stroke]
             draw.line(points, "black", 20, joint="curve")
     content = io.BytesIO()
-    sheet.save(content, "PNG")
+    sheet.reduce(2).save(content, "PNG")
     return content.getvalue()
 
 

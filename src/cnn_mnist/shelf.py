@@ -3,7 +3,6 @@
 A name can be used in place of a model file or run folder. Its files are verified when opened.
 """
 
-import difflib
 import functools
 import hashlib
 import json
@@ -63,6 +62,8 @@ def entry(name: str) -> Model:
     """
     if name in _by_any_name():
         return _by_any_name()[name]
+    import difflib
+
     near = difflib.get_close_matches(name, _by_any_name(), n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise ShelfError(f"there is no model {name!r}; {hint}{_released()}")

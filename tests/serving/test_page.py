@@ -38,10 +38,17 @@ def test_two_digits_are_a_number_and_each_has_its_bars(desk: Desk) -> None:
 
 
 def test_a_drawing_is_sent_without_an_alpha_channel(desk: Desk) -> None:
-    desk.draw("7")
+    desk.draw("7", height=80)
     picture = desk.sent()
     assert (picture.mode, picture.size) == ("RGB", desk.canvas_size())
     desk.expect("7")
+
+
+def test_a_large_drawing_is_sent_at_half_the_size(desk: Desk) -> None:
+    desk.draw("4")
+    width, height = desk.canvas_size()
+    assert desk.sent().size == (width // 2, height // 2)
+    desk.expect("4")
 
 
 def test_undo_takes_the_last_stroke_and_clear_all(desk: Desk) -> None:

@@ -1,8 +1,6 @@
 """cnn-mnist label: label the signs in a folder's pictures, least confident first."""
 
-import secrets
 import threading
-import webbrowser
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +25,9 @@ def label(
     """Label the signs in a folder's pictures in the browser, least confident first."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; name one with pictures")
+    import secrets
+    import webbrowser
+
     with extra("serve"):
         from cnn_mnist.serving import labelling, server
         from cnn_mnist.serving.labels import Labels

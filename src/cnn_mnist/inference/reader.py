@@ -14,7 +14,7 @@ from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.page import Page
-from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one
+from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line import OTHER
 from cnn_mnist.inference.recognition.line_reader import LineReader, certainty
@@ -108,7 +108,9 @@ class Reader:
         if frame is not None:
             return _reading(self._digits(frame[None], self.classifier.probs(frame[None])))
         if not single and (cells := _cells(page)):
-            frames = np.concatenate([one.frames for row in cells for one in row])
+            frames = np.concatenate(
+                [one.frames(range(len(one.glyphs))) for row in cells for one in row]
+            )
             if degrees := orientation.turn_of_cells(self.classifier, frames):
                 cells = _cells(page.turn(degrees)) or cells
             return self._grid_reading(cells)
@@ -135,10 +137,13 @@ class Reader:
         """The signs, line by line."""
         ways = lines.ways(self.line_reader, seen.grey, seen.layout)
         readings = [list(chain.from_iterable(rows)) for rows in ways]
-        probs = self.classifier.steady_probs(seen.frames)
         if single:
+            probs = self.classifier.steady_probs(seen.frames(range(len(seen.glyphs))))
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
         rows, best = max(zip(ways, readings, strict=True), key=lambda way: certainty(way[1]))
+        alone = [glyph for glyph in partners(best, seen.boxes) if glyph is not None]
+        probs = np.zeros((len(seen.glyphs), 10), np.float32)
+        probs[alone] = self.classifier.steady_probs(seen.frames(alone))
         found = iter(agree(best, seen.boxes, probs, self.classifier.decides))
         return [list(islice(found, len(row))) for row in rows]
 
@@ -216,7 +221,7 @@ def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
 
 
 def _placed(sign: Found, seen: view.View) -> Digit:
-    frame = seen.frame(sign.box) if sign.glyph is None else seen.frames[sign.glyph]
+    frame = seen.frame(sign.box) if sign.glyph is None else seen.frames([sign.glyph])[0]
     x, y, width, height = (round(v) for v in sign.box)
     box = seen.original_box((x, y, width, height))
     probs = np.asarray(sign.digit_probs / max(sign.digit_probs.sum(), 1e-6), np.float32)

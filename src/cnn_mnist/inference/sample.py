@@ -71,7 +71,7 @@ def look(reader: LineReader, page: Page) -> Sample:
         raise ImageError("no ink found")
     ways = lines.ways(reader, seen.grey, seen.layout)
     readings = [list(chain.from_iterable(rows)) for rows in ways]
-    return Sample(seen.frames[0], False, seen.boxes, readings)
+    return Sample(seen.frames([0])[0], False, seen.boxes, readings)
 
 
 def asked(samples: Sequence[Sample], ask: Callable[[NDArray[np.uint8]], Probs]) -> Probs:

@@ -51,7 +51,7 @@ def turn(classifier: Classifier, reader: LineReader, seen: View) -> int:
     """The degrees to rotate a page clockwise; 0 if the evidence is unclear."""
     if len(seen.glyphs) < LEAST_SIGNS:
         return 0
-    ways = _likely(classifier, seen.frames)
+    ways = _likely(classifier, seen.frames(_some(len(seen.glyphs))))
     if ways == [0]:
         return 0
     sure = {way: _certainty(reader, seen, way) for way in {0, *ways}}
@@ -66,14 +66,20 @@ def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:
     Args:
         frames: uint8 N×28×28, of the glyphs of all cells.
     """
-    ways = _likely(classifier, frames) if len(frames) >= LEAST_SIGNS else [0]
+    if len(frames) < LEAST_SIGNS:
+        return 0
+    ways = _likely(classifier, frames[_some(len(frames))])
     return 0 if 0 in ways else 90 * ways[0]
+
+
+def _some(count: int) -> range:
+    """MOST_SIGNS of many signs, spread over the page."""
+    return range(0, count, -(-count // MOST_SIGNS))
 
 
 def _likely(classifier: Classifier, frames: NDArray[np.uint8]) -> list[int]:
     """The quarter turns for which the glyphs are about as likely digits as for the best."""
-    some = frames[:: -(-len(frames) // MOST_SIGNS)]
-    turned = np.concatenate([np.rot90(some, -way, (1, 2)) for way in range(4)])
+    turned = np.concatenate([np.rot90(frames, -way, (1, 2)) for way in range(4)])
     probs = classifier.probs(np.ascontiguousarray(turned)).max(axis=1)
     means = np.log(probs).reshape(4, -1).mean(axis=1)
     return np.flatnonzero(means > means.max() - CLEAR).tolist()

@@ -1,6 +1,7 @@
 """The unit of reading, a page or one of its cells: its grey, its ink, and the ink's glyphs."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +24,7 @@ class View:
     grey: NDArray[np.uint8]
     ink: segment.Ink
     glyphs: list[segment.Glyph]
+    _framed: dict[int, NDArray[np.uint8]] = field(default_factory=dict, init=False, repr=False)
 
     def original_box(self, box: Box) -> Box:
         """The visible part of a box, in the original's pixels."""
@@ -38,12 +40,15 @@ class View:
         """The arrangement of the glyphs in lines."""
         return lines.Layout.of(self.boxes)
 
-    @cached_property
-    def frames(self) -> NDArray[np.uint8]:
-        """The glyphs in MNIST's format, N×28×28."""
-        if not self.glyphs:
-            return np.zeros((0, SIDE, SIDE), np.uint8)
-        return np.stack([to_mnist(even_stroke(glyph.ink)) for glyph in self.glyphs])
+    def frames(self, glyphs: Iterable[int]) -> NDArray[np.uint8]:
+        """Some of the glyphs in MNIST's format, N×28×28; each is framed once, when asked for."""
+        asked = [self._frame(glyph) for glyph in glyphs]
+        return np.stack(asked) if asked else np.zeros((0, SIDE, SIDE), np.uint8)
+
+    def _frame(self, glyph: int) -> NDArray[np.uint8]:
+        if glyph not in self._framed:
+            self._framed[glyph] = to_mnist(even_stroke(self.glyphs[glyph].ink))
+        return self._framed[glyph]
 
     def frame(self, box: line_reader.Box) -> NDArray[np.uint8]:
         """The ink within a box in MNIST's frame; an empty frame if there is none."""

@@ -47,14 +47,14 @@ def agree(
     Args:
         signs: the line network's, in reading order, with boxes in the page's pixels.
         boxes: the glyphs' boxes.
-        probs: the classifier's, glyphs×10.
+        probs: the classifier's, glyphs×10; only those of `partners` are used.
         decides: the probability from which the classifier alone turns a letter or another digit
             into its digit. A comma or a slash stays.
     """
     bars = [NEVER if sign.character in SIGNS else decides for sign in signs]
     return [
         _alone(sign) if n is None else _together(sign, n, boxes[n], probs[n], bar)
-        for sign, n, bar in zip(signs, _partners(signs, boxes), bars, strict=True)
+        for sign, n, bar in zip(signs, partners(signs, boxes), bars, strict=True)
     ]
 
 
@@ -112,7 +112,7 @@ def _together(
     return Found(character, sign.confidence, sign.box, mean, glyph)
 
 
-def _partners(signs: list[Sign], boxes: list[Box]) -> list[int | None]:
+def partners(signs: list[Sign], boxes: list[Box]) -> list[int | None]:
     """For each sign its glyph, if they overlap only each other."""
     if not signs or not boxes:
         return [None] * len(signs)

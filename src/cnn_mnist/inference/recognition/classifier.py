@@ -7,7 +7,6 @@ rule's threshold and the probability from which it decides alone are in its meta
 import json
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +98,8 @@ class Classifier:
 
         if self._threads == 1 or len(images) < MANY:
             return np.concatenate([answer(part) for part in parts])
+        from concurrent.futures import ThreadPoolExecutor
+
         # Our own threads, one part each, are faster than ONNX Runtime's, which share operators.
         with ThreadPoolExecutor(self._threads) as pool:
             return np.concatenate(list(pool.map(answer, parts)))
