@@ -42,8 +42,10 @@ def answers(model: nn.Module, lines: list[Batch]) -> Answers:
 
 
 def fit_temperature(given: Answers) -> float:
-    """The temperature in 0.5..5 at which the confidence of lines predicts best whether they are
-    exact (binary cross-entropy)."""
+    """The temperature in 0.5..5 whose confidence best predicts which lines are exact.
+
+    The measure is binary cross-entropy.
+    """
 
     def loss(log_temperature: float) -> float:
         confidence = given.confidence(math.exp(log_temperature))

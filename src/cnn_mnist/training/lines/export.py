@@ -41,6 +41,7 @@ class ExportedLines(nn.Module):
         self.model, self.temperature = model, temperature
 
     def forward(self, lines: Tensor) -> tuple[Tensor, Tensor]:
+        """Lines N×2×40×W → probabilities and boxes."""
         logits, boxes = self.model(lines)
         return (logits / self.temperature).softmax(dim=1), boxes
 

@@ -274,8 +274,7 @@ def _turned(grey: Ink, marks: tuple[Mark, ...], rng: Random) -> tuple[Ink, tuple
 
 
 def _developed(grey: Ink, height: float, contrast: float, hard: float, rng: Random) -> Grey:
-    """Blur, low resolution, noise and JPEG, as strong as the height and contrast of the digits
-    allow."""
+    """Blur, low resolution, noise and JPEG, as strong as height and contrast allow."""
     high, wide = grey.shape
     if rng.random() < 0.5:
         spread = rng.uniform(0.3, 0.4 + 0.045 * height * hard)

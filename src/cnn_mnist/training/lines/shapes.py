@@ -38,6 +38,7 @@ class Digits:
 
     @classmethod
     def of(cls, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> "Digits":
+        """The images of a split, indexed by digit."""
         return cls(images, tuple(np.flatnonzero(labels == digit) for digit in range(10)))
 
     def draw(self, digit: int, rng: Random) -> NDArray[np.uint8]:

@@ -8,34 +8,40 @@ Random = np.random.Generator
 
 
 def dot(rng: Random, y: float) -> Glyph:
+    """A short mark at height y."""
     size = rng.uniform(0.1, 0.6)
     return [[(0, y), (size, y + rng.uniform(-0.3, 0.3))]]
 
 
 def full_stop(rng: Random) -> Glyph:
+    """A dot on the line."""
     return dot(rng, rng.uniform(8.6, 10.2))
 
 
 def comma(rng: Random) -> Glyph:
+    """A short stroke through the line, mostly to the left."""
     y, length = rng.uniform(8.4, 9.8), rng.uniform(1.2, 3.2)
     return [[(1.0, y), (0.9, y + 0.5 * length), (rng.uniform(-0.6, 0.5), y + length)]]
 
 
 def dash(rng: Random) -> Glyph:
+    """A level stroke, half-way up."""
     y, slope = rng.uniform(4, 6.8), rng.uniform(-0.7, 0.7)
     return [[(0, y), (rng.uniform(2.5, 9), y + slope)]]
 
 
 def slash(rng: Random) -> Glyph:
-    # Longer than a digit, and more slanting than a 1.
+    """A stroke longer than a digit, and slanting more than a 1."""
     return [[(rng.uniform(4, 8), rng.uniform(-3, -0.6)), (0, rng.uniform(10.6, 13))]]
 
 
 def colon(rng: Random) -> Glyph:
+    """Two dots, one above the other."""
     return dot(rng, rng.uniform(2.5, 4.5)) + dot(rng, rng.uniform(7.5, 9.6))
 
 
 def plus(rng: Random) -> Glyph:
+    """Two crossing strokes."""
     x, y, half = 3.5, rng.uniform(4.5, 6), rng.uniform(2, 3.8)
     slope = rng.uniform(-0.4, 0.4)
     bar = [(x - half, y + slope), (x + half, y - slope)]
@@ -43,6 +49,7 @@ def plus(rng: Random) -> Glyph:
 
 
 def equals(rng: Random) -> Glyph:
+    """Two level strokes."""
     y, apart, width = rng.uniform(3.5, 5.5), rng.uniform(1.5, 3), rng.uniform(4, 9)
     slope = rng.uniform(-0.5, 0.5)
     upper, lower = rng.uniform(-0.6, 0.6, 2)
@@ -53,6 +60,7 @@ def equals(rng: Random) -> Glyph:
 
 
 def dollar(rng: Random) -> Glyph:
+    """An S with one or two bars."""
     bows = arc(5, 2.8, 2.6, 2.3, -30, -270) + arc(5, 7.4, 2.8, 2.4, -90, 150)
     x, length = rng.uniform(4.6, 5.4), rng.uniform(0.6, 1.8)
     bars = [[(x, -length), (x - rng.uniform(-0.4, 0.6), 10 + length)]]
@@ -62,6 +70,7 @@ def dollar(rng: Random) -> Glyph:
 
 
 def euro(rng: Random) -> Glyph:
+    """A C with two bars."""
     width = rng.uniform(2.8, 4)
     bow = arc(5.5, 5, width, 5, -50, -310)
     y = rng.uniform(3.6, 4.4)
@@ -69,6 +78,7 @@ def euro(rng: Random) -> Glyph:
 
 
 def pound(rng: Random) -> Glyph:
+    """An L with a hook and a bar."""
     bow = arc(5.5, 2.5, 2.4, 2.5, -20, -190)
     stem = [*bow, (3.6, 6), (2, 10), (8, rng.uniform(9.2, 10))]
     return [stem, [(1.2, 5.6), (6.3, 5.4)]]

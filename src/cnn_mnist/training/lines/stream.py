@@ -52,6 +52,7 @@ class Batch:
     boxes: Tensor  # N×4×W/2 as the network predicts them; set only at middles
 
     def to(self, device: torch.device) -> "Batch":
+        """Move all tensors to a device."""
         return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
 
 
@@ -61,7 +62,8 @@ class Bundles(Dataset[list[Batch]]):
     def __init__(
         self, digits: Digits, seed: int, batch_size: int, num_batches: int, num_bundles: int
     ) -> None:
-        """
+        """Set up the stream of one training.
+
         Args:
             num_bundles: the number of bundles after which lines have full difficulty.
         """

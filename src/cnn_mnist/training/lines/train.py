@@ -104,6 +104,7 @@ def num_exact(logits: Tensor, batch: Batch) -> int:
 
 
 def digits_of(split: Split) -> Digits:
+    """The digits that lines are made of."""
     return Digits.of(split.images.cpu().numpy(), split.labels.cpu().numpy())
 
 
