@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist import Reader
-from hostile import KINDS, hostile, photograph
+from generators.hostile import KINDS, hostile, photograph
 from timing import describe
 
 MEGAPIXELS = 0.1, 1.0, 4.0, 16.0

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from cnn_mnist import Reader, Reading
 from cnn_mnist.inference import preview
 from cnn_mnist.inference.recognition.normalize import even_stroke, to_mnist
-from conditions import CONDITIONS, ROWS, Picture, generate
-from mnist_digits import mnist_test
+from generators.conditions import CONDITIONS, ROWS, Picture, generate
+from generators.mnist_digits import mnist_test
 
 Failed = Callable[[str, Any, Reading], None]
 

@@ -26,7 +26,7 @@ from cnn_mnist.inference.recognition.classifier import session_options
 from cnn_mnist.training.models.networks import MODELS
 from cnn_mnist.training.recipes import NORM
 from cnn_mnist.training.runs.export import Exported, to_onnx
-from peers import WideNet
+from peers.published import WideNet
 from timing import describe, spread
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {

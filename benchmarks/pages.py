@@ -24,9 +24,9 @@ import numpy as np
 
 from cnn_mnist import Reader, Reading
 from cnn_mnist.inference import preview
-from mnist_digits import mnist_test
-from page_kinds import KINDS, Number
-from written_pages import Page, Point, generate
+from generators.mnist_digits import mnist_test
+from generators.page_kinds import KINDS, Number
+from generators.written_pages import Page, Point, generate
 
 TURNS = 90, 180, 270
 

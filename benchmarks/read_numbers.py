@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cnn_mnist import Reader
 
-PEER = Path(__file__).with_name("rapidocr_peer.py")
+PEER = Path(__file__).parent / "peers" / "rapidocr_reader.py"
 Read = Callable[[list[Path], bool], list[str]]
 
 

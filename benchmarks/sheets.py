@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnn_mnist import Reader, Reading
-from mnist_digits import mnist_test
-from written_sheets import KINDS, Sheet, generate
+from generators.mnist_digits import mnist_test
+from generators.written_sheets import KINDS, Sheet, generate
 
 
 def score(reading: Reading, truth: Sheet) -> tuple[int, int]:

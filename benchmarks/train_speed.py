@@ -40,9 +40,10 @@ from cnn_mnist.training.data import Splits
 from cnn_mnist.training.device import choose, precision
 from cnn_mnist.training.loop import start, train_epoch
 from cnn_mnist.training.recipes import NORM, Recipe
-from peers import Original, normalized, train_mnist_fast
+from peers.published import Original, normalized, train_mnist_fast
 from timing import describe, spread
 
+HERE = Path(__file__).resolve().parent
 OURS = "default"
 Turn = Callable[[int], dict[str, float]]  # seed → seconds, and the accuracy if there is one
 
@@ -111,13 +112,12 @@ def timed(device: torch.device, work: Callable[[], object]) -> float:
 
 
 def torchvision_epoch(python: Path, splits: Splits) -> dict[str, float]:
-    """One epoch by torchvision_epoch.py in another environment, which times itself."""
-    script = Path(__file__).parent / "torchvision_epoch.py"
+    """One epoch by peers/torchvision_epoch.py in another environment, which times itself."""
     with tempfile.TemporaryDirectory() as root:
         write_mnist(splits, Path(root, "MNIST", "raw"))
         try:
-            command = [str(python), str(script), root]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            command = [str(python), "-m", "peers.torchvision_epoch", root]
+            done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=True)
         except OSError as error:
             raise SystemExit(f"--torchvision {python}: {error.strerror}") from None
         except subprocess.CalledProcessError as error:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import pen
 from cnn_mnist import Reader
-from conditions import CONDITIONS, ROWS, generate
 from drawn import coverage
-from mnist_digits import mnist_test
+from generators import pen
+from generators.conditions import CONDITIONS, ROWS, generate
+from generators.mnist_digits import mnist_test
 
 Test = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 

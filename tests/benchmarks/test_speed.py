@@ -18,7 +18,14 @@ from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.models.networks import MODELS, Net, count_params
 from cnn_mnist.training.recipes import NORM
-from peers import Original, PlainNet, WideNet, lean_transform, normalized, train_mnist_fast
+from peers.published import (
+    Original,
+    PlainNet,
+    WideNet,
+    lean_transform,
+    normalized,
+    train_mnist_fast,
+)
 
 CPU = torch.device("cpu")
 

@@ -17,7 +17,7 @@ from cnn_mnist.inference.recognition.line_reader import LineReader, Sign
 from cnn_mnist.inference.recognition.normalize import MOST_CHANGE, even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import components, ink, ruling, segment
 from drawn import coverage
-from hostile import COARSEST, DRAWN, FINEST, KINDS, Kind, hostile
+from generators.hostile import COARSEST, DRAWN, FINEST, KINDS, Kind, hostile
 
 SIZES = st.tuples(st.integers(30, 700), st.integers(30, 700))
 GRAINS = st.integers(FINEST, COARSEST)

@@ -4,7 +4,7 @@ Run by train_speed.py in an environment that has torch and torchvision; it impor
 this project. FOLDER is the root of a torchvision.datasets.MNIST. The loader has no workers, since
 on two cores they slow it down. Prints one JSON object.
 
-    python benchmarks/torchvision_epoch.py FOLDER
+    cd benchmarks && python -m peers.torchvision_epoch FOLDER
 """
 
 import json
@@ -13,7 +13,7 @@ import time
 
 import torch
 
-from peers import BATCH_SIZE, MEAN, STD, Original
+from peers.published import BATCH_SIZE, MEAN, STD, Original
 
 try:
     import torchvision

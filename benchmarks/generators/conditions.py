@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-import pen as pens
-from camera import photographed, shadowed
-from mnist_digits import MISLABELLED
-from paper import (
+from generators import pen as pens
+from generators.camera import photographed, shadowed
+from generators.mnist_digits import MISLABELLED
+from generators.paper import (
     DESKS,
     INKS,
     PAPERS,
@@ -34,7 +34,7 @@ from paper import (
     somewhere,
     stamp,
 )
-from pen import Coverage, Stroke
+from generators.pen import Coverage, Stroke
 
 Digits = list[list[Stroke]]
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.training.lines import typefaces
-from mnist_digits import MISLABELLED
-from paper import Rng, pick
-from pen import Coverage
+from generators.mnist_digits import MISLABELLED
+from generators.paper import Rng, pick
+from generators.pen import Coverage
 
 Draw = Callable[[str, float], Coverage]  # a text and the height of its digits → its ink
 Digits = dict[str, list[Coverage]]  # the images of each digit

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from paper import Paper, Rng
+from generators.paper import Paper, Rng
 
 Matrix = NDArray[np.float64]  # 3×3, a homography
 Points = NDArray[np.floating]  # …×2, x and y

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from camera import corners, decoded, moved, photographed, shadowed, view
-from cell_writing import Digits, Draw, by_hand, digits_of, in_print
-from paper import DESKS, INKS, PLAIN_PAPERS, RULINGS, Paper, Rng, paper, pick, stamp
+from generators.camera import corners, decoded, moved, photographed, shadowed, view
+from generators.cell_writing import Digits, Draw, by_hand, digits_of, in_print
+from generators.paper import DESKS, INKS, PLAIN_PAPERS, RULINGS, Paper, Rng, paper, pick, stamp
 
 Quads = NDArray[Any]  # rows×columns×4×2: corners clockwise from the upper left
 BLACK = 30, 30, 30

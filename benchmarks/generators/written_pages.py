@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from camera import Matrix, corners, decoded, moved, photographed, shadowed, view
 from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.shapes import Digits
-from mnist_digits import MISLABELLED
-from page_kinds import KINDS, Number, Sheet
-from paper import INKS, PLAIN_PAPERS, Rng, paper, pick, stamp
+from generators.camera import Matrix, corners, decoded, moved, photographed, shadowed, view
+from generators.mnist_digits import MISLABELLED
+from generators.page_kinds import KINDS, Number, Sheet
+from generators.paper import INKS, PLAIN_PAPERS, Rng, paper, pick, stamp
 
 Picture = NDArray[np.uint8]
 Point = tuple[float, float]

@@ -12,7 +12,7 @@ from cnn_mnist.training.lines import typefaces
 from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.shapes import Digits
 from cnn_mnist.training.lines.writing import write
-from paper import Rng, pick
+from generators.paper import Rng, pick
 
 PRINT = [name for name in typefaces.PRINTED if not name.startswith(("cm", "STIXGeneralBolI"))]
 LABELS = """

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pen import Coverage
+from generators.pen import Coverage
 
 Option = TypeVar("Option")
 Rng = np.random.Generator

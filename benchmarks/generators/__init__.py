@@ -1,0 +1,1 @@
+"""Pictures to read, made from MNIST test digits: their truth is known."""

@@ -1,0 +1,1 @@
+"""What others publish and ship, rebuilt or called, to be measured in the same run."""
