@@ -46,8 +46,8 @@ dist: .venv/.dist
 	$(BIN)/python tests/try_wheel.py dist
 
 # Trains and replaces the two models that read pictures. MNIST is found as by `cnn-mnist train`. An interrupted run is resumed.
-release: runs/reader/metrics.json runs/lines/metrics.json
-	$(BIN)/python -m cnn_mnist.training.runs.release runs/reader runs/lines
+release: runs/reader/metrics.json runs/lines-restart/metrics.json
+	$(BIN)/python -m cnn_mnist.training.runs.release runs/reader runs/lines-restart
 
 # Trains all released models from scratch: teachers, students, then the two above. An interrupted run is resumed.
 TEACHERS := $(patsubst %,runs/teachers/%/metrics.json,teacher teacher-affine teacher-warped)
@@ -56,12 +56,14 @@ STUDENTS := $(patsubst %,runs/%/metrics.json,best best-bn best-small robust)
 records: $(STUDENTS) release
 	$(BIN)/python -m cnn_mnist.training.runs.release $(patsubst %/metrics.json,%,$(STUDENTS))
 
-$(STUDENTS): private TEACHER = --teacher runs/teachers
+$(STUDENTS): private FROM = --teacher runs/teachers
 $(STUDENTS): $(TEACHERS)
 
-runs/reader/metrics.json: private TEACHER = --teacher runs/teachers/teacher
+runs/reader/metrics.json: private FROM = --teacher runs/teachers/teacher
 runs/reader/metrics.json: runs/teachers/teacher/metrics.json
 runs/lines/metrics.json: | fonts
+runs/lines-restart/metrics.json: private FROM = --init runs/lines --seed 1
+runs/lines-restart/metrics.json: runs/lines/metrics.json
 
 # Handwriting typefaces for the recipe lines. They are not part of the package. Requires npm.
 fonts: runs/fonts/package.json
@@ -75,7 +77,7 @@ teachers: $(TEACHERS)
 
 runs/%/metrics.json: | .venv/.train
 	$(BIN)/cnn-mnist train $(if $(wildcard runs/$*),--resume runs/$*,\
-		--recipe $(notdir $*) --split val $(TEACHER) --out runs/$*)
+		--recipe $(notdir $*) --split val $(FROM) --out runs/$*)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
