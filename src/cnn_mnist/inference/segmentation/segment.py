@@ -193,18 +193,25 @@ def _one_digit(many: Corners, one: Corners, height: float) -> NDArray[np.bool_]:
 
 
 def _attach(signs: Corners, loose: Corners, height: float) -> Owners:
-    """Assign each small part to a nearby sign, which grows, but no taller than a digit; parts far
-    from all get none."""
+    """Assign each small part to a nearby sign, which grows; parts far from all get none, nor do the
+    letters of a word above or below a digit."""
     owners = np.full(len(loose), NOBODY)
     tallest = TALLEST * np.maximum(height, signs[:, 3] - signs[:, 1])
     for number, part in enumerate(loose):
         gaps = _gaps(signs, part)
         nearest = int(gaps.argmin())
         whole = _union(signs[nearest], part)
-        if gaps[nearest] <= 0.25 * height and whole[3] - whole[1] <= tallest[nearest]:
+        fits = whole[3] - whole[1] <= tallest[nearest] or not _in_word(loose, part)
+        if gaps[nearest] <= 0.25 * height and fits:
             owners[number] = nearest
             signs[nearest] = whole
     return owners
+
+
+def _in_word(loose: Corners, part: Corners) -> bool:
+    """Whether a small part has others close beside it, as a letter has."""
+    beside = _same_line(loose, part) & (_gaps(loose, part) <= part[3] - part[1])
+    return bool(np.count_nonzero(beside) > 1)  # one is the part itself
 
 
 def _reading_order(signs: Corners) -> list[int]:
