@@ -160,6 +160,21 @@ def test_squared_paper_within_the_picture_is_not_thousands_of_cells() -> None:
     assert grid.find(squared(12, frame=36)) == []
 
 
+@pytest.mark.parametrize("gap", [30, 50, 70])
+def test_writing_across_the_squares_of_paper_is_read_as_lines(gap: int, reader: Reader) -> None:
+    page = squared(gap, frame=40)
+    for row, text in enumerate(("407", "25", "388")):
+        put(page, text, 200 + 50 * row, 90 + 170 * row, height=80)
+    assert texts(reader, page) == [["407"], ["25"], ["388"]]
+
+
+def test_numbers_beside_an_empty_grid_are_read(reader: Reader) -> None:
+    page = form([["", ""], ["", ""]])
+    beside = np.full_like(page, 245)
+    put(beside, "407", 80, 80, height=60)
+    assert texts(reader, np.concatenate([page, beside], axis=1)) == [["407"]]
+
+
 def test_ruled_paper_is_no_grid() -> None:
     page = np.full((700, 900), 245, np.uint8)
     page[40::50] = 120

@@ -94,6 +94,33 @@ def test_the_boxes_of_a_form_are_no_ink(gap: int) -> None:
     assert overlap(ink.find(pixels), truth) > 0.8
 
 
+@pytest.mark.parametrize("degrees", [0, 30, 60])
+@pytest.mark.parametrize("bend", [0, 12])
+def test_a_line_under_some_numbers_is_no_ink(degrees: int, bend: int) -> None:
+    """It covers a part of the page only, at any angle, and one number touches it."""
+    sheet = np.full((900, 900, 3), 255, np.uint8)
+    for row in range(5):
+        number, y = page("47", 40, 4)[17:63], 200 + 90 * row
+        sheet[y : y + 46, 400 : 400 + number.shape[1]] = number
+    x = np.arange(150, 750)
+    y = 200 + 2 * 90 + 44 + bend * np.sin(np.pi * (x - 450) / 600)
+    truth = sheet.copy()
+    cv2.polylines(sheet, [np.stack([x, y], 1).round().astype(np.int32)], False, (60, 60, 60), 2)
+    turn = cv2.getRotationMatrix2D((450, 450), degrees, 1)
+    lined, alone = (
+        cv2.warpAffine(one, turn, (900, 900), borderValue=(255,) * 3) for one in (sheet, truth)
+    )
+    assert overlap(ink.find(lined), ink.find(alone)) > 0.8
+
+
+def test_a_long_stroke_is_no_line_because_of_dust() -> None:
+    sheet = np.full((400, 400, 3), 255, np.uint8)
+    cv2.line(sheet, (180, 100), (220, 300), (40, 40, 40), 3, cv2.LINE_AA)
+    for x, y in np.random.default_rng(0).integers(20, 160, (8, 2)):
+        sheet[y : y + 8, x : x + 8] = 40
+    assert ink.find(sheet)[200, 190:210].max() == 1
+
+
 def test_a_lone_stroke_is_no_ruled_line() -> None:
     mask = np.zeros((200, 200), np.uint8)
     mask[10:190, 98:104] = 1

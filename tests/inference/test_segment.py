@@ -99,3 +99,14 @@ def test_boxes_lie_inside_the_map_and_fit_their_ink(ink: Ink) -> None:
         assert y + height <= ink.shape[0]
         assert glyph.ink.max() > segment.INK
         assert (glyph.ink <= ink[y : y + height, x : x + width]).all()
+
+
+def test_a_label_close_above_a_digit_is_no_part_of_it() -> None:
+    digit = coverage("4", 100, 8)
+    left, right = np.flatnonzero(digit.any(axis=0))[[0, -1]]
+    top = int(np.flatnonzero(digit.any(axis=1))[0])
+    labelled = digit.copy()
+    for x in range(left, right - 12, 24):
+        labelled[top - 40 : top - 15, x : x + 12] = 1
+    (alone,), (glyph,) = segment.split(digit), segment.split(labelled)
+    assert glyph.box == alone.box

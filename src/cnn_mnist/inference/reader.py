@@ -107,13 +107,18 @@ class Reader:
         frame = ready_frame(page.pixels)
         if frame is not None:
             return _reading(self._digits(frame[None], self.classifier.probs(frame[None])))
-        if not single and (cells := _cells(page)):
+        cells = [] if single else _cells(page)
+        if any(one.glyphs for row in cells for one in row):
             frames = np.concatenate(
                 [one.frames(range(len(one.glyphs))) for row in cells for one in row]
             )
             if degrees := orientation.turn_of_cells(self.classifier, frames):
                 cells = _cells(page.turn(degrees)) or cells
             return self._grid_reading(cells)
+        reading = self._page_reading(page, single)
+        return self._grid_reading(cells) if cells and not reading.ok else reading
+
+    def _page_reading(self, page: image.Page, single: bool) -> Reading:
         try:
             seen = view.of_page(page, single)
             if not single and (degrees := orientation.tilt(seen.boxes)):
@@ -202,9 +207,11 @@ class Reader:
 
 def _cells(page: Page) -> list[list[cell.Cell]]:
     """The cells of a page's grids, row by row; empty if it has no grid."""
-    grids = grid.find(lines.grey_page(page.pixels))
-    rows = [row for corners in grids for row in corners]
-    return [[cell.straightened(page, corners) for corners in row] for row in rows]
+    found = grid.find(lines.grey_page(page.pixels))
+    grids = [
+        [[cell.straightened(page, corners) for corners in row] for row in rows] for rows in found
+    ]
+    return [row for cells in grids if not cell.on_squared_paper(cells) for row in cells]
 
 
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:

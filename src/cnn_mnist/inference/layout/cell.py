@@ -24,14 +24,16 @@ FIT = 500  # pixels used to estimate the paper's colour
 NOISE = 6.0  # times a cell's median contrast, which is that of its paper
 WEAK = 0.35  # of a cell's strongest contrast
 LEAST_SIGN = 0.15  # of the cell's shorter side
+CROSSED = 0.3  # of the written cells; on squared paper strokes pass through more of them
 EDGE = 0.12  # of the cell's shorter side; marks along a border that reach no deeper are lines
 
 
 @dataclass(frozen=True)
 class Cell(View):
-    """A straightened cell, and the matrix from its pixels to the page's."""
+    """A straightened cell."""
 
-    matrix: NDArray[np.float64]
+    matrix: NDArray[np.float64]  # from the cell's pixels to the page's
+    crossed: bool  # a stroke passes through it from one side to another
 
     def original_box(self, box: Box) -> Box:
         """A box of this cell in the original picture's pixels."""
@@ -72,10 +74,17 @@ def straightened(page: Page, corners: NDArray[Any]) -> Cell:
     return _cell(np.asarray(pixels, np.uint8), reduced, page)
 
 
+def on_squared_paper(cells: list[list[Cell]]) -> bool:
+    """Whether the cells are squares of paper that was written on regardless of its lines."""
+    written = [one for row in cells for one in row if one.ink.any()]
+    return sum(one.crossed for one in written) > CROSSED * len(written)
+
+
 def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) -> Cell:
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     contrast = _contrast(pixels)
     marks, rest = _marks(contrast)
+    crossed = _crossed(components(marks))
     paper = int(np.median(grey))
     clean = np.where(rest, np.uint8(paper), grey)
     full = float(np.percentile(contrast[marks > 0], 75)) if marks.any() else 1.0
@@ -89,7 +98,7 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
         glyphs = segment.split(ink)
     except segment.CrowdedError:
         glyphs = []
-    return Cell(page, np.asarray(clean, np.uint8), ink, glyphs, matrix @ moved)
+    return Cell(page, np.asarray(clean, np.uint8), ink, glyphs, matrix @ moved, crossed)
 
 
 def _contrast(pixels: NDArray[np.uint8]) -> Contrast:
@@ -124,9 +133,20 @@ def _written(found: Components) -> NDArray[np.bool_]:
     """Which marks are neither lines along the border nor, unless alone, specks."""
     labels, short = found.labels, min(found.mask.shape)
     edge = max(1, round(EDGE * short))
-    keep = np.ones(len(found.stats), np.bool_)
-    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        keep[border] = False
+    keep = _sides(found) == 0
     keep[labels[edge:-edge, edge:-edge]] = True
     keep[0] = False
     return np.asarray(keep & (keep & (found.sides >= LEAST_SIGN * short)).any())
+
+
+def _crossed(marks: Components) -> bool:
+    return bool((_sides(marks)[1:] > 1).any())
+
+
+def _sides(found: Components) -> NDArray[np.int64]:
+    """How many sides of the cell each mark touches."""
+    labels = found.labels
+    touched = np.zeros(len(found.stats), np.int64)
+    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        touched[np.unique(border)] += 1
+    return touched

@@ -62,7 +62,8 @@ def _ink(contrast: Contrast) -> Ink:
     seen = contrast[part.box]
     strong = _otsu(seen, faint)
     marks = _hysteresis(seen, max(faint, math.ceil(0.4 * strong)), strong, part.grain)
-    mask = _without_specks(_without_lines(marks, seen, strong, part), part.reach)
+    written = _without_lines(ruling.without_rules(marks), seen, strong, part)
+    mask = _without_specks(written, part.reach)
     if not mask.any():
         return found
     full = _percentile(seen, 75, mask)

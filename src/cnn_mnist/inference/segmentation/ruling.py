@@ -3,11 +3,13 @@
 Pixels where a stroke crosses a line are kept, so that digits are not cut.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.segmentation.components import Components, Mask, crowded
+from cnn_mnist.inference.segmentation.components import Components, Mask, components, crowded
 
 SEARCH_SIDE = 400  # px; the slope is searched on a small copy
 SLOPES = np.tan(np.radians(np.arange(-12, 12.1, 0.5)))
@@ -17,6 +19,10 @@ PIECE = 0.12  # of the picture that it must cover without a gap
 MAX_THICKNESS = 0.02  # of the picture's long side
 LEAST_FRAME = 1.5  # times width and height; a frame along four sides has more ink
 FRAME_SIDE = 24  # px; in smaller signs the corners of a 0 cannot be told from a frame's
+LONG = 6  # times the writing's size: a line under or between numbers, of any length and angle
+WRITING = 0.5  # of such a line's length, of all shorter marks together; dust is less
+WHOLE = 0.4  # of a mark's length that a line in it must cover
+SLIM = 30  # length over thickness of such a line; a pen's strokes are shorter
 
 
 def may_have_lines(mask: Mask, page: tuple[int, ...]) -> bool:
@@ -47,6 +53,64 @@ def without_frames(marks: Components) -> Components:
         x, y, wide, high = marks.stats[index, :4]
         keep[index] = not _is_frame(marks.labels[y : y + high, x : x + wide] == index)
     return marks.only(keep) if keep[1:].any() else marks
+
+
+def without_rules(marks: Components) -> Components:
+    """The marks without lines much longer than the writing around them, at any angle and bent.
+
+    A long mark without writing around it is a stroke, not a line.
+    """
+    likely = _much_longer(marks.sides)
+    if not likely.any() or crowded(marks.stats[likely, 2:4], marks.mask.size):
+        return marks
+    mask = marks.mask.copy()
+    for index in np.flatnonzero(likely):
+        x, y, wide, high = marks.stats[index, :4]
+        region = np.s_[y : y + high, x : x + wide]
+        part = (marks.labels[region] == index).astype(np.uint8)
+        mask[region][_rules(part)] = 0
+    return components(mask)
+
+
+def _much_longer(sides: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which marks are much longer than the typical mark of the writing, if there is any."""
+    writing = np.append(0, np.sort(sides[1:]))
+    total = np.cumsum(writing)
+    shorter = total[np.searchsorted(writing, sides / 2) - 1]
+    typical = writing[np.searchsorted(total, shorter / 2)]
+    found = (sides > LONG * typical) & (shorter > WRITING * sides)
+    found[0] = False
+    return np.asarray(found)
+
+
+def _rules(part: Mask) -> NDArray[np.bool_]:
+    """The pixels of the lines in one mark, except where other strokes cross them."""
+    found = cv2.HoughLines(_reduced(part), 1, np.pi / 180, 1 + SEARCH_SIDE // 10)
+    if found is None:
+        return np.zeros(part.shape, np.bool_)
+    degrees = float(np.degrees(found[0, 0, 1])) - 90
+    height, width = part.shape
+    side = round(np.hypot(height, width)) + 2
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    matrix[:, 2] += (side - width) / 2, (side - height) / 2
+    level = cv2.warpAffine(part, matrix, (side, side), flags=cv2.INTER_NEAREST)
+    lines = _thin_runs(level, WHOLE * max(part.shape))
+    how = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    back = cv2.warpAffine(lines, matrix, (width, height), flags=how)
+    return np.asarray(cv2.dilate(back, np.ones((3, 3), np.uint8))) > 0
+
+
+def _thin_runs(level: Mask, least: float) -> Mask:
+    """What is thin from left to right over a length, bridging the strokes that cross it."""
+    inked = np.count_nonzero(level, axis=0)
+    runs = np.count_nonzero(level[1:] > level[:-1], axis=0)
+    thickness = float(np.median(inked[runs > 0] / runs[runs > 0]))
+    least, most = max(least, SLIM * thickness), 2 + int(1.5 * thickness)
+    upright = cv2.morphologyEx(level, cv2.MORPH_OPEN, np.ones((most + 1, 1), np.uint8))
+    thin = cv2.subtract(level, upright)
+    bridged = components(cv2.morphologyEx(thin, cv2.MORPH_CLOSE, np.ones((1, 3 * most), np.uint8)))
+    lines = bridged.only(bridged.stats[:, cv2.CC_STAT_WIDTH] >= least)
+    return np.asarray(thin & lines.mask)
 
 
 def _is_frame(part: NDArray[np.bool_]) -> bool:

@@ -19,6 +19,7 @@ Corners = NDArray[Any]  # N×4 or 4: left, top, right, bottom
 Owners = NDArray[Any]  # the sign to which each part belongs; NOBODY for none
 
 INK = 0.35  # of full ink; neighbouring pixels above it are connected
+TALLEST = 1.25  # times a digit's height; parts that are taller together are several signs
 NOBODY = -1
 
 
@@ -188,19 +189,31 @@ def _one_digit(many: Corners, one: Corners, height: float) -> NDArray[np.bool_]:
     taller = np.maximum(many[:, 3], one[3]) - np.minimum(many[:, 1], one[1])
     narrow, low = np.minimum(many[:, 2:] - many[:, :2], one[2:] - one[:2]).T
     share = np.where(down < 0.3 * low, 0.5, 0.85)
-    return np.asarray((across > share * narrow) & (taller <= 1.25 * height))
+    return np.asarray((across > share * narrow) & (taller <= TALLEST * height))
 
 
 def _attach(signs: Corners, loose: Corners, height: float) -> Owners:
-    """Assign each small part to a nearby sign, which grows; parts far from all get none."""
+    """Assign each small part to a nearby sign, which grows.
+
+    Parts far from all signs get none, and neither do the letters of a word above or below a digit.
+    """
     owners = np.full(len(loose), NOBODY)
+    tallest = TALLEST * np.maximum(height, signs[:, 3] - signs[:, 1])
     for number, part in enumerate(loose):
         gaps = _gaps(signs, part)
         nearest = int(gaps.argmin())
-        if gaps[nearest] <= 0.25 * height:
+        whole = _union(signs[nearest], part)
+        fits = whole[3] - whole[1] <= tallest[nearest] or not _in_word(loose, part)
+        if gaps[nearest] <= 0.25 * height and fits:
             owners[number] = nearest
-            signs[nearest] = _union(signs[nearest], part)
+            signs[nearest] = whole
     return owners
+
+
+def _in_word(loose: Corners, part: Corners) -> bool:
+    """Whether a small part has others close beside it, as a letter has."""
+    beside = _same_line(loose, part) & (_gaps(loose, part) <= part[3] - part[1])
+    return bool(np.count_nonzero(beside) > 1)  # one is the part itself
 
 
 def _reading_order(signs: Corners) -> list[int]:
