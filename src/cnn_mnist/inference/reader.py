@@ -118,7 +118,7 @@ class Reader:
         reading = self._page_reading(page, single)
         return self._grid_reading(cells) if cells and not reading.ok else reading
 
-    def _page_reading(self, page: image.Page, single: bool) -> Reading:
+    def _page_reading(self, page: Page, single: bool) -> Reading:
         try:
             seen = view.of_page(page, single)
             if not single and (degrees := orientation.tilt(seen.boxes)):
