@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from cnn_mnist import Reader, Reading
 from cnn_mnist.inference import preview
 from cnn_mnist.inference.recognition.normalize import even_stroke, to_mnist
+from cnn_mnist.training.metrics import calibration_error
 from generators.conditions import CONDITIONS, ROWS, Picture, generate
 from generators.mnist_digits import mnist_test
 
@@ -106,7 +107,7 @@ def score_folder(reader: Reader, folder: Path, failed: Failed) -> dict[str, Any]
     exact = sum(reader.read(path).text == path.name.split("_")[0] for path in numbers)
     others = sorted((folder / "nondigits").glob("*.png"))
     refused = sum(not reader.read(path, single=True).ok for path in others)
-    ece = calibration_error(np.array(confidences), np.array(hits))
+    ece = calibration_error(torch.tensor(confidences).double(), torch.tensor(hits).double())
     print(
         f"all digits {total['right'] / total['n']:.2%}, rejected {total['rejected']}, "
         f"calibration error {ece:.2%}"
@@ -129,15 +130,6 @@ def digits(source: Path) -> Iterator[tuple[str, Any]]:
             yield from zip(map(str, bundle["labels"]), bundle["images"], strict=True)
     for path in sorted(source.glob("*.png")):
         yield path.name.split("_")[0], path
-
-
-def calibration_error(
-    confidences: NDArray[np.floating], hits: NDArray[np.bool_], bins: int = 15
-) -> float:
-    """The expected calibration error over equal-width confidence bins (Guo et al., ICML 2017)."""
-    place = np.minimum((confidences * bins).astype(int), bins - 1)
-    gaps = [abs(float((confidences - hits)[place == b].sum())) for b in range(bins)]
-    return sum(gaps) / len(confidences)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from cnn_mnist.inference.recognition.agree import agree, agree_on_one
+from cnn_mnist.inference.recognition.agree import NEVER, Found, agree_on_one, partners
+from cnn_mnist.inference.recognition.agree import agree as agree_on_partners
 from cnn_mnist.inference.recognition.line_reader import Box, Sign
 
 
@@ -17,6 +18,12 @@ def digits(**probs: float) -> np.ndarray:
 
 def sign(character: str, confidence: float, box: Box, **probs: float) -> Sign:
     return Sign(character, confidence, box, digits(**probs))
+
+
+def agree(
+    signs: list[Sign], boxes: list[Box], probs: np.ndarray, decides: float = NEVER
+) -> list[Found]:
+    return agree_on_partners(signs, partners(signs, boxes), boxes, probs, decides)
 
 
 LEFT, RIGHT, BOTH = (0, 0, 20, 40), (25, 0, 20, 40), (0, 0, 45, 40)

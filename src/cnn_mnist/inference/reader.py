@@ -109,9 +109,7 @@ class Reader:
             return _reading(self._digits(frame[None], self.classifier.probs(frame[None])))
         cells = [] if single else _cells(page)
         if any(one.glyphs for row in cells for one in row):
-            frames = np.concatenate(
-                [one.frames(range(len(one.glyphs))) for row in cells for one in row]
-            )
+            frames = np.concatenate([one.frames() for row in cells for one in row])
             if degrees := orientation.turn_of_cells(self.classifier, frames):
                 cells = _cells(page.turn(degrees)) or cells
             return self._grid_reading(cells)
@@ -143,13 +141,14 @@ class Reader:
         ways = lines.ways(self.line_reader, seen.grey, seen.layout)
         readings = [list(chain.from_iterable(rows)) for rows in ways]
         if single:
-            probs = self.classifier.steady_probs(seen.frames(range(len(seen.glyphs))))
+            probs = self.classifier.steady_probs(seen.frames())
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
         rows, best = max(zip(ways, readings, strict=True), key=lambda way: certainty(way[1]))
-        alone = [glyph for glyph in partners(best, seen.boxes) if glyph is not None]
+        pairs = partners(best, seen.boxes)
+        alone = [glyph for glyph in pairs if glyph is not None]
         probs = np.zeros((len(seen.glyphs), 10), np.float32)
         probs[alone] = self.classifier.steady_probs(seen.frames(alone))
-        found = iter(agree(best, seen.boxes, probs, self.classifier.decides))
+        found = iter(agree(best, pairs, seen.boxes, probs, self.classifier.decides))
         return [list(islice(found, len(row))) for row in rows]
 
     def _grid_reading(self, cells: list[list[cell.Cell]]) -> Reading:

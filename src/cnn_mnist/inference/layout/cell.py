@@ -11,7 +11,7 @@ from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.line import normalized_width
 from cnn_mnist.inference.segmentation import segment
-from cnn_mnist.inference.segmentation.components import Components, Mask, components
+from cnn_mnist.inference.segmentation.components import Components, components
 from cnn_mnist.inference.segmentation.paper import LEAST_CONTRAST
 
 Box = tuple[int, int, int, int]
@@ -83,8 +83,8 @@ def on_squared_paper(cells: list[list[Cell]]) -> bool:
 def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) -> Cell:
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     contrast = _contrast(pixels)
-    marks, rest = _marks(contrast)
-    crossed = _crossed(components(marks))
+    written, rest = _marks(contrast)
+    marks, crossed = written.mask, _crossed(written)
     paper = int(np.median(grey))
     clean = np.where(rest, np.uint8(paper), grey)
     full = float(np.percentile(contrast[marks > 0], 75)) if marks.any() else 1.0
@@ -117,16 +117,15 @@ def _paper(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(plane @ slopes, np.float32)
 
 
-def _marks(contrast: Contrast) -> tuple[Mask, NDArray[np.bool_]]:
-    """The pixels of writing, and those of lines reaching into the cell."""
+def _marks(contrast: Contrast) -> tuple[Components, NDArray[np.bool_]]:
+    """The marks of writing, and the pixels of lines reaching into the cell."""
     strong, noise = float(np.percentile(contrast, 99.5)), float(np.median(contrast))
     if strong < max(LEAST_CONTRAST, NOISE * noise):
-        return np.zeros(contrast.shape, np.uint8), np.zeros(contrast.shape, np.bool_)
+        return components(np.zeros(contrast.shape, np.uint8)), np.zeros(contrast.shape, np.bool_)
     found = components((contrast > max(WEAK * strong, LEAST_CONTRAST)).astype(np.uint8))
-    keep = _written(found)
-    marks = keep.astype(np.uint8).take(found.labels)
-    rest = cv2.dilate((found.mask > marks).astype(np.uint8), np.ones((3, 3), np.uint8))
-    return marks, (rest > 0) & (marks == 0)
+    written = found.only(_written(found))
+    rest = cv2.dilate((found.mask > written.mask).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return written, (rest > 0) & (written.mask == 0)
 
 
 def _written(found: Components) -> NDArray[np.bool_]:

@@ -40,9 +40,10 @@ class View:
         """The arrangement of the glyphs in lines."""
         return lines.Layout.of(self.boxes)
 
-    def frames(self, glyphs: Iterable[int]) -> NDArray[np.uint8]:
-        """Some of the glyphs in MNIST's format, N×28×28; each is framed once, when asked for."""
-        asked = [self._frame(glyph) for glyph in glyphs]
+    def frames(self, glyphs: Iterable[int] | None = None) -> NDArray[np.uint8]:
+        """Some or all of the glyphs in MNIST's format, N×28×28; each is framed at most once."""
+        wanted = range(len(self.glyphs)) if glyphs is None else glyphs
+        asked = [self._frame(glyph) for glyph in wanted]
         return np.stack(asked) if asked else np.zeros((0, SIDE, SIDE), np.uint8)
 
     def _frame(self, glyph: int) -> NDArray[np.uint8]:

@@ -40,21 +40,26 @@ class Found(NamedTuple):
 
 
 def agree(
-    signs: list[Sign], boxes: list[Box], probs: NDArray[np.float32], decides: float = NEVER
+    signs: list[Sign],
+    glyphs: list[int | None],
+    boxes: list[Box],
+    probs: NDArray[np.float32],
+    decides: float = NEVER,
 ) -> list[Found]:
     """Combine the answers for a line or page.
 
     Args:
         signs: the line network's, in reading order, with boxes in the page's pixels.
+        glyphs: the `partners` of the signs.
         boxes: the glyphs' boxes.
-        probs: the classifier's, glyphs×10; only those of `partners` are used.
+        probs: the classifier's, glyphs×10; only those of the partners are used.
         decides: the probability from which the classifier alone turns a letter or another digit
             into its digit. A comma or a slash stays.
     """
     bars = [NEVER if sign.character in SIGNS else decides for sign in signs]
     return [
         _alone(sign) if n is None else _together(sign, n, boxes[n], probs[n], bar)
-        for sign, n, bar in zip(signs, partners(signs, boxes), bars, strict=True)
+        for sign, n, bar in zip(signs, glyphs, bars, strict=True)
     ]
 
 
