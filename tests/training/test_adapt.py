@@ -318,7 +318,6 @@ def test_a_page_is_not_made_from_a_model_file(
 ) -> None:
     line = f"cnn-mnist export {shelf.file('reader', shelf.ONNX)} --format web"
     monkeypatch.setattr(sys, "argv", line.split())
-    monkeypatch.setattr("cnn_mnist.training.data.load", lambda *_: None)
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == 1

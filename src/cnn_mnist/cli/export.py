@@ -42,10 +42,10 @@ def export(
     beside = folder if folder.is_dir() and not is_released else Path()
     config = load_config(folder)
     refuse_lines(config.recipe.model, folder)
+    if form == "web" and model_file.is_model_file(folder):
+        raise ValueError(f"{folder} is a model file; a web page needs a run folder")
     splits = load("auto", data_dir) if is_released else config.data(data_dir)
     if form == "web":
-        if model_file.is_model_file(folder):
-            raise ValueError(f"{folder} is a model file; a web page needs a run folder")
         say.notice(splits.notice)
         path = out or beside / "explore"
         say.page(str(path), asdict(web.export(folder, splits, path)))
