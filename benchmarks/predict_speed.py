@@ -41,7 +41,7 @@ from cnn_mnist.training.runs.export import Exported
 from timing import describe, spread
 
 Images = NDArray[np.uint8]
-Classify = Callable[[Images], object]  # N×28×28 → probabilities, all at once
+Classify = Callable[[Images], Any]  # N×28×28 → probabilities, all at once
 THREADS = (1, 2)
 PARTS = (32, 64, 128, 512)  # images per call, where all are classified at once
 

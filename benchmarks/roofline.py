@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from cnn_mnist import process
 
@@ -177,7 +178,7 @@ def table(
     return found
 
 
-def measure(train: Split, rounds: int, batch_sizes: Iterable[int]) -> dict[str, object]:
+def measure(train: Split, rounds: int, batch_sizes: Iterable[int]) -> dict[str, Any]:
     """All ceilings, fractions and growth; train holds all training images."""
     count, step = sum(multiply_adds(Net()).values()), training_multiply_adds(Net())
     print(f"multiply-adds an image: forward {count:,}, training {step:,}")

@@ -20,12 +20,14 @@ def test_the_base_install_reads_without_torch(environment: dict[str, str], tmp_p
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
     clean = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
-    install = ["-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", ROOT]
-    subprocess.run([python, *install], env=clean, check=True)
+    install = ["-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), str(ROOT)]
+    subprocess.run([str(python), *install], env=clean, check=True)
     Image.fromarray(page("508", 80, 8)).save(tmp_path / "number.png")
 
-    command = [python.with_name("cnn-mnist"), "predict", tmp_path / "number.png", "--json"]
-    done = subprocess.run(command, env=clean, capture_output=True, text=True, check=True)
+    command = [str(python.with_name("cnn-mnist")), "predict", "number.png", "--json"]
+    done = subprocess.run(
+        command, env=clean, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert json.loads(done.stdout)["text"] == "508"
 
     program = (

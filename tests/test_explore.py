@@ -146,6 +146,7 @@ def layers(
     model: nn.Module, pixels: torch.Tensor, pool: Any = nn.functional.max_pool2d
 ) -> dict[str, torch.Tensor]:
     """What the page shows of each layer: after ReLU, but for the scores."""
+    assert isinstance(model, Net)
     values = {"conv1": model.conv1(pixels).relu()}
     values["pool1"] = pool(values["conv1"], 2)
     values["conv2"] = model.conv2(values["pool1"]).relu()

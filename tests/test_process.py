@@ -23,7 +23,9 @@ print(os.environ.get("OMP_PROC_BIND"))
         ({"OMP_PROC_BIND": "false"}, "false"),
     ],
 )
-def test_threads_are_bound_unless_the_environment_says_otherwise(given, expected):
+def test_threads_are_bound_unless_the_environment_says_otherwise(
+    given: dict[str, str], expected: str
+) -> None:
     plain = {k: v for k, v in os.environ.items() if not k.startswith("OMP_")}
     shown = subprocess.run(
         [sys.executable, "-c", ONE_A_CORE],
@@ -54,7 +56,7 @@ print(faults() - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
-def test_freed_memory_is_kept():
+def test_freed_memory_is_kept() -> None:
     # A fixed threshold keeps glibc from raising it by itself, which it does sooner or later.
     fixed = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**17)}
     plain, tuned = (

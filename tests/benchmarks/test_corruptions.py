@@ -30,7 +30,8 @@ def test_there_are_fifteen() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_corruption_is_seeded_and_changes_every_image(name: str, images: Images) -> None:
     made = corrupted(images, BY_NAME[name], seed=3)
-    assert (made.dtype, made.shape) == (np.uint8, images.shape)
+    assert made.dtype == np.uint8
+    assert made.shape == images.shape
     assert np.array_equal(made, corrupted(images, BY_NAME[name], seed=3))
     assert (made != images).any(axis=(1, 2)).all()
 
@@ -53,7 +54,9 @@ def test_noise_has_the_variance_of_its_law(images: Images) -> None:
         ("shear", [[1, 0], [np.tan(0.4), 1]]),
     ],
 )
-def test_maps_about_the_middle_are_scipys(name: str, matrix: list, images: Images) -> None:
+def test_maps_about_the_middle_are_scipys(
+    name: str, matrix: list[list[float]], images: Images
+) -> None:
     """scipy counts rows first; a mirrored direction is as good."""
     made = corrupted(images, BY_NAME[name])
     for got, image in zip(made, images, strict=True):

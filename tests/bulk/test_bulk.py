@@ -259,7 +259,8 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[s
 
 def test_a_stopped_job_goes_on_after_its_last_whole_line(begun: tuple[Path, list[str]]) -> None:
     out, addresses = begun
-    here, told = Settings.here(False, None, 60), []
+    here = Settings.here(False, None, 60)
+    told: list[int] = []
     with Threads() as engine, Results(out, here.kept()) as results:
         before = run(engine, addresses, here, results, told.append)
     assert (before, told) == (6, [6, 8, 10])

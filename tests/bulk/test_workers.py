@@ -97,8 +97,9 @@ with workers(2) as pool:
 
 def test_workers_end_with_a_killed_parent(environment: dict[str, str]) -> None:
     command = [sys.executable, "-c", ORPHANS]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, env=environment, text=True, **pipes) as parent:
+    with subprocess.Popen(
+        command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
         assert parent.stdout is not None
         children = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
         parent.kill()

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from cnn_mnist.inference.recognition.agree import NEVER, Found, agree_on_one, partners
+from cnn_mnist.inference.recognition.agree import Found, agree_on_one, partners
 from cnn_mnist.inference.recognition.agree import agree as agree_on_partners
+from cnn_mnist.inference.recognition.classifier import NEVER
 from cnn_mnist.inference.recognition.line_reader import Box, Sign
 
 

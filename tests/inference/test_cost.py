@@ -115,7 +115,7 @@ def test_no_kernel_grows_with_the_sign(
 
     def spy(shape: int, side: tuple[int, int]) -> NDArray[np.uint8]:
         sides.append(max(side))
-        return original(shape, side)
+        return np.asarray(original(shape, side), np.uint8)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cv2, "getStructuringElement", spy)

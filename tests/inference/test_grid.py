@@ -61,8 +61,8 @@ def at_an_angle(page: Grey) -> Grey:
 
 
 def bent(page: Grey) -> Grey:
-    y, x = np.indices(page.shape, np.float32)
-    moved = y + 12 * np.sin(np.pi * x / page.shape[1])
+    y, x = (np.asarray(axis, np.float32) for axis in np.indices(page.shape))
+    moved = (y + 12 * np.sin(np.pi * x / page.shape[1])).astype(np.float32)
     return np.asarray(cv2.remap(page, x, moved, cv2.INTER_LINEAR, borderValue=245), np.uint8)
 
 

@@ -100,8 +100,8 @@ def test_a_line_under_some_numbers_is_no_ink(degrees: int, bend: int) -> None:
     """It covers a part of the page only, at any angle, and one number touches it."""
     sheet = np.full((900, 900, 3), 255, np.uint8)
     for row in range(5):
-        number, y = page("47", 40, 4)[17:63], 200 + 90 * row
-        sheet[y : y + 46, 400 : 400 + number.shape[1]] = number
+        number, top = page("47", 40, 4)[17:63], 200 + 90 * row
+        sheet[top : top + 46, 400 : 400 + number.shape[1]] = number
     x = np.arange(150, 750)
     y = 200 + 2 * 90 + 44 + bend * np.sin(np.pi * (x - 450) / 600)
     truth = sheet.copy()
@@ -184,7 +184,7 @@ def test_the_place_on_a_blank_canvas_changes_nothing(top: int, left: int) -> Non
         found.append(everywhere[y : y + height, x : x + width].copy())
         everywhere[y : y + height, x : x + width] = 0
         assert not everywhere.any()
-    assert np.array_equal(*found)
+    assert np.array_equal(found[0], found[1])
     assert overlap(found[0], coverage("47", 120, 12)[30:-30, 40:-40]) > 0.95
 
 

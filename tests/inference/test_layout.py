@@ -10,7 +10,7 @@ SIDES = st.integers(1, 40)
 PLACES = st.integers(0, 400)
 BOXES = st.lists(st.tuples(PLACES, PLACES, SIDES, SIDES), max_size=150)
 
-Box = tuple[int, int, int, int]
+Box = tuple[float, float, float, float]
 
 
 def plain(boxes: list[Box]) -> list[set[Box]]:
@@ -40,7 +40,7 @@ def test_lines_are_those_of_a_comparison_of_all_pairs(
     places: list[Box], stretch: tuple[int, int]
 ) -> None:
     across, down = stretch
-    boxes = [(x * across, y * down, wide, high) for x, y, wide, high in places]
+    boxes: list[Box] = [(x * across, y * down, wide, high) for x, y, wide, high in places]
     boxes = [box for box in boxes if box[2] < 8 * box[3]]
     layout = Layout.of(boxes)
     if layout.slope:
@@ -51,7 +51,7 @@ def test_lines_are_those_of_a_comparison_of_all_pairs(
 
 @pytest.mark.parametrize("slope", [0.0, 0.1])
 def test_rows_of_digits_are_lines(slope: float) -> None:
-    boxes = [
+    boxes: list[Box] = [
         (30 * i, round(200 + 90 * row + slope * 30 * i), 20, 40)
         for row in range(30)
         for i in range(40)

@@ -8,7 +8,7 @@ import pytest
 from cnn_mnist import shelf
 from cnn_mnist.inference.layout import lines
 from cnn_mnist.inference.recognition.line import ALPHABET
-from cnn_mnist.inference.recognition.line_reader import LineReader
+from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
 from drawn import page
 
 
@@ -21,7 +21,7 @@ def grey(digits: str) -> np.ndarray:
     return lines.grey_page(page(digits))
 
 
-def text(signs: list) -> str:
+def text(signs: list[Sign]) -> str:
     return "".join(sign.character for sign in signs)
 
 
@@ -64,7 +64,7 @@ def test_light_ink_on_dark_paper_is_turned_over(reader: LineReader) -> None:
 
 def test_each_line_of_a_page_is_read_by_itself(reader: LineReader) -> None:
     above, below = grey("407"), grey("725")
-    boxes = [(50 + 80 * i, 50 + y, 50, 100) for y in (0, len(above)) for i in range(3)]
+    boxes: list[Box] = [(50 + 80 * i, 50 + y, 50, 100) for y in (0, len(above)) for i in range(3)]
     upper, lower = lines.read_lines(reader, np.vstack([above, below]), lines.Layout.of(boxes))
     assert [text(upper), text(lower)] == ["407", "725"]
     assert all(sign.box[1] < len(above) for sign in upper)

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -57,7 +58,7 @@ def written(few_digits: Splits) -> Digits:
 
 
 def hand(source: str = "strokes", **settings: float) -> Hand:
-    usual = {"height": 40, "pen": 0.1, "slant": 0, "aspect": 1, "gap": 0.2}
+    usual: dict[str, Any] = {"height": 40, "pen": 0.1, "slant": 0, "aspect": 1, "gap": 0.2}
     usual |= {"round_zero": 1, "low_zero": 1}
     calm = {"unsteady": 0, "tremor": 0, "haste": 0, "rise": 0, "joined": 0}
     return Hand(source, **usual | calm | settings)
@@ -178,7 +179,8 @@ def test_a_network_learns_a_batch_by_heart(written: Digits) -> None:
     batch = collate([example(written, 0.2, rng) for _ in range(4)])
     optimizer, losses = torch.optim.AdamW(net.parameters(), lr=3e-3), []
     for _ in range(30):
-        loss = line_loss(*net(lay_out(batch.lines)), batch)
+        logits, boxes = net(lay_out(batch.lines))
+        loss = line_loss(logits, boxes, batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

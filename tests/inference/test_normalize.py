@@ -23,7 +23,7 @@ from drawn import coverage
 
 def centre_of_mass(frame: NDArray[np.uint8]) -> NDArray[np.float64]:
     grid = np.indices(frame.shape)
-    return (grid * frame).sum(axis=(1, 2)) / frame.sum()
+    return np.asarray((grid * frame).sum(axis=(1, 2)) / frame.sum())
 
 
 def area_average(ink: NDArray[np.float32], height: int, width: int) -> NDArray[np.float64]:
@@ -34,7 +34,7 @@ def area_average(ink: NDArray[np.float32], height: int, width: int) -> NDArray[n
         pixels = np.arange(old)
         low = np.maximum(edges[:-1, None], pixels)
         high = np.minimum(edges[1:, None], pixels + 1)
-        return np.clip(high - low, 0, None) * new / old
+        return np.asarray(np.clip(high - low, 0, None) * new / old)
 
     return weights(ink.shape[0], height) @ ink @ weights(ink.shape[1], width).T
 

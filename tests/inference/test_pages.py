@@ -1,16 +1,20 @@
 """Every page of a file is read; files that only claim to have pages cost little."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from cnn_mnist.inference.pictures import image, pdf
 from cnn_mnist.inference.pictures.image import FIRST_FRAME, MAX_PAGES
@@ -121,6 +125,7 @@ def test_a_pdf_that_is_turned_is_read_upright(reader: Reader, renderer: None) ->
 def test_a_damaged_page_ends_the_file_with_its_number(reader: Reader) -> None:
     content = bytearray(tiff("7", "3", "5", compression="tiff_lzw"))
     with Image.open(io.BytesIO(bytes(content))) as picture:
+        assert isinstance(picture, TiffImageFile)
         picture.seek(1)
         begin, length = picture.tag_v2[273][0], picture.tag_v2[279][0]
     content[begin : begin + length] = b"\xff" * length
@@ -207,7 +212,7 @@ def test_too_many_pages_of_a_pdf_are_refused(renderer: None) -> None:
 
 
 def test_without_the_extra_a_pdf_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ImageError, match=r"^a PDF needs pypdfium2.*'cnn-mnist\[pdf\]'$"):
         image.load(one_page())
 
@@ -232,7 +237,9 @@ MUTABLE = chain(4, side=8) + bytes(64)
 # --- the command ---
 
 
-def test_the_command_names_the_pages(cnn_mnist, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_command_names_the_pages(
+    cnn_mnist: Callable[..., "Popen[str]"], tmp_path: Path
+) -> None:
     (tmp_path / "three.tif").write_bytes(tiff("7", "3", "5"))
     (tmp_path / "one.gif").write_bytes(encoded(("8", "1"), "GIF"))
     out, err = cnn_mnist("predict", "three.tif", "one.gif", "--preview", "seen").communicate()
@@ -244,7 +251,9 @@ def test_the_command_names_the_pages(cnn_mnist, tmp_path: Path) -> None:  # type
     assert seen == ["0001-three-1.png", "0001-three-2.png", "0001-three-3.png", "0002-one.png"]
 
 
-def test_a_page_that_cannot_be_read_is_a_line_and_exit_code_1(cnn_mnist, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_page_that_cannot_be_read_is_a_line_and_exit_code_1(
+    cnn_mnist: Callable[..., "Popen[str]"], tmp_path: Path
+) -> None:
     (tmp_path / "half.tif").write_bytes(chain(2)[:62])
     process = cnn_mnist("predict", "half.tif", "--json")
     first, second = map(json.loads, process.communicate()[0].splitlines())

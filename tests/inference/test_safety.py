@@ -46,7 +46,7 @@ def test_any_page_gives_a_reading_inside_it(
     page = np.full((height, width, 3), rng.integers(0, 256, 3), float)
     for _ in range(strokes):
         y, x = rng.integers(0, height), rng.integers(0, width)
-        tall, wide = rng.integers(1, 1 + height), rng.integers(1, 1 + width)
+        tall, wide = int(rng.integers(1, 1 + height)), int(rng.integers(1, 1 + width))
         page[y : y + tall, x : x + max(1, wide // 8)] = rng.integers(0, 256, 3)
     seen = np.clip(page + rng.normal(0, noise, page.shape), 0, 255).astype(np.uint8)
     assert_well_formed(READER.read(seen, single), width, height)

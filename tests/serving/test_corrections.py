@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ from PIL import Image, ImageDraw
 
 from cnn_mnist import shelf
 from cnn_mnist.inference.reader import Reader
-from cnn_mnist.serving import collection, folders
+from cnn_mnist.serving import collection
 from cnn_mnist.serving.collection import NONE, Collection, FullError, Pair
 from cnn_mnist.serving.corrections import pairs, parse
 from cnn_mnist.serving.limits import Limits, Refusal
@@ -44,7 +45,7 @@ FORTY_TWO = png(page("42"))
 BOX = (60, 40, 200, 130)
 
 
-def body(content: bytes, *corrections: dict[str, object]) -> dict[str, object]:
+def body(content: bytes, *corrections: Mapping[str, object]) -> dict[str, object]:
     return {"image": base64.b64encode(content).decode(), "corrections": list(corrections)}
 
 
@@ -64,7 +65,7 @@ def reader() -> Reader:
     return Reader(threads=1)
 
 
-def made(reader: Reader, content: bytes, *corrections: dict[str, object]) -> list[Pair]:
+def made(reader: Reader, content: bytes, *corrections: Mapping[str, object]) -> list[Pair]:
     return pairs(reader, "model", parse(json.dumps(body(content, *corrections)).encode(), Limits()))
 
 
@@ -192,7 +193,7 @@ def test_a_full_disk_leaves_nothing_half_written(
     store = Collection(tmp_path, 2**20)
     store.add([pair()])
     before = files(tmp_path)
-    monkeypatch.setattr(folders.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(OSError, match="No space left"):
         store.add([pair(), pair("3")])
     assert files(tmp_path) == before
@@ -298,7 +299,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def collecting(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Served:
+def collecting(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[Served]:
     options = ("--collect", folder, "--max-collect", 1, "--cors-origin", "https://a.example")
     with serve(tmp_path_factory.mktemp("server"), *options, CNN_MNIST_TOKEN="secret") as served:
         yield served

@@ -17,7 +17,6 @@ import playwright.sync_api as playwright
 import pytest
 from PIL import Image
 
-from cnn_mnist.serving import folders
 from cnn_mnist.serving.labels import Labels, Place
 from drawn import page
 from served import SOURCE, get, post
@@ -44,6 +43,11 @@ class Labelling(NamedTuple):
         body = {"sign": sign, "label": label}
         return post(f"{self.url}v1/labels", json=body, headers=self.headers)
 
+    def end(self) -> str:
+        """Interrupt the program. Returns what it said."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.communicate(timeout=TIMEOUT)[1]
+
     def rows(self) -> list[dict[str, str]]:
         path = self.folder / "labels.csv"
         return list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
@@ -62,6 +66,8 @@ def command(*arguments: object, **environment: str) -> "subprocess.Popen[str]":
 @contextlib.contextmanager
 def labelling(folder: Path, *options: object, **environment: str) -> Iterator[Labelling]:
     process = command(folder, *(options or ["--no-browser"]), **environment)
+    assert process.stdout is not None
+    assert process.stderr is not None
     try:
         line = process.stdout.readline()
         assert " signs to label on http://127.0.0.1:" in line, process.stderr.read()
@@ -148,7 +154,7 @@ def test_a_full_disk_leaves_the_list_as_it_was(
     labels = Labels(tmp_path)
     labels.set(SEVEN, "7")
     before = (tmp_path / "labels.csv").read_bytes()
-    monkeypatch.setattr(folders.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         labels.set(BOXED, "4")
     assert (tmp_path / "labels.csv").read_bytes() == before
@@ -182,9 +188,7 @@ def test_the_least_sure_come_first_and_each_label_is_on_the_disk(folder: Path) -
         assert desk.put(four, None).json() == {"labelled": 1}
         picture = get(f"{desk.url}v1/signs/{four}", headers=desk.headers)
         assert picture.headers["content-type"] == "image/png"
-        desk.process.send_signal(signal.SIGINT)
-        desk.process.wait(TIMEOUT)
-        said = desk.process.stderr.read()
+        said = desk.end()
     assert "broken.png: not a picture" in said
     assert said.endswith(f"1 labels are in {folder / 'labels.csv'}.\n")
     assert "Traceback" not in said
@@ -254,9 +258,7 @@ def test_a_page_on_its_side_is_left_out(folder: Path) -> None:
     Image.fromarray(np.ascontiguousarray(np.rot90(numbers))).save(folder / "side.png")
     with labelling(folder) as desk:
         assert "side.png" not in {sign["path"] for sign in desk.signs()}
-        desk.process.send_signal(signal.SIGINT)
-        desk.process.wait(TIMEOUT)
-        assert "side.png: skipped: it is not upright" in desk.process.stderr.read()
+        assert "side.png: skipped: it is not upright" in desk.end()
 
 
 # --- the page ---

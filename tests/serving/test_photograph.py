@@ -111,7 +111,7 @@ def test_a_photograph_is_sent_in_its_own_format(
         desk.show(saved(sheet(AMOUNTS), tmp_path / f"amounts.{suffix}"))
     assert asked.value.headers["content-type"] == kind
     picture = desk.sent()
-    assert picture.get_format_mimetype() == kind
+    assert Image.MIME[str(picture.format)] == kind
     assert picture.size == desk.canvas_size() == sheet(AMOUNTS).shape[::-1]
 
 

@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -40,7 +41,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-def png(text: str, **look: int) -> bytes:
+def png(text: str, **look: Any) -> bytes:
     content = io.BytesIO()
     Image.fromarray(page(text, **look)).save(content, "PNG")
     return content.getvalue()
@@ -52,12 +53,12 @@ Image.new("RGB", (80, 80), "white").save(BLANK, "PNG")
 
 
 @pytest.fixture
-def client(server: Served) -> httpx.Client:
+def client(server: Served) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.url, timeout=TIMEOUT) as client:
         yield client
 
 
-def predict(client: httpx.Client, content: bytes, **query: object) -> httpx.Response:
+def predict(client: httpx.Client, content: bytes, **query: Any) -> httpx.Response:
     return client.post("v1/predict", content=content, params=query)
 
 
@@ -336,7 +337,7 @@ def test_a_body_that_is_no_http_fails_quietly(server: Served) -> None:
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Served:
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One at a time, a token, another site allowed; a body may take as long as a test wants."""
     options = ("--max-in-flight", 1, "--cors-origin", "https://a.example", "--timeout", TIMEOUT)
     with serve(tmp_path_factory.mktemp("strict"), *options, CNN_MNIST_TOKEN="secret") as served:
@@ -344,7 +345,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Served:
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory: pytest.TempPathFactory) -> Served:
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serve(tmp_path_factory.mktemp("impatient"), "--timeout", 2) as served:
         yield served
 
@@ -407,13 +408,13 @@ def test_who_does_not_wait_after_a_503_is_made_to_wait(strict: Served) -> None:
 
 
 def test_the_503_itself_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    events: list[object] = []
+    events: list[Any] = []
 
-    async def note(event: object) -> None:
+    async def note(event: Any = None, *_: Any) -> Any:
         events.append(event.get("status", event.get("body")) if isinstance(event, dict) else event)
 
     monkeypatch.setattr("cnn_mnist.serving.middleware.asyncio", SimpleNamespace(sleep=note))
-    scope = {"type": "http", "path": "/v1/predict", "method": "POST"}
+    scope: dict[str, Any] = {"type": "http", "path": "/v1/predict", "method": "POST"}
     scope["headers"] = [(b"content-length", b"3")]
     with pytest.raises(StopIteration):  # it has nothing to wait for, so no event loop is needed
         RequestMiddleware(note, Limits(in_flight=0))(scope, note, note).send(None)
@@ -470,7 +471,7 @@ def test_a_kept_connection_is_not_held_by_trickling(impatient: Served) -> None:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Served:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serve(tmp_path_factory.mktemp("pair"), "--workers", 2) as served:
         served.wait_for(STARTED, 2)
         yield served

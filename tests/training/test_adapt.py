@@ -22,6 +22,7 @@ from cnn_mnist.training.adapt import hand, held_out, learn, lessons
 from cnn_mnist.training.adapt.hand import Hand
 from cnn_mnist.training.adapt.score import Comparison, Score
 from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Splits
+from cnn_mnist.training.data.labelled import Labelled, labelled
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
@@ -31,6 +32,9 @@ FIELDS = {
     "out", "num_pictures", "num_skipped", "own", "test", "decides", "temperature", "threshold",
     "suspects", "written",
 }  # fmt: skip
+
+Adapt = Callable[..., tuple[int, str, str]]  # the fixture: exit code, output and messages
+Pair = tuple[tuple[int, int], tuple[int, int]]  # errors and images, before and after
 
 
 def write_odd(folder: Path, count: int, seed: int = 0, only: int | None = None) -> Path:
@@ -132,6 +136,11 @@ def test_flipped_labels_are_found(digits: Splits, tmp_path: Path) -> None:
     assert len(found) <= 15
 
 
+def scores(pair: Pair) -> tuple[Score, Score]:
+    before, after = pair
+    return Score(*before), Score(*after)
+
+
 @pytest.mark.parametrize(
     ("own", "test", "problem"),
     [
@@ -146,10 +155,10 @@ def test_flipped_labels_are_found(digits: Splits, tmp_path: Path) -> None:
         (None, ((40, 10_000), (51, 10_000)), "it makes 11 more errors"),
     ],
 )
-def test_a_model_that_is_worse_is_told(own, test, problem: str) -> None:
-    pairs = [pair and (Score(*pair[0]), Score(*pair[1])) for pair in (own, test)]
-    assert Comparison(*pairs).problem.startswith(problem)
-    assert bool(Comparison(*pairs).problem) == bool(problem)
+def test_a_model_that_is_worse_is_told(own: Pair | None, test: Pair, problem: str) -> None:
+    found = Comparison(own and scores(own), scores(test)).problem
+    assert found.startswith(problem)
+    assert bool(found) == bool(problem)
 
 
 def test_a_score_has_wilsons_interval() -> None:
@@ -184,9 +193,9 @@ def test_a_picture_that_vanishes_meanwhile_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_odd(tmp_path / "mine", 10)
-    listed = list(hand.labelled(folder))
+    listed = list(labelled(folder))
     (folder / "9_0-9.png").unlink()
-    monkeypatch.setattr(hand, "labelled", lambda _: listed)
+    monkeypatch.setattr("cnn_mnist.training.adapt.hand.labelled", lambda _: listed)
     mine = hand.read(folder)
     assert (len(mine), mine.num_skipped) == (9, 1)
     assert "9_0-9.png was skipped: " in mine.problems[0]
@@ -199,7 +208,7 @@ def test_nothing_but_rubbish_is_refused_with_a_reason(tmp_path: Path) -> None:
 
 
 def test_of_very_many_some_are_kept(tmp_path: Path) -> None:
-    many = (hand.Labelled(Path(str(number)), "1") for number in range(1000))
+    many = (Labelled(Path(str(number)), "1") for number in range(1000))
     kept = [int(str(one.path)) for one in hand._chosen(many, most=100)]
     assert len(set(kept)) == 100
     assert kept == sorted(kept)
@@ -209,7 +218,7 @@ def test_of_very_many_some_are_kept(tmp_path: Path) -> None:
 # --- the command ---
 
 
-def test_the_command_says_what_it_was_and_is(short: None, adapt, tmp_path: Path) -> None:
+def test_the_command_says_what_it_was_and_is(short: None, adapt: Adapt, tmp_path: Path) -> None:
     write_odd(tmp_path / "mine", 12)
     code, out, _ = adapt("mine", "--out", "a.onnx", "--force", "--json")
     report = json.loads(out)
@@ -227,7 +236,7 @@ def test_the_command_says_what_it_was_and_is(short: None, adapt, tmp_path: Path)
 
 
 def test_a_better_model_is_replaced_only_when_told(
-    short: None, adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short: None, adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_odd(tmp_path / "mine", 12)
     (tmp_path / "a.onnx").write_bytes(old := shelf.file("reader", shelf.ONNX).read_bytes())
@@ -255,7 +264,7 @@ def test_a_better_model_is_replaced_only_when_told(
     ],
 )
 def test_bad_input_ends_in_one_line(
-    adapt, tmp_path: Path, arguments: tuple[str, ...], problem: str
+    adapt: Adapt, tmp_path: Path, arguments: tuple[str, ...], problem: str
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file.png").touch()
@@ -266,7 +275,7 @@ def test_bad_input_ends_in_one_line(
 
 
 def test_a_full_disk_leaves_the_old_model(
-    short: None, adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short: None, adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_odd(tmp_path / "mine", 10)
     (tmp_path / "a.onnx").write_bytes(old := shelf.file("reader", shelf.ONNX).read_bytes())
@@ -299,7 +308,7 @@ def test_a_kill_leaves_the_old_model(
 
 
 def test_an_adapted_file_is_exported_with_all_that_it_says(
-    short: None, adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short: None, adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_odd(tmp_path / "mine", 12)
     assert adapt("mine", "--out", "a.onnx", "--force")[0] == 0

@@ -41,7 +41,7 @@ def test_rotation_is_pillows(blank: Split) -> None:
     angles = same_draws(blank.images, 15)[0]
     expected = np.stack(
         [
-            Image.fromarray(image).rotate(angle, Image.Resampling.NEAREST)
+            np.asarray(Image.fromarray(image).rotate(angle, Image.Resampling.NEAREST))
             for image, angle in zip(blank.images.numpy(), angles, strict=True)
         ]
     )
@@ -71,7 +71,11 @@ def test_every_angle_up_to_the_limit_comes_up(blank: Split) -> None:
 def test_the_enlarged_centre_is_pillows(blank: Split) -> None:
     expected = np.stack(
         [
-            Image.fromarray(image).crop((3, 3, 25, 25)).resize((28, 28), Image.Resampling.BILINEAR)
+            np.asarray(
+                Image.fromarray(image)
+                .crop((3, 3, 25, 25))
+                .resize((28, 28), Image.Resampling.BILINEAR)
+            )
             for image in blank.images.numpy()
         ]
     )
@@ -123,7 +127,7 @@ def moved(dx: float, dy: float) -> np.ndarray:
 
 def centred(matrix: np.ndarray, dx: float, dy: float) -> np.ndarray:
     """Output pixel → input pixel, about the image's centre, then shifted."""
-    return moved(14 + dx, 14 + dy) @ matrix @ moved(-14, -14)
+    return np.asarray(moved(14 + dx, 14 + dy) @ matrix @ moved(-14, -14))
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -182,7 +182,7 @@ def test_a_full_disk_keeps_the_epoch_before(
     run: Run, folder: Path, environment: dict[str, str]
 ) -> None:
     before = contents(folder)
-    command = [sys.executable, "-c", ON_A_FULL_DISK, folder]
+    command = [sys.executable, "-c", ON_A_FULL_DISK, str(folder)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert result.stdout.startswith(f"epoch 3 could not be saved in {folder}: File too large")
     assert f"--resume {folder}" in result.stdout

@@ -25,7 +25,8 @@ def kernels() -> None:
 
 def side_by_side(x: Tensor) -> Tensor:
     """N×C×H×W → G×C×H×W×L."""
-    return x.unflatten(0, (-1, lanes())).movedim(1, -1).contiguous()
+    laid: Tensor = x.unflatten(0, (-1, lanes()))
+    return laid.movedim(1, -1).contiguous()
 
 
 def lanes() -> int:
@@ -49,13 +50,14 @@ def test_outputs_and_gradients_are_those_of_torch(
     expected = convolve(x, Step(layer, pool, relu))
     grad = torch.randn_like(expected)
     expected.backward(grad)
-    wanted = [layer.weight.grad, layer.bias.grad]
+    weight, bias = layer.parameters()
+    wanted = [weight.grad, bias.grad]
     layer.zero_grad()
     out = convolve(ours, Step(layer, pool, relu))
     out.backward(side_by_side(grad))
 
     torch.testing.assert_close(out, side_by_side(expected), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close([layer.weight.grad, layer.bias.grad], wanted, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close([weight.grad, bias.grad], wanted, rtol=1e-4, atol=1e-3)
     if inputs > 1:
         assert x.grad is not None
         torch.testing.assert_close(ours.grad, side_by_side(x.grad), rtol=1e-5, atol=1e-5)
@@ -106,7 +108,7 @@ def test_the_threads_do_not_change_a_bit() -> None:
     for threads in (1, 2, 5):
         torch.set_num_threads(threads)
         out = convolve(x, Step(layer, pool=True))
-        grads = torch.autograd.grad(out.square().sum(), [x, layer.weight, layer.bias])
+        grads = torch.autograd.grad(out.square().sum(), [x, *layer.parameters()])
         results.append([out, *grads])
     torch.set_num_threads(1)
     for result in results[1:]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pooch
 import pytest
 import torch
 from hypothesis import given
@@ -45,6 +46,7 @@ class Mirror(BaseHTTPRequestHandler):
     """Serves /BEHAVIOUR/NAME with that behaviour."""
 
     asked: list[str]
+    server: "Server"
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
@@ -89,6 +91,7 @@ class Mirror(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    closing: threading.Event
 
     def handle_error(self, *_: object) -> None:
         """Some tests are about clients that disconnect during a slow response."""
@@ -117,7 +120,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, content in FILES.items():
         monkeypatch.setitem(data.SHA256, name, hashlib.sha256(content).hexdigest())
     monkeypatch.delenv("CNN_MNIST_DATA", raising=False)
-    monkeypatch.setattr(data.mnist.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache" / name)
     monkeypatch.setattr("pooch.core.time", SimpleNamespace(sleep=lambda _: None))
     return tmp_path / "cache" / "cnn-mnist"
 
@@ -217,7 +220,7 @@ def test_a_cache_that_cannot_be_written_is_said_in_one_line(
     mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(data.mnist.pooch, "os_cache", lambda name: tmp_path / "file" / name)
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "file" / name)
     with pytest.raises(DataError) as failure:
         load("mnist", mirrors=[f"{mirror}/serves/"])
     assert "\n" not in str(failure.value)
@@ -243,9 +246,12 @@ def test_the_given_folder_comes_before_the_environment_and_the_cache(
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The paths read from now on."""
     paths: list[Path] = []
-    monkeypatch.setattr(
-        data.mnist, "read_idx", lambda path: (paths.append(path), read_idx(path))[1]
-    )
+
+    def note(path: Path) -> np.ndarray:
+        paths.append(path)
+        return read_idx(path)
+
+    monkeypatch.setattr(data.mnist, "read_idx", note)
     return paths
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
 
 from cnn_mnist.training import loop
+from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.loop import (
     DivergedError,
@@ -56,7 +57,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
 def torch_rates(scheduler: torch.optim.lr_scheduler.LRScheduler, count: int) -> list[float]:
     rates = []
     for _ in range(count):
-        rates.append(scheduler.get_last_lr()[0])
+        rates.append(float(scheduler.get_last_lr()[0]))
         scheduler.optimizer.step()
         scheduler.step()
     return rates
@@ -190,7 +191,7 @@ def test_a_step_reports_sums_over_its_images(blank: Split) -> None:
     run = start(REFERENCE.changed(augment="none"))
     before = copy.deepcopy(run.net)
     total = train_step(run, run.net, blank, torch.Generator(), 1 / 250)
-    logits = before(loop.normalize(blank.images, *REFERENCE.train_norm))
+    logits = before(normalize(blank.images, *REFERENCE.train_norm))
     loss = nn.functional.cross_entropy(logits, blank.labels).detach() * 250
     right = (logits.argmax(dim=1) == blank.labels).sum()
     assert total.tolist() == pytest.approx([float(loss), float(right)], rel=1e-5)
@@ -261,6 +262,7 @@ def test_the_mean_forgets_its_random_start() -> None:
         run.params.normal_()
     for step in range(60):
         average(run, step)
+    assert run.averaged_params is not None
     assert torch.allclose(run.averaged_params, run.params, atol=1e-4)
 
 
@@ -276,7 +278,7 @@ def test_without_averaging_the_trained_weights_count() -> None:
 def test_a_loss_that_is_no_number_stops_the_training(tiny: Recipe, few_digits: Splits) -> None:
     run = fit(tiny.changed(epochs=1), few_digits)
     run.recipe = tiny
-    nn.init.constant_(run.net.fc2.bias, torch.inf)
+    nn.init.constant_(run.net.get_parameter("fc2.bias"), torch.inf)
     with pytest.raises(DivergedError, match=r"^the loss became nan in epoch 2 at lr 0\.01.*--lr$"):
         fit(tiny, few_digits, run=run)
     assert len(run.history) == 1

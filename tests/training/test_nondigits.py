@@ -55,7 +55,7 @@ def test_without_drawn_images_training_is_bit_for_bit_the_plain_loop(
             x = normalize(augment(train.images[rows], generator, recipe), *recipe.train_norm)
             logits = expected.net(lay_out(x, torch.float32))
             loss = F.cross_entropy(logits, train.labels[rows], reduction="sum")
-            expected.params.grad.zero_()
+            expected.optimizer.zero_grad(set_to_none=False)
             (loss * (1 / len(rows))).backward()
             expected.optimizer.step()
             average(expected, step)

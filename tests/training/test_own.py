@@ -5,6 +5,7 @@ import gzip
 import io
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,7 +151,7 @@ def test_where_there_is_no_test_a_share_of_each_class_is_held_out(tmp_path: Path
     assert not seen & {image.numpy().tobytes() for image in splits.test.images}
 
 
-SHAPES = {
+SHAPES: dict[str, np.ndarray] = {
     "small floats": IMAGES[:, ::2, ::2] / 255,
     "large": IMAGES.repeat(2, axis=1).repeat(2, axis=2),
     "one channel": IMAGES[..., None],
@@ -184,7 +185,7 @@ def test_classes_have_the_names_that_the_file_gives_them(tmp_path: Path) -> None
     assert splits.train.labels.max() == 3
 
 
-BAD = {
+BAD: dict[str, dict[str, Any]] = {
     "has only one class, '7'": {"images": IMAGES, "labels": LABELS * 0 + 7},
     "has one image of '3'": {"images": IMAGES, "labels": np.array([3, *[4] * 39])},
     "holds neither x_train and y_train nor images and labels": {"pixels": IMAGES},
@@ -229,7 +230,7 @@ def test_what_is_no_npz_is_told(content: bytes, tmp_path: Path) -> None:
 
 def test_a_pickle_in_the_place_of_a_npz_is_not_run(tmp_path: Path) -> None:
     class Evil:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
+        def __reduce__(self) -> tuple[object, tuple[Path]]:
             return Path.touch, (tmp_path / "ran",)
 
     np.save(tmp_path / "a.npy", np.array([Evil()]), allow_pickle=True)
@@ -325,7 +326,7 @@ def test_a_list_says_where_on_a_picture_each_sign_is(tmp_path: Path) -> None:
     for digit, x in places.items():
         sheet[100:200, x : x + 90] = page(digit, 60, 8)[:100, :90]
     save(tmp_path / "sheet.png", sheet)
-    rows = [["path", "label", "x", "y", "width", "height"]]
+    rows: list[list[object]] = [["path", "label", "x", "y", "width", "height"]]
     rows += [["sheet.png", digit, x, 90, 100, 120] for digit, x in places.items()]
     rows += [["sheet.png", "9", 2500, 90, 100, 120]]
     with (tmp_path / "labels.csv").open("w", newline="") as file:

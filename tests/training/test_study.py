@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,7 +97,7 @@ def test_a_stopped_seed_is_finished_to_the_same_result(
 
 
 def test_the_seeds_are_told_in_order(tiny: Recipe, few_digits: Splits, tmp_path: Path) -> None:
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
     result = study(tiny, few_digits, [3, 1], tmp_path, on_seed=rows.append)
     assert [row["seed"] for row in rows] == [3, 1]
     assert [row["test_accuracy"] for row in rows] == result.accuracies

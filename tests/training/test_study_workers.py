@@ -187,8 +187,14 @@ def test_a_study_of_twenty_with_workers_that_are_killed(
                     worker.kill()
                     killed.append(worker.pid)
 
-        engine = StudyWorkers(pool, shared.key)
-        many = study(recipe, digits, range(20), tmp_path / "many", on_seed=kill, workers=engine)
+        many = study(
+            recipe,
+            digits,
+            range(20),
+            tmp_path / "many",
+            on_seed=kill,
+            workers=StudyWorkers(pool, shared.key),
+        )
     assert len(set(killed)) >= 4
     assert many == serial
     assert rows(tmp_path / "many") == rows(tmp_path / "serial")
