@@ -34,7 +34,10 @@ def draw_barred_two(desk: Desk, seed: int) -> None:
 
 
 def test_a_two_that_was_read_as_a_seven_is_read_once_it_was_corrected(
-    browser: Any, adapt: Callable[..., tuple[int, str, str]], tmp_path: Path
+    few_lessons: None,
+    browser: Any,
+    adapt: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
 ) -> None:
     folder, model = tmp_path / "mine", tmp_path / "mine.onnx"
     with serving(tmp_path, browser, "--collect", folder) as desk:

@@ -54,7 +54,7 @@ Image.new("RGB", (80, 80), "white").save(BLANK, "PNG")
 
 @pytest.fixture
 def client(server: Served) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=TIMEOUT) as client:
+    with httpx.Client(base_url=server.url, timeout=TIMEOUT, verify=False) as client:
         yield client
 
 

@@ -66,7 +66,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_two_that_is_read_as_a_seven_is_one_after_a_few_corrections(
-    digits: Splits, tmp_path: Path
+    few_lessons: None, digits: Splits, tmp_path: Path
 ) -> None:
     mine = hand.read(write_odd(tmp_path / "mine", 40, only=2))
     assert len(mine) == 4

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -14,56 +15,72 @@ import pytest
 import torch
 
 from cnn_mnist.training import distributed
-from cnn_mnist.training.data import Splits
-from cnn_mnist.training.loop import start, train_epoch
+from cnn_mnist.training.data import Split, Splits
+from cnn_mnist.training.loop import Run, start, train_epoch
 from cnn_mnist.training.recipes import DEFAULT, REFERENCE
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.train import begin, finish
 from waiting import TIMEOUT, wait_until
 
-ONE_STEP = """
-import sys, torch
-from cnn_mnist.training import distributed, load, recipes
-from cnn_mnist.training.loop import start, train_epoch
+Steps = tuple[tuple[float, float], Run, Run]
+
+
+def two_steps(digits: Split) -> Steps:
+    """Loss, accuracy and run of a step, and the run of two, the last with a single image."""
+    run = start(DEFAULT.changed(augment="none", batch_size=64))
+    figures = train_epoch(run, digits[:64], 1)
+    uneven = start(DEFAULT.changed(batch_size=64))
+    train_epoch(uneven, digits[:65], 1)
+    return figures, run, uneven
+
+
+OTHER_PROCESS = """
+import torch
+from cnn_mnist.training import distributed, load
+from test_distributed import two_steps
 
 with distributed.process_group(torch.device("cpu")):
-    digits = load("digits").train
-    run = start(recipes.DEFAULT.changed(augment="none", batch_size=64))
-    loss, accuracy = train_epoch(run, digits[:64], 1)
-    gradients = [param.grad for param in run.net.parameters()]
-    uneven = start(recipes.DEFAULT.changed(batch_size=64))
-    train_epoch(uneven, digits[:65], 1)  # the second batch has one image for two processes
-    if distributed.rank() == 0:
-        last = {k: v for k, v in uneven.net.state_dict().items()}
-        torch.save([loss, accuracy, gradients, last], sys.argv[1])
+    two_steps(load("digits").train)
 """
 
 
-def torchrun(environment: dict[str, str], folder: Path, *arguments: object) -> Any:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+def torchrun(environment: dict[str, str], folder: Path, *arguments: object) -> Any:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["--master-port", str(port), *map(str, arguments)]
+    command += ["--master-port", str(free_port()), *map(str, arguments)]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT
     )
 
 
 def test_the_gradient_of_two_processes_is_that_of_one(
-    environment: dict[str, str], digits: Splits, tmp_path: Path
+    environment: dict[str, str], digits: Splits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "step.py").write_text(ONE_STEP)
-    result = torchrun(environment, tmp_path, "step.py", "result.pt")
-    assert result.returncode == 0, result.stderr
-    loss, accuracy, gradients, last = torch.load(tmp_path / "result.pt")
+    """The first of the two is this process. Both have what torchrun sets."""
+    figures, alone, _ = two_steps(digits.train)
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    for name, value in group.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RANK", "0")
+    paths = f"{environment['PYTHONPATH']}{os.pathsep}{Path(__file__).parent}"
+    paths += f"{os.pathsep}{Path(__file__).parents[1] / 'support'}"
+    other = environment | group | {"RANK": "1", "PYTHONPATH": paths}
+    with subprocess.Popen([sys.executable, "-c", OTHER_PROCESS], env=other) as process:
+        with distributed.process_group(torch.device("cpu")):
+            together, shared, uneven = two_steps(digits.train)
+        assert process.wait(TIMEOUT) == 0
 
-    run = start(DEFAULT.changed(augment="none", batch_size=64))
-    assert train_epoch(run, digits.train[:64], 1) == pytest.approx((loss, accuracy))
-    for theirs, ours in zip(gradients, run.net.parameters(), strict=True):
+    assert together == pytest.approx(figures)
+    for theirs, ours in zip(shared.net.parameters(), alone.net.parameters(), strict=True):
         assert ours.grad is not None
-        assert torch.allclose(theirs, ours.grad, rtol=1e-4, atol=1e-6)
-    assert all(value.isfinite().all() for value in last.values())
+        assert theirs.grad is not None
+        assert torch.allclose(theirs.grad, ours.grad, rtol=1e-4, atol=1e-6)
+    assert all(value.isfinite().all() for value in uneven.net.state_dict().values())
 
 
 @pytest.mark.slow
@@ -90,10 +107,7 @@ def two_hosts(
     environment: dict[str, str], folder: Path, *arguments: object
 ) -> Iterator[list["subprocess.Popen[str]"]]:
     """torchrun on two hosts, one process each: two addresses of this machine's loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    begun = []
+    begun, port = [], free_port()
     for number, address in enumerate(("127.0.0.1", "127.0.0.2")):
         command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2"]
         command += ["--node-rank", str(number), "--local-addr", address]

@@ -107,10 +107,14 @@ def test_a_finished_run_leaves_exactly_these_files(
     metrics = finish(run, few_digits, folder)
     assert names(folder) == FILES
     assert names(folder / "epochs") == {"01.safetensors", "02.safetensors"}
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    before, state = weights(folder), torch.get_rng_state()
     draw(run, few_digits, folder)
     assert names(folder) == FILES | PLOTS
-    assert json.loads((folder / "metrics.json").read_text()) == metrics
     assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in PLOTS)
+    checkpoint.save(folder, run)
+    assert weights(folder) == before, "drawing leaves the run as it was"
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_the_figures_are_those_of_the_last_epoch(
@@ -124,18 +128,6 @@ def test_the_figures_are_those_of_the_last_epoch(
     assert metrics["test_error_count"] == round((1 - last.test_accuracy) * 60)
     assert (metrics["seed"], metrics["epochs"], metrics["num_params"]) == (3, 2, 24_488)
     assert metrics["seconds_train"] == pytest.approx(sum(r.seconds for r in run.history), abs=1e-3)
-
-
-def test_drawing_and_measuring_leave_the_run_alone(
-    tiny: Recipe, few_digits: Splits, tmp_path: Path
-) -> None:
-    run = begin(tiny, few_digits, tmp_path / "run")
-    finish(run, few_digits, tmp_path / "run")
-    before, state = weights(tmp_path / "run"), torch.get_rng_state()
-    draw(run, few_digits, tmp_path / "run")
-    checkpoint.save(tmp_path / "run", run)
-    assert weights(tmp_path / "run") == before
-    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_batch_that_does_not_fit_leaves_no_folder(few_digits: Splits, tmp_path: Path) -> None:
@@ -204,17 +196,15 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
 
 
 def test_a_killed_training_goes_on_as_if_nothing_had_been(
-    training: "subprocess.Popen[str]", cnn_mnist: Start, digits: Splits, tmp_path: Path
+    training: "subprocess.Popen[str]", digits: Splits, tmp_path: Path
 ) -> None:
     training.kill()
     training.communicate()
-    assert len(go_on(tmp_path / "run").history) == 1
-    resumed = cnn_mnist("train", "--resume", "run", "--json")
-    told, notices = resumed.communicate()
-    assert resumed.returncode == 0, notices
-    assert json.loads(told)["epochs"] == 3
+    resumed = go_on(tmp_path / "run")
+    assert len(resumed.history) == 1
+    assert finish(resumed, digits, tmp_path / "run")["epochs"] == 3
     undisturbed = tmp_path / "undisturbed"
     recipe = REFERENCE.changed(epochs=3, batch_size=100)
     finish(begin(recipe, digits, undisturbed), digits, undisturbed)
     assert weights(tmp_path / "run") == weights(undisturbed)
-    assert names(tmp_path / "run") == FILES | PLOTS
+    assert names(tmp_path / "run") == FILES
