@@ -10,12 +10,15 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from cnn_mnist.training.augment.sampling import SIDE
 from cnn_mnist.training.augment.transforms import augment
 from cnn_mnist.training.data import DIGITS, Split
 from cnn_mnist.training.loop import Epoch
 from cnn_mnist.training.metrics import wrong_rows
 from cnn_mnist.training.recipes import Recipe
 
+GAP, LINE = 4, 4.5  # pixels of an image, between images and for a line of a title
+INCH = 1 / 30  # of a pixel of an image
 BLUE, ORANGE, GREY = "#2a6fb0", "#d1611f", "#8a8a8a"
 
 # The original's ten epochs: train and test accuracy in percent, as published.
@@ -130,15 +133,18 @@ def gallery(
     columns: int = 10,
 ) -> Figure:
     """Images N×28×28, values 0..255, in rows, dark ink on white, each below its title."""
-    rows = max(1, -(-len(images) // columns))
-    high = 1.25 + 0.14 * max((text.count("\n") for text in titles), default=0)
-    figure = Figure(figsize=(1.05 * columns, high * rows + 0.5), layout="constrained")
+    lines = 1 + max((text.count("\n") for text in titles), default=0)
+    rows, high = max(1, -(-len(images) // columns)), SIDE + GAP + LINE * lines
+    size = columns * (SIDE + GAP) * INCH, rows * high * INCH + 0.5
+    figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(title)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for index, (axes, image) in enumerate(zip(grid.flat, images.cpu().numpy(), strict=False)):
-        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
+    axes = figure.subplots()
+    axes.axis("off")
+    for index, image in enumerate(images.cpu().numpy()):
+        x, y = index % columns * (SIDE + GAP), index // columns * high
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, extent=(x, x + SIDE, y + SIDE, y))
         color = colors[index] if colors else "black"
-        axes.set_title(titles[index], size=8, color=color, parse_math=False)
+        text = axes.text(x + SIDE / 2, y - 1, titles[index], color=color, parse_math=False)
+        text.set(ha="center", va="bottom", size=8)
+    axes.set(xlim=(-GAP, columns * (SIDE + GAP)), ylim=(rows * high - LINE * lines, -LINE * lines))
     return figure
