@@ -17,7 +17,6 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,8 +27,7 @@ from PIL import Image, ImageDraw
 
 from cnn_mnist.inference.pictures.image import FIRST_FRAME
 from cnn_mnist.inference.reader import Reader
-from cnn_mnist.serving.limits import Limits
-from cnn_mnist.serving.middleware import PAUSE, RequestMiddleware
+from cnn_mnist.serving.middleware import PAUSE
 from cnn_mnist.serving.server import HOLD_BACK, MOST_HOLD_BACK, SharedListener
 from drawn import page
 from paged import chain, encoded, locked
@@ -405,22 +403,6 @@ def test_who_does_not_wait_after_a_503_is_made_to_wait(strict: Served) -> None:
         assert "too many" in one_line(busy, 503)
         hasty.get("healthz")
         assert time.monotonic() - began > 0.9 * PAUSE
-
-
-def test_the_503_itself_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    events: list[Any] = []
-
-    async def note(event: Any = None, *_: Any) -> Any:
-        events.append(event.get("status", event.get("body")) if isinstance(event, dict) else event)
-
-    monkeypatch.setattr("cnn_mnist.serving.middleware.asyncio", SimpleNamespace(sleep=note))
-    scope: dict[str, Any] = {"type": "http", "path": "/v1/predict", "method": "POST"}
-    scope["headers"] = [(b"content-length", b"3")]
-    with pytest.raises(StopIteration):  # it has nothing to wait for, so no event loop is needed
-        RequestMiddleware(note, Limits(in_flight=0))(scope, note, note).send(None)
-    status, body, *rest = events
-    assert (status, rest) == (503, [PAUSE, b""])
-    assert b"too many" in body
 
 
 def test_a_crowd_does_not_keep_pictures_from_being_read(tmp_path: Path) -> None:
