@@ -190,7 +190,8 @@ def test_a_body_that_does_not_come_is_not_waited_for() -> None:
 
 def test_a_client_that_disconnects_is_not_handed_on(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "cnn_mnist.serving"):
-        ask({"type": "http.request", "body": b"half", "more_body": True}, DISCONNECT)
+        answer = ask({"type": "http.request", "body": b"half", "more_body": True}, DISCONNECT)
+    assert answer.error == "the client disconnected"
     assert [vars(record)["status"] for record in caplog.records] == [499]
 
 
