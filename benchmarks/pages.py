@@ -73,14 +73,16 @@ class Score:
 
 
 def _place(number: Number, reading: Reading) -> int | None:
-    """The index of the reading's number at the place of a written one."""
+    """The index of the reading's number at the place of a written one.
+
+    Boxes of tilted numbers overlap their neighbours: the one with the nearest centre counts.
+    """
     read = [number for line in reading.lines for number in line.numbers]
-    for place, found in enumerate(read):
-        x, y, width, height = found.box
-        right, below = number.middle[0] - x, number.middle[1] - y
-        if 0 <= right <= width and 0 <= below <= height:
-            return place
-    return None
+    boxes = np.reshape(np.array([found.box for found in read], float), (-1, 4))
+    away = np.abs(boxes[:, :2] + boxes[:, 2:] / 2 - number.middle)
+    inside = (away <= boxes[:, 2:] / 2).all(axis=1)
+    nearest = np.where(inside, np.hypot(*away.T), np.inf)
+    return int(nearest.argmin()) if inside.any() else None
 
 
 def _in_order(page: Page, reading: Reading, places: list[int | None]) -> int:

@@ -148,6 +148,24 @@ def test_specks_are_dropped() -> None:
     assert overlap(ink.find(pixels), coverage("7", 200, 14)) > 0.9
 
 
+def test_a_lone_digit_beside_a_block_of_numbers_is_no_speck() -> None:
+    pixels = np.full((1600, 1200, 3), 240, np.uint8)
+    for row in range(20):
+        for column in range(20):
+            cv2.rectangle(
+                pixels,
+                (600 + 25 * column, 60 + 45 * row),
+                (615 + 25 * column, 95 + 45 * row),
+                (40, 40, 90),
+                3,
+            )
+    cv2.rectangle(pixels, (100, 400), (116, 436), (40, 40, 90), 3)
+    cv2.rectangle(pixels, (100, 700), (107, 707), (40, 40, 90), -1)
+    found = ink.find(pixels)
+    assert found[390:450, 90:130].any()
+    assert not found[690:720, 90:130].any()
+
+
 @pytest.mark.parametrize("value", [0, 90, 255])
 @pytest.mark.parametrize("sigma", [0, 3])
 def test_blank_paper_holds_no_ink(value: int, sigma: int) -> None:
