@@ -28,9 +28,9 @@ class CountingLines(LineReader):
 
     columns = 0
 
-    def read(self, grey: NDArray[np.uint8]) -> list[Sign]:
-        self.columns += len(line_reader.LOOKS) * line.normalized_width(*grey.shape)
-        return super().read(grey)
+    def look(self, grey: NDArray[np.uint8], width: float = line_reader.LOOKS[0]) -> list[Sign]:
+        self.columns += line.normalized_width(*grey.shape)
+        return super().look(grey, width)
 
 
 class Counting(classifier.Classifier):
@@ -98,11 +98,12 @@ def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) ->
     signs = 1 if single else components.most(picture.size)
     ways = 0 if single else 4 * min(signs, orientation.MOST_SIGNS)
     assert counting.seen <= len(classifier.MOVES) * signs + ways
-    whole_and_one = 2 * line.MOST_WIDE  # the whole picture, and always one line
+    whole_and_one = 4 * line.MOST_WIDE  # the whole picture, and always one line, twice each
     columns = whole_and_one + lines.SPARE + lines.SHARE * picture.size
-    columns += 4 * (line.MOST_WIDE + lines.SPARE)  # which way up it is
-    columns = max(columns, MOST_COLUMNS)  # of a grid
-    assert counting_lines.columns <= len(line_reader.LOOKS) * columns
+    beginning = lines.BEGINNING * line.HEIGHT
+    columns += 4 * orientation.MOST_LINES * beginning  # which way up it is
+    columns = max(columns, len(line_reader.LOOKS) * MOST_COLUMNS)  # of a grid
+    assert counting_lines.columns <= columns
 
 
 @settings(max_examples=60, deadline=None)

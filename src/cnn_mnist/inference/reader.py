@@ -120,7 +120,7 @@ class Reader:
         try:
             seen = view.of_page(page, single)
             if not single and (degrees := orientation.tilt(seen.boxes)):
-                seen = view.of_page(page.turn(degrees), single)
+                seen = view.rotate(seen, degrees)
             if not single and (degrees := self._turn(seen)):
                 seen = view.of_page(seen.page.turn(degrees), single)
         except segment.CrowdedError:

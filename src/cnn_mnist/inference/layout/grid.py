@@ -25,7 +25,8 @@ DARKER = 0.98, 0.95, 0.9, 0.8  # candidates for lines are darker than the paper 
 ALONG = 7  # px along which a line is averaged, so that noise does not break it
 LEAST_SIDE = 10  # px of the copy, of a cell
 LARGEST = 1 / 3  # of the picture, of a cell
-MOST_CANDIDATES, MOST_CELLS = 2000, 1000
+MOST_CELLS, FEW_CELLS = 1000, 100  # of large pictures, and of any
+CELL_ROOM = 2000  # px of the picture for each of them
 FULL = 0.87, 1.12  # share of its quadrilateral that a cell covers; a round loop covers more
 WALL = 0.9  # of a cell's shorter side, from each corner to that of the next cell
 LEAST_CELLS = 4
@@ -45,7 +46,9 @@ def find(grey: Grey) -> list[Quads]:
     """
     scale = min(1.0, SEARCH_SIDE / max(grey.shape))
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    best = max((_lattices(mask) for mask in _line_masks(np.asarray(small, np.uint8))), key=_worth)
+    most = min(max(grey.size // CELL_ROOM, FEW_CELLS), MOST_CELLS)
+    masks = _line_masks(np.asarray(small, np.uint8))
+    best = max((_lattices(mask, most) for mask in masks), key=_worth)
     outer = [grid for grid, _ in best if not any(_within(grid, other) for other, _ in best)]
     return [grid / scale for grid in sorted(outer, key=lambda grid: float(grid[..., 1].mean()))]
 
@@ -76,11 +79,11 @@ def _line_masks(grey: Grey) -> Iterator[Mask]:
         yield (along < cv2.LUT(paper, least)).astype(np.uint8)
 
 
-def _lattices(lines: Mask) -> list[Lattice]:
-    """The cells bounded by lines, in rows and columns."""
+def _lattices(lines: Mask, most: int) -> list[Lattice]:
+    """The cells bounded by lines, in rows and columns, with at most so many cells each."""
     if _too_few_holes(lines) or len(cells := _cells(lines)) < LEAST_CELLS:
         return []
-    placed = (_lattice(cells, places) for places in _places(*_links(cells)))
+    placed = (_lattice(cells, places, most) for places in _places(*_links(cells)))
     whole = (lattice for lattice in placed if lattice is not None)
     return [lattice for lattice in whole if not _runs_on(lattice.corners, lines)]
 
@@ -106,7 +109,7 @@ def _cells(lines: Mask) -> Quads:
     likely &= (x > 0) & (y > 0) & (x + wide < width) & (y + high < height)
     likely &= area > 0.3 * wide * high
     likely[0] = False
-    largest = np.flatnonzero(likely)[np.argsort(-area[likely], kind="stable")][:MOST_CANDIDATES]
+    largest = np.flatnonzero(likely)[np.argsort(-area[likely], kind="stable")][:MOST_CELLS]
     quads = []
     for label in largest.tolist():
         left, top, across, down = stats[label, :4].tolist()
@@ -185,12 +188,12 @@ def _steps(right: Links, below: Links) -> list[list[tuple[int, int, int]]]:
     return steps
 
 
-def _lattice(cells: Quads, places: dict[int, tuple[int, int]]) -> Lattice | None:
-    """The cells in rows and columns, with gaps filled; None if too few were found."""
+def _lattice(cells: Quads, places: dict[int, tuple[int, int]], most: int) -> Lattice | None:
+    """The cells in rows and columns, with gaps filled; None if too few or too many were found."""
     where = np.array(list(places.values()))
     where -= where.min(axis=0)
     rows, columns = (where.max(axis=0) + 1).tolist()
-    if len(places) < max(LEAST_CELLS, LEAST_FOUND * rows * columns) or rows * columns > MOST_CELLS:
+    if len(places) < max(LEAST_CELLS, LEAST_FOUND * rows * columns) or rows * columns > most:
         return None
     grid = np.full((rows, columns, 4, 2), np.nan, np.float32)
     for cell, (row, column) in reversed(list(zip(places, where.tolist(), strict=True))):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.recognition.line import DIGITS, normalized_width
-from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
+from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, in_doubt
 
 REACH = 6  # heights of a sign: maximum distance to the next one on its line
 MARGIN = 0.25  # of a line's height: the margin around it
@@ -15,8 +15,10 @@ SLENDER = 8  # length over width; anything longer is a ruled line
 FEW = 3  # signs; lines with fewer take the page's slope
 STEEP = 0.4  # slope; more tilted pages are straightened first
 ALIGNED = 0.5  # of a digit's height: maximum offset between distant parts of one line
+BEGINNING = 6  # heights: how much of a line shows which way up it is
 LINE_HEIGHT = 0.3  # of a picture's height; with taller digits, the picture is one line
-# The columns that the network reads; if there are more, the tallest lines are read.
+# The columns that the network reads; if there are more, the tallest lines are read. What is left
+# is for second looks.
 SPARE, SHARE = 1000, 0.01  # columns of any picture, and for each of its pixels
 BAND = 64  # boxes whose neighbours are searched together
 NOBODY = -1
@@ -38,6 +40,10 @@ class Place(NamedTuple):
     def columns(self) -> int:
         """How many columns the network reads."""
         return normalized_width(self.height, self.width)
+
+    def beginning(self) -> "Place":
+        """The line's left end."""
+        return self._replace(width=min(self.width, BEGINNING * self.height))
 
     def crop(self, page: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The line, levelled, dark on light."""
@@ -94,8 +100,16 @@ class Layout(NamedTuple):
 
 def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[list[Sign]]:
     """The signs of every line of a page, from top to bottom."""
-    places = _affordable(layout.places(page.shape), page.size)
-    pieces = [[place.on_page(sign) for sign in reader.read(place.crop(page))] for place in places]
+    left = SPARE + SHARE * page.size
+    places = _affordable(layout.places(page.shape), left)
+    crops = [place.crop(page) for place in places]
+    read = {place: reader.look(crop) for place, crop in zip(places, crops, strict=True)}
+    left -= sum(place.columns for place in places)
+    doubtful = _affordable([place for place in places if in_doubt(read[place])], left)
+    for place, crop in zip(places, crops, strict=True):
+        if place in doubtful:
+            read[place] = reader.look_again(crop, read[place])
+    pieces = [[place.on_page(sign) for sign in signs] for place, signs in read.items()]
     return _joined([piece for piece in pieces if piece], layout.slope)
 
 
@@ -107,10 +121,10 @@ def ways(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[li
 
 
 def sample(page: NDArray[np.uint8], layout: Layout, most: int) -> list[NDArray[np.uint8]]:
-    """Some of the lines as they are read: those with the most boxes."""
+    """The beginnings of some lines as they are read: those with the most boxes."""
     fullest = sorted(layout.lines, key=len, reverse=True)[:most]
     places = Layout(fullest, layout.slope).places(page.shape)
-    return [place.crop(page) for place in _affordable(places, 0)]
+    return [place.beginning().crop(page) for place in places]
 
 
 def _signs(boxes: list[Box]) -> NDArray[Any]:
@@ -226,9 +240,9 @@ def _away(some: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
     return np.where(level & (away < REACH * high), away, np.inf)
 
 
-def _affordable(places: list[Place], pixels: int) -> list[Place]:
-    """The lines that the network has time for, preferring the tallest, in order."""
-    left, kept = SPARE + pixels * SHARE, set[int]()
+def _affordable(places: list[Place], left: float) -> list[Place]:
+    """The lines that fit into the columns left, preferring the tallest; at least one; in order."""
+    kept = set[int]()
     for number, place in sorted(enumerate(places), key=lambda pair: -pair[1].height):
         left -= place.columns
         if left < 0 and kept:

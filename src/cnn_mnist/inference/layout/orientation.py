@@ -90,7 +90,7 @@ def _certainty(reader: LineReader, seen: View, way: int) -> float:
     grey = np.ascontiguousarray(np.rot90(seen.grey, -way))
     layout = lines.Layout.of(_turned(seen.boxes, seen.grey.shape, way)) if way else seen.layout
     some = lines.sample(grey, layout, MOST_LINES)
-    return certainty([sign for line in some for sign in reader.read(line)])
+    return certainty([sign for line in some for sign in reader.look(line)])
 
 
 def _turned(boxes: list[Box], shape: tuple[int, ...], way: int) -> list[Box]:

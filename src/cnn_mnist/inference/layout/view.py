@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import lines
-from cnn_mnist.inference.pictures.page import Page
+from cnn_mnist.inference.pictures.page import Page, rotated
 from cnn_mnist.inference.recognition import line_reader
 from cnn_mnist.inference.recognition.normalize import SIDE, even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import ink, segment
@@ -72,3 +73,14 @@ def of_page(page: Page, single: bool) -> View:
     marks = ink.find(page.pixels)
     glyphs = segment.single(marks) if single else segment.split(marks)
     return View(page, lines.grey_page(page.pixels), marks, glyphs)
+
+
+def rotate(seen: View, degrees: int) -> View:
+    """A page rotated clockwise. Its ink is rotated, too, instead of being found again.
+
+    Raises:
+        CrowdedError: as for `of_page`.
+    """
+    page = seen.page.turn(degrees)
+    marks = rotated(seen.ink, degrees, cv2.BORDER_CONSTANT)
+    return View(page, lines.grey_page(page.pixels), marks, segment.split(marks))

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,21 +31,11 @@ class Page:
 
     def turn(self, degrees: int) -> "Page":
         """The page rotated clockwise about its centre, enlarged to keep all of it."""
-        height, width = self.pixels.shape[:2]
-        cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-        wide = round(width * abs(cos) + height * abs(sin))
-        high = round(width * abs(sin) + height * abs(cos))
-        back = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
-        back[:2, 2] = np.array([width, height]) / 2 - back[:2, :2] @ [wide / 2, high / 2]
-        centres = back[:2].copy()  # OpenCV counts from the centre of the first pixel
-        centres[:, 2] += back[:2, :2] @ [0.5, 0.5] - 0.5
-        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        pixels = cv2.warpAffine(
-            self.pixels, centres, (wide, high), flags=how, borderMode=cv2.BORDER_REPLICATE
-        )
+        back, _ = _rotation(self.pixels.shape, degrees)
+        pixels = rotated(self.pixels, degrees, cv2.BORDER_REPLICATE)
         turned = (self.turned + degrees) % 360
         matrix = self._to_original() @ back
-        return replace(self, pixels=np.asarray(pixels, np.uint8), turned=turned, matrix=matrix)
+        return replace(self, pixels=pixels, turned=turned, matrix=matrix)
 
     def original_box(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
         """The visible part of a box (x, y, width, height), in the original picture's pixels."""
@@ -61,3 +52,29 @@ class Page:
             return self.matrix
         height, width = self.pixels.shape[:2]
         return np.diag([self.size[0] / width, self.size[1] / height, 1])
+
+
+def rotated(picture: NDArray[Any], degrees: int, border: int) -> NDArray[Any]:
+    """Pixels rotated clockwise about their centre, enlarged to keep all of them.
+
+    Args:
+        picture: H×W or H×W×3.
+        degrees: clockwise.
+        border: OpenCV's constant for what lies outside.
+    """
+    back, size = _rotation(picture.shape, degrees)
+    centres = back[:2].copy()  # OpenCV counts from the centre of the first pixel
+    centres[:, 2] += back[:2, :2] @ [0.5, 0.5] - 0.5
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(picture, centres, size, flags=how, borderMode=border))
+
+
+def _rotation(shape: tuple[int, ...], degrees: int) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    """The matrix from a rotated picture to the original, and the rotated one's width and height."""
+    height, width = shape[:2]
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    wide = round(width * abs(cos) + height * abs(sin))
+    high = round(width * abs(sin) + height * abs(cos))
+    back = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+    back[:2, 2] = np.array([width, height]) / 2 - back[:2, :2] @ [wide / 2, high / 2]
+    return back, (wide, high)

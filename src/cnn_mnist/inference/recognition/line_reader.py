@@ -65,12 +65,15 @@ class LineReader:
         Args:
             grey: uint8 H×W, dark ink on light paper, from edge to edge of the line.
         """
-        signs = self._look(grey, LOOKS[0])
-        if all(sign.confidence >= DOUBT for sign in signs):
-            return signs
-        return max(signs, self._look(grey, LOOKS[1]), key=certainty)
+        signs = self.look(grey)
+        return self.look_again(grey, signs) if in_doubt(signs) else signs
 
-    def _look(self, grey: NDArray[np.uint8], width: float) -> list[Sign]:
+    def look_again(self, grey: NDArray[np.uint8], signs: list[Sign]) -> list[Sign]:
+        """The more certain reading: the signs of a first look, or those of a second one."""
+        return max(signs, self.look(grey, LOOKS[1]), key=certainty)
+
+    def look(self, grey: NDArray[np.uint8], width: float = LOOKS[0]) -> list[Sign]:
+        """The signs of one line, read once, at a width factor."""
         line = normalized(grey, width)
         scale = grey.shape[1] / line.shape[2], grey.shape[0] / HEIGHT
         if line.shape[2] % STRIDE:
@@ -78,6 +81,11 @@ class LineReader:
         probs, boxes = self._session.run(["probabilities", "boxes"], {"lines": line[None]})
         signs = [_sign(probs[0], boxes[0], column, scale) for column in middles(probs[0])]
         return [replace(sign, box=_within(sign.box, grey.shape)) for sign in signs]
+
+
+def in_doubt(signs: list[Sign]) -> bool:
+    """Whether a line is worth a second look."""
+    return any(sign.confidence < DOUBT for sign in signs)
 
 
 def certainty(signs: list[Sign]) -> float:
