@@ -267,8 +267,8 @@ def test_the_temperature_takes_back_doubled_logits() -> None:
     logits, exact = [], []
     for _ in range(2000):
         sure = 0.7 + 0.3 * torch.rand(int(torch.randint(1, 6, (), generator=rng)), generator=rng)
-        odds = torch.stack([sure, 1 - sure], dim=1).double().clamp(min=1e-6)
-        logits.append(2 * odds.log())
+        odds = torch.stack([0 * sure, sure, 1 - sure], dim=1).double().clamp(min=1e-6)
+        logits.append(list((2 * odds.log()).unsqueeze(1)))
         exact.append(float(torch.rand((), generator=rng) < sure.prod()))
     given = Answers(logits, torch.tensor(exact, dtype=torch.double))
     temperature = fit_temperature(given)
