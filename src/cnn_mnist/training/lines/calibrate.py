@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -9,8 +10,12 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from cnn_mnist.inference.recognition.line_reader import places
+from cnn_mnist.training.data import Splits
 from cnn_mnist.training.lines.stream import Batch
-from cnn_mnist.training.lines.train import lay_out
+from cnn_mnist.training.lines.train import lay_out, written_lines
+from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.config import load_config
+from cnn_mnist.training.runs.run_folder import RunError
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,22 @@ def answers(model: nn.Module, lines: list[Batch]) -> Answers:
 def _probs(logits: Tensor, temperature: float) -> Tensor:
     """The mean probabilities of a sign's columns, without the blank."""
     return (logits / temperature).softmax(dim=1).mean(dim=0)[1:]
+
+
+def held_out_answers(folder: Path, splits: Splits) -> Answers:
+    """What a run's network reads in lines of the digits that the run held out.
+
+    Raises:
+        RunError: it held out none.
+    """
+    count = len(splits.train) - load_config(folder).num_train
+    if not count:
+        raise RunError(
+            f"{folder} was trained on all training images, so none are left to calibrate it with; "
+            "train it with --split val"
+        )
+    lines = written_lines(splits.hold_out(count).test)
+    return answers(checkpoint.load_model(folder), lines)
 
 
 def fit_temperature(given: Answers) -> float:
