@@ -8,7 +8,7 @@ import pytest
 from cnn_mnist import shelf
 from cnn_mnist.inference.layout import lines
 from cnn_mnist.inference.recognition.line import ALPHABET
-from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
+from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, places
 from drawn import page
 
 
@@ -36,6 +36,22 @@ def test_a_line_is_read_with_the_places_of_its_digits(reader: LineReader) -> Non
         assert (crop[max(0, y) : y + height, max(0, x) : x + width] < 128).any()
         assert sign.digit_probs[int(sign.character)] == pytest.approx(sign.confidence)
         assert sign.character in ALPHABET
+
+
+def test_two_peaks_at_one_place_are_one_sign() -> None:
+    one, seven = 1 + ALPHABET.index("1"), 1 + ALPHABET.index("7")
+    probs = np.zeros((1 + len(ALPHABET), 12), np.float32)
+    probs[0] = 1
+    probs[:, 4], probs[:, 5] = 0.0, 0.0
+    probs[[one, seven], 4], probs[[one, seven], 5] = (0.6, 0.4), (0.3, 0.7)
+    boxes = np.zeros((4, 12), np.float32)
+    boxes[:] = np.array([0.1, 0.9, 0.15, 0.15])[:, None]  # 12 px wide
+    assert places(probs, boxes) == [[4, 5]]
+    probs[:, [5, 7]] = probs[:, [7, 5]]
+    assert places(probs, boxes) == [[4], [7]]  # 6 px apart, half of their width
+    probs[:, [5, 7]] = probs[:, [7, 5]]
+    boxes[:2, 5] = 0.9, 1.0
+    assert places(probs, boxes) == [[4], [5]]  # one above the other
 
 
 def test_boxes_end_where_the_picture_ends(reader: LineReader) -> None:

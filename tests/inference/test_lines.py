@@ -18,8 +18,8 @@ from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.training import recipes
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.lines import typefaces
-from cnn_mnist.training.lines.calibrate import Answers, answers, fit_temperature
-from cnn_mnist.training.lines.export import export_lines
+from cnn_mnist.training.lines.calibrate import Answers, answers, fit_temperature, held_out_answers
+from cnn_mnist.training.lines.export import export_lines, typical_lines
 from cnn_mnist.training.lines.hand import Hand, any_hand
 from cnn_mnist.training.lines.loss import greedy, line_loss
 from cnn_mnist.training.lines.network import BLANK, NUM_CLASSES, LineNet
@@ -257,11 +257,23 @@ def test_the_exported_file_reads_lines_and_says_where_its_weights_began(
 ) -> None:
     folder, path = tmp_path / "run", tmp_path / "lines.onnx"
     finish(begin(TINY, few_digits, folder, seed=1, init=earlier), few_digits, folder)
-    export_lines(folder, path)
+    export_lines(folder, path, 1.0, typical_lines(few_digits.train)[:5], int8=False)
     LineReader(path).read(np.full((60, 200), 230, np.uint8))  # no error
     about = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert (about["recipe"], about["epochs"], about["seed"]) == ("lines", "2", "1")
     assert about["init_sha256"] == run_folder.weights_sha256(earlier)
+
+
+def test_a_line_network_is_calibrated_on_what_it_held_out(
+    tmp_path: Path, few_digits: Splits, earlier: Path
+) -> None:
+    folder, held_out = tmp_path / "run", few_digits.hold_out(20)
+    finish(begin(TINY.changed(epochs=1), held_out, folder), held_out, folder)
+    given = held_out_answers(folder, few_digits)
+    assert len(given.lines) == len(given.exact) <= 4  # a fifth of the digits
+    assert 0.5 <= fit_temperature(given) <= 5
+    with pytest.raises(RunError, match=r"trained on all training images.*--split val"):
+        held_out_answers(earlier, few_digits)
 
 
 def test_the_temperature_takes_back_doubled_logits() -> None:
@@ -269,8 +281,8 @@ def test_the_temperature_takes_back_doubled_logits() -> None:
     logits, exact = [], []
     for _ in range(2000):
         sure = 0.7 + 0.3 * torch.rand(int(torch.randint(1, 6, (), generator=rng)), generator=rng)
-        odds = torch.stack([sure, 1 - sure], dim=1).double().clamp(min=1e-6)
-        logits.append(2 * odds.log())
+        odds = torch.stack([0 * sure, sure, 1 - sure], dim=1).double().clamp(min=1e-6)
+        logits.append(list((2 * odds.log()).unsqueeze(1)))
         exact.append(float(torch.rand((), generator=rng) < sure.prod()))
     given = Answers(logits, torch.tensor(exact, dtype=torch.double))
     temperature = fit_temperature(given)

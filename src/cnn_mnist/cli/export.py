@@ -33,6 +33,8 @@ def export(
     """Export a trained run as a model file, or as a web page that shows the network at work."""
     with extra("train"):
         from cnn_mnist.training.data import load
+        from cnn_mnist.training.lines.calibrate import fit_temperature, held_out_answers
+        from cnn_mnist.training.lines.export import export_lines, typical_lines
         from cnn_mnist.training.runs import checkpoint, model_card, model_file, web
         from cnn_mnist.training.runs.config import load_config
         from cnn_mnist.training.runs.export import export as export_model
@@ -41,7 +43,8 @@ def export(
     is_released = shelf.holds(folder)
     beside = folder if folder.is_dir() and not is_released else Path()
     config = load_config(folder)
-    refuse_lines(config.recipe.model, folder)
+    if form == "web" or is_released:
+        refuse_lines(config.recipe.model, folder)
     if form == "web" and model_file.is_model_file(folder):
         raise ValueError(f"{folder} is a model file; a web page needs a run folder")
     splits = load("auto", data_dir) if is_released else config.data(data_dir)
@@ -50,11 +53,17 @@ def export(
         path = out or beside / "explore"
         say.page(str(path), asdict(web.export(folder, splits, path)))
         return
+    name = "model-int8.onnx" if form == "onnx-int8" else "model.onnx"
+    path = out or beside / name
+    if config.recipe.model == "lines":
+        temperature = fit_temperature(held_out_answers(folder, splits))
+        typical = typical_lines(splits.train)
+        proof = export_lines(folder, path, temperature, typical, form == "onnx-int8")
+        say.exported(str(path), form, asdict(proof))
+        return
     about = model_card.released(folder) if is_released else model_card.of_run(folder, splits)
     same = splits.name == config.dataset
     say.notice("" if same else f"The accuracy was not compared. {splits.notice}")
-    name = "model-int8.onnx" if form == "onnx-int8" else "model.onnx"
-    path = out or beside / name
     proof = export_model(
         checkpoint.load_model(folder),
         path,

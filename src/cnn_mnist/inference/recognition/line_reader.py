@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -17,6 +18,7 @@ Box = tuple[float, float, float, float]
 
 LOOKS = 1.0, 0.85  # width factors at which a line is read, the second only if in doubt
 DOUBT = 0.9  # if a sign is less probable, the line is read again; the more certain reading is used
+SAME = 0.5  # intersection over union of two boxes above which they are of one sign
 STRIDE = 2  # px of the normalised line per column of the network's output
 
 
@@ -78,8 +80,9 @@ class LineReader:
         scale = grey.shape[1] / line.shape[2], grey.shape[0] / HEIGHT
         if line.shape[2] % STRIDE:
             line = np.pad(line, ((0, 0), (0, 0), (0, 1)))
-        probs, boxes = self._session.run(["probabilities", "boxes"], {"lines": line[None]})
-        signs = [_sign(probs[0], boxes[0], column, scale) for column in middles(probs[0])]
+        outputs = self._session.run(["probabilities", "boxes"], {"lines": line[None]})
+        probs, boxes = (output[0] for output in outputs)
+        signs = [_sign(probs, boxes, columns, scale) for columns in places(probs, boxes)]
         return [replace(sign, box=_within(sign.box, grey.shape)) for sign in signs]
 
 
@@ -93,32 +96,54 @@ def certainty(signs: list[Sign]) -> float:
     return sum(sign.confidence for sign in signs) / max(1, len(signs))
 
 
-def middles(probs: NDArray[np.float32]) -> list[int]:
-    """The most certain column of each sign: best-path decoding of CTC (Graves).
+def places(probs: NDArray[Any], boxes: NDArray[Any]) -> list[list[int]]:
+    """The columns of each sign, from left to right.
+
+    These are the peaks of best-path decoding of CTC (Graves). A doubtful sign may have one peak for
+    each of two classes; their boxes nearly coincide.
 
     Args:
         probs: classes×columns.
+        boxes: 4×columns, as the network predicts them.
     """
-    columns = []
+    found: list[list[int]] = []
     for best, run in groupby(enumerate(probs.argmax(axis=0)), key=lambda pair: pair[1]):
-        if best:
-            columns.append(max((column for column, _ in run), key=lambda c: float(probs[best, c])))
-    return columns
+        if not best:
+            continue
+        column = max((c for c, _ in run), key=lambda c: float(probs[best, c]))
+        if found and _intersection_over_union(boxes, found[-1][-1], column) > SAME:
+            found[-1].append(column)
+        else:
+            found.append([column])
+    return found
+
+
+def _intersection_over_union(boxes: NDArray[Any], column: int, other: int) -> float:
+    (x0, y0, x1, y1), (u0, v0, u1, v1) = _edges(boxes, column), _edges(boxes, other)
+    both = max(0.0, min(x1, u1) - max(x0, u0)) * max(0.0, min(y1, v1) - max(y0, v0))
+    either = (x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - both
+    return both / max(either, 1e-6)
+
+
+def _edges(boxes: NDArray[Any], column: int) -> Box:
+    """Left, top, right and bottom of a column's sign, px of the normalised line."""
+    top, bottom, left, right = (boxes[:, column] * HEIGHT).tolist()
+    middle = (column + 0.5) * STRIDE
+    return middle - left, top, middle + right, bottom
 
 
 def _sign(
     probs: NDArray[np.float32],
     boxes: NDArray[np.float32],
-    column: int,
+    columns: list[int],
     scale: tuple[float, float],
 ) -> Sign:
-    best = int(probs[:, column].argmax())
+    mean = probs[:, columns].mean(axis=1)
+    best = 1 + int(mean[1:].argmax())
     across, down = scale
-    top, bottom, left, right = (boxes[:, column] * HEIGHT).tolist()
-    x = (column + 0.5) * STRIDE - left
-    box = (x * across, top * down, (left + right) * across, (bottom - top) * down)
-    digits = probs[1 : 1 + len(DIGITS), column]
-    return Sign(ALPHABET[best - 1], float(probs[best, column]), box, digits)
+    x0, y0, x1, y1 = _edges(boxes, max(columns, key=lambda column: float(probs[best, column])))
+    box = (x0 * across, y0 * down, (x1 - x0) * across, (y1 - y0) * down)
+    return Sign(ALPHABET[best - 1], float(mean[best]), box, mean[1 : 1 + len(DIGITS)])
 
 
 def _within(box: Box, shape: tuple[int, ...]) -> Box:

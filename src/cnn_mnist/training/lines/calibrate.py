@@ -2,43 +2,71 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from cnn_mnist.inference.recognition.line_reader import middles
+from cnn_mnist.inference.recognition.line_reader import places
+from cnn_mnist.training.data import Splits
 from cnn_mnist.training.lines.stream import Batch
-from cnn_mnist.training.lines.train import lay_out
+from cnn_mnist.training.lines.train import lay_out, written_lines
+from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.config import load_config
+from cnn_mnist.training.runs.run_folder import RunError
 
 
 @dataclass(frozen=True)
 class Answers:
-    """A network's answers to lines: the logits signs×classes of each, and whether it is exact."""
+    """A network's answers: the logits columns×classes of each line's signs, and if it is exact."""
 
-    logits: list[Tensor]
+    lines: list[list[Tensor]]
     exact: Tensor
 
     def confidence(self, temperature: float) -> Tensor:
         """For each line, the product of its signs' probabilities."""
-        certain = [(one / temperature).softmax(dim=1).amax(dim=1).prod() for one in self.logits]
-        return torch.stack(certain)
+        certain = [[_probs(sign, temperature).max() for sign in line] for line in self.lines]
+        return torch.stack([torch.stack(line).prod() for line in certain])
 
 
 @torch.no_grad()
 def answers(model: nn.Module, lines: list[Batch]) -> Answers:
     """What a model in eval mode reads in lines; those without a sign are left out."""
-    logits, exact = [], []
+    read, exact = [], []
     for batch in lines:
         wanted = batch.targets.split(batch.num_targets.tolist())
-        given = model(lay_out(batch.lines))[0].double()
-        for one, columns, target in zip(given, batch.num_columns.tolist(), wanted, strict=True):
-            signs = one[:, middles(one[:, :columns].numpy())].T
-            if len(signs):
-                logits.append(signs)
-                exact.append(signs.argmax(dim=1).tolist() == target.tolist())
-    return Answers(logits, torch.tensor(exact, dtype=torch.double))
+        logits, boxes = model(lay_out(batch.lines))
+        for row, target in enumerate(wanted):
+            one = logits[row, :, : batch.num_columns[row]].double()
+            found = places(one.softmax(dim=0).numpy(), boxes[row].numpy())
+            if found:
+                read.append([one[:, sign].T for sign in found])
+                classes = [1 + int(_probs(sign, 1.0).argmax()) for sign in read[-1]]
+                exact.append(classes == target.tolist())
+    return Answers(read, torch.tensor(exact, dtype=torch.double))
+
+
+def _probs(logits: Tensor, temperature: float) -> Tensor:
+    """The mean probabilities of a sign's columns, without the blank."""
+    return (logits / temperature).softmax(dim=1).mean(dim=0)[1:]
+
+
+def held_out_answers(folder: Path, splits: Splits) -> Answers:
+    """What a run's network reads in lines of the digits that the run held out.
+
+    Raises:
+        RunError: it held out none.
+    """
+    count = len(splits.train) - load_config(folder).num_train
+    if not count:
+        raise RunError(
+            f"{folder} was trained on all training images, so none are left to calibrate it with; "
+            "train it with --split val"
+        )
+    lines = written_lines(splits.hold_out(count).test)
+    return answers(checkpoint.load_model(folder), lines)
 
 
 def fit_temperature(given: Answers) -> float:

@@ -1,16 +1,9 @@
 """A trained line network → one ONNX file, and the proof that it computes the same.
 
-    python -m cnn_mnist.training.lines.export runs/lines --out lines.onnx
-
-With `--int8` the file is a quarter of the size, and its probabilities move a little.
-
-Input `lines`: float32 N×2×40×W, W even, as `inference.line.normalized` makes them. Outputs, for
-every second column: `probabilities` N×22×W/2 and `boxes` N×4×W/2.
+Input `lines`: float32 N×2×40×W, W even, as `inference.recognition.line.normalized` makes them.
+Outputs, for every second column: `probabilities` N×22×W/2 and `boxes` N×4×W/2.
 """
 
-import argparse
-import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +12,12 @@ from onnxruntime.quantization import CalibrationMethod
 from torch import Tensor, nn
 
 from cnn_mnist.inference.recognition.line import HEIGHT
-from cnn_mnist.training import data
+from cnn_mnist.training.data import Split
 from cnn_mnist.training.lines.stream import collate, example
 from cnn_mnist.training.lines.train import digits_of
 from cnn_mnist.training.runs import checkpoint, run_folder
 from cnn_mnist.training.runs.config import Config, load_config
-from cnn_mnist.training.runs.export import TOLERANCE, ExportError, open_session, to_onnx
+from cnn_mnist.training.runs.export import TOLERANCE, ExportError, Proof, open_session, to_onnx
 from cnn_mnist.training.runs.quantize import quantize
 from cnn_mnist.training.runs.run_folder import RunError
 
@@ -47,17 +40,18 @@ class ExportedLines(nn.Module):
 
 
 def export_lines(
-    folder: Path, path: Path, temperature: float = 1.0, lines: list[Tensor] | None = None
-) -> float:
+    folder: Path, path: Path, temperature: float, lines: list[Tensor], int8: bool
+) -> Proof:
     """Write the weights of a run as ONNX once they agree with torch.
 
     Args:
         temperature: divides the logits.
-        lines: typical ones, each 1×2×40×W, for a file in 8-bit integers; None for float32.
+        lines: typical ones, each 1×2×40×W.
+        int8: in 8-bit integers, a quarter of the size.
 
     Returns:
-        The largest difference of any output; with 8 bits the mean share of a column's probability
-        that has moved to other signs.
+        The largest difference of any output, over random lines; and the mean share of a column's
+        probability that has moved to other signs, over the typical ones.
 
     Raises:
         RunError: the folder is no run of a line network.
@@ -70,15 +64,18 @@ def export_lines(
     example = torch.zeros(2, 2, HEIGHT, 64)
     names = ("lines", ["probabilities", "boxes"])
     content = to_onnx(exported, example, {0: "N", 3: "W"}, names, _metadata(config))
-    difference = max(_difference(exported, content, width) for width in WIDTHS)
-    if difference <= TOLERANCE and lines:
+    if int8:
         inputs = [line.numpy() for line in lines]
         content = quantize(content, inputs, CalibrationMethod.MinMax)
-        difference = float(np.mean([_moved(exported, content, line) for line in lines]))
-    if not difference <= (MOVED if lines else TOLERANCE):
-        raise ExportError(f"the exported model differs from torch by {difference:.2g}")
+    difference = max(_difference(exported, content, width) for width in WIDTHS)
+    moved = float(np.mean([_moved(exported, content, line) for line in lines]))
+    if not (moved <= MOVED if int8 else difference <= TOLERANCE):
+        raise ExportError(
+            f"the exported model differs from torch by {difference:.2g}; {moved:.2%} of the "
+            "probability moved to other signs"
+        )
     run_folder.write(path, content)
-    return difference
+    return Proof(len(content), difference, moved)
 
 
 def _metadata(config: Config) -> dict[str, str]:
@@ -106,26 +103,7 @@ def _moved(exported: nn.Module, content: bytes, line: Tensor) -> float:
     return float(np.abs(probs - exported(line)[0].numpy()).sum(axis=1).mean() / 2)
 
 
-def typical_lines(train: data.Split) -> list[Tensor]:
+def typical_lines(train: Split) -> list[Tensor]:
     """Written with a split's digits, the same each time."""
     digits, rng = digits_of(train), np.random.default_rng(0)
     return [collate([example(digits, 1.0, rng)]).lines for _ in range(MAX_LINES)]
-
-
-def main() -> None:
-    """Export a run; what it is worth goes to stdout."""
-    parser = argparse.ArgumentParser(prog="python -m cnn_mnist.training.lines.export")
-    parser.add_argument("run", type=Path, help="run folder of the recipe lines")
-    parser.add_argument("--out", type=Path, required=True, help="file to write")
-    parser.add_argument("--int8", action="store_true", help="in 8-bit integers")
-    options = parser.parse_args()
-    try:
-        lines = typical_lines(data.load().train) if options.int8 else None
-        difference = export_lines(options.run, options.out, lines=lines)
-    except ValueError as error:
-        sys.exit(f"export: {error}")
-    print(json.dumps({"file": str(options.out), "largest_difference": difference}))
-
-
-if __name__ == "__main__":
-    main()

@@ -18,9 +18,8 @@ from typing import Any
 from cnn_mnist import shelf
 from cnn_mnist.training import data
 from cnn_mnist.training.data import Splits
-from cnn_mnist.training.lines.calibrate import answers, fit_temperature
+from cnn_mnist.training.lines.calibrate import fit_temperature, held_out_answers
 from cnn_mnist.training.lines.export import export_lines, typical_lines
-from cnn_mnist.training.lines.train import written_lines
 from cnn_mnist.training.metrics import calibration_error
 from cnn_mnist.training.runs import checkpoint, model_card, run_folder
 from cnn_mnist.training.runs.config import load_config
@@ -80,17 +79,19 @@ def release_lines(folder: Path, splits: Splits, out: Path) -> Card:
             if name.startswith("test_")
         }
     }
-    held_out = splits.hold_out(len(splits.train) - about["num_train"]).test
-    given = answers(checkpoint.load_model(folder), written_lines(held_out))
+    given = held_out_answers(folder, splits)
     about["temperature"] = temperature = fit_temperature(given)
     confidence = given.confidence(temperature)
     about["test"] |= {"ece": calibration_error(confidence, given.exact)}
     out.mkdir(parents=True, exist_ok=True)
+    lines = typical_lines(splits.train)
+    proofs = {
+        form: export_lines(folder, out / name, temperature, lines, form == "onnx-int8")
+        for name, form in FORMS.items()
+    }
     about["difference"] = {
-        "onnx": export_lines(folder, out / shelf.ONNX, temperature),
-        "onnx-int8": export_lines(
-            folder, out / shelf.INT8, temperature, typical_lines(splits.train)
-        ),
+        "onnx": proofs["onnx"].difference,
+        "onnx-int8": proofs["onnx-int8"].moved,
     }
     return _with_card(out, about)
 
