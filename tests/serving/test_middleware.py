@@ -3,8 +3,9 @@
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 from prometheus_client import REGISTRY
@@ -16,6 +17,7 @@ from cnn_mnist.serving.middleware import PAUSE, SHORT, RequestMiddleware
 
 LIMITS = Limits(body=1000, in_flight=2, timeout=0.05)
 DISCONNECT = {"type": "http.disconnect"}
+T = TypeVar("T")
 
 
 class Exchange:
@@ -65,6 +67,12 @@ async def echo(scope: Scope, _: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": scope.get("body", b"none")})
 
 
+def in_a_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run it in a thread of its own: the main thread may have a browser's loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
 def ask(
     *parts: bytes | Message,
     app: ASGIApp = echo,
@@ -73,7 +81,7 @@ def ask(
     **request: str,
 ) -> Exchange:
     exchange = Exchange(*parts, **request)
-    return asyncio.run(exchange.pass_through(RequestMiddleware(app, limits, token)))
+    return in_a_loop(exchange.pass_through(RequestMiddleware(app, limits, token)))
 
 
 @pytest.fixture
@@ -125,7 +133,7 @@ def test_what_is_no_request_is_passed_on() -> None:
 
     life = Exchange({"type": "lifespan.startup"})
     life.scope = {"type": "lifespan"}
-    asyncio.run(life.pass_through(RequestMiddleware(note, LIMITS)))
+    in_a_loop(life.pass_through(RequestMiddleware(note, LIMITS)))
     assert (scopes, life.sent) == ([{"type": "lifespan"}], [{"type": "lifespan.startup"}])
 
 
@@ -225,7 +233,7 @@ def test_one_too_many_is_refused_and_the_next_is_not(pauses: list[float]) -> Non
         return [refused, *[await each for each in held], await Exchange(b"").pass_through(app)]
 
     before = REGISTRY.get_sample_value("cnn_mnist_in_flight") or 0
-    answers = asyncio.run(crowd())
+    answers = in_a_loop(crowd())
     assert [answer.status for answer in answers] == [503, 200, 200, 200]
     assert answers[0].error == "too many requests at once; try again in a second"
     assert at_once == [before + 1, before + 2, before + 1]
@@ -240,7 +248,7 @@ def test_the_503_itself_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         exchange.sent.append({"type": "pause"})
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    asyncio.run(exchange.pass_through(RequestMiddleware(echo, Limits(in_flight=0))))
+    in_a_loop(exchange.pass_through(RequestMiddleware(echo, Limits(in_flight=0))))
     kinds = [message["type"].rpartition(".")[2] for message in exchange.sent]
     assert kinds == ["start", "body", "pause", "body"]
 
@@ -299,7 +307,7 @@ def test_a_refused_client_that_trickles_is_left() -> None:
             return {"type": "http.request", "body": b"", "more_body": True}
 
     middleware = RequestMiddleware(echo, LIMITS, "secret")
-    assert asyncio.run(Trickle().pass_through(middleware)).status == 401
+    assert in_a_loop(Trickle().pass_through(middleware)).status == 401
 
 
 # --- what it counts and logs ---
@@ -348,6 +356,6 @@ def test_the_time_is_logged_in_milliseconds(
     scope = Exchange(b"")
     scope.scope["client"] = None
     with caplog.at_level(logging.INFO, "cnn_mnist.serving"):
-        asyncio.run(scope.pass_through(RequestMiddleware(echo, LIMITS)))
+        in_a_loop(scope.pass_through(RequestMiddleware(echo, LIMITS)))
     (record,) = caplog.records
     assert (vars(record)["ms"], vars(record)["client"]) == (12.3, "")
