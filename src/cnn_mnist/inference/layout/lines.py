@@ -169,35 +169,41 @@ def _level(boxes: NDArray[Any], slope: float) -> NDArray[Any]:
     return moved
 
 
+class _Piece(NamedTuple):
+    """Signs read together: their centre on the levelled page, and their height."""
+
+    y: float
+    high: float
+    signs: list[Sign]
+
+    @classmethod
+    def of(cls, signs: list[Sign], slope: float) -> "_Piece":
+        boxes = np.array([sign.box for sign in signs])
+        tall = boxes[:, 3] >= 0.5 * boxes[:, 3].max()
+        middles = _level(boxes, slope)[tall]
+        y = float(np.median(middles[:, 1] + middles[:, 3] / 2))
+        return cls(y, float(np.median(boxes[tall, 3])), signs)
+
+
 def _joined(pieces: list[list[Sign]], slope: float) -> list[list[Sign]]:
     """Lines joined from pieces that are side by side at one height, at any distance."""
-    lines: list[list[list[Sign]]] = []
-    for piece in sorted(pieces, key=lambda piece: _height(piece, slope)[0]):
-        if lines and _beside(lines[-1], piece, slope):
+    lines: list[list[_Piece]] = []
+    for piece in sorted((_Piece.of(signs, slope) for signs in pieces), key=lambda piece: piece.y):
+        if lines and _beside(lines[-1], piece):
             lines[-1].append(piece)
         else:
             lines.append([piece])
     return [
-        [sign for piece in sorted(line, key=lambda p: p[0].box[0]) for sign in piece]
+        [sign for piece in sorted(line, key=lambda p: p.signs[0].box[0]) for sign in piece.signs]
         for line in lines
     ]
 
 
-def _beside(line: list[list[Sign]], piece: list[Sign], slope: float) -> bool:
+def _beside(line: list[_Piece], piece: _Piece) -> bool:
     """Whether a piece is at the height of a line, with no other piece above or below it."""
-    (here, high), (there, other) = _height(piece, slope), _height(line[-1], slope)
-    level = here - there < ALIGNED * max(high, other)
-    return level and all(
-        piece[0].box[0] > old[-1].box[0] or piece[-1].box[0] < old[0].box[0] for old in line
-    )
-
-
-def _height(piece: list[Sign], slope: float) -> tuple[float, float]:
-    """A piece's centre on the levelled page, and the height of its signs."""
-    boxes = np.array([sign.box for sign in piece])
-    tall = boxes[:, 3] >= 0.5 * boxes[:, 3].max()
-    middles = _level(boxes, slope)[tall]
-    return float(np.median(middles[:, 1] + middles[:, 3] / 2)), float(np.median(boxes[tall, 3]))
+    level = piece.y - line[-1].y < ALIGNED * max(piece.high, line[-1].high)
+    left, right = piece.signs[0].box[0], piece.signs[-1].box[0]
+    return level and all(left > old.signs[-1].box[0] or right < old.signs[0].box[0] for old in line)
 
 
 def _rows(boxes: NDArray[Any]) -> NDArray[np.int64]:
