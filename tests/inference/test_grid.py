@@ -134,6 +134,15 @@ def test_a_broken_line_or_a_joined_digit_loses_no_cell(reader: Reader) -> None:
     assert (found[0], found[2:]) == (ROWS[0], ROWS[2:])
 
 
+@pytest.mark.parametrize("row", [0, 2])
+def test_a_sliver_beside_one_row_is_no_column(row: int) -> None:
+    page = form(ROWS)
+    right, top = MARGIN + WIDE * len(ROWS[0]), MARGIN + HIGH * row
+    cv2.rectangle(page, (right, top), (right + 40, top + HIGH), 60, 2)
+    (found,) = grid.find(page)
+    assert found.shape[:2] == (4, 3)
+
+
 def test_words_are_no_numbers(reader: Reader) -> None:
     page = form([["", "", ""], *ROWS])
     for column, word in enumerate(("Name", "Week", "Team")):

@@ -33,6 +33,7 @@ LEAST_CELLS = 4
 SIMPLE = 0.05  # edges per pixel of a mask; below, tracing outlines is faster than filling
 ALIKE = 1.6  # maximum ratio to the width of the column's cells and the height of the row's
 LEAST_FOUND = 0.6  # of a grid's cells
+LEAST_OUTER = 0.3  # of an outer row's or column's
 NOBODY = -1
 
 
@@ -198,12 +199,24 @@ def _lattice(cells: Quads, places: dict[int, tuple[int, int]], most: int) -> Lat
     grid = np.full((rows, columns, 4, 2), np.nan, np.float32)
     for cell, (row, column) in reversed(list(zip(places, where.tolist(), strict=True))):
         grid[row, column] = cells[cell]
+    grid = _trimmed(grid)
     grid[_misshapen(grid)] = np.nan
     missing = np.isnan(grid[..., 0, 0])
     whole = _filled(grid)
     if whole is None:
         return None
     return Lattice(_widened(whole), int((~missing).sum() - missing.sum()))
+
+
+def _trimmed(grid: Quads) -> Quads:
+    """The grid without outer rows and columns of few cells, the slivers cut off by writing."""
+    found = ~np.isnan(grid[..., 0, 0])
+    kept = []
+    for axis in (1, 0):
+        shares = found.mean(axis=axis)
+        low, high = np.flatnonzero(shares >= min(LEAST_OUTER, shares.max()))[[0, -1]]
+        kept.append(slice(low, high + 1))
+    return grid[tuple(kept)]
 
 
 def _misshapen(grid: Quads) -> NDArray[np.bool_]:
