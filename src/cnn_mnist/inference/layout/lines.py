@@ -102,13 +102,11 @@ def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> l
     """The signs of every line of a page, from top to bottom."""
     left = SPARE + SHARE * page.size
     places = _affordable(layout.places(page.shape), left)
-    crops = [place.crop(page) for place in places]
-    read = {place: reader.look(crop) for place, crop in zip(places, crops, strict=True)}
+    crops = {place: place.crop(page) for place in places}
+    read = {place: reader.look(crop) for place, crop in crops.items()}
     left -= sum(place.columns for place in places)
-    doubtful = _affordable([place for place in places if in_doubt(read[place])], left)
-    for place, crop in zip(places, crops, strict=True):
-        if place in doubtful:
-            read[place] = reader.look_again(crop, read[place])
+    for place in _affordable([place for place in places if in_doubt(read[place])], left):
+        read[place] = reader.look_again(crops[place], read[place])
     pieces = [[place.on_page(sign) for sign in signs] for place, signs in read.items()]
     return _joined([piece for piece in pieces if piece], layout.slope)
 

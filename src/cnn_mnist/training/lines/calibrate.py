@@ -15,7 +15,7 @@ from cnn_mnist.training.lines.stream import Batch
 from cnn_mnist.training.lines.train import lay_out, written_lines
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.config import load_config
-from cnn_mnist.training.runs.run_folder import RunError
+from cnn_mnist.training.runs.run_folder import nothing_held_out
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,7 @@ def held_out_answers(folder: Path, splits: Splits) -> Answers:
     """
     count = len(splits.train) - load_config(folder).num_train
     if not count:
-        raise RunError(
-            f"{folder} was trained on all training images, so none are left to calibrate it with; "
-            "train it with --split val"
-        )
+        raise nothing_held_out(folder)
     lines = written_lines(splits.hold_out(count).test)
     return answers(checkpoint.load_model(folder), lines)
 

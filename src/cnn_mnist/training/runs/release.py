@@ -25,7 +25,7 @@ from cnn_mnist.training.runs import checkpoint, model_card, run_folder
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.export import export
 from cnn_mnist.training.runs.model_card import Card
-from cnn_mnist.training.runs.run_folder import RunError
+from cnn_mnist.training.runs.run_folder import nothing_held_out
 
 FORMS = {shelf.ONNX: "onnx", shelf.INT8: "onnx-int8"}
 FIGURES = ("num_images", "accuracy", "clean_label_accuracy", "error_count", "nll", "ece")
@@ -43,10 +43,7 @@ def release(folder: Path, splits: Splits, out: Path) -> Card:
     """
     about = model_card.of_run(folder, splits)
     if about["val_in_train"]:
-        raise RunError(
-            f"{folder} was trained on all training images, so none are left to calibrate it with; "
-            "train it with --split val"
-        )
+        raise nothing_held_out(folder)
     about["data_sha256"] = data.SHA256 if splits.name == "mnist" else {}
     out.mkdir(parents=True, exist_ok=True)
     about["difference"] = {

@@ -26,6 +26,14 @@ class RunError(ValueError):
     """A run folder cannot be created, read or resumed; the message says which file and why."""
 
 
+def nothing_held_out(folder: Path) -> RunError:
+    """The error of a run that cannot be calibrated."""
+    return RunError(
+        f"{folder} was trained on all training images, so none are left to calibrate it with; "
+        "train it with --split val"
+    )
+
+
 def free_name(parent: Path, stem: str) -> Path:
     """The first of stem-1, stem-2, … that does not exist yet."""
     number = 1
