@@ -8,6 +8,10 @@ from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.recognition.agree import Found
 
 
+def p_digit(character: str) -> float:
+    return 0.9 if character.isdigit() else 0.0
+
+
 def written(text: str, y: int = 0, confidence: float = 0.9) -> list[Found]:
     """Signs 20 px wide and 40 high, 10 px apart; a space moves the next one by 40 px."""
     found, x = [], 0
@@ -15,7 +19,9 @@ def written(text: str, y: int = 0, confidence: float = 0.9) -> list[Found]:
         if character == " ":
             x += 40
             continue
-        found.append(Found(character, confidence, (x, y, 20, 40), np.zeros(10), None))
+        found.append(
+            Found(character, confidence, (x, y, 20, 40), np.zeros(10), p_digit(character), None)
+        )
         x += 30
     return found
 
@@ -85,12 +91,44 @@ def test_letters_take_their_word_along_and_not_the_number_beside(said: str, left
     assert kept(narrow(said)) == [left]
 
 
+def doubtful(*digits: float) -> list[Found]:
+    """Signs side by side that may be a 7, with these probabilities of it."""
+    written = zip(narrow("7" * len(digits)), digits, strict=True)
+    return [
+        sign._replace(digit_probs=np.eye(10)[7] * p, p_digit=p).as_digit()
+        if p >= 0.5
+        else sign._replace(digit_probs=np.eye(10)[7] * p, p_digit=p).as_letter()
+        for sign, p in written
+    ]
+
+
+@pytest.mark.parametrize(
+    ("digits", "left"),
+    [
+        ((0.9, 0.3, 0.9), "777"),
+        ((0.3, 0.9, 0.9), "777"),
+        ((0.9, 0.001, 0.9), "7?7"),  # a letter for certain, such as the x of 3x4
+        ((0.1, 0.9, 0.1), "???"),
+        ((0.3,), "?"),
+    ],
+)
+def test_a_doubtful_sign_is_what_its_neighbours_are(digits: list[float], left: str) -> None:
+    assert kept(doubtful(*digits)) == [left]
+
+
+def test_a_doubtful_digit_makes_its_number_doubtful() -> None:
+    (line,) = lines(without_words([doubtful(0.9, 0.3, 0.9)])[0])
+    assert line.numbers[0].confidence == pytest.approx(0.9 * 0.3 * 0.9)
+
+
 def narrow(text: str) -> list[Found]:
     """As `written`, with 5 px between signs and 20 more for a space."""
     found, x = [], 0
     for character in text:
         if character != " ":
-            found.append(Found(character, 0.9, (x, 0, 20, 40), np.zeros(10), None))
+            found.append(
+                Found(character, 0.9, (x, 0, 20, 40), np.zeros(10), p_digit(character), None)
+            )
         x += 20 if character == " " else 25
     return found
 

@@ -17,7 +17,7 @@ from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line import OTHER
-from cnn_mnist.inference.recognition.line_reader import LineReader, certainty
+from cnn_mnist.inference.recognition.line_reader import LineReader, num_right
 from cnn_mnist.inference.recognition.normalize import SIDE, ready_frame, ready_frames
 from cnn_mnist.inference.segmentation import segment
 
@@ -143,7 +143,7 @@ class Reader:
         if single:
             probs = self.classifier.steady_probs(seen.frames())
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
-        rows, best = max(zip(ways, readings, strict=True), key=lambda way: certainty(way[1]))
+        rows, best = max(zip(ways, readings, strict=True), key=lambda way: num_right(way[1]))
         pairs = partners(best, seen.boxes)
         alone = [glyph for glyph in pairs if glyph is not None]
         probs = np.zeros((len(seen.glyphs), 10), np.float32)

@@ -1,11 +1,12 @@
 """Words: printed or handwritten text around the numbers, whose letters may look like digits."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
 
 from cnn_mnist.inference.recognition.agree import Found
-from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS
+from cnn_mnist.inference.recognition.line import OTHER, SIGNS
 
 SPACE = 0.25  # of a sign's height; a wider gap may end a word
 PHRASE = 0.8  # of a sign's height; closer words form one phrase
@@ -14,6 +15,8 @@ EVEN = 0.75  # of the tallest sign; the digits of a number are at least this tal
 FEW_WORDS = 2  # words beside a number; with more it is a sentence, and holds no number
 PAGE, TALLER = 4, 1.5  # letters per digit on a page of text; a digit written over it is taller
 
+SWITCH = 0.1, 0.3  # how often letters follow digits or digits letters, in a word and after it
+LEAST = 1e-3  # no sign is more certain than this to be a letter or a digit
 MANY, SURE = 10, 0.9  # letters, and mean confidence of the digits beside them; less is text
 
 Line = list[Found]
@@ -21,7 +24,8 @@ Line = list[Found]
 
 def without_words(lines: list[Line]) -> list[Line]:
     """The lines with all text as OTHER, including letters that look like digits."""
-    kept = [[sign for phrase in _split(line, PHRASE) for sign in _phrase(phrase)] for line in lines]
+    phrases = [[_in_context(phrase) for phrase in _split(line, PHRASE)] for line in lines]
+    kept = [[sign for phrase in line for sign in _phrase(phrase)] for line in phrases]
     every = [sign for line in kept for sign in line]
     letters = [sign for sign in every if sign.character == OTHER]
     digits = [sign for sign in every if sign.is_digit]
@@ -33,6 +37,40 @@ def without_words(lines: list[Line]) -> list[Line]:
         return kept
     least = TALLER * float(np.median([sign.box[3] for sign in letters]))
     return [[sign if sign.box[3] >= least else _letter(sign) for sign in line] for line in kept]
+
+
+def _in_context(signs: Line) -> Line:
+    """Decide which signs are digits and which are letters, by their neighbours too.
+
+    The most probable sequence of the two (Viterbi): a doubtful sign among digits is a digit.
+    """
+    begin, *rest = [_log_probs(sign) for sign in signs] or [(0.0, 0.0)]
+    scores, origins = begin, []
+    for (left, right), own in zip(pairwise(signs), rest, strict=True):
+        gap = right.box[0] - left.box[0] - left.box[2]
+        switch = SWITCH[gap > SPACE * right.box[3]]
+        turn, stay = math.log(switch), math.log(1 - switch)
+        ways = [(scores[k] + stay, scores[1 - k] + turn) for k in (0, 1)]
+        origins.append([k if ways[k][0] >= ways[k][1] else 1 - k for k in (0, 1)])
+        scores = max(ways[0]) + own[0], max(ways[1]) + own[1]
+    path = [int(scores[1] > scores[0])]
+    for origin in reversed(origins):
+        path.append(origin[path[-1]])
+    return [_as(sign, bool(k)) for sign, k in zip(signs, reversed(path), strict=False)]
+
+
+def _log_probs(sign: Found) -> tuple[float, float]:
+    """Of being a letter, and of being a digit; a comma goes with either."""
+    if sign.character in SIGNS:
+        return 0.0, 0.0
+    p = min(max(sign.p_digit, LEAST), 1 - LEAST)
+    return math.log(1 - p), math.log(p)
+
+
+def _as(sign: Found, digit: bool) -> Found:
+    if sign.character in SIGNS or sign.is_digit == digit:
+        return sign
+    return sign.as_digit() if digit else sign.as_letter()
 
 
 def _phrase(signs: Line) -> Line:
@@ -78,4 +116,4 @@ def _letters(signs: Line) -> Line:
 
 
 def _letter(sign: Found) -> Found:
-    return sign._replace(character=OTHER) if sign.character in DIGITS else sign
+    return _as(sign, False)

@@ -24,19 +24,29 @@ SURE = 0.5  # mean probability from which a sign counts as a digit
 class Found(NamedTuple):
     """A sign of a page: its character, its probability and box, and the ten digits' probabilities.
 
-    `glyph` is the index of its glyph, or None.
+    `p_digit` is the probability that it is a digit at all, `glyph` the index of its glyph, or None.
     """
 
     character: str
     confidence: float
     box: Box
     digit_probs: NDArray[Any]
+    p_digit: float
     glyph: int | None
 
     @property
     def is_digit(self) -> bool:
         """Whether it is a digit and not a sign between digits."""
         return self.character in DIGITS
+
+    def as_digit(self) -> "Found":
+        """The sign taken for the most probable digit."""
+        best = int(self.digit_probs.argmax())
+        return self._replace(character=DIGITS[best], confidence=float(self.digit_probs[best]))
+
+    def as_letter(self) -> "Found":
+        """The sign taken for none of the alphabet's."""
+        return self._replace(character=OTHER, confidence=1 - self.p_digit)
 
 
 def agree(
@@ -96,25 +106,26 @@ def _nearest(signs: list[Sign], boxes: list[Box]) -> Sign | None:
 
 
 def _alone(sign: Sign) -> Found:
-    unsure = sign.character in DIGITS and sign.digit_probs.sum() < SURE
-    character = OTHER if unsure else sign.character
-    return Found(character, sign.confidence, sign.box, sign.digit_probs, None)
+    p_digit = float(sign.digit_probs.sum())
+    found = Found(sign.character, sign.confidence, sign.box, sign.digit_probs, p_digit, None)
+    return found.as_letter() if found.is_digit and p_digit < SURE else found
 
 
 def _together(
     sign: Sign, glyph: int, box: Box, probs: NDArray[np.float32], decides: float
 ) -> Found:
     if probs.max() >= decides:
-        return Found(DIGITS[int(probs.argmax())], float(probs.max()), box, probs, glyph)
+        return Found(OTHER, 0.0, box, probs, float(probs.max()), glyph).as_digit()
     mean = (sign.digit_probs + probs) / 2
-    best = int(mean.argmax())
-    is_digit = sign.digit_probs.sum() + probs.max() >= 2 * SURE
+    p_digit = float(sign.digit_probs.sum() + probs.max()) / 2
+    found = Found(sign.character, sign.confidence, box, mean, p_digit, glyph)
+    is_digit = p_digit >= SURE
     if sign.character in SIGNS:
+        best = int(mean.argmax())
         is_digit = mean[best] >= SURE and sign.digit_probs[best] >= DOUBT
     if is_digit:
-        return Found(DIGITS[best], float(mean[best]), box, mean, glyph)
-    character = sign.character if sign.character in SIGNS else OTHER
-    return Found(character, sign.confidence, sign.box, mean, glyph)
+        return found.as_digit()
+    return found if sign.character in SIGNS else found.as_letter()
 
 
 def partners(signs: list[Sign], boxes: list[Box]) -> list[int | None]:

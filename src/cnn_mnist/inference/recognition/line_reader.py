@@ -17,7 +17,7 @@ from cnn_mnist.inference.recognition.line import ALPHABET, DIGITS, HEIGHT, norma
 Box = tuple[float, float, float, float]
 
 LOOKS = 1.0, 0.85  # width factors at which a line is read, the second only if in doubt
-DOUBT = 0.9  # if a sign is less probable, the line is read again; the more certain reading is used
+DOUBT = 0.9  # if a sign is less probable, the line is read again; the better reading is used
 SAME = 0.5  # intersection over union of two boxes above which they are of one sign
 STRIDE = 2  # px of the normalised line per column of the network's output
 
@@ -71,8 +71,8 @@ class LineReader:
         return self.look_again(grey, signs) if in_doubt(signs) else signs
 
     def look_again(self, grey: NDArray[np.uint8], signs: list[Sign]) -> list[Sign]:
-        """The more certain reading: the signs of a first look, or those of a second one."""
-        return max(signs, self.look(grey, LOOKS[1]), key=certainty)
+        """The better reading: the signs of a first look, or those of a second one."""
+        return max(signs, self.look(grey, LOOKS[1]), key=num_right)
 
     def look(self, grey: NDArray[np.uint8], width: float = LOOKS[0]) -> list[Sign]:
         """The signs of one line, read once, at a width factor."""
@@ -91,9 +91,9 @@ def in_doubt(signs: list[Sign]) -> bool:
     return any(sign.confidence < DOUBT for sign in signs)
 
 
-def certainty(signs: list[Sign]) -> float:
-    """The mean probability of a reading's signs; 0 if there are none."""
-    return sum(sign.confidence for sign in signs) / max(1, len(signs))
+def num_right(signs: list[Sign]) -> float:
+    """How many signs of a reading are right, on average: a sign left out is no gain."""
+    return sum(sign.confidence for sign in signs)
 
 
 def places(probs: NDArray[Any], boxes: NDArray[Any]) -> list[list[int]]:
