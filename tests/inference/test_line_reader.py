@@ -8,7 +8,7 @@ import pytest
 from cnn_mnist import shelf
 from cnn_mnist.inference.layout import lines
 from cnn_mnist.inference.recognition.line import ALPHABET
-from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, places
+from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, num_right, places
 from drawn import page
 
 
@@ -104,3 +104,8 @@ def test_a_digit_classifier_is_no_line_network() -> None:
 
     with pytest.raises(ValueError, match="not a line network exported"):
         LineReader(shelf.file("reader", shelf.ONNX))
+
+
+def test_a_reading_that_leaves_a_doubtful_sign_out_is_no_better() -> None:
+    sure, doubtful = (Sign("7", p, (0, 0, 20, 40), np.zeros(10, np.float32)) for p in (0.9, 0.4))
+    assert num_right([sure, doubtful, sure]) > num_right([sure, sure])

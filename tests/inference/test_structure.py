@@ -8,8 +8,9 @@ from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.recognition.agree import Found
 
 
-def p_digit(character: str) -> float:
-    return 0.9 if character.isdigit() else 0.0
+def sign(character: str, confidence: float, box: tuple[int, int, int, int]) -> Found:
+    p_digit = 0.9 if character.isdigit() else 0.0
+    return Found(character, confidence, box, np.zeros(10), p_digit, None)
 
 
 def written(text: str, y: int = 0, confidence: float = 0.9) -> list[Found]:
@@ -19,9 +20,7 @@ def written(text: str, y: int = 0, confidence: float = 0.9) -> list[Found]:
         if character == " ":
             x += 40
             continue
-        found.append(
-            Found(character, confidence, (x, y, 20, 40), np.zeros(10), p_digit(character), None)
-        )
+        found.append(sign(character, confidence, (x, y, 20, 40)))
         x += 30
     return found
 
@@ -93,13 +92,11 @@ def test_letters_take_their_word_along_and_not_the_number_beside(said: str, left
 
 def doubtful(*digits: float) -> list[Found]:
     """Signs side by side that may be a 7, with these probabilities of it."""
-    written = zip(narrow("7" * len(digits)), digits, strict=True)
-    return [
-        sign._replace(digit_probs=np.eye(10)[7] * p, p_digit=p).as_digit()
-        if p >= 0.5
-        else sign._replace(digit_probs=np.eye(10)[7] * p, p_digit=p).as_letter()
-        for sign, p in written
-    ]
+    found = []
+    for one, p in zip(narrow("7" * len(digits)), digits, strict=True):
+        seven = one._replace(digit_probs=np.eye(10)[7] * p, p_digit=p)
+        found.append(seven.as_digit() if p >= 0.5 else seven.as_letter())
+    return found
 
 
 @pytest.mark.parametrize(
@@ -126,9 +123,7 @@ def narrow(text: str) -> list[Found]:
     found, x = [], 0
     for character in text:
         if character != " ":
-            found.append(
-                Found(character, 0.9, (x, 0, 20, 40), np.zeros(10), p_digit(character), None)
-            )
+            found.append(sign(character, 0.9, (x, 0, 20, 40)))
         x += 20 if character == " " else 25
     return found
 
