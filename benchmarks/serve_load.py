@@ -10,25 +10,30 @@ processor. For each number of workers:
     70 %       70% of that rate, from as many clients
     overload   four times as many clients as may be in flight: the rest must get a 503
 
-During the overload a second client checks every answer it gets, and the memory of the server's
-processes is read eleven times. The breakdown of one answer's time is measured in this process.
+In turn with it, the first two are measured of a plain server (peers/plain_server.py) with as many
+workers. During the overload a second client checks every answer it gets, and the memory of the
+server's processes is read eleven times. The processor time of one answer's parts is measured in
+this process.
 """
 
 import argparse
+import contextlib
 import io
 import json
 import os
 import platform
 import re
 import shutil
+import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import httpx
@@ -37,40 +42,54 @@ import psutil
 from PIL import Image, ImageDraw
 
 from cnn_mnist import process
+from cnn_mnist.inference.layout import grid, lines
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.inference.recognition.normalize import even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import ink, segment
 
 CANVAS = 640, 448  # px, the drawing page's
+HEIGHT, SENT = 240, 64  # px of a digit on the canvas, and in the picture that is sent
 CLIENTS = 8
 IN_FLIGHT = 32  # a worker's limit
+HERE = Path(__file__).parent
 STROKES: dict[str, list[list[tuple[float, float]]]] = {
     "4": [[(0.7, 0), (0, 0.65), (1, 0.65)], [(0.7, 0), (0.7, 1)]],
     "7": [[(0, 0), (1, 0), (0.4, 1)]],
 }
 TEXT = "47"
+FORM = "drawing"  # the boundary of the plain server's form
 
 
 def drawing(text: str) -> bytes:
-    """What the page sends of `text`, drawn with a pen of 20 px: half the canvas' size."""
+    """What the page sends of `text`, drawn with a pen of 20 px."""
     sheet = Image.new("RGB", CANVAS, "white")
     draw = ImageDraw.Draw(sheet)
     for index, digit in enumerate(text):
         left = CANVAS[0] / 2 - 100 * len(text) + 200 * index + 40
         for stroke in STROKES[digit]:
-            points = [(left + 120 * x, 100 + 240 * y) for x, y in stroke]
+            points = [(left + 120 * x, 100 + HEIGHT * y) for x, y in stroke]
             draw.line(points, "black", 20, joint="curve")
     content = io.BytesIO()
-    sheet.reduce(2).save(content, "PNG")
+    scale = SENT / HEIGHT
+    size = [round(scale * side) for side in CANVAS]
+    sheet.resize(size, Image.Resampling.BOX).save(content, "PNG")
     return content.getvalue()
 
 
-def hey(url: str, body: Path, seconds: int, clients: int, rate: float = 0) -> dict[str, Any]:
+class Target(NamedTuple):
+    """What is loaded: an address, and a request's body and its type."""
+
+    url: str
+    body: Path
+    kind: str = "image/png"
+
+
+def hey(target: Target, seconds: int, clients: int, rate: float = 0) -> dict[str, Any]:
     """Send one body for some seconds; rate is requests per second in all, 0 for no limit."""
     limit = ["-q", f"{rate / clients:.3f}"] if rate else []
     command = ["hey", "-z", f"{seconds}s", "-c", str(clients), *limit, "-m", "POST"]
-    command += ["-T", "image/png", "-D", str(body), "-t", "30", url + "v1/predict"]
+    command += ["-T", target.kind, "-D", str(target.body), "-t", "30", target.url]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     quantiles = dict(re.findall(r"(\d+)%+ in ([\d.]+) secs", text))
     statuses = {code: int(n) for code, n in re.findall(r"\[(\d+)\]\s+(\d+) responses", text)}
@@ -101,7 +120,7 @@ class Checker(threading.Thread):
             while not self._over.is_set():
                 if time.monotonic() >= began + self._every * len(self.memory):
                     self.memory.append(memory(self._pid))
-                answer = client.post(self._url + "v1/predict", content=self._body)
+                answer = client.post(self._url, content=self._body)
                 if answer.status_code == 503 and answer.headers["retry-after"]:
                     self.shed += 1
                 elif answer.status_code == 200 and answer.json()["text"] == TEXT:
@@ -118,63 +137,114 @@ class Checker(threading.Thread):
 
 def memory(pid: int) -> int:
     """Resident MiB of a process and its children."""
-    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return sum(int(process.memory_info().rss) for process in processes) >> 20
+    return sum(int(process.memory_info().rss) for process in family(pid)) >> 20
 
 
-def measure(workers: int, seconds: int, overload: int, body: Path) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "cnn_mnist", "serve", "--port", "0"]
-    command += ["--workers", str(workers), "--max-in-flight", str(IN_FLIGHT)]
+def processor_seconds(pid: int) -> float:
+    """Processor time of a process and its children so far."""
+    return sum(sum(process.cpu_times()[:2]) for process in family(pid))
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and its children."""
+    return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+
+
+@contextlib.contextmanager
+def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A server, `python -m` something, for the length of a with-block."""
+    command = [sys.executable, "-m", *arguments]
     with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=HERE)
         try:
-            assert server.stdout
-            url = server.stdout.readline().split()[1]
-            hey(url, body, 3, CLIENTS)  # warm
-            most = hey(url, body, seconds, CLIENTS)
-            answered = most["statuses"]["200"] / seconds
-            steady = hey(url, body, seconds, CLIENTS, 0.7 * answered)
-            checker = Checker(url, body.read_bytes(), server.pid, overload / 10)
-            checker.start()
-            flood = hey(url, body, overload, 4 * IN_FLIGHT * workers)
-            flood |= checker.end()
+            yield server
         finally:
             server.terminate()
             server.wait()
-    kinds = {"most": most, "70 %": steady, "overload": flood}
-    return [{"workers": workers, "kind": kind, **values} for kind, values in kinds.items()]
+
+
+def load(target: Target, pid: int, seconds: int) -> dict[str, dict[str, Any]]:
+    """As much as it answers, with the server's processor time of an answer, and 70% of that."""
+    hey(target, 3, CLIENTS)  # warm
+    began = processor_seconds(pid)
+    most = hey(target, seconds, CLIENTS)
+    answered = most["statuses"]["200"]
+    most["processor_ms"] = round(1000 * (processor_seconds(pid) - began) / answered, 2)
+    return {"most": most, "70 %": hey(target, seconds, CLIENTS, 0.7 * answered / seconds)}
+
+
+def ours(workers: int, seconds: int, overload: int, body: Path) -> dict[str, dict[str, Any]]:
+    limits = ["--workers", str(workers), "--max-in-flight", str(IN_FLIGHT)]
+    with running("cnn_mnist", "serve", "--port", "0", *limits) as server:
+        assert server.stdout
+        target = Target(server.stdout.readline().split()[1] + "v1/predict", body)
+        rows = load(target, server.pid, seconds)
+        checker = Checker(target.url, body.read_bytes(), server.pid, overload / 10)
+        checker.start()
+        flood = hey(target, overload, 4 * IN_FLIGHT * workers)
+        return rows | {"overload": flood | checker.end()}
+
+
+def plain(workers: int, seconds: int, body: Path) -> dict[str, dict[str, Any]]:
+    form = body.with_name("form")
+    head = 'Content-Disposition: form-data; name="file"; filename="a.png"\r\n'
+    head = f"--{FORM}\r\n{head}Content-Type: image/png\r\n\r\n"
+    form.write_bytes(head.encode() + body.read_bytes() + f"\r\n--{FORM}--\r\n".encode())
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    limits = ["--port", str(port), "--workers", str(workers), "--no-access-log"]
+    with running("uvicorn", "peers.plain_server:app", *limits) as server:
+        url = f"http://127.0.0.1:{port}/"
+        while not _answers(url):
+            time.sleep(0.2)
+        kind = f"multipart/form-data; boundary={FORM}"
+        return load(Target(url + "predict", form, kind), server.pid, seconds)
+
+
+def _answers(url: str) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(url).is_client_error
+    return False
 
 
 def where_the_time_goes(body: bytes) -> dict[str, float]:
-    """Milliseconds of each step of one answer, the minimum of many."""
+    """Milliseconds of processor time of each part of one answer, medians."""
     cv2.setNumThreads(1)
     process.keep_memory()
     reader, page = Reader(threads=1), image.load(body)
-    marks = ink.find(page.pixels)
+    marks, grey = ink.find(page.pixels), lines.grey_page(page.pixels)
     glyphs = segment.split(marks)
+    layout = lines.Layout.of([glyph.box for glyph in glyphs])
+    (place,) = layout.places(grey.shape)
+    line = place.crop(grey)
 
     def framed() -> np.ndarray:
         return np.stack([to_mnist(even_stroke(glyph.ink)) for glyph in glyphs])
 
     frames = framed()
-    steps: dict[str, Callable[[], object]] = {
+    parts: dict[str, Callable[[], object]] = {
         "decode": lambda: image.load(body),
+        "grid": lambda: grid.find(grey),
         "ink": lambda: ink.find(page.pixels),
         "segment": lambda: segment.split(marks),
-        "normalize": framed,
-        "model": lambda: reader.classifier.probs(frames),
+        "line": lambda: lines.Layout.of([glyph.box for glyph in glyphs]).places(grey.shape),
+        "line network": lambda: reader.line_reader.look(line),
+        "framing": framed,
+        "classifier": lambda: reader.classifier.steady_probs(frames),
         "whole reading": lambda: reader.read(body),
+        "JSON": lambda: json.dumps(reading.to_dict()),
     }
-    return {name: round(1000 * least(step), 2) for name, step in steps.items()}
+    reading = reader.read(body)
+    return {name: round(1000 * cost(part), 2) for name, part in parts.items()}
 
 
-def least(step: Callable[[], object], repeats: int = 50) -> float:
+def cost(part: Callable[[], object], repeats: int = 200) -> float:
     times = []
     for _ in range(repeats):
-        began = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - began)
-    return min(times)
+        began = time.process_time()
+        part()
+        times.append(time.process_time() - began)
+    return statistics.median(times)
 
 
 def main() -> None:
@@ -185,17 +255,22 @@ def main() -> None:
     options = parser.parse_args()
     if not shutil.which("hey"):
         sys.exit("this needs hey: apt install hey")
-    rows = []
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "drawing.png"
         body.write_bytes(drawing(TEXT))
         for workers in options.workers:
-            for row in measure(workers, options.seconds, options.overload, body):
-                rows.append(row)
-                print(row, file=sys.stderr)
+            measured = {
+                "cnn-mnist": ours(workers, options.seconds, options.overload, body),
+                "plain": plain(workers, options.seconds, body),
+            }
+            for server, kinds in measured.items():
+                for kind, values in kinds.items():
+                    rows.append({"server": server, "workers": workers, "kind": kind, **values})
+                    print(rows[-1], file=sys.stderr)
         times = where_the_time_goes(body.read_bytes())
     machine = {"processor": platform.processor(), "cores": len(os.sched_getaffinity(0))}
-    print(json.dumps({"rows": rows, "ms_of_one_answer": times, **machine}))
+    print(json.dumps({"rows": rows, "ms_of_one_reading": times, **machine}))
 
 
 if __name__ == "__main__":

@@ -87,6 +87,29 @@ def test_each_line_of_a_page_is_read_by_itself(reader: LineReader) -> None:
     assert all(sign.box[1] > len(above) for sign in lower)
 
 
+class Counting(LineReader):
+    """Counts how often it looks."""
+
+    num_looks = 0
+
+    def look(self, grey: np.ndarray, width: float = 1.0) -> list[Sign]:
+        """The same, counted."""
+        self.num_looks += 1
+        return super().look(grey, width)
+
+
+def test_a_page_whose_lines_are_clear_is_not_read_as_a_whole() -> None:
+    reader, page = Counting(), grey("407")
+    boxes: list[Box] = [(50 + 80 * i, 50, 50, 100) for i in range(3)]
+    (row,) = lines.best(lines.ways(reader, page, lines.Layout.of(boxes)))
+    assert (text(row), reader.num_looks) == ("407", 1)
+
+
+def test_a_page_without_lines_is_read_as_a_whole(reader: LineReader) -> None:
+    (row,) = lines.best(lines.ways(reader, grey("407"), lines.Layout.of([])))
+    assert text(row) == "407"
+
+
 @pytest.mark.parametrize("content", [b"", b"no model"])
 def test_a_damaged_model_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "lines.onnx"

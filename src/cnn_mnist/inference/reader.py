@@ -17,7 +17,7 @@ from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line import OTHER
-from cnn_mnist.inference.recognition.line_reader import LineReader, Sign, num_right
+from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.recognition.normalize import SIDE, ready_frame, ready_frames
 from cnn_mnist.inference.segmentation import segment
 
@@ -139,11 +139,12 @@ class Reader:
     def _found(self, seen: view.View, single: bool) -> list[list[Found]]:
         """The signs, line by line."""
         ways = lines.ways(self.line_reader, seen.grey, seen.layout)
-        readings = [list(chain.from_iterable(rows)) for rows in ways]
         if single:
+            readings = [list(chain.from_iterable(rows)) for rows in ways]
             probs = self.classifier.steady_probs(seen.frames())
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
-        rows, best = max(zip(ways, readings, strict=True), key=lambda way: _worth(way[1]))
+        rows = lines.best(ways)
+        best = list(chain.from_iterable(rows))
         pairs = partners(best, seen.boxes)
         alone = [glyph for glyph in pairs if glyph is not None]
         probs = np.zeros((len(seen.glyphs), 10), np.float32)
@@ -202,11 +203,6 @@ class Reader:
         answers, confidences = probs.argmax(axis=1).tolist(), probs.max(axis=1).tolist()
         found = map(Digit, answers, confidences, [WHOLE] * len(probs), frames, probs)
         return zip(found, accepted.tolist(), strict=True)
-
-
-def _worth(signs: list[Sign]) -> float:
-    """How many signs that are not letters are right, on average: a digit cut in two is letters."""
-    return num_right([sign for sign in signs if sign.character != OTHER])
 
 
 def _cells(page: Page) -> list[list[cell.Cell]]:

@@ -29,7 +29,7 @@ from cnn_mnist.serving.limits import Refusal, Settings
 from cnn_mnist.serving.middleware import RequestMiddleware
 from cnn_mnist.serving.pages import add_explore, add_page
 from cnn_mnist.serving.responses import as_csv, combine, read, store
-from cnn_mnist.serving.uploads import check, parse
+from cnn_mnist.serving.uploads import parse
 
 Answer = dict[str, Any]
 log = logging.getLogger("cnn_mnist.serving")
@@ -90,14 +90,11 @@ def _add_routes(app: FastAPI) -> None:
         state, limits = app.state, app.state.limits
         pictures = await parse(request.headers, request.scope["body"], limits)
         in_pool = partial(asyncio.get_running_loop().run_in_executor, state.pool)
-        await in_pool(check, pictures, limits)
-        answers: list[list[Answer | Refusal]] = []
-        for content in pictures.contents:
-            answers.append([])
-            pages = read(state.reader, content, single, detail)
-            # one page at a time, so that one client's many pages do not hold up the others
-            while (answer := await in_pool(next, pages, None)) is not None:
-                answers[-1].append(answer)
+        answers: list[list[Answer | Refusal]] = [[] for _ in pictures.contents]
+        pages = read(state.reader, pictures, limits, single, detail)
+        # one page at a time, so that one client's many pages do not hold up the others
+        while (page := await in_pool(next, pages, None)) is not None:
+            answers[page[0]].append(page[1])
         combined = combine(pictures, answers)
         if "text/csv" in request.headers.get("accept", ""):
             return Response(as_csv(combined), media_type="text/csv")

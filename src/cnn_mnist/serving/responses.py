@@ -13,13 +13,29 @@ from cnn_mnist.inference.reader import Digit, Reader, Reading, unreadable
 from cnn_mnist.serving import metrics
 from cnn_mnist.serving.collection import Collection, FullError
 from cnn_mnist.serving.corrections import Corrected, pairs
-from cnn_mnist.serving.limits import Refusal
-from cnn_mnist.serving.uploads import Pictures
+from cnn_mnist.serving.limits import Limits, Refusal
+from cnn_mnist.serving.uploads import Pictures, check
 
 Answer = dict[str, Any]
 
 
-def read(reader: Reader, content: bytes, single: bool, detail: bool) -> Iterator[Answer | Refusal]:
+def read(
+    reader: Reader, pictures: Pictures, limits: Limits, single: bool, detail: bool
+) -> Iterator[tuple[int, Answer | Refusal]]:
+    """Each page's picture, by its index, and its reading, or why it cannot be read.
+
+    Raises:
+        Refusal: the pages together exceed the limits.
+    """
+    check(pictures, limits)
+    for number, content in enumerate(pictures.contents):
+        for page in _pages(reader, content, single, detail):
+            yield number, page
+
+
+def _pages(
+    reader: Reader, content: bytes, single: bool, detail: bool
+) -> Iterator[Answer | Refusal]:
     """The reading of each page of a picture, or why it and the pages after it cannot be read."""
     try:
         for reading in reader.read_pages(content, single):

@@ -1,13 +1,16 @@
 """The places of lines of writing: the whole picture, or the lines that its signs form."""
 
+from collections.abc import Iterator
+from itertools import chain
+from statistics import median
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.line import DIGITS, normalized_width
-from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, in_doubt
+from cnn_mnist.inference.recognition.line import DIGITS, OTHER, normalized_width
+from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, in_doubt, num_right
 
 REACH = 6  # heights of a sign: maximum distance to the next one on its line
 MARGIN = 0.25  # of a line's height: the margin around it
@@ -16,6 +19,7 @@ FEW = 3  # signs; lines with fewer take the page's slope
 STEEP = 0.4  # slope; more tilted pages are straightened first
 ALIGNED = 0.5  # of a digit's height: maximum offset between distant parts of one line
 BEGINNING = 6  # heights: how much of a line shows which way up it is
+CLEAR = 0.95  # probability of every sign from which a page read line by line is not read as a whole
 LINE_HEIGHT = 0.3  # of a picture's height; with taller digits, the picture is one line
 # The columns that the network reads; if there are more, the tallest lines are read. What is left
 # is for second looks.
@@ -68,7 +72,7 @@ def read_whole(reader: LineReader, page: NDArray[np.uint8]) -> list[Sign] | None
     """The signs of a page that is a single line, or blank; None if it is not."""
     signs = reader.read(_dark_on_light(page))
     heights = [sign.box[3] for sign in signs if sign.character in DIGITS]
-    is_line = heights and float(np.median(heights)) >= LINE_HEIGHT * page.shape[0]
+    is_line = heights and median(heights) >= LINE_HEIGHT * page.shape[0]
     return signs if is_line else None
 
 
@@ -111,11 +115,28 @@ def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> l
     return _joined([piece for piece in pieces if piece], layout.slope)
 
 
-def ways(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[list[list[Sign]]]:
-    """The readings of a page: line by line, and as a whole if it may be a single line."""
+def ways(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> Iterator[list[list[Sign]]]:
+    """The readings of a page: line by line, then as a whole if it may be a single line."""
+    yield read_lines(reader, page, layout)
     whole = read_whole(reader, page)
-    rows = read_lines(reader, page, layout)
-    return [rows] if whole is None else [rows, [whole]]
+    if whole is not None:
+        yield [whole]
+
+
+def best(readings: Iterator[list[list[Sign]]]) -> list[list[Sign]]:
+    """Of a page's `ways` the first if all its signs are clear, otherwise the one with most right.
+
+    Letters do not count, since a digit cut in two is letters.
+    """
+    rows = next(readings)
+    signs = list(chain.from_iterable(rows))
+    if signs and not in_doubt(signs, CLEAR):
+        return rows
+
+    def worth(way: list[list[Sign]]) -> float:
+        return num_right([sign for row in way for sign in row if sign.character != OTHER])
+
+    return max([rows, *readings], key=worth)
 
 
 def sample(page: NDArray[np.uint8], layout: Layout, most: int) -> list[NDArray[np.uint8]]:
@@ -176,11 +197,10 @@ class _Piece(NamedTuple):
 
     @classmethod
     def of(cls, signs: list[Sign], slope: float) -> "_Piece":
-        boxes = np.array([sign.box for sign in signs])
-        tall = boxes[:, 3] >= 0.5 * boxes[:, 3].max()
-        middles = _level(boxes, slope)[tall]
-        y = float(np.median(middles[:, 1] + middles[:, 3] / 2))
-        return cls(y, float(np.median(boxes[tall, 3])), signs)
+        tallest = max(sign.box[3] for sign in signs)
+        boxes = [sign.box for sign in signs if sign.box[3] >= 0.5 * tallest]
+        y = median(y - slope * (x + wide / 2) + high / 2 for x, y, wide, high in boxes)
+        return cls(y, median(high for _, _, _, high in boxes), signs)
 
 
 def _joined(pieces: list[list[Sign]], slope: float) -> list[list[Sign]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def lines_of(rows: list[list[Found]], original_box: Callable[[Box], Box]) -> tup
 
 
 def _parts(signs: list[Found]) -> list[list[Found]]:
-    height = float(np.median([sign.box[3] for sign in signs if sign.is_digit] or [0]))
+    height = median([sign.box[3] for sign in signs if sign.is_digit] or [0])
     parts: list[list[Found]] = [[]]
     for number, sign in enumerate(signs):
         if parts[-1] and _ends(signs[number - 1 : number + 2], height):

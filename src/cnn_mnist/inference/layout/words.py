@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from statistics import median
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def without_words(lines: list[Line]) -> list[Line]:
         return [_letters(line) for line in kept]
     if len(letters) <= PAGE * len(digits):
         return kept
-    least = TALLER * float(np.median([sign.box[3] for sign in letters]))
+    least = TALLER * median(sign.box[3] for sign in letters)
     return [[sign if sign.box[3] >= least else _letter(sign) for sign in line] for line in kept]
 
 
@@ -102,7 +103,7 @@ def _is_number(word: Line, height: float) -> bool:
 def _split(signs: Line, gap: float) -> list[Line]:
     """Split at gaps, given as a share of a sign's height."""
     tall = [sign.box[3] for sign in signs if sign.character not in SIGNS]
-    least = gap * float(np.median(tall or [0]))
+    least = gap * median(tall or [0])
     parts = [signs[:1]]
     for left, right in pairwise(signs):
         if right.box[0] - left.box[0] - left.box[2] > least:

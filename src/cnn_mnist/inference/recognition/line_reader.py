@@ -86,9 +86,9 @@ class LineReader:
         return [replace(sign, box=_within(sign.box, grey.shape)) for sign in signs]
 
 
-def in_doubt(signs: list[Sign]) -> bool:
-    """Whether a line is worth a second look."""
-    return any(sign.confidence < DOUBT for sign in signs)
+def in_doubt(signs: list[Sign], least: float = DOUBT) -> bool:
+    """Whether any sign is less probable, so that a line is worth a second look."""
+    return any(sign.confidence < least for sign in signs)
 
 
 def num_right(signs: list[Sign]) -> float:

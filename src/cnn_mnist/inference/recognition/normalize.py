@@ -6,6 +6,7 @@ by whole pixels until the centre of mass lies on pixel index 14.0.
 """
 
 import math
+from statistics import median
 from typing import Any
 
 import cv2
@@ -150,7 +151,7 @@ def stroke_width(ink: NDArray[np.floating]) -> float:
     ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8))) & (mask > 0)
     if not ridge.any():
         return 1.0
-    return float(2 * np.median(distance[ridge]) - 1)
+    return float(2 * median(distance[ridge].tolist()) - 1)
 
 
 def _with_margin(ink: NDArray[Any], margin: int) -> NDArray[Any]:

@@ -29,7 +29,7 @@ class Flat(NamedTuple):
 def flat(pixels: Picture) -> Flat | None:
     """The paper of a program's drawing; None for a photograph or a scan."""
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    colour = np.median(border, axis=0).astype(np.uint8)
+    colour = np.sort(border, axis=0)[len(border) // 2]
     at_border = float((border == colour).all(axis=1).mean())
     if at_border <= FLAT:
         return None

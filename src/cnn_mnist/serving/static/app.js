@@ -9,7 +9,7 @@ const LONGEST = 2048; // px; larger photographs are scaled down before sending
 const FEW = 12; // signs; if there are more, they are not shown individually
 const LEAST_SURE = 0.8; // numbers with a lower confidence are shown as unsure
 const SMOOTH = 16; // px; points further apart are joined by straight lines, which keeps corners
-const LARGE = 120; // px; a drawing with longer strokes is sent at half the size
+const ENOUGH = 64; // px; a drawing with longer strokes is sent smaller
 const STEP = 8; // px per press of an arrow key
 const DRAWING = [canvas.width, canvas.height];
 
@@ -245,13 +245,13 @@ function send(pause = PAUSE) {
   timer = setTimeout(ask, pause);
 }
 
-// A photograph is sent as shown, strokes in black on white. Large digits are read as well at half
-// the size, in half the time.
+// A photograph is sent as shown, strokes in black on white. Large digits are read as well when they
+// are smaller, in less time.
 function snapshot() {
   if (photo) return encoded(canvas, photo.type);
   const copy = document.createElement("canvas");
-  const scale = strokeLength() > LARGE ? 0.5 : 1;
-  [copy.width, copy.height] = DRAWING.map((side) => side * scale);
+  const scale = Math.min(1, ENOUGH / strokeLength());
+  [copy.width, copy.height] = DRAWING.map((side) => Math.round(side * scale));
   const context = copy.getContext("2d", { alpha: false });
   context.scale(scale, scale);
   paint(context, "#000", "#fff");
