@@ -220,6 +220,14 @@ def test_loops_of_digits_are_no_cells(text: str) -> None:
     assert grid.find(rows[..., 0]) == []
 
 
+def test_letters_in_a_dark_bar_are_no_grid() -> None:
+    page = np.full((200, 300), 245, np.uint8)
+    page[90:110, 40:200] = 20
+    for letter in range(6):
+        page[94:106, 50 + 16 * letter : 62 + 16 * letter] = 245
+    assert grid.find(page) == []
+
+
 def test_a_framed_digit_is_no_grid(reader: Reader) -> None:
     page = written("5", 100, 9)[..., 0].copy()
     cv2.rectangle(page, (4, 4), (page.shape[1] - 5, page.shape[0] - 5), 60, 3)

@@ -25,6 +25,7 @@ DARKER = 0.01, 0.02, 0.05, 0.1, 0.2  # of the paper's light that candidates for 
 ALONG = 7  # px along which a line is averaged, so that noise does not break it
 LIGHT = 250  # the paper's brightness where it is compared with lines
 LEAST_SIDE = 10  # px of the copy, of a cell
+READABLE = 16  # px of the picture; no number fits into a smaller cell, but letters look like some
 WAVER = 1.5  # px of the copy, of a cell's straight side
 LARGEST = 1 / 3  # of the picture, of a cell
 MOST_CELLS, FEW_CELLS = 1000, 100  # of large pictures, and of any
@@ -54,7 +55,13 @@ def find(grey: Grey) -> list[Quads]:
     masks = _line_masks(np.asarray(small, np.uint8))
     best = max((_lattices(mask, most) for mask in masks), key=_worth)
     outer = [grid for grid, _ in best if not any(_within(grid, other) for other, _ in best)]
-    return [grid / scale for grid in sorted(outer, key=lambda grid: float(grid[..., 1].mean()))]
+    ordered = sorted(outer, key=lambda grid: float(grid[..., 1].mean()))
+    return [grid / scale for grid in ordered if _least_side(grid) >= READABLE * scale]
+
+
+def _least_side(grid: Quads) -> float:
+    """The typical shorter side of a grid's cells."""
+    return float(np.median(_sides(grid).min(axis=-1)))
 
 
 class Lattice(NamedTuple):
@@ -158,12 +165,16 @@ def _cross(some: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
 
 
 def _links(cells: Quads) -> tuple[Links, Links]:
-    sides = np.linalg.norm(cells - np.roll(cells, -1, axis=1), axis=2)
-    reach = WALL * sides.min(axis=1)
+    reach = WALL * _sides(cells).min(axis=1)
     upper_left, upper_right, lower_right, lower_left = cells.transpose(1, 0, 2)
     right = _link((upper_right, lower_right), (upper_left, lower_left), reach)
     below = _link((lower_left, lower_right), (upper_left, upper_right), reach)
     return right, below
+
+
+def _sides(cells: Quads) -> NDArray[Any]:
+    """The lengths of each cell's four sides, from the upper one clockwise."""
+    return np.asarray(np.linalg.norm(cells - np.roll(cells, -1, axis=-2), axis=-1))
 
 
 def _link(ends: tuple[Any, Any], begins: tuple[Any, Any], reach: NDArray[Any]) -> Links:
@@ -249,7 +260,7 @@ def _trimmed(grid: Quads) -> Quads:
 
 def _misshapen(grid: Quads) -> NDArray[np.bool_]:
     """Cells whose width or height differs much from their column's or row's."""
-    sides = np.linalg.norm(grid - np.roll(grid, -1, axis=2), axis=3)
+    sides = _sides(grid)
     wide, high = sides[..., ::2].mean(axis=2), sides[..., 1::2].mean(axis=2)
     across = wide / np.nanmedian(wide, axis=0)
     down = high / np.nanmedian(high, axis=1, keepdims=True)
@@ -259,8 +270,7 @@ def _misshapen(grid: Quads) -> NDArray[np.bool_]:
 def _displaced(grid: Quads) -> NDArray[np.bool_]:
     """Cells with a corner that no three neighbours confirm."""
     off = np.linalg.norm(_guesses(grid) - grid, axis=-1).max(axis=-1)
-    sides = np.linalg.norm(grid - np.roll(grid, -1, axis=2), axis=3)
-    return np.asarray(np.fmin.reduce(off) > DISPLACED * sides.min(axis=2))
+    return np.asarray(np.fmin.reduce(off) > DISPLACED * _sides(grid).min(axis=-1))
 
 
 def _filled(grid: Quads) -> Quads | None:
