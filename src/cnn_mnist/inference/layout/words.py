@@ -8,8 +8,9 @@ from cnn_mnist.inference.recognition.agree import Found
 from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS
 
 SPACE = 0.25  # of a sign's height; a wider gap may end a word
+WIDER = 1.5  # times the typical gap between signs; spaced letters form one word, too
 PHRASE = 0.8  # of a sign's height; closer words form one phrase
-LETTERS = 0.5  # letters per digit; a word with more is text
+LETTERS = 0.5  # letters per digit; a word with more is text, and doubtful digits count as both
 EVEN = 0.75  # of the tallest sign; the digits of a number are at least this tall
 FEW_WORDS = 2  # words beside a number; with more it is a sentence, and holds no number
 PAGE, TALLER = 4, 1.5  # letters per digit on a page of text; a digit written over it is taller
@@ -36,7 +37,7 @@ def without_words(lines: list[Line]) -> list[Line]:
 
 
 def _phrase(signs: Line) -> Line:
-    words = _split(signs, SPACE)
+    words = _split(signs, SPACE, WIDER)
     texts = [word for word in words if _is_text(word)]
     if not texts:
         return signs if not _is_text(signs) else _letters(signs)
@@ -52,7 +53,9 @@ def _phrase(signs: Line) -> Line:
 
 def _is_text(signs: Line) -> bool:
     letters = sum(sign.character == OTHER for sign in signs)
-    return letters > LETTERS * sum(sign.is_digit for sign in signs)
+    digits = [sign.confidence for sign in signs if sign.is_digit]
+    doubt = len(digits) - sum(digits)
+    return letters > 0 and letters + doubt > LETTERS * sum(digits)
 
 
 def _is_number(word: Line, height: float) -> bool:
@@ -61,13 +64,16 @@ def _is_number(word: Line, height: float) -> bool:
     return bool(heights) and min(heights) >= EVEN * max(*heights, height)
 
 
-def _split(signs: Line, gap: float) -> list[Line]:
-    """Split at gaps, given as a share of a sign's height."""
+def _split(signs: Line, gap: float, wider: float = 0.0) -> list[Line]:
+    """Split at gaps, given as a share of a sign's height, and as a multiple of the typical gap."""
     tall = [sign.box[3] for sign in signs if sign.character not in SIGNS]
+    gaps = [right.box[0] - left.box[0] - left.box[2] for left, right in pairwise(signs)]
     least = gap * float(np.median(tall or [0]))
+    if len(gaps) > 1:  # one gap has nothing to be compared with
+        least = max(least, wider * float(np.median(gaps)))
     parts = [signs[:1]]
-    for left, right in pairwise(signs):
-        if right.box[0] - left.box[0] - left.box[2] > least:
+    for right, apart in zip(signs[1:], gaps, strict=True):
+        if apart > least:
             parts.append([])
         parts[-1].append(right)
     return parts
