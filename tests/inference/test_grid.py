@@ -134,6 +134,29 @@ def test_a_broken_line_or_a_joined_digit_loses_no_cell(reader: Reader) -> None:
     assert (found[0], found[2:]) == (ROWS[0], ROWS[2:])
 
 
+def test_faint_lines_beside_dark_writing_bound_cells() -> None:
+    page = np.full((7 * HIGH, 6 * HIGH), 200, np.uint8)
+    for row, column in np.ndindex(6, 5):
+        x, y = HIGH // 2 + HIGH * column, HIGH // 2 + HIGH * row
+        cv2.rectangle(page, (x, y), (x + HIGH, y + HIGH), 195, 2)
+        cv2.rectangle(page, (x + 8, y + 12), (x + HIGH - 8, y + HIGH - 12), 20, -1)
+    noisy = page + np.random.default_rng(0).normal(0, 1.5, page.shape)
+    (found,) = grid.find(np.clip(noisy, 0, 255).astype(np.uint8))
+    assert found.shape[:2] == (6, 5)
+    assert np.ptp(found[..., 0, 0], axis=0).max() < 6
+
+
+def test_writing_over_the_corners_moves_no_corner() -> None:
+    page = form(ROWS)
+    for row in range(len(ROWS)):
+        place = MARGIN + WIDE, MARGIN + HIGH * row
+        cv2.line(page, (place[0] + 2, place[1] + 22), (place[0] + 40, place[1] + 2), 30, 5)
+    (found,) = grid.find(page)
+    assert found.shape[:2] == (4, 3)
+    assert np.abs(found[:, 1, 0, 0] - (MARGIN + WIDE)).max() < 6
+    assert np.abs(found[:, 1, 0, 1] - MARGIN - HIGH * np.arange(4)).max() < 6
+
+
 @pytest.mark.parametrize("row", [0, 2])
 def test_a_sliver_beside_one_row_is_no_column(row: int) -> None:
     page = form(ROWS)
@@ -195,6 +218,14 @@ def test_ruled_paper_is_no_grid() -> None:
 def test_loops_of_digits_are_no_cells(text: str) -> None:
     rows = np.concatenate([written(text, 100, pen=8)] * 3)
     assert grid.find(rows[..., 0]) == []
+
+
+def test_letters_in_a_dark_bar_are_no_grid() -> None:
+    page = np.full((200, 300), 245, np.uint8)
+    page[90:110, 40:200] = 20
+    for letter in range(6):
+        page[94:106, 50 + 16 * letter : 62 + 16 * letter] = 245
+    assert grid.find(page) == []
 
 
 def test_a_framed_digit_is_no_grid(reader: Reader) -> None:

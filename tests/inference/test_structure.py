@@ -104,7 +104,7 @@ def doubtful(*digits: float) -> list[Found]:
     [
         ((0.9, 0.3, 0.9), "777"),
         ((0.3, 0.9, 0.9), "777"),
-        ((0.9, 0.001, 0.9), "7?7"),  # a letter for certain, such as the x of 3x4
+        ((0.95, 0.95, 0.001, 0.95), "77?7"),  # a letter for certain, such as the x of 3x4
         ((0.1, 0.9, 0.1), "???"),
         ((0.3,), "?"),
     ],
@@ -126,6 +126,19 @@ def narrow(text: str) -> list[Found]:
             found.append(sign(character, 0.9, (x, 0, 20, 40)))
         x += 20 if character == " " else 25
     return found
+
+
+def test_a_capital_is_no_number_before_its_spaced_letters() -> None:
+    word = [sign._replace(box=(32 * place, 0, 20, 40)) for place, sign in enumerate(written("5??"))]
+    assert kept(word) == ["???"]
+
+
+def test_doubtful_digits_beside_a_letter_are_letters() -> None:
+    doubtful = [sign._replace(confidence=0.53) for sign in narrow("0121")]
+    assert kept(
+        narrow("?") + [sign._replace(box=(sign.box[0] + 25, 0, 20, 40)) for sign in doubtful]
+    ) == ["?????"]
+    assert kept(doubtful) == ["0121"]
 
 
 def test_a_sentence_has_no_numbers() -> None:

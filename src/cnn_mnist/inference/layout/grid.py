@@ -21,9 +21,12 @@ Links = NDArray[np.int64]  # for each cell the next one to the right, or below; 
 SEARCH_SIDE = 1200  # px; cells are searched on a copy at most this large
 # The paper is the median of a twentieth of the copy, at a third of its size.
 COARSER, AROUND = 3, 20
-DARKER = 0.98, 0.95, 0.9, 0.8  # candidates for lines are darker than the paper by these factors
+DARKER = 0.01, 0.02, 0.05, 0.1, 0.2  # of the paper's light that candidates for lines lack
 ALONG = 7  # px along which a line is averaged, so that noise does not break it
+LIGHT = 250  # the paper's brightness where it is compared with lines
 LEAST_SIDE = 10  # px of the copy, of a cell
+READABLE = 16  # px of the picture; no number fits into a smaller cell, but letters look like some
+WAVER = 1.5  # px of the copy, of a cell's straight side
 LARGEST = 1 / 3  # of the picture, of a cell
 MOST_CELLS, FEW_CELLS = 1000, 100  # of large pictures, and of any
 CELL_ROOM = 2000  # px of the picture for each of them
@@ -32,6 +35,7 @@ WALL = 0.9  # of a cell's shorter side, from each corner to that of the next cel
 LEAST_CELLS = 4
 SIMPLE = 0.05  # edges per pixel of a mask; below, tracing outlines is faster than filling
 ALIKE = 1.6  # maximum ratio to the width of the column's cells and the height of the row's
+DISPLACED = 0.2  # of a cell's shorter side
 LEAST_FOUND = 0.6  # of a grid's cells
 LEAST_OUTER = 0.3  # of an outer row's or column's
 NOBODY = -1
@@ -51,7 +55,13 @@ def find(grey: Grey) -> list[Quads]:
     masks = _line_masks(np.asarray(small, np.uint8))
     best = max((_lattices(mask, most) for mask in masks), key=_worth)
     outer = [grid for grid, _ in best if not any(_within(grid, other) for other, _ in best)]
-    return [grid / scale for grid in sorted(outer, key=lambda grid: float(grid[..., 1].mean()))]
+    ordered = sorted(outer, key=lambda grid: float(grid[..., 1].mean()))
+    return [grid / scale for grid in ordered if _least_side(grid) >= READABLE * scale]
+
+
+def _least_side(grid: Quads) -> float:
+    """The typical shorter side of a grid's cells."""
+    return float(np.median(_sides(grid).min(axis=-1)))
 
 
 class Lattice(NamedTuple):
@@ -68,16 +78,19 @@ def _worth(lattices: list[Lattice]) -> int:
 def _line_masks(grey: Grey) -> Iterator[Mask]:
     """Candidate masks of horizontal and vertical lines.
 
-    How much darker than the paper the lines are depends on print and light.
+    How much darker than the paper the lines are depends on print and light. Darker ink counts no
+    more than twice that, so that its average does not reach faint lines beside it.
     """
     size = [max(1, side // COARSER) for side in grey.shape[::-1]]
     coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     paper = cv2.medianBlur(coarse, max(3, max(size) // AROUND | 1))
     paper = cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    along = cv2.min(cv2.blur(grey, (ALONG, 1)), cv2.blur(grey, (1, ALONG)))
-    for share in DARKER:
-        least = np.ceil(np.arange(256, dtype=np.float32) * np.float32(share)).astype(np.uint8)
-        yield (along < cv2.LUT(paper, least)).astype(np.uint8)
+    even = cv2.divide(grey, paper, scale=LIGHT)
+    lacking = 1 - np.arange(256) / LIGHT
+    for least in DARKER:
+        dark = cv2.LUT(even, np.rint(255 * np.clip(lacking / (2 * least), 0, 1)).astype(np.uint8))
+        along = cv2.max(cv2.blur(dark, (ALONG, 1)), cv2.blur(dark, (1, ALONG)))
+        yield (along > 127).astype(np.uint8)
 
 
 def _lattices(lines: Mask, most: int) -> list[Lattice]:
@@ -121,22 +134,47 @@ def _cells(lines: Mask) -> Quads:
 
 
 def _quad(region: Mask) -> Quads | None:
-    """The corners of a region, or None if it does not have four."""
+    """The corners of a region, or None if it does not have four sides.
+
+    The longest edge of the hull in each direction is a side; writing that touches the lines cuts
+    off corners, but leaves part of each side.
+    """
     outlines, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    hull = cv2.convexHull(outlines[0])[:, 0].astype(np.float32)
-    down, up = hull.sum(axis=1), hull[:, 0] - hull[:, 1]
-    quad = hull[[down.argmin(), up.argmax(), down.argmax(), up.argmin()]]
+    hull = cv2.convexHull(outlines[0])  # clockwise
+    begins = cv2.approxPolyDP(hull, WAVER, closed=True)[:, 0].astype(np.float64)
+    edges = np.roll(begins, -1, axis=0) - begins
+    lengths = np.hypot(*edges.T)
+    facing = np.rint(np.arctan2(edges[:, 1], edges[:, 0]) / (np.pi / 2)).astype(int) % 4
+    if len(set(facing.tolist())) < 4:
+        return None
+    sides = [int(np.where(facing == way, lengths, 0).argmax()) for way in range(4)]
+    quad = _crossings(begins[sides], edges[sides])
     share = cv2.contourArea(hull) / max(cv2.contourArea(quad), 1)
-    return np.asarray(quad) if FULL[0] < share < FULL[1] else None
+    return quad if FULL[0] < share < FULL[1] else None
+
+
+def _crossings(points: NDArray[Any], ways: NDArray[Any]) -> Quads:
+    """Where each of four lines, through a point in a direction, meets the one before it."""
+    before, along = np.roll(points, 1, axis=0), np.roll(ways, 1, axis=0)
+    far = _cross(points - before, ways) / _cross(along, ways)
+    return np.asarray(before + far[:, None] * along, np.float32)
+
+
+def _cross(some: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(some[:, 0] * others[:, 1] - some[:, 1] * others[:, 0])
 
 
 def _links(cells: Quads) -> tuple[Links, Links]:
-    sides = np.linalg.norm(cells - np.roll(cells, -1, axis=1), axis=2)
-    reach = WALL * sides.min(axis=1)
+    reach = WALL * _sides(cells).min(axis=1)
     upper_left, upper_right, lower_right, lower_left = cells.transpose(1, 0, 2)
     right = _link((upper_right, lower_right), (upper_left, lower_left), reach)
     below = _link((lower_left, lower_right), (upper_left, upper_right), reach)
     return right, below
+
+
+def _sides(cells: Quads) -> NDArray[Any]:
+    """The lengths of each cell's four sides, from the upper one clockwise."""
+    return np.asarray(np.linalg.norm(cells - np.roll(cells, -1, axis=-2), axis=-1))
 
 
 def _link(ends: tuple[Any, Any], begins: tuple[Any, Any], reach: NDArray[Any]) -> Links:
@@ -201,11 +239,12 @@ def _lattice(cells: Quads, places: dict[int, tuple[int, int]], most: int) -> Lat
         grid[row, column] = cells[cell]
     grid = _trimmed(grid)
     grid[_misshapen(grid)] = np.nan
+    grid[_displaced(grid)] = np.nan
     missing = np.isnan(grid[..., 0, 0])
     whole = _filled(grid)
     if whole is None:
         return None
-    return Lattice(_widened(whole), int((~missing).sum() - missing.sum()))
+    return Lattice(whole, int((~missing).sum() - missing.sum()))
 
 
 def _trimmed(grid: Quads) -> Quads:
@@ -221,11 +260,17 @@ def _trimmed(grid: Quads) -> Quads:
 
 def _misshapen(grid: Quads) -> NDArray[np.bool_]:
     """Cells whose width or height differs much from their column's or row's."""
-    sides = np.linalg.norm(grid - np.roll(grid, -1, axis=2), axis=3)
+    sides = _sides(grid)
     wide, high = sides[..., ::2].mean(axis=2), sides[..., 1::2].mean(axis=2)
     across = wide / np.nanmedian(wide, axis=0)
     down = high / np.nanmedian(high, axis=1, keepdims=True)
     return np.asarray((np.fmax(across, down) > ALIKE) | (np.fmin(across, down) < 1 / ALIKE))
+
+
+def _displaced(grid: Quads) -> NDArray[np.bool_]:
+    """Cells with a corner that no three neighbours confirm."""
+    off = np.linalg.norm(_guesses(grid) - grid, axis=-1).max(axis=-1)
+    return np.asarray(np.fmin.reduce(off) > DISPLACED * _sides(grid).min(axis=-1))
 
 
 def _filled(grid: Quads) -> Quads | None:
@@ -239,22 +284,6 @@ def _filled(grid: Quads) -> Quads | None:
         guess = np.where(known, guesses, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         grid = np.where(fits, guess, grid)
     return grid
-
-
-def _widened(grid: Quads) -> Quads:
-    """The cells with each corner moved outwards as far as all neighbours suggest.
-
-    Writing that touches a line cuts off the corner beside it.
-    """
-    guesses = _guesses(grid)
-    moved = grid.copy()
-    for across in ([1, 0, 3, 2], [3, 2, 1, 0]):
-        outward = grid - grid[:, :, across]
-        outward /= np.maximum(np.linalg.norm(outward, axis=-1, keepdims=True), 1)
-        shift = ((guesses - grid) * outward).sum(axis=-1)
-        asked = np.where(np.isnan(shift), np.inf, shift).min(axis=0)
-        moved += np.where(np.isfinite(asked) & (asked > 1), asked, 0)[..., None] * outward
-    return moved
 
 
 def _guesses(grid: Quads) -> Quads:

@@ -1,7 +1,7 @@
 """Words: printed or handwritten text around the numbers, whose letters may look like digits."""
 
 import math
-from itertools import pairwise
+from itertools import islice, pairwise
 from statistics import median
 
 import numpy as np
@@ -10,8 +10,9 @@ from cnn_mnist.inference.recognition.agree import Found
 from cnn_mnist.inference.recognition.line import OTHER, SIGNS
 
 SPACE = 0.25  # of a sign's height; a wider gap may end a word
+WIDER = 1.5  # times the typical gap between signs; spaced letters form one word, too
 PHRASE = 0.8  # of a sign's height; closer words form one phrase
-LETTERS = 0.5  # letters per digit; a word with more is text
+LETTERS = 0.5  # letters per digit; a word with more is text, and doubtful digits count as both
 EVEN = 0.75  # of the tallest sign; the digits of a number are at least this tall
 FEW_WORDS = 2  # words beside a number; with more it is a sentence, and holds no number
 PAGE, TALLER = 4, 1.5  # letters per digit on a page of text; a digit written over it is taller
@@ -25,8 +26,7 @@ Line = list[Found]
 
 def without_words(lines: list[Line]) -> list[Line]:
     """The lines with all text as OTHER, including letters that look like digits."""
-    phrases = [[_in_context(phrase) for phrase in _split(line, PHRASE)] for line in lines]
-    kept = [[sign for phrase in line for sign in _phrase(phrase)] for line in phrases]
+    kept = [[sign for phrase in _split(line, PHRASE) for sign in _phrase(phrase)] for line in lines]
     every = [sign for line in kept for sign in line]
     letters = [sign for sign in every if sign.character == OTHER]
     digits = [sign for sign in every if sign.is_digit]
@@ -40,24 +40,25 @@ def without_words(lines: list[Line]) -> list[Line]:
     return [[sign if sign.box[3] >= least else _letter(sign) for sign in line] for line in kept]
 
 
-def _in_context(signs: Line) -> Line:
-    """Decide which signs are digits and which are letters, by their neighbours too.
+def _in_context(words: list[Line]) -> list[Line]:
+    """Decide which signs of a phrase are digits and which letters, by their neighbours too.
 
     The most probable sequence of the two (Viterbi): a doubtful sign among digits is a digit.
     """
-    begin, *rest = [_log_probs(sign) for sign in signs] or [(0.0, 0.0)]
-    scores, origins = begin, []
-    for (left, right), own in zip(pairwise(signs), rest, strict=True):
-        gap = right.box[0] - left.box[0] - left.box[2]
-        switch = SWITCH[gap > SPACE * right.box[3]]
-        turn, stay = math.log(switch), math.log(1 - switch)
+    signs = [sign for word in words for sign in word]
+    begins = [place == 0 for word in words for place in range(len(word))]
+    scores, origins = _log_probs(signs[0]), []
+    for sign, begin in zip(signs[1:], begins[1:], strict=True):
+        turn, stay = math.log(SWITCH[begin]), math.log(1 - SWITCH[begin])
         ways = [(scores[k] + stay, scores[1 - k] + turn) for k in (0, 1)]
         origins.append([k if ways[k][0] >= ways[k][1] else 1 - k for k in (0, 1)])
-        scores = max(ways[0]) + own[0], max(ways[1]) + own[1]
+        letter, digit = _log_probs(sign)
+        scores = max(ways[0]) + letter, max(ways[1]) + digit
     path = [int(scores[1] > scores[0])]
     for origin in reversed(origins):
         path.append(origin[path[-1]])
-    return [_as(sign, bool(k)) for sign, k in zip(signs, reversed(path), strict=False)]
+    told = (_as(sign, bool(k)) for sign, k in zip(signs, reversed(path), strict=True))
+    return [list(islice(told, len(word))) for word in words]
 
 
 def _log_probs(sign: Found) -> tuple[float, float]:
@@ -75,7 +76,10 @@ def _as(sign: Found, digit: bool) -> Found:
 
 
 def _phrase(signs: Line) -> Line:
-    words = _split(signs, SPACE)
+    if not signs:
+        return []
+    words = _in_context(_split(signs, SPACE, WIDER))
+    signs = [sign for word in words for sign in word]
     texts = [word for word in words if _is_text(word)]
     if not texts:
         return signs if not _is_text(signs) else _letters(signs)
@@ -91,7 +95,9 @@ def _phrase(signs: Line) -> Line:
 
 def _is_text(signs: Line) -> bool:
     letters = sum(sign.character == OTHER for sign in signs)
-    return letters > LETTERS * sum(sign.is_digit for sign in signs)
+    digits = [sign.confidence for sign in signs if sign.is_digit]
+    doubt = len(digits) - sum(digits)
+    return letters > 0 and letters + doubt > LETTERS * sum(digits)
 
 
 def _is_number(word: Line, height: float) -> bool:
@@ -100,13 +106,16 @@ def _is_number(word: Line, height: float) -> bool:
     return bool(heights) and min(heights) >= EVEN * max(*heights, height)
 
 
-def _split(signs: Line, gap: float) -> list[Line]:
-    """Split at gaps, given as a share of a sign's height."""
+def _split(signs: Line, gap: float, wider: float = 0.0) -> list[Line]:
+    """Split at gaps, given as a share of a sign's height, and as a multiple of the typical gap."""
     tall = [sign.box[3] for sign in signs if sign.character not in SIGNS]
+    gaps = [right.box[0] - left.box[0] - left.box[2] for left, right in pairwise(signs)]
     least = gap * median(tall or [0])
+    if len(gaps) > 1:  # one gap has nothing to be compared with
+        least = max(least, wider * median(gaps))
     parts = [signs[:1]]
-    for left, right in pairwise(signs):
-        if right.box[0] - left.box[0] - left.box[2] > least:
+    for right, apart in zip(signs[1:], gaps, strict=True):
+        if apart > least:
             parts.append([])
         parts[-1].append(right)
     return parts
