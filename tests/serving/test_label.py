@@ -196,12 +196,15 @@ def test_the_least_sure_come_first_and_each_label_is_on_the_disk(folder: Path) -
         assert len(again.signs()) == 4
 
 
-def test_a_killed_one_loses_nothing(folder: Path) -> None:
-    with labelling(folder) as desk:
+def test_a_killed_one_loses_nothing_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with labelling(folder, TMPDIR=str(temporary)) as desk:
         assert desk.put(2, "4").status_code == 200
         desk.process.kill()
         desk.process.wait(TIMEOUT)
         assert [row["label"] for row in desk.rows()] == ["4"]
+        assert list(temporary.iterdir()) == []
 
 
 def test_only_who_knows_the_token_sees_or_says_anything(folder: Path) -> None:
