@@ -25,7 +25,7 @@ from cnn_mnist.training.runs.run_folder import RunError
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def run(tiny: Recipe, few_digits: Splits) -> Run:
     return fit(tiny, few_digits, seed=4)
 
