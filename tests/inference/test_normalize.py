@@ -1,5 +1,6 @@
 """MNIST's normalisation against a slow plain version, the stroke's width, and ready frames."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -120,7 +121,12 @@ def test_other_pictures_are_not_ready() -> None:
     coloured = as_page(frame).copy()
     coloured[..., 0] //= 2
     moved = np.roll(as_page(frame), 4, axis=1)
-    for picture in (coloured, moved, as_page(frame)[:27], np.zeros((28, 28, 3), np.uint8)):
+    others = [coloured, moved, as_page(frame)[:27], np.zeros((28, 28, 3), np.uint8)]
+    for side in (10, 26):  # of the digit's box; MNIST's is 20
+        square = np.zeros((28, 28), np.uint8)
+        cv2.rectangle(square, (14 - side // 2,) * 2, (13 + side // 2,) * 2, 255)
+        others.append(as_page(square))
+    for picture in others:
         assert ready_frame(picture) is None
 
 

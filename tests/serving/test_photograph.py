@@ -130,7 +130,7 @@ def test_a_page_on_its_side_is_shown_as_it_was_read(
     )
     assert desk.canvas_size() == upright.shape[::-1]
     png = base64.b64decode(desk.page.evaluate("canvas.toDataURL()").partition(",")[2])
-    assert np.array_equal(Image.open(io.BytesIO(png)).convert("L"), upright)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(png)).convert("L")), upright)
     for box in desk.page.locator("#boxes rect.sure").all():
         x, y, width, height = (int(box.get_attribute(n)) for n in ("x", "y", "width", "height"))
         assert (upright[y : y + height, x : x + width] < 128).any()
