@@ -86,7 +86,7 @@ def mnist(mnist_folder: Path) -> Splits:
     return load("mnist", mnist_folder, mirrors=())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> Recipe:
     """Everything that a training can have switched on, in two short epochs of float32."""
     return Recipe(

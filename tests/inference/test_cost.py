@@ -88,7 +88,7 @@ def test_signs_and_their_boxes_are_bounded(
     assert sum(sign.ink.size for sign in signs) <= components.OVERLAP * marks.size
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.sampled_from(sorted(KINDS)), st.integers(0, 999), st.booleans())
 def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) -> None:
     _, picture = hostile(kind, 0.1, seed)

@@ -188,56 +188,63 @@ def test_a_network_learns_a_batch_by_heart(written: Digits) -> None:
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_a_stopped_training_goes_on_exactly(tmp_path: Path, few_digits: Splits) -> None:
+@pytest.fixture(scope="module")
+def held_out(few_digits: Splits) -> Splits:
+    return few_digits.hold_out(20)
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory, held_out: Splits) -> Path:
+    """A run of one epoch, whose weights others begin with."""
+    folder = tmp_path_factory.mktemp("earlier") / "run"
+    finish(begin(TINY.changed(epochs=1), held_out, folder), held_out, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def straight(earlier: Path, held_out: Splits) -> Path:
+    """A run that began with these weights and was never stopped."""
+    folder = earlier.parent / "straight"
+    finish(begin(TINY, held_out, folder, seed=1, init=earlier), held_out, folder)
+    return folder
+
+
+def test_a_stopped_training_goes_on_exactly(
+    tmp_path: Path, held_out: Splits, earlier: Path, straight: Path
+) -> None:
     def stop(run: Run) -> None:
         raise KeyboardInterrupt
 
-    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
-    expected = finish(begin(TINY, few_digits, straight), few_digits, straight)
+    moved, stopped = tmp_path / "moved", tmp_path / "stopped"
+    shutil.copytree(earlier, moved)
+    begun = begin(TINY, held_out, stopped, seed=1, init=moved)
     with pytest.raises(KeyboardInterrupt):
-        finish(begin(TINY, few_digits, stopped), few_digits, stopped, on_epoch=stop)
+        finish(begun, held_out, stopped, on_epoch=stop)
     assert len(checkpoint.load_history(stopped)) == 1
-    got = finish(go_on(stopped), few_digits, stopped)
+    shutil.rmtree(moved)  # an epoch on, its own weights count
+    got, expected = finish(go_on(stopped), held_out, stopped), run_folder.load_metrics(straight)
     assert got["test_nll"] == expected["test_nll"]
     weights = [checkpoint.load_model(folder).state_dict() for folder in (straight, stopped)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert expected["num_params"] == 292_314
+    assert go_on(stopped, epochs=3).recipe.epochs == 3
 
 
-@pytest.fixture(scope="module")
-def earlier(tmp_path_factory: pytest.TempPathFactory, few_digits: Splits) -> Path:
-    """A run of one epoch, whose weights others begin with."""
-    folder = tmp_path_factory.mktemp("earlier") / "run"
-    finish(begin(TINY.changed(epochs=1), few_digits, folder), few_digits, folder)
-    return folder
-
-
-def test_a_run_begins_with_the_weights_of_another(
-    tmp_path: Path, few_digits: Splits, earlier: Path
-) -> None:
-    folder, given = tmp_path / "run", checkpoint.load_model(earlier).state_dict()
-    begun = begin(TINY, few_digits, folder, seed=1, init=earlier)
-    assert load_config(folder).init_sha256 == run_folder.weights_sha256(earlier)
-    for run in (begun, go_on(folder)):  # stopped within its first epoch
-        assert all(torch.equal(v, given[k]) for k, v in run.net.state_dict().items())
-        assert all(torch.equal(v, given[k]) for k, v in run.model.state_dict().items())
-    finish(begun, few_digits, folder)
-    expected = finish(go_on(folder, epochs=3), few_digits, folder)
-    assert expected["epochs"] == 3
-
-
-def test_a_run_does_not_go_on_from_other_weights_than_it_began_with(
-    tmp_path: Path, few_digits: Splits, earlier: Path
+def test_a_run_begins_with_the_weights_of_another_and_with_no_others(
+    tmp_path: Path, held_out: Splits, earlier: Path
 ) -> None:
     moved, folder = tmp_path / "moved", tmp_path / "run"
     shutil.copytree(earlier, moved)
-    run = begin(TINY, few_digits, folder, init=moved)
+    begun, given = begin(TINY, held_out, folder, init=moved), checkpoint.load_model(earlier)
+    assert load_config(folder).init_sha256 == run_folder.weights_sha256(earlier)
+    for run in (begun, go_on(folder)):  # stopped within its first epoch
+        for net in (run.net, run.model):
+            mine = net.state_dict()
+            assert all(torch.equal(mine[name], v) for name, v in given.state_dict().items())
     others = tensors.pack(dict(LineNet().state_dict()))
     run_folder.write(moved / "model.safetensors", others)
     with pytest.raises(RunError, match=r"moved is not the one that .*run started with$"):
         go_on(folder)
-    finish(run, few_digits, folder)
-    assert len(go_on(folder).history) == 2  # an epoch on, its own weights count
 
 
 def test_weights_that_do_not_fit_are_refused(
@@ -253,11 +260,10 @@ def test_weights_that_do_not_fit_are_refused(
 
 
 def test_the_exported_file_reads_lines_and_says_where_its_weights_began(
-    tmp_path: Path, few_digits: Splits, earlier: Path
+    tmp_path: Path, few_digits: Splits, earlier: Path, straight: Path
 ) -> None:
-    folder, path = tmp_path / "run", tmp_path / "lines.onnx"
-    finish(begin(TINY, few_digits, folder, seed=1, init=earlier), few_digits, folder)
-    export_lines(folder, path, 1.0, typical_lines(few_digits.train)[:5], int8=False)
+    path = tmp_path / "lines.onnx"
+    export_lines(straight, path, 1.0, typical_lines(few_digits.train)[:5], int8=False)
     LineReader(path).read(np.full((60, 200), 230, np.uint8))  # no error
     about = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert (about["recipe"], about["epochs"], about["seed"]) == ("lines", "2", "1")
@@ -267,13 +273,12 @@ def test_the_exported_file_reads_lines_and_says_where_its_weights_began(
 def test_a_line_network_is_calibrated_on_what_it_held_out(
     tmp_path: Path, few_digits: Splits, earlier: Path
 ) -> None:
-    folder, held_out = tmp_path / "run", few_digits.hold_out(20)
-    finish(begin(TINY.changed(epochs=1), held_out, folder), held_out, folder)
-    given = held_out_answers(folder, few_digits)
+    given = held_out_answers(earlier, few_digits)
     assert len(given.lines) == len(given.exact) <= 4  # a fifth of the digits
     assert 0.5 <= fit_temperature(given) <= 5
+    begin(TINY, few_digits, tmp_path / "run")
     with pytest.raises(RunError, match=r"trained on all training images.*--split val"):
-        held_out_answers(earlier, few_digits)
+        held_out_answers(tmp_path / "run", few_digits)
 
 
 def test_the_temperature_takes_back_doubled_logits() -> None:

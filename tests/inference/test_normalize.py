@@ -1,5 +1,6 @@
 """MNIST's normalisation against a slow plain version, the stroke's width, and ready frames."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -84,7 +85,8 @@ def test_pens_are_measured(pen: int) -> None:
 
 # A pen wider than a fifth of the height closes every loop.
 @pytest.mark.parametrize(
-    ("height", "pen"), [(h, p) for h in (100, 240) for p in (1, 2, 4, 10, 20, 36) if p <= h / 5]
+    ("height", "pen"),
+    [(h, p) for h in (100, 240) for p in (1, 2, 4, 10, 20, 36) if p <= h / 5] + [(1000, 1)],
 )
 def test_hairlines_and_markers_come_into_range(height: int, pen: int) -> None:
     ink = coverage("3", height, pen)
@@ -120,7 +122,15 @@ def test_other_pictures_are_not_ready() -> None:
     coloured = as_page(frame).copy()
     coloured[..., 0] //= 2
     moved = np.roll(as_page(frame), 4, axis=1)
-    for picture in (coloured, moved, as_page(frame)[:27], np.zeros((28, 28, 3), np.uint8)):
+    others = [coloured, moved, as_page(frame)[:27], np.zeros((28, 28, 3), np.uint8)]
+    for side in (10, 26):  # of the digit's box; MNIST's is 20
+        square = np.zeros((28, 28), np.uint8)
+        cv2.rectangle(square, (14 - side // 2,) * 2, (13 + side // 2,) * 2, 255)
+        others.append(as_page(square))
+    filled = np.zeros((28, 28), np.uint8)
+    filled[4:24, 4:24] = 100  # more than half of the picture
+    others.append(as_page(filled))
+    for picture in others:
         assert ready_frame(picture) is None
 
 

@@ -80,8 +80,12 @@ def labelling(folder: Path, *options: object, **environment: str) -> Iterator[La
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    return pictures_in(tmp_path)
+
+
+def pictures_in(folder: Path) -> Path:
     """Five signs: a sheet of three, a digit below, and a picture without any; one is damaged."""
-    pictures = tmp_path / "pictures"
+    pictures = folder / "pictures"
     (pictures / "below").mkdir(parents=True)
     Image.fromarray(page("425")).save(pictures / "sheet.png")
     Image.fromarray(page("7")).save(pictures / "below" / "7.png")
@@ -171,6 +175,20 @@ def test_many_write_one_list(tmp_path: Path) -> None:
 # --- the command ---
 
 
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Labelling]:
+    with labelling(pictures_in(tmp_path_factory.mktemp("label"))) as started:
+        yield started
+
+
+@pytest.fixture
+def desk(started: Labelling) -> Iterator[Labelling]:
+    """One program for all tests that do not end it; each begins without labels."""
+    yield started
+    for number in range(5):
+        started.put(number, None)
+
+
 def test_the_least_sure_come_first_and_each_label_is_on_the_disk(folder: Path) -> None:
     with labelling(folder) as desk:
         signs = desk.signs()
@@ -194,37 +212,35 @@ def test_the_least_sure_come_first_and_each_label_is_on_the_disk(folder: Path) -
     assert "Traceback" not in said
     with labelling(folder) as again:
         assert len(again.signs()) == 4
-
-
-def test_a_killed_one_loses_nothing(folder: Path) -> None:
-    with labelling(folder) as desk:
-        assert desk.put(2, "4").status_code == 200
-        desk.process.kill()
-        desk.process.wait(TIMEOUT)
-        assert [row["label"] for row in desk.rows()] == ["4"]
-
-
-def test_only_who_knows_the_token_sees_or_says_anything(folder: Path) -> None:
-    with labelling(folder) as desk:
-        stranger = desk._replace(token="guess")
-        for path in ("v1/signs", "v1/signs/0"):
-            assert get(desk.url + path, headers=stranger.headers).status_code == 401
-        assert stranger.put(0, "7").status_code == 401
-        assert desk.token not in get(desk.url).text
-        for sign, label in ((0, "x"), (0, 7), ("0", "7"), (None, "7"), (0, ["7"])):
-            assert desk.put(sign, label).status_code == 422
-        assert desk.put(99, "7").status_code == desk.put(-1, "7").status_code == 404
-        assert desk.rows() == []
-
-
-def test_when_all_is_labelled_there_is_no_page(folder: Path) -> None:
-    with labelling(folder) as desk:
         for number in range(5):
-            desk.put(number, "7")
+            again.put(number, "7")
     done = command(folder, "--no-browser")
     out, said = done.communicate(timeout=TIMEOUT)
     assert (done.returncode, out) == (0, "")
     assert f"All 5 signs have labels in {folder / 'labels.csv'}." in said
+
+
+def test_a_killed_one_loses_nothing_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with labelling(folder, TMPDIR=str(temporary)) as desk:
+        assert desk.put(2, "4").status_code == 200
+        desk.process.kill()
+        desk.process.wait(TIMEOUT)
+        assert [row["label"] for row in desk.rows()] == ["4"]
+        assert list(temporary.iterdir()) == []
+
+
+def test_only_who_knows_the_token_sees_or_says_anything(desk: Labelling) -> None:
+    stranger = desk._replace(token="guess")
+    for path in ("v1/signs", "v1/signs/0"):
+        assert get(desk.url + path, headers=stranger.headers).status_code == 401
+    assert stranger.put(0, "7").status_code == 401
+    assert desk.token not in get(desk.url).text
+    for sign, label in ((0, "x"), (0, 7), ("0", "7"), (None, "7"), (0, ["7"])):
+        assert desk.put(sign, label).status_code == 422
+    assert desk.put(99, "7").status_code == desk.put(-1, "7").status_code == 404
+    assert desk.rows() == []
 
 
 @pytest.mark.parametrize(
@@ -262,12 +278,6 @@ def test_a_page_on_its_side_is_left_out(folder: Path) -> None:
 
 
 # --- the page ---
-
-
-@pytest.fixture
-def desk(folder: Path) -> Iterator[Labelling]:
-    with labelling(folder) as started:
-        yield started
 
 
 def opened(browser: Any, desk: Labelling, **settings: Any) -> Watched:
@@ -364,13 +374,15 @@ def test_space_on_a_button_presses_only_that(browser: Any, desk: Labelling) -> N
     page.context.close()
 
 
-def test_a_picture_that_is_gone_may_be_skipped(browser: Any, desk: Labelling, folder: Path) -> None:
-    (folder / "blank.png").unlink()
+def test_a_picture_that_is_gone_may_be_skipped(browser: Any, desk: Labelling) -> None:
+    blank = desk.folder / "blank.png"
+    blank.rename(blank.with_suffix(".gone"))
     page = opened(browser, desk)
     playwright.expect(page.page.locator("#status")).to_contain_text("no such file")
     page.page.keyboard.press("s")
     expect_count(page, 0, 4)
     page.context.close()
+    blank.with_suffix(".gone").rename(blank)
 
 
 def test_without_the_token_the_page_says_so(browser: Any, desk: Labelling) -> None:

@@ -2,8 +2,7 @@
 
 import csv
 import json
-import subprocess
-import sys
+import resource
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +24,7 @@ from cnn_mnist.training.runs.run_folder import RunError
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def run(tiny: Recipe, few_digits: Splits) -> Run:
     return fit(tiny, few_digits, seed=4)
 
@@ -158,35 +157,20 @@ def test_writing_replaces_a_file_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-ON_A_FULL_DISK = """
-import resource, sys
-from pathlib import Path
-import torch
-from cnn_mnist.training.runs import checkpoint
-from cnn_mnist.training.runs.config import load_config
-from cnn_mnist.training.runs.run_folder import RunError
-
-folder = Path(sys.argv[1])
-recipe = load_config(folder).recipe
-run = checkpoint.load_run(folder, recipe, torch.device("cpu"), torch.float32)
-run.history.append(run.history[-1])
-resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-try:
-    checkpoint.save(folder, run)
-except RunError as error:
-    print(error)
-"""
-
-
-def test_a_full_disk_keeps_the_epoch_before(
-    run: Run, folder: Path, environment: dict[str, str]
-) -> None:
-    before = contents(folder)
-    command = [sys.executable, "-c", ON_A_FULL_DISK, str(folder)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert result.stdout.startswith(f"epoch 3 could not be saved in {folder}: File too large")
-    assert f"--resume {folder}" in result.stdout
-    assert result.stdout.count("\n") == 1
+def test_a_full_disk_keeps_the_epoch_before(run: Run, folder: Path) -> None:
+    before, limits = contents(folder), resource.getrlimit(resource.RLIMIT_FSIZE)
+    again = reload(folder, run.recipe)
+    again.history.append(again.history[-1])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(RunError) as error:
+            checkpoint.save(folder, again)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    message = str(error.value)
+    assert message.startswith(f"epoch 3 could not be saved in {folder}: File too large")
+    assert f"--resume {folder}" in message
+    assert "\n" not in message
     assert contents(folder) == before
 
 

@@ -1,8 +1,6 @@
 """Our convolutions equal torch's, forward and backward, with any number of threads."""
 
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -132,24 +130,28 @@ def test_images_go_side_by_side_only_where_the_kernels_take_them() -> None:
     assert torch.equal(one_by_one(lay_out(images, torch.float32)), images.flatten(1))
 
 
-def test_without_a_compiler_torch_does_the_work(tmp_path: Path) -> None:
-    code = (
-        "import torch; from cnn_mnist.training.models import conv3x3; "
-        "assert conv3x3.library() is None; "
-        "print(conv3x3.lay_out(torch.zeros(32, 1, 28, 28), torch.float32).dim())"
-    )
-    environment = os.environ | {"PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.stdout == "4\n", done.stderr
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """No kernels are compiled yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    library.cache_clear()
+    yield tmp_path
+    library.cache_clear()
 
 
-def test_the_kernels_are_compiled_once_and_kept_whole(tmp_path: Path) -> None:
-    code = "from cnn_mnist.training.kernels import library; assert library() is not None"
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+def test_without_a_compiler_torch_does_the_work(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(empty_cache))
+    assert library() is None
+    assert lay_out(torch.zeros(32, 1, 28, 28), torch.float32).dim() == 4
+
+
+def test_the_kernels_are_compiled_once_and_kept_whole(empty_cache: Path) -> None:
     times = []
     for _ in range(2):
-        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-        (kept,) = (tmp_path / "cnn-mnist").iterdir()
+        assert library() is not None
+        library.cache_clear()
+        (kept,) = (empty_cache / "cnn-mnist").iterdir()
         times.append(kept.stat().st_mtime_ns)
     assert times[0] == times[1]

@@ -1,15 +1,17 @@
 """One training, from its settings to a finished folder, with every kind of interruption."""
 
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from cnn_mnist import cli
+from cnn_mnist.terminal import Terminal
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.loop import Run
 from cnn_mnist.training.recipes import DEFAULT, REFERENCE, Recipe
@@ -87,27 +89,17 @@ def test_a_finished_step_schedule_can_be_trained_further(
     assert load_config(longer).recipe.epochs == 4
 
 
-def test_a_run_cannot_be_resumed_to_fewer_epochs_than_it_has(
-    tiny: Recipe, few_digits: Splits, tmp_path: Path
-) -> None:
-    folder = tmp_path / "run"
-    finish(begin(tiny, few_digits, folder), few_digits, folder)
-    before = (folder / "config.json").read_bytes()
-    with pytest.raises(RunError, match=r"run has trained 2 epochs already.*--epochs"):
-        go_on(folder, epochs=1)
-    assert (folder / "config.json").read_bytes() == before
-
-
 def test_a_finished_run_leaves_exactly_these_files(
     tiny: Recipe, few_digits: Splits, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    run = begin(tiny, few_digits, folder)
+    run = begin(tiny, few_digits, folder, seed=3)
     assert names(folder) == {"config.json"}
     metrics = finish(run, few_digits, folder)
     assert names(folder) == FILES
     assert names(folder / "epochs") == {"01.safetensors", "02.safetensors"}
     assert json.loads((folder / "metrics.json").read_text()) == metrics
+    check_figures(metrics, run)
     before, state = weights(folder), torch.get_rng_state()
     draw(run, few_digits, folder)
     assert names(folder) == FILES | PLOTS
@@ -115,13 +107,14 @@ def test_a_finished_run_leaves_exactly_these_files(
     checkpoint.save(folder, run)
     assert weights(folder) == before, "drawing leaves the run as it was"
     assert torch.equal(torch.get_rng_state(), state)
+    config = (folder / "config.json").read_bytes()
+    with pytest.raises(RunError, match=r"run has trained 2 epochs already.*--epochs"):
+        go_on(folder, epochs=1)
+    assert (folder / "config.json").read_bytes() == config
 
 
-def test_the_figures_are_those_of_the_last_epoch(
-    tiny: Recipe, few_digits: Splits, tmp_path: Path
-) -> None:
-    run = begin(tiny, few_digits, tmp_path / "run", seed=3)
-    metrics = finish(run, few_digits, tmp_path / "run")
+def check_figures(metrics: dict[str, Any], run: Run) -> None:
+    """They are those of the last epoch."""
     last = run.history[-1]
     assert metrics["test_accuracy"] == last.test_accuracy
     assert metrics["test_nll"] == last.test_loss
@@ -140,13 +133,10 @@ def test_a_batch_that_does_not_fit_leaves_no_folder(few_digits: Splits, tmp_path
 
 
 PAUSED = """
-import importlib, signal, sys
+import importlib, sys
 from cnn_mnist import cli
 
 train = importlib.import_module("cnn_mnist.cli.train")
-
-# What a shell starts in the background ignores Ctrl-C, and so would this.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Paused(train.Terminal):
     epoch = 0
@@ -161,14 +151,32 @@ class Paused(train.Terminal):
 train.Terminal = Paused
 cli.main()
 """
+TRAIN = "train --recipe reference --dataset digits --epochs 2 --batch-size 100 --out run"
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def interrupt(said: Terminal, done: int, total: int) -> None:
+        if names(tmp_path / "run") > {"history.csv"} and done == 5:  # of the second epoch
+            raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Terminal, "step", interrupt)
+    monkeypatch.setattr(sys, "argv", ["cnn-mnist", *TRAIN.split()])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 130
+    assert "Resume with: cnn-mnist train --resume run" in capsys.readouterr().err
+    assert len(go_on(tmp_path / "run").history) == 1
+    assert names(tmp_path / "run") == FILES - {"metrics.json"}
 
 
 @pytest.fixture
 def training(environment: dict[str, str], tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
     """A training that hangs in the middle of its second epoch until it is killed."""
-    command = "train --recipe reference --dataset digits --epochs 3 --batch-size 100 --out run"
     with subprocess.Popen(
-        [sys.executable, "-c", PAUSED, *command.split()],
+        [sys.executable, "-c", PAUSED, *TRAIN.split()],
         cwd=tmp_path,
         env=environment,
         text=True,
@@ -183,18 +191,6 @@ def training(environment: dict[str, str], tmp_path: Path) -> Iterator["subproces
         yield process
 
 
-def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
-    training: "subprocess.Popen[str]", tmp_path: Path
-) -> None:
-    training.send_signal(signal.SIGINT)
-    _, notices = training.communicate()
-    assert training.returncode == 130
-    assert "Resume with: cnn-mnist train --resume run" in notices
-    assert "Traceback" not in notices
-    assert len(go_on(tmp_path / "run").history) == 1
-    assert names(tmp_path / "run") == FILES - {"metrics.json"}
-
-
 def test_a_killed_training_goes_on_as_if_nothing_had_been(
     training: "subprocess.Popen[str]", digits: Splits, tmp_path: Path
 ) -> None:
@@ -202,9 +198,9 @@ def test_a_killed_training_goes_on_as_if_nothing_had_been(
     training.communicate()
     resumed = go_on(tmp_path / "run")
     assert len(resumed.history) == 1
-    assert finish(resumed, digits, tmp_path / "run")["epochs"] == 3
+    assert finish(resumed, digits, tmp_path / "run")["epochs"] == 2
     undisturbed = tmp_path / "undisturbed"
-    recipe = REFERENCE.changed(epochs=3, batch_size=100)
+    recipe = REFERENCE.changed(epochs=2, batch_size=100)
     finish(begin(recipe, digits, undisturbed), digits, undisturbed)
     assert weights(tmp_path / "run") == weights(undisturbed)
     assert names(tmp_path / "run") == FILES

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,6 +16,12 @@ from cnn_mnist.cli.options import (
     run_folder,
 )
 from cnn_mnist.terminal import Terminal
+
+if TYPE_CHECKING:
+    from cnn_mnist.training.data import Splits
+    from cnn_mnist.training.runs.export import Proof
+
+NAMES = {"onnx": "model.onnx", "onnx-int8": "model-int8.onnx", "web": "explore"}
 
 
 def export(
@@ -33,45 +39,52 @@ def export(
     """Export a trained run as a model file, or as a web page that shows the network at work."""
     with extra("train"):
         from cnn_mnist.training.data import load
-        from cnn_mnist.training.lines.calibrate import fit_temperature, held_out_answers
-        from cnn_mnist.training.lines.export import export_lines, typical_lines
-        from cnn_mnist.training.runs import checkpoint, model_card, model_file, web
+        from cnn_mnist.training.runs import model_file, web
         from cnn_mnist.training.runs.config import load_config
-        from cnn_mnist.training.runs.export import export as export_model
 
     say, folder = Terminal(as_json), run_folder(run)
     is_released = shelf.holds(folder)
-    beside = folder if folder.is_dir() and not is_released else Path()
     config = load_config(folder)
     if form == "web" or is_released:
         refuse_lines(config.recipe.model, folder)
     if form == "web" and model_file.is_model_file(folder):
         raise ValueError(f"{folder} is a model file; a web page needs a run folder")
     splits = load("auto", data_dir) if is_released else config.data(data_dir)
+    beside = folder if folder.is_dir() and not is_released else Path()
+    path = out or beside / NAMES[form]
     if form == "web":
         say.notice(splits.notice)
-        path = out or beside / "explore"
         say.page(str(path), asdict(web.export(folder, splits, path)))
         return
-    name = "model-int8.onnx" if form == "onnx-int8" else "model.onnx"
-    path = out or beside / name
-    if config.recipe.model == "lines":
-        temperature = fit_temperature(held_out_answers(folder, splits))
-        typical = typical_lines(splits.train)
-        proof = export_lines(folder, path, temperature, typical, form == "onnx-int8")
-        say.exported(str(path), form, asdict(proof))
-        return
+    if splits.name != config.dataset:
+        say.notice(f"The accuracy was not compared. {splits.notice}")
+    write = _lines if config.recipe.model == "lines" else _classifier
+    say.exported(str(path), form, asdict(write(folder, splits, path, form)))
+
+
+def _classifier(folder: Path, splits: "Splits", path: Path, form: str) -> "Proof":
+    """Export a digit classifier. The accuracy is compared on the data that it was trained on."""
+    from cnn_mnist.training.runs import checkpoint, model_card
+    from cnn_mnist.training.runs.export import export
+
+    is_released = shelf.holds(folder)
     about = model_card.released(folder) if is_released else model_card.of_run(folder, splits)
-    same = splits.name == config.dataset
-    say.notice("" if same else f"The accuracy was not compared. {splits.notice}")
-    proof = export_model(
+    return export(
         checkpoint.load_model(folder),
         path,
-        config.recipe.test_norm,
+        tuple(about["recipe"]["test_norm"]),
         splits.train.images[-model_card.NUM_VAL :],
         model_card.metadata(about),
         about["temperature"],
         form,
-        splits.test if same else None,
+        splits.test if splits.name == about["dataset"] else None,
     )
-    say.exported(str(path), form, asdict(proof))
+
+
+def _lines(folder: Path, splits: "Splits", path: Path, form: str) -> "Proof":
+    """Export a line network, calibrated on the digits that its run held out."""
+    from cnn_mnist.training.lines.calibrate import fit_temperature, held_out_answers
+    from cnn_mnist.training.lines.export import export_lines, typical_lines
+
+    temperature = fit_temperature(held_out_answers(folder, splits))
+    return export_lines(folder, path, temperature, typical_lines(splits.train), form == "onnx-int8")

@@ -1,7 +1,6 @@
 """The server's processes and its listening socket."""
 
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -46,7 +45,11 @@ def serve(
         Collection(settings.collect, settings.limits.collected)
     threads = max(1, process.num_cores() // workers)
     create = partial(_application, settings, threads)
-    run(create, listen(host, port), workers, settings.limits.timeout, on_listening)
+    listener = listen(host, port)
+    prefix = "cnn-mnist-metrics-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
+        os.environ[METRICS_FOLDER] = folder
+        run(create, listener, workers, settings.limits.timeout, on_listening)
 
 
 def _application(settings: Settings, threads: int) -> ASGIApp:
@@ -64,8 +67,7 @@ def run(
     log_level: str = "INFO",
 ) -> None:
     """Run an application on a listening socket until SIGTERM or Ctrl-C."""
-    folder = tempfile.mkdtemp(prefix="cnn-mnist-metrics-")
-    os.environ[METRICS_FOLDER] = folder
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end
     config = uvicorn.Config(
         create,
         factory=True,
@@ -81,7 +83,6 @@ def run(
         timeout_graceful_shutdown=GRACE,
         timeout_worker_healthcheck=SILENCE,
     )
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end
     on_listening(_url(listener.getsockname()))
     try:
         if workers == 1:
@@ -91,7 +92,6 @@ def run(
             Multiprocess(config, [listener]).run()
     finally:
         listener.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class SharedListener(socket.socket):

@@ -1,12 +1,10 @@
 """Calibrated confidence of whole lines: the temperature of the line network."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from cnn_mnist.inference.recognition.line_reader import places
@@ -14,6 +12,7 @@ from cnn_mnist.training.data import Splits
 from cnn_mnist.training.lines.stream import Batch
 from cnn_mnist.training.lines.train import lay_out, written_lines
 from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs.calibrate import best_temperature
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import nothing_held_out
 
@@ -72,9 +71,7 @@ def fit_temperature(given: Answers) -> float:
     The measure is binary cross-entropy.
     """
 
-    def loss(log_temperature: float) -> float:
-        confidence = given.confidence(math.exp(log_temperature))
-        return float(F.binary_cross_entropy(confidence, given.exact))
+    def loss(temperature: float) -> float:
+        return float(F.binary_cross_entropy(given.confidence(temperature), given.exact))
 
-    bounds = (math.log(0.5), math.log(5))
-    return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x)
+    return best_temperature(loss, 0.5, 5)

@@ -1,6 +1,7 @@
 """Calibrated confidence, chosen on validation images: temperature and threshold."""
 
 import math
+from collections.abc import Callable
 
 import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
@@ -17,12 +18,14 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         labels: N, 0..C-1.
     """
     logits = logits.double()
+    return best_temperature(lambda t: float(F.cross_entropy(logits / t, labels)), 0.1, 10)
 
-    def nll(log_temperature: float) -> float:
-        return float(F.cross_entropy(logits / math.exp(log_temperature), labels))
 
-    bounds = (math.log(0.1), math.log(10))
-    return math.exp(minimize_scalar(nll, bounds=bounds, method="bounded").x)
+def best_temperature(loss: Callable[[float], float], low: float, high: float) -> float:
+    """The temperature in low..high with the smallest loss, searched on a logarithmic scale."""
+    bounds = (math.log(low), math.log(high))
+    found = minimize_scalar(lambda log: loss(math.exp(log)), bounds=bounds, method="bounded")
+    return math.exp(found.x)
 
 
 def fit_threshold(probs: Tensor, false_rejection: float) -> float:
