@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
 
 import numpy as np
 import pytest
@@ -279,6 +281,19 @@ def test_a_full_disk_leaves_the_old_model(
     assert err.endswith("a.onnx cannot be written: No space left on device; it is as it was\n")
     assert (tmp_path / "a.onnx").read_bytes() == old
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "mine"]
+
+
+def test_a_kill_leaves_the_old_model(
+    cnn_mnist: Callable[..., "Popen[str]"], mnist_folder: Path, tmp_path: Path
+) -> None:
+    write_odd(tmp_path / "mine", 10, only=7)
+    (tmp_path / "a.onnx").write_bytes(old := shelf.file("reader", shelf.ONNX).read_bytes())
+    running = cnn_mnist("adapt", "mine", "--out", "a.onnx", "--data-dir", mnist_folder)
+    assert running.stderr is not None
+    assert "too few" in running.stderr.readline()  # the pictures are read, and it learns
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    assert (tmp_path / "a.onnx").read_bytes() == old
 
 
 # --- the file in other commands ---

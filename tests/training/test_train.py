@@ -1,6 +1,7 @@
 """One training, from its settings to a finished folder, with every kind of interruption."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -159,13 +160,17 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
 ) -> None:
     def interrupt(said: Terminal, done: int, total: int) -> None:
         if names(tmp_path / "run") > {"history.csv"} and done == 5:  # of the second epoch
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Terminal, "step", interrupt)
     monkeypatch.setattr(sys, "argv", ["cnn-mnist", *TRAIN.split()])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert end.value.code == 130
     assert "Resume with: cnn-mnist train --resume run" in capsys.readouterr().err
     assert len(go_on(tmp_path / "run").history) == 1
