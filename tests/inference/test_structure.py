@@ -133,14 +133,6 @@ def test_a_capital_is_no_number_before_its_spaced_letters() -> None:
     assert kept(word) == ["???"]
 
 
-def test_doubtful_digits_beside_a_letter_are_letters() -> None:
-    doubtful = [sign._replace(confidence=0.53) for sign in narrow("0121")]
-    assert kept(
-        narrow("?") + [sign._replace(box=(sign.box[0] + 25, 0, 20, 40)) for sign in doubtful]
-    ) == ["?????"]
-    assert kept(doubtful) == ["0121"]
-
-
 def test_a_sentence_has_no_numbers() -> None:
     assert kept(narrow("?0? ??5 15 ??? 0?")) == ["?????????????"]
 

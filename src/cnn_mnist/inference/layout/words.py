@@ -12,7 +12,7 @@ from cnn_mnist.inference.recognition.line import OTHER, SIGNS
 SPACE = 0.25  # of a sign's height; a wider gap may end a word
 WIDER = 1.5  # times the typical gap between signs; spaced letters form one word, too
 PHRASE = 0.8  # of a sign's height; closer words form one phrase
-LETTERS = 0.5  # letters per digit; a word with more is text, and doubtful digits count as both
+LETTERS = 0.5  # letters per digit; a word with more is text
 EVEN = 0.75  # of the tallest sign; the digits of a number are at least this tall
 FEW_WORDS = 2  # words beside a number; with more it is a sentence, and holds no number
 PAGE, TALLER = 4, 1.5  # letters per digit on a page of text; a digit written over it is taller
@@ -95,9 +95,7 @@ def _phrase(signs: Line) -> Line:
 
 def _is_text(signs: Line) -> bool:
     letters = sum(sign.character == OTHER for sign in signs)
-    digits = [sign.confidence for sign in signs if sign.is_digit]
-    doubt = len(digits) - sum(digits)
-    return letters > 0 and letters + doubt > LETTERS * sum(digits)
+    return letters > LETTERS * sum(sign.is_digit for sign in signs)
 
 
 def _is_number(word: Line, height: float) -> bool:
