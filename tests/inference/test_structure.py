@@ -141,6 +141,8 @@ def test_digits_that_nobody_is_sure_of_among_letters_are_text() -> None:
     letters = [written("?????", y=100 * row) for row in range(3)]
     assert kept(*letters, written("4071", y=300, confidence=0.8))[-1] == "????"
     assert kept(*letters, written("4071", y=300, confidence=0.95))[-1] == "4071"
+    form = [written("4071", y=100 * row, confidence=0.85) for row in range(3, 9)]
+    assert kept(*letters, *form)[3:] == ["4071"] * 6
 
 
 def test_a_page_of_text_has_no_numbers_but_what_is_written_over_it() -> None:

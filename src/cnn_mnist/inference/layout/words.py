@@ -4,8 +4,6 @@ import math
 from itertools import islice, pairwise
 from statistics import median
 
-import numpy as np
-
 from cnn_mnist.inference.recognition.agree import Found
 from cnn_mnist.inference.recognition.line import OTHER, SIGNS
 
@@ -19,7 +17,11 @@ PAGE, TALLER = 4, 1.5  # letters per digit on a page of text; a digit written ov
 
 SWITCH = 0.1, 0.3  # how often letters follow digits or digits letters, in a word and after it
 LEAST = 1e-3  # no sign is more certain than this to be a letter or a digit
-MANY, SURE = 10, 0.9  # letters, and mean confidence of the digits beside them; less is text
+MANY = 10  # letters of a page that may be text
+DOUBT = (
+    0.25  # on such a page, letters per digit times the doubt in the digits; with more it is text
+)
+SURE = 0.9  # mean probability of digits written over text
 
 Line = list[Found]
 
@@ -32,12 +34,19 @@ def without_words(lines: list[Line]) -> list[Line]:
     digits = [sign for sign in every if sign.is_digit]
     if not digits:
         return kept
-    if len(letters) >= MANY and np.mean([sign.confidence for sign in digits]) < SURE:
-        return [_letters(line) for line in kept]
-    if len(letters) <= PAGE * len(digits):
-        return kept
-    least = TALLER * median(sign.box[3] for sign in letters)
-    return [[sign if sign.box[3] >= least else _letter(sign) for sign in line] for line in kept]
+    if len(letters) > PAGE * len(digits):
+        least = TALLER * median(sign.box[3] for sign in letters)
+        digits = [sign for sign in digits if sign.box[3] >= least]
+        kept = [[s if s.box[3] >= least else _letter(s) for s in line] for line in kept]
+        is_text = _doubt(digits) > 1 - SURE
+    else:
+        is_text = len(letters) >= MANY and len(letters) * _doubt(digits) > DOUBT * len(digits)
+    return [_letters(line) for line in kept] if is_text else kept
+
+
+def _doubt(digits: Line) -> float:
+    """The mean probability that a digit is wrong."""
+    return sum(1 - sign.confidence for sign in digits) / max(1, len(digits))
 
 
 def _in_context(words: list[Line]) -> list[Line]:
