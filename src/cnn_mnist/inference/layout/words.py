@@ -18,10 +18,8 @@ PAGE, TALLER = 4, 1.5  # letters per digit on a page of text; a digit written ov
 SWITCH = 0.1, 0.3  # how often letters follow digits or digits letters, in a word and after it
 LEAST = 1e-3  # no sign is more certain than this to be a letter or a digit
 MANY = 10  # letters of a page that may be text
-DOUBT = (
-    0.25  # on such a page, letters per digit times the doubt in the digits; with more it is text
-)
-SURE = 0.9  # mean probability of digits written over text
+DOUBT = 0.25  # in the digits there, times the letters per digit if over 1; with more it is text
+SURE = 0.9  # mean probability of the digits on a page of text that has some written over it
 
 Line = list[Found]
 
@@ -34,19 +32,14 @@ def without_words(lines: list[Line]) -> list[Line]:
     digits = [sign for sign in every if sign.is_digit]
     if not digits:
         return kept
+    doubt = sum(1 - sign.confidence for sign in digits) / len(digits)
     if len(letters) > PAGE * len(digits):
         least = TALLER * median(sign.box[3] for sign in letters)
-        digits = [sign for sign in digits if sign.box[3] >= least]
         kept = [[s if s.box[3] >= least else _letter(s) for s in line] for line in kept]
-        is_text = _doubt(digits) > 1 - SURE
+        is_text = doubt > 1 - SURE
     else:
-        is_text = len(letters) >= MANY and len(letters) * _doubt(digits) > DOUBT * len(digits)
-    return [_letters(line) for line in kept] if is_text else kept
-
-
-def _doubt(digits: Line) -> float:
-    """The mean probability that a digit is wrong."""
-    return sum(1 - sign.confidence for sign in digits) / max(1, len(digits))
+        is_text = max(len(letters), len(digits)) * doubt > DOUBT * len(digits)
+    return [_letters(line) for line in kept] if is_text and len(letters) >= MANY else kept
 
 
 def _in_context(words: list[Line]) -> list[Line]:
