@@ -13,27 +13,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Grey = NDArray[np.uint8]
-Mask = NDArray[np.uint8]
-Quads = NDArray[Any]  # …×4×2: x, y of the corners, clockwise from the upper left
+from cnn_mnist.inference.layout import quads
+from cnn_mnist.inference.layout.quads import Grey, Mask, Quads
+
 Links = NDArray[np.int64]  # for each cell the next one to the right, or below; or NOBODY
 
 SEARCH_SIDE = 1200  # px; cells are searched on a copy at most this large
-# The paper is the median of a twentieth of the copy, at a third of its size.
-COARSER, AROUND = 3, 20
-DARKER = 0.01, 0.02, 0.05, 0.1, 0.2  # of the paper's light that candidates for lines lack
-ALONG = 7  # px along which a line is averaged, so that noise does not break it
-LIGHT = 250  # the paper's brightness where it is compared with lines
-LEAST_SIDE = 10  # px of the copy, of a cell
 READABLE = 16  # px of the picture; no number fits into a smaller cell, but letters look like some
-WAVER = 1.5  # px of the copy, of a cell's straight side
-LARGEST = 1 / 3  # of the picture, of a cell
 MOST_CELLS, FEW_CELLS = 1000, 100  # of large pictures, and of any
 CELL_ROOM = 2000  # px of the picture for each of them
-FULL = 0.87, 1.12  # share of its quadrilateral that a cell covers; a round loop covers more
 WALL = 0.9  # of a cell's shorter side, from each corner to that of the next cell
 LEAST_CELLS = 4
-SIMPLE = 0.05  # edges per pixel of a mask; below, tracing outlines is faster than filling
 ALIKE = 1.6  # maximum ratio to the width of the column's cells and the height of the row's
 DISPLACED = 0.2  # of a cell's shorter side
 LEAST_FOUND = 0.6  # of a grid's cells
@@ -52,7 +42,7 @@ def find(grey: Grey) -> list[Quads]:
     scale = min(1.0, SEARCH_SIDE / max(grey.shape))
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     most = min(max(grey.size // CELL_ROOM, FEW_CELLS), MOST_CELLS)
-    masks = _line_masks(np.asarray(small, np.uint8))
+    masks = quads.line_masks(np.asarray(small, np.uint8))
     best = max((_lattices(mask, most) for mask in masks), key=_worth)
     outer = [grid for grid, _ in best if not any(_within(grid, other) for other, _ in best)]
     ordered = sorted(outer, key=lambda grid: float(grid[..., 1].mean()))
@@ -61,7 +51,7 @@ def find(grey: Grey) -> list[Quads]:
 
 def _least_side(grid: Quads) -> float:
     """The typical shorter side of a grid's cells."""
-    return float(np.median(_sides(grid).min(axis=-1)))
+    return float(np.median(quads.sides(grid).min(axis=-1)))
 
 
 class Lattice(NamedTuple):
@@ -75,106 +65,21 @@ def _worth(lattices: list[Lattice]) -> int:
     return sum(lattice.worth for lattice in lattices)
 
 
-def _line_masks(grey: Grey) -> Iterator[Mask]:
-    """Candidate masks of horizontal and vertical lines.
-
-    How much darker than the paper the lines are depends on print and light. Darker ink counts no
-    more than twice that, so that its average does not reach faint lines beside it.
-    """
-    size = [max(1, side // COARSER) for side in grey.shape[::-1]]
-    coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    paper = cv2.medianBlur(coarse, max(3, max(size) // AROUND | 1))
-    paper = cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    even = cv2.divide(grey, paper, scale=LIGHT)
-    lacking = 1 - np.arange(256) / LIGHT
-    for least in DARKER:
-        dark = cv2.LUT(even, np.rint(255 * np.clip(lacking / (2 * least), 0, 1)).astype(np.uint8))
-        along = cv2.max(cv2.blur(dark, (ALONG, 1)), cv2.blur(dark, (1, ALONG)))
-        yield (along > 127).astype(np.uint8)
-
-
 def _lattices(lines: Mask, most: int) -> list[Lattice]:
     """The cells bounded by lines, in rows and columns, with at most so many cells each."""
-    if _too_few_holes(lines) or len(cells := _cells(lines)) < LEAST_CELLS:
+    if len(cells := quads.find(lines, LEAST_CELLS, MOST_CELLS)) < LEAST_CELLS:
         return []
     placed = (_lattice(cells, places, most) for places in _places(*_links(cells)))
     whole = (lattice for lattice in placed if lattice is not None)
     return [lattice for lattice in whole if not _runs_on(lattice.corners, lines)]
 
 
-def _too_few_holes(lines: Mask) -> bool:
-    """Whether a simple drawing encloses fewer large regions than a grid has."""
-    if np.count_nonzero(lines[1:] != lines[:-1]) > SIMPLE * lines.size:
-        return False
-    outlines, levels = cv2.findContours(lines, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    if len(outlines) < LEAST_CELLS:
-        return True
-    parents = levels[0, :, 3].tolist()
-    holes = [hole for hole, parent in zip(outlines, parents, strict=True) if parent >= 0]
-    return sum(min(cv2.boundingRect(hole)[2:]) >= LEAST_SIDE + 2 for hole in holes) < LEAST_CELLS
-
-
-def _cells(lines: Mask) -> Quads:
-    """The light regions with four corners, whatever is written inside."""
-    height, width = lines.shape
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - lines, connectivity=4)
-    x, y, wide, high, area = stats.T
-    likely = (np.minimum(wide, high) >= LEAST_SIDE) & (wide * high < LARGEST * lines.size)
-    likely &= (x > 0) & (y > 0) & (x + wide < width) & (y + high < height)
-    likely &= area > 0.3 * wide * high
-    likely[0] = False
-    largest = np.flatnonzero(likely)[np.argsort(-area[likely], kind="stable")][:MOST_CELLS]
-    quads = []
-    for label in largest.tolist():
-        left, top, across, down = stats[label, :4].tolist()
-        region = labels[top : top + down, left : left + across] == label
-        if (quad := _quad(region.astype(np.uint8))) is not None:
-            quads.append(quad + np.array([left, top]))
-    return np.reshape(np.array(quads, np.float32), (-1, 4, 2))
-
-
-def _quad(region: Mask) -> Quads | None:
-    """The corners of a region, or None if it does not have four sides.
-
-    The longest edge of the hull in each direction is a side; writing that touches the lines cuts
-    off corners, but leaves part of each side.
-    """
-    outlines, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    hull = cv2.convexHull(outlines[0])  # clockwise
-    begins = cv2.approxPolyDP(hull, WAVER, closed=True)[:, 0].astype(np.float64)
-    edges = np.roll(begins, -1, axis=0) - begins
-    lengths = np.hypot(*edges.T)
-    facing = np.rint(np.arctan2(edges[:, 1], edges[:, 0]) / (np.pi / 2)).astype(int) % 4
-    if len(set(facing.tolist())) < 4:
-        return None
-    sides = [int(np.where(facing == way, lengths, 0).argmax()) for way in range(4)]
-    quad = _crossings(begins[sides], edges[sides])
-    share = cv2.contourArea(hull) / max(cv2.contourArea(quad), 1)
-    return quad if FULL[0] < share < FULL[1] else None
-
-
-def _crossings(points: NDArray[Any], ways: NDArray[Any]) -> Quads:
-    """Where each of four lines, through a point in a direction, meets the one before it."""
-    before, along = np.roll(points, 1, axis=0), np.roll(ways, 1, axis=0)
-    far = _cross(points - before, ways) / _cross(along, ways)
-    return np.asarray(before + far[:, None] * along, np.float32)
-
-
-def _cross(some: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(some[:, 0] * others[:, 1] - some[:, 1] * others[:, 0])
-
-
 def _links(cells: Quads) -> tuple[Links, Links]:
-    reach = WALL * _sides(cells).min(axis=1)
+    reach = WALL * quads.sides(cells).min(axis=1)
     upper_left, upper_right, lower_right, lower_left = cells.transpose(1, 0, 2)
     right = _link((upper_right, lower_right), (upper_left, lower_left), reach)
     below = _link((lower_left, lower_right), (upper_left, upper_right), reach)
     return right, below
-
-
-def _sides(cells: Quads) -> NDArray[Any]:
-    """The lengths of each cell's four sides, from the upper one clockwise."""
-    return np.asarray(np.linalg.norm(cells - np.roll(cells, -1, axis=-2), axis=-1))
 
 
 def _link(ends: tuple[Any, Any], begins: tuple[Any, Any], reach: NDArray[Any]) -> Links:
@@ -260,7 +165,7 @@ def _trimmed(grid: Quads) -> Quads:
 
 def _misshapen(grid: Quads) -> NDArray[np.bool_]:
     """Cells whose width or height differs much from their column's or row's."""
-    sides = _sides(grid)
+    sides = quads.sides(grid)
     wide, high = sides[..., ::2].mean(axis=2), sides[..., 1::2].mean(axis=2)
     across = wide / np.nanmedian(wide, axis=0)
     down = high / np.nanmedian(high, axis=1, keepdims=True)
@@ -270,7 +175,7 @@ def _misshapen(grid: Quads) -> NDArray[np.bool_]:
 def _displaced(grid: Quads) -> NDArray[np.bool_]:
     """Cells with a corner that no three neighbours confirm."""
     off = np.linalg.norm(_guesses(grid) - grid, axis=-1).max(axis=-1)
-    return np.asarray(np.fmin.reduce(off) > DISPLACED * _sides(grid).min(axis=-1))
+    return np.asarray(np.fmin.reduce(off) > DISPLACED * quads.sides(grid).min(axis=-1))
 
 
 def _filled(grid: Quads) -> Quads | None:

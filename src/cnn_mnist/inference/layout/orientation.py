@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.layout import lines
 from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.recognition.classifier import Classifier
-from cnn_mnist.inference.recognition.line_reader import Box, LineReader
+from cnn_mnist.inference.recognition.line_reader import Box, LineReader, num_right
 
 LEAST_SIGNS = 5  # fewer are no clear evidence
 MOST_SIGNS = 200  # that the classifier reads
@@ -91,7 +91,7 @@ def _certainty(reader: LineReader, seen: View, way: int) -> float:
     layout = lines.Layout.of(_turned(seen.boxes, seen.grey.shape, way)) if way else seen.layout
     some = lines.sample(grey, layout, MOST_LINES)
     signs = [sign for line in some for sign in reader.look(line)]
-    return sum(sign.confidence for sign in signs) / max(1, len(signs))
+    return num_right(signs) / max(1, len(signs))
 
 
 def _turned(boxes: list[Box], shape: tuple[int, ...], way: int) -> list[Box]:

@@ -115,7 +115,8 @@ def _together(
     sign: Sign, glyph: int, box: Box, probs: NDArray[np.float32], decides: float
 ) -> Found:
     if probs.max() >= decides:
-        return Found(OTHER, 0.0, box, probs, float(probs.max()), glyph).as_digit()
+        sure = float(probs.max())
+        return Found(DIGITS[int(probs.argmax())], sure, box, probs, sure, glyph)
     mean = (sign.digit_probs + probs) / 2
     p_digit = float(sign.digit_probs.sum() + probs.max()) / 2
     found = Found(sign.character, sign.confidence, box, mean, p_digit, glyph)

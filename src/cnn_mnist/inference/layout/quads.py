@@ -1,0 +1,119 @@
+"""Regions with four corners between lines: candidates for the cells of a grid.
+
+Lines are what is a little darker than the paper beside it, along a few pixels.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+Quads = NDArray[Any]  # …×4×2: x, y of the corners, clockwise from the upper left
+
+# The paper is the median of a twentieth of the copy, at a third of its size.
+COARSER, AROUND = 3, 20
+DARKER = 0.01, 0.02, 0.05, 0.1, 0.2  # of the paper's light that candidates for lines lack
+ALONG = 7  # px along which a line is averaged, so that noise does not break it
+LIGHT = 250  # the paper's brightness where it is compared with lines
+LEAST_SIDE = 10  # px of the copy, of a cell
+WAVER = 1.5  # px of the copy, of a cell's straight side
+LARGEST = 1 / 3  # of the picture, of a cell
+FULL = 0.87, 1.12  # share of its quadrilateral that a cell covers; a round loop covers more
+SIMPLE = 0.05  # edges per pixel of a mask; below, tracing outlines is faster than filling
+
+
+def line_masks(grey: Grey) -> Iterator[Mask]:
+    """Candidate masks of horizontal and vertical lines.
+
+    How much darker than the paper the lines are depends on print and light. Darker ink counts no
+    more than twice that, so that its average does not reach faint lines beside it.
+    """
+    size = [max(1, side // COARSER) for side in grey.shape[::-1]]
+    coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    paper = cv2.medianBlur(coarse, max(3, max(size) // AROUND | 1))
+    paper = cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    even = cv2.divide(grey, paper, scale=LIGHT)
+    lacking = 1 - np.arange(256) / LIGHT
+    for least in DARKER:
+        dark = cv2.LUT(even, np.rint(255 * np.clip(lacking / (2 * least), 0, 1)).astype(np.uint8))
+        along = cv2.max(cv2.blur(dark, (ALONG, 1)), cv2.blur(dark, (1, ALONG)))
+        yield (along > 127).astype(np.uint8)
+
+
+def find(lines: Mask, least: int, most: int) -> Quads:
+    """The light regions with four corners, whatever is written inside.
+
+    Args:
+        lines: one of the `line_masks`.
+        least: where it is plain that there are fewer, none are found.
+        most: regions that are looked at, the largest ones.
+    """
+    if _too_few_holes(lines, least):
+        return np.zeros((0, 4, 2), np.float32)
+    height, width = lines.shape
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - lines, connectivity=4)
+    x, y, wide, high, area = stats.T
+    likely = (np.minimum(wide, high) >= LEAST_SIDE) & (wide * high < LARGEST * lines.size)
+    likely &= (x > 0) & (y > 0) & (x + wide < width) & (y + high < height)
+    likely &= area > 0.3 * wide * high
+    likely[0] = False
+    largest = np.flatnonzero(likely)[np.argsort(-area[likely], kind="stable")][:most]
+    quads = []
+    for label in largest.tolist():
+        left, top, across, down = stats[label, :4].tolist()
+        region = labels[top : top + down, left : left + across] == label
+        if (quad := _quad(region.astype(np.uint8))) is not None:
+            quads.append(quad + np.array([left, top]))
+    return np.reshape(np.array(quads, np.float32), (-1, 4, 2))
+
+
+def _too_few_holes(lines: Mask, least: int) -> bool:
+    """Whether a simple drawing encloses fewer large regions."""
+    if np.count_nonzero(lines[1:] != lines[:-1]) > SIMPLE * lines.size:
+        return False
+    outlines, levels = cv2.findContours(lines, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    if len(outlines) < least:
+        return True
+    parents = levels[0, :, 3].tolist()
+    holes = [hole for hole, parent in zip(outlines, parents, strict=True) if parent >= 0]
+    return sum(min(cv2.boundingRect(hole)[2:]) >= LEAST_SIDE + 2 for hole in holes) < least
+
+
+def _quad(region: Mask) -> Quads | None:
+    """The corners of a region, or None if it does not have four sides.
+
+    The longest edge of the hull in each direction is a side; writing that touches the lines cuts
+    off corners, but leaves part of each side.
+    """
+    outlines, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    hull = cv2.convexHull(outlines[0])  # clockwise
+    begins = cv2.approxPolyDP(hull, WAVER, closed=True)[:, 0].astype(np.float64)
+    edges = np.roll(begins, -1, axis=0) - begins
+    lengths = np.hypot(*edges.T)
+    facing = np.rint(np.arctan2(edges[:, 1], edges[:, 0]) / (np.pi / 2)).astype(int) % 4
+    if len(set(facing.tolist())) < 4:
+        return None
+    sides = [int(np.where(facing == way, lengths, 0).argmax()) for way in range(4)]
+    quad = _crossings(begins[sides], edges[sides])
+    share = cv2.contourArea(hull) / max(cv2.contourArea(quad), 1)
+    return quad if FULL[0] < share < FULL[1] else None
+
+
+def _crossings(points: NDArray[Any], ways: NDArray[Any]) -> Quads:
+    """Where each of four lines, through a point in a direction, meets the one before it."""
+    before, along = np.roll(points, 1, axis=0), np.roll(ways, 1, axis=0)
+    far = _cross(points - before, ways) / _cross(along, ways)
+    return np.asarray(before + far[:, None] * along, np.float32)
+
+
+def _cross(some: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(some[:, 0] * others[:, 1] - some[:, 1] * others[:, 0])
+
+
+def sides(cells: Quads) -> NDArray[Any]:
+    """The lengths of each region's four sides, from the upper one clockwise."""
+    return np.asarray(np.linalg.norm(cells - np.roll(cells, -1, axis=-2), axis=-1))
