@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -78,6 +79,17 @@ def test_light_ink_on_dark_paper_is_turned_over(reader: LineReader) -> None:
     assert text(whole) == "4072"
 
 
+@pytest.mark.parametrize("light_ink", [False, True])
+def test_neither_a_frame_nor_a_shadow_turns_ink_over(light_ink: bool) -> None:
+    framed = grey("4072")
+    high, wide = framed.shape
+    cv2.rectangle(framed, (0, 0), (wide, high), 0, 24)
+    shade = np.linspace(0.5, 1, wide)
+    shown = (shade * (255 - framed if light_ink else framed)).astype(np.uint8)
+    crop = lines.Place(0, 0, wide, high, 0.0).crop(shown)
+    assert (crop[framed == 255] > 128).mean() > 0.95
+
+
 def test_each_line_of_a_page_is_read_by_itself(reader: LineReader) -> None:
     above, below = grey("407"), grey("725")
     boxes: list[Box] = [(50 + 80 * i, 50 + y, 50, 100) for y in (0, len(above)) for i in range(3)]
@@ -87,22 +99,23 @@ def test_each_line_of_a_page_is_read_by_itself(reader: LineReader) -> None:
     assert all(sign.box[1] > len(above) for sign in lower)
 
 
-class Counting(LineReader):
-    """Counts how often it looks."""
-
-    num_looks = 0
-
-    def look(self, grey: np.ndarray, width: float = 1.0) -> list[Sign]:
-        """The same, counted."""
-        self.num_looks += 1
-        return super().look(grey, width)
+def signs_of(text: str, p: float = 1.0, height: float = 40) -> list[Sign]:
+    probs = np.zeros(10, np.float32)
+    return [Sign(c, p, (30 * i, 0, 20, height), probs) for i, c in enumerate(text)]
 
 
-def test_a_page_whose_lines_are_clear_is_not_read_as_a_whole() -> None:
-    reader, page = Counting(), grey("407")
-    boxes: list[Box] = [(50 + 80 * i, 50, 50, 100) for i in range(3)]
-    (row,) = lines.best(lines.ways(reader, page, lines.Layout.of(boxes)))
-    assert (text(row), reader.num_looks) == ("407", 1)
+@pytest.mark.parametrize(
+    ("whole", "chosen"),
+    [
+        (signs_of("407", 0.9), "407"),  # one more digit, which touches a frame
+        (signs_of("01"), "07"),
+        (signs_of("??07"), "07"),
+        (signs_of("12", height=15) + signs_of("07"), "07"),  # small print beside the number
+    ],
+)
+def test_the_way_with_most_digits_right_is_chosen(whole: list[Sign], chosen: str) -> None:
+    (row,) = lines.best(iter([[signs_of("07", 0.98)], [whole]]))
+    assert text(row) == chosen
 
 
 def test_a_page_without_lines_is_read_as_a_whole(reader: LineReader) -> None:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.line import DIGITS, OTHER, normalized_width
+from cnn_mnist.inference.recognition.line import DIGITS, normalized_width
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, in_doubt, num_right
 
 REACH = 6  # heights of a sign: maximum distance to the next one on its line
@@ -19,7 +19,8 @@ FEW = 3  # signs; lines with fewer take the page's slope
 STEEP = 0.4  # slope; more tilted pages are straightened first
 ALIGNED = 0.5  # of a digit's height: maximum offset between distant parts of one line
 BEGINNING = 6  # heights: how much of a line shows which way up it is
-CLEAR = 0.95  # probability of every sign from which a page read line by line is not read as a whole
+EVEN = 0.6  # of the tallest digit; print beside a number is lower
+CLOSE = 0.1  # digits; ways that differ by less are equal
 LINE_HEIGHT = 0.3  # of a picture's height; with taller digits, the picture is one line
 # The columns that the network reads; if there are more, the tallest lines are read. What is left
 # is for second looks.
@@ -124,19 +125,19 @@ def ways(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> Iterato
 
 
 def best(readings: Iterator[list[list[Sign]]]) -> list[list[Sign]]:
-    """Of a page's `ways` the first if all its signs are clear, otherwise the one with most right.
+    """Of a page's `ways` the one with most digits right; the first if that is a matter of doubt.
 
-    Letters do not count, since a digit cut in two is letters.
+    Letters do not count, since they may be pieces of a digit, nor does small print beside a number.
     """
-    rows = next(readings)
-    signs = list(chain.from_iterable(rows))
-    if signs and not in_doubt(signs, CLEAR):
-        return rows
+    rows, *whole = readings
+    return max([rows, *whole], key=lambda way: _num_right(way) + (CLOSE if way is rows else 0))
 
-    def worth(way: list[list[Sign]]) -> float:
-        return num_right([sign for row in way for sign in row if sign.character != OTHER])
 
-    return max([rows, *readings], key=worth)
+def _num_right(rows: list[list[Sign]]) -> float:
+    """How many digits of a reading are right, on average, but for much lower ones."""
+    digits = [sign for sign in chain.from_iterable(rows) if sign.character in DIGITS]
+    least = EVEN * max((sign.box[3] for sign in digits), default=0)
+    return num_right([sign for sign in digits if sign.box[3] >= least])
 
 
 def sample(page: NDArray[np.uint8], layout: Layout, most: int) -> list[NDArray[np.uint8]]:
@@ -288,6 +289,10 @@ def _place(shape: tuple[int, ...], line: NDArray[Any], slope: float) -> Place:
 
 
 def _dark_on_light(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Invert if the border is darker than what it encloses."""
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    return 255 - grey if np.median(border) < grey.mean() - 2 else grey
+    """Invert light ink on dark paper: what differs much from its surroundings is lighter.
+
+    Thus neither frames and desks at the border nor shadows count.
+    """
+    side = min(grey.shape)
+    differences = grey - cv2.blur(grey.astype(np.float32), (side, side))
+    return 255 - grey if np.mean(differences**3) > 0 else grey
