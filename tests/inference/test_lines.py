@@ -18,6 +18,7 @@ from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.training import recipes
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.lines import typefaces
+from cnn_mnist.training.lines.boxes import write_in_boxes
 from cnn_mnist.training.lines.calibrate import Answers, answers, fit_temperature, held_out_answers
 from cnn_mnist.training.lines.export import export_lines, typical_lines
 from cnn_mnist.training.lines.hand import Hand, any_hand
@@ -78,6 +79,21 @@ def test_every_text_is_of_the_alphabet() -> None:
     texts = [field(rng) for _ in range(2000)]
     assert set("".join(texts)) == {*ALPHABET, " "}
     assert "" in texts
+
+
+@pytest.mark.parametrize("text", ["4071", "12/03:€9£", f" 2{OTHER}", ""])
+def test_every_box_of_a_form_has_one_sign_or_none(written: Digits, text: str) -> None:
+    for seed in range(20):
+        line = write_in_boxes(text, hand(), written, np.random.default_rng(seed))
+        assert "".join(mark.character for mark in line.marks) == text.strip()
+        assert line.ink.max() < 1.001
+        middles = [(mark.box[0] + mark.box[2]) / 2 for mark in line.marks]
+        assert middles == sorted(middles)
+        without = line.ink.copy()
+        for x0, y0, x1, y1 in (map(int, mark.box) for mark in line.marks):
+            assert (line.ink[y0:y1, x0:x1] > 0.3).any()
+            without[y0:y1, x0:x1] = 0
+        assert without.max() > 0.2  # the boxes
 
 
 @pytest.mark.parametrize("source", ["mnist", "strokes"])
@@ -271,10 +287,16 @@ def test_the_exported_file_reads_lines_and_says_where_its_weights_began(
 
 
 def test_a_line_network_is_calibrated_on_what_it_held_out(
-    tmp_path: Path, few_digits: Splits, earlier: Path
+    tmp_path: Path, few_digits: Splits, held_out: Splits, earlier: Path
 ) -> None:
-    given = held_out_answers(earlier, few_digits)
-    assert len(given.lines) == len(given.exact) <= 4  # a fifth of the digits
+    with pytest.raises(RunError, match=r"finds no sign in any line; train it longer"):
+        held_out_answers(earlier, few_digits)
+    eager = begin(TINY.changed(epochs=1), held_out, tmp_path / "eager")
+    for net in (eager.net, eager.model):
+        net.get_parameter("classes.bias").data[BLANK] = -20
+    finish(eager, held_out, tmp_path / "eager")
+    given = held_out_answers(tmp_path / "eager", few_digits)
+    assert len(given.lines) == len(given.exact) == 4  # a fifth of the digits
     assert 0.5 <= fit_temperature(given) <= 5
     begin(TINY, few_digits, tmp_path / "run")
     with pytest.raises(RunError, match=r"trained on all training images.*--split val"):
@@ -309,7 +331,7 @@ def test_a_line_is_exact_if_every_sign_is_right(written: Digits) -> None:
     count = int((batch.num_targets > 0).sum())
     given = answers(Known(), [batch])
     assert given.exact.tolist() == [1] * count
-    assert given.confidence(1).min() > 0.98
+    assert given.confidence(1).min() > 0.95
     perfect[:, -1] += 20  # now everything is the last class
     assert answers(Known(), [batch]).exact.sum() < count
 

@@ -14,7 +14,7 @@ from cnn_mnist.training.lines.train import lay_out, written_lines
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.calibrate import best_temperature
 from cnn_mnist.training.runs.config import load_config
-from cnn_mnist.training.runs.run_folder import nothing_held_out
+from cnn_mnist.training.runs.run_folder import RunError, nothing_held_out
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,16 @@ def held_out_answers(folder: Path, splits: Splits) -> Answers:
     """What a run's network reads in lines of the digits that the run held out.
 
     Raises:
-        RunError: it held out none.
+        RunError: it held out none, or reads nothing.
     """
     count = len(splits.train) - load_config(folder).num_train
     if not count:
         raise nothing_held_out(folder)
     lines = written_lines(splits.hold_out(count).test)
-    return answers(checkpoint.load_model(folder), lines)
+    given = answers(checkpoint.load_model(folder), lines)
+    if not given.lines:
+        raise RunError(f"{folder}: the network finds no sign in any line; train it longer")
+    return given
 
 
 def fit_temperature(given: Answers) -> float:

@@ -57,8 +57,6 @@ def _framed(line: Line, rng: Random) -> tuple[Scene, tuple[Mark, ...]]:
     """Add margins: those of a tight crop, of a line of a form, or of a cell."""
     high, wide = line.ink.shape
     unit = line.height
-    if not line.marks:
-        high = wide = 1
     small = rng.random()
     reach = 0.1 if small < 0.45 else 0.45 if small < 0.85 else 0.9
     above, below = np.maximum(rng.uniform(-0.03, reach, 2), rng.uniform(-0.03, 0.08)) * unit

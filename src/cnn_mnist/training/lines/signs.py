@@ -20,7 +20,7 @@ def full_stop(rng: Random) -> Glyph:
 
 def comma(rng: Random) -> Glyph:
     """A short stroke through the line, mostly to the left."""
-    y, length = rng.uniform(8.4, 9.8), rng.uniform(1.2, 3.2)
+    y, length = rng.uniform(8.4, 9.8), np.exp(rng.uniform(0.2, 1.6))  # 1.2 to 5
     return [[(1.0, y), (0.9, y + 0.5 * length), (rng.uniform(-0.6, 0.5), y + length)]]
 
 

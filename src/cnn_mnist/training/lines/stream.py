@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cnn_mnist.inference.recognition.line import ALPHABET, HEIGHT, normalized
+from cnn_mnist.training.lines.boxes import write_in_boxes
 from cnn_mnist.training.lines.hand import any_hand
 from cnn_mnist.training.lines.network import BLANK, STRIDE
 from cnn_mnist.training.lines.photograph import photograph
@@ -28,6 +29,7 @@ IGNORED = -100  # class of a column that is neither the middle of a sign nor bet
 PRINTED = 0.1  # share of lines in a typeface
 PRINTED_SINGLE = 0.4  # of single signs, which often come from printed grids
 HARD = 0.3, 1.0  # difficulty of a line, as a share of the current maximum
+BOXED = 0.15  # share of lines in boxes for one sign each
 INVERTED = 0.05  # share of lines with light ink on dark paper
 
 
@@ -106,7 +108,8 @@ def example(digits: Digits, hard: float, rng: Random) -> Example:
     text = field(rng)
     hand = any_hand(rng, PRINTED_SINGLE if len(text) < 2 else PRINTED)
     hard *= rng.uniform(*HARD)
-    picture = photograph(write(text, hand, digits, rng), hand, digits, hard, rng)
+    line = (write_in_boxes if rng.random() < BOXED else write)(text, hand, digits, rng)
+    picture = photograph(line, hand, digits, hard, rng)
     grey = 255 - picture.grey if rng.random() < INVERTED else picture.grey
     return _example(normalized(grey), picture.grey.shape, picture.marks)
 

@@ -34,7 +34,9 @@ class Line:
     height: float
 
 
-class _Placed(NamedTuple):
+class Placed(NamedTuple):
+    """A sign and where it stands: the upper left corner of its ink."""
+
     character: str
     shape: Shape
     x: float
@@ -43,7 +45,7 @@ class _Placed(NamedTuple):
 
 def write(text: str, hand: Hand, digits: Digits, rng: Random) -> Line:
     """Write a text without a margin; an empty text gives one pixel of paper."""
-    placed: list[_Placed] = []
+    placed: list[Placed] = []
     cursor, spaced = 0.0, True
     for character in text:
         if character == " ":
@@ -54,16 +56,16 @@ def write(text: str, hand: Hand, digits: Digits, rng: Random) -> Line:
         y = new.top + hand.height * rng.normal(0, hand.unsteady) - hand.rise * cursor
         gap = hand.height * (hand.gap + rng.normal(0, 0.5 * hand.unsteady))
         x = cursor + max(gap, 0) if spaced else _beside(placed[-1], new, y, gap)
-        placed.append(_Placed(character, new, x, y))
+        placed.append(Placed(character, new, x, y))
         cursor, spaced = max(cursor, x + new.ink.shape[1]), False
     if not placed:
         return Line(np.zeros((1, 1), np.float32), (), hand.height)
-    ink, marks = _together(placed)
+    ink, marks = together(placed, extent(placed))
     _join(ink, marks, hand, rng)
     return Line(ink, tuple(marks), hand.height)
 
 
-def _beside(left: _Placed, new: Shape, y: float, gap: float) -> float:
+def _beside(left: Placed, new: Shape, y: float, gap: float) -> float:
     """The x at which a sign is `gap` away from the one on its left, in the closest row."""
     width = left.shape.ink.shape[1]
     shift = round(y - left.y)
@@ -89,11 +91,17 @@ def _ends(ink: Ink) -> NDArray[np.int64]:
     return np.where(marks.any(axis=1), ink.shape[1] - marks.argmax(axis=1), -FAR)
 
 
-def _together(placed: list[_Placed]) -> tuple[Ink, list[Mark]]:
+def extent(placed: list[Placed]) -> Box:
+    """The box around some signs."""
     left, top = min(p.x for p in placed), min(p.y for p in placed)
-    width = max(p.x + p.shape.ink.shape[1] for p in placed) - left
-    height = max(p.y + p.shape.ink.shape[0] for p in placed) - top
-    ink = np.zeros((int(height) + 2, int(width) + 2), np.float32)
+    right = max(p.x + p.shape.ink.shape[1] for p in placed)
+    return left, top, right, max(p.y + p.shape.ink.shape[0] for p in placed)
+
+
+def together(placed: list[Placed], area: Box) -> tuple[Ink, list[Mark]]:
+    """The ink of all signs in an area, and their marks there."""
+    left, top, right, bottom = area
+    ink = np.zeros((int(bottom - top) + 2, int(right - left) + 2), np.float32)
     marks = []
     for character, sign, x, y in placed:
         column, row = round(x - left), round(y - top)

@@ -1,0 +1,62 @@
+"""Writing in the boxes of a form, which have room for one sign each.
+
+What is printed is no sign, but a box's side looks like a 1, and digits touch and cross it.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.training.lines.hand import Hand
+from cnn_mnist.training.lines.shapes import Digits, Ink, shape
+from cnn_mnist.training.lines.writing import Line, Placed, extent, together
+
+Random = np.random.Generator
+Boxes = NDArray[np.float64]  # N×4: x0, y0, x1, y1 in px
+
+EMPTY = 0.2  # probability of one more empty box before or after the writing
+APART = 0.2  # share of fields whose boxes do not touch
+COMB = 0.4  # share of fields with ticks between the signs instead of boxes
+FRAMED = 0.4  # share of these with a frame around all signs
+BOLD = 0.15  # share of fields with thick lines
+
+
+def write_in_boxes(text: str, hand: Hand, digits: Digits, rng: Random) -> Line:
+    """Write each character in a box of its own; a space leaves one empty."""
+    before, after = rng.geometric(1 - EMPTY, 2) - 1
+    text = " " * before + (text or " ") + " " * after
+    shapes = {at: shape(c, hand, digits, rng) for at, c in enumerate(text) if c != " "}
+    widest = max([0.6 * hand.height, *(new.ink.shape[1] for new in shapes.values())])
+    pitch = widest * rng.uniform(0.85, 1.7)
+    placed = []
+    for at, new in shapes.items():
+        x = (at + 0.5 + rng.normal(0, 0.07)) * pitch - new.ink.shape[1] / 2
+        placed.append(Placed(text[at], new, x, new.top + hand.height * rng.normal(0, 0.06)))
+    _, top, _, bottom = extent(placed) if placed else (0, 0, 0, hand.height)
+    over, under = hand.height * rng.uniform(-0.08, 0.4, 2)
+    left = pitch * np.arange(len(text))
+    edges = np.broadcast_arrays(left, top - over, left + pitch, bottom + under)
+    boxes = np.stack(edges, axis=1)
+    corners = np.array([extent(placed), *boxes] if placed else boxes)
+    x, y = corners[:, :2].min(axis=0)
+    ink, marks = together(placed, (x, y, *corners[:, 2:].max(axis=0)))
+    np.maximum(ink, _printed(boxes - [x, y, x, y], ink.shape, hand.height, rng), out=ink)
+    return Line(ink, tuple(marks), hand.height)
+
+
+def _printed(boxes: Boxes, size: tuple[int, ...], unit: float, rng: Random) -> Ink:
+    """The lines around signs of a height."""
+    ink = np.zeros(size, np.uint8)
+    share = rng.uniform(0.07, 0.16) if rng.random() < BOLD else rng.uniform(0.01, 0.06)
+    level, thickness = round(rng.uniform(60, 255)), max(1, round(share * unit))
+    left, top, right, bottom = *boxes[0, :2], *boxes[-1, 2:]
+    if rng.random() < COMB:
+        ticks = boxes[:-1, [2, 1, 2, 3]]
+        ticks[:, 1] += rng.uniform(0.4, 0.9) * (bottom - top)
+        over = top if rng.random() < FRAMED else bottom
+        boxes = np.concatenate([ticks, [[left, over, right, bottom]]])
+    elif rng.random() < APART:
+        boxes = boxes + np.array([1, 0, -1, 0]) * rng.uniform(0.025, 0.15) * unit
+    for x0, y0, x1, y1 in np.rint(boxes).astype(int).tolist():
+        cv2.rectangle(ink, (x0, y0), (x1, y1), level, thickness)
+    return ink.astype(np.float32) / 255
