@@ -119,8 +119,8 @@ class Reader:
     def _page_reading(self, page: Page, single: bool) -> Reading:
         try:
             seen = view.of_page(page, single)
-            if not single and (degrees := orientation.tilt(seen.boxes)):
-                seen = view.rotate(seen, degrees)
+            if not single:
+                seen = orientation.level(self.line_reader, seen)
             if not single and (degrees := self._turn(seen)):
                 seen = view.of_page(seen.page.turn(degrees), single)
         except segment.CrowdedError:

@@ -6,10 +6,11 @@ The tilt follows from how its signs form lines, the orientation from the network
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.layout import lines
+from cnn_mnist.inference.layout import lines, view
 from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.recognition.classifier import Classifier
-from cnn_mnist.inference.recognition.line_reader import Box, LineReader, num_right
+from cnn_mnist.inference.recognition.line import DIGITS
+from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, num_right
 
 LEAST_SIGNS = 5  # fewer are no clear evidence
 MOST_SIGNS = 200  # that the classifier reads
@@ -18,7 +19,21 @@ CLEAR = 0.3  # of a glyph's mean log top probability: a worse orientation differ
 TILTED = 6  # degrees; smaller tilts are corrected line by line
 NEAR = 8  # degrees: maximum deviation of neighbours on a line from its direction
 ALIGNED = 0.5  # of the signs have their neighbour in the lines' direction
+LEAST_KEPT = 0.8  # of the digits
 BETTER = 0.04  # of the lines' certainty: required lead if the glyphs are undecided
+
+
+def level(reader: LineReader, seen: View) -> View:
+    """The view, rotated if its lines are tilted, unless most digits are lost.
+
+    A form's digits and the ticks between them form slanted lines, too.
+    """
+    degrees = tilt(seen.boxes)
+    if not degrees:
+        return seen
+    rotated = view.rotate(seen, degrees)
+    kept = _num_digits(reader, rotated) >= LEAST_KEPT * _num_digits(reader, seen)
+    return rotated if kept else seen
 
 
 def tilt(boxes: list[Box]) -> int:
@@ -89,9 +104,19 @@ def _certainty(reader: LineReader, seen: View, way: int) -> float:
     """The line network's certainty on some lines of a page after some quarter turns."""
     grey = np.ascontiguousarray(np.rot90(seen.grey, -way))
     layout = lines.Layout.of(_turned(seen.boxes, seen.grey.shape, way)) if way else seen.layout
-    some = lines.sample(grey, layout, MOST_LINES)
-    signs = [sign for line in some for sign in reader.look(line)]
+    signs = _signs(reader, grey, layout)
     return num_right(signs) / max(1, len(signs))
+
+
+def _num_digits(reader: LineReader, seen: View) -> float:
+    """How many digits of some lines are right, on average."""
+    signs = _signs(reader, seen.grey, seen.layout)
+    return num_right([sign for sign in signs if sign.character in DIGITS])
+
+
+def _signs(reader: LineReader, grey: NDArray[np.uint8], layout: lines.Layout) -> list[Sign]:
+    some = lines.sample(grey, layout, MOST_LINES)
+    return [sign for line in some for sign in reader.look(line)]
 
 
 def _turned(boxes: list[Box], shape: tuple[int, ...], way: int) -> list[Box]:
