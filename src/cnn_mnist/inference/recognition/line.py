@@ -9,7 +9,6 @@ SIGNS = ".,-/:+=$€£"
 OTHER = "?"  # a letter, or any sign that is neither a digit nor one of SIGNS
 ALPHABET = DIGITS + SIGNS + OTHER
 HEIGHT = 40  # px of the network's input
-STRIDE = 2  # px of the input per column of the network's output
 MOST_WIDE = 80 * HEIGHT  # px; longer lines are squeezed
 LEAST_CONTRAST = 16.0  # of 255; less is not stretched further, or grain would look like ink
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from cnn_mnist import shelf
 from cnn_mnist.inference.recognition.classifier import session_options
-from cnn_mnist.inference.recognition.line import ALPHABET, DIGITS, HEIGHT, STRIDE, normalized
+from cnn_mnist.inference.recognition.line import ALPHABET, DIGITS, HEIGHT, normalized
 
 Box = tuple[float, float, float, float]
 
 LOOKS = 1.0, 0.85  # width factors at which a line is read, the second only if in doubt
 DOUBT = 0.9  # if a sign is less probable, the line is read again; the better reading is used
 SAME = 0.5  # intersection over union of two boxes above which they are of one sign
+STRIDE = 2  # px of the normalised line per column of the network's output
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from cnn_mnist.inference.recognition.line import ALPHABET
 
 BLANK = 0  # class of a column without the middle of a sign; the alphabet follows
 NUM_CLASSES = 1 + len(ALPHABET)
+STRIDE = 2  # px of the line per output column
 
 
 class LineNet(nn.Module):
