@@ -34,14 +34,14 @@ if __name__ == "__main__":
 
 import onnxruntime
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cnn_mnist import shelf
 from cnn_mnist.training import load, recipes
 from cnn_mnist.training.data import Split
 from cnn_mnist.training.device import precision
 from cnn_mnist.training.loop import start, train_epoch
-from cnn_mnist.training.models.networks import Net
+from cnn_mnist.training.models.networks import Net, layer_outputs
 from timing import describe, spread
 
 SIZES = {"steps": 10_000_000, "side": 2048, "megabytes": 256}  # sizes of the ceilings' measurements
@@ -63,22 +63,11 @@ float multiply_add(long steps, float a, float b) {{
 
 def multiply_adds(model: nn.Module) -> dict[str, int]:
     """The forward pass of one 1×28×28 image, by convolution and linear layer."""
-    counts: dict[str, int] = {}
-
-    def record(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hook(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
-            counts[name] = output[0].numel() * next(layer.parameters())[0].numel()
-
-        return hook
-
-    kinds = (nn.Conv2d, nn.Linear)
-    layers = [(n, m) for n, m in model.named_modules() if isinstance(m, kinds)]
-    hooks = [layer.register_forward_hook(record(name)) for name, layer in layers]
-    with torch.no_grad():
-        model(torch.zeros(1, 1, 28, 28))
-    for hook in hooks:
-        hook.remove()
-    return counts
+    return {
+        name: output[0].numel() * layer.weight[0].numel()
+        for name, layer, output in layer_outputs(model)
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    }
 
 
 def training_multiply_adds(model: nn.Module) -> int:

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.training.data import WRONG_TEST_LABELS
 from cnn_mnist.training.lines import typefaces
-from generators.mnist_digits import MISLABELLED
 from generators.paper import Rng, pick
 from generators.pen import Coverage
 
@@ -19,7 +19,7 @@ def digits_of(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Digits:
     """The images of each digit, cropped to the ink."""
     found: Digits = {}
     for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-        if index not in MISLABELLED:
+        if index not in WRONG_TEST_LABELS:
             found.setdefault(str(label), []).append(_tight(image / np.float32(255)))
     return found
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cnn_mnist.training.data import WRONG_TEST_LABELS
 from generators import pen as pens
 from generators.camera import photographed, shadowed
-from generators.mnist_digits import MISLABELLED
 from generators.paper import (
     DESKS,
     INKS,
@@ -71,7 +71,7 @@ def _traced(images: NDArray[np.uint8], rng: Rng) -> Iterator[tuple[int, list[Str
     while True:
         index = int(rng.integers(len(images)))
         strokes = pens.trace(images[index])
-        if index not in MISLABELLED and pens.likeness(images[index], strokes) >= LIKENESS:
+        if index not in WRONG_TEST_LABELS and pens.likeness(images[index], strokes) >= LIKENESS:
             yield index, strokes
 
 

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.training.data import WRONG_TEST_LABELS
 from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.shapes import Digits
 from generators.camera import Matrix, corners, decoded, moved, photographed, shadowed, view
-from generators.mnist_digits import MISLABELLED
 from generators.page_kinds import KINDS, Number, Sheet
 from generators.paper import INKS, PLAIN_PAPERS, Rng, paper, pick, stamp
 
@@ -40,7 +40,7 @@ def generate(
         tilt: degrees, from and to, in either direction.
     """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), round(tilt[1])])
-    right = np.setdiff1d(np.arange(len(images)), list(MISLABELLED))
+    right = np.setdiff1d(np.arange(len(images)), WRONG_TEST_LABELS)
     digits = Digits.of(images[right], labels[right].astype(np.int64))
     for _ in range(count):
         sheet = Sheet(legible_hand(rng), digits, rng, pick(rng, [(1500, 1100), (1100, 1500)]))

@@ -19,6 +19,7 @@ from cnn_mnist.cli.options import (
 from cnn_mnist.terminal import Terminal
 
 if TYPE_CHECKING:
+    from cnn_mnist.bulk import Addresses, Settings
     from cnn_mnist.inference.reader import Reading
 
 
@@ -55,45 +56,60 @@ def predict(
     if not (images or files_from):
         raise typer.BadParameter("name pictures or folders, or - for standard input")
     only_bulk = {"--files-from": files_from, "--workers": workers, "--scheduler": scheduler}
-    if not out:
-        refuse("--out is missing; without it, leave", only_bulk | {"--timeout": timeout})
-        if as_csv:
-            refuse("with --csv leave", {"--json": as_json})
-        paths = [Path(image) for image in images or []]
-        readings = _readings(paths, single, model, preview)
-        if as_csv:
-            _print_table(readings, len(paths) > 1 or paths[0].is_dir())
-        else:
-            _print_readings(readings, Terminal(as_json))
-        return
-    if as_csv and out.suffix != ".csv":
-        raise typer.BadParameter(f"with --csv the results file must end in .csv, not {out.suffix}")
-    if scheduler:
-        refuse("--scheduler has workers of its own; leave", {"--workers": workers})
-    refuse("with --out leave", {"--preview": preview, "-": "-" in (images or [])})
-    with extra("cluster"):
-        from cnn_mnist.bulk import Addresses, Results, Settings, run
-        from cnn_mnist.workers import workers as open_workers
+    if out:
+        if as_csv and out.suffix != ".csv":
+            why = f"with --csv the results file must end in .csv, not {out.suffix}"
+            raise typer.BadParameter(why)
+        if scheduler:
+            refuse("--scheduler has workers of its own; leave", {"--workers": workers})
+        refuse("with --out leave", {"--preview": preview, "-": "-" in (images or [])})
+        with extra("cluster"):
+            from cnn_mnist.bulk import Addresses, Settings
 
-        say, began = Terminal(as_json), time.perf_counter()
-        addresses = Addresses(images or [], files_from or [])
-        settings = Settings.here(single, model, timeout or 60.0)
-        with (
-            say.progress(f"Run the same command again to resume from {out}.part", " pictures"),
-            open_workers(workers, scheduler) as engine,
-            Results(out, settings.kept()) as results,
-        ):
-            total = sum(1 for _ in addresses) if say.has_bar else 0
-            before = run(
-                engine, addresses, settings, results, lambda done: say.counted(done, total)
-            )
-    figures = {
-        "out": str(out),
-        "num_images": results.num_done,
-        "num_read": results.num_done - before,
-    }
-    figures |= {"num_unreadable": results.num_unreadable}
-    say.written(figures | {"seconds": round(time.perf_counter() - began, 3)})
+            addresses = Addresses(images or [], files_from or [])
+            settings = Settings.here(single, model, timeout or 60.0)
+            _write_results(addresses, settings, out, workers, scheduler, Terminal(as_json))
+        return
+    refuse("--out is missing; without it, leave", only_bulk | {"--timeout": timeout})
+    if as_csv:
+        refuse("with --csv leave", {"--json": as_json})
+    paths = [Path(image) for image in images or []]
+    readings = _readings(paths, single, model, preview)
+    if as_csv:
+        _print_table(readings, len(paths) > 1 or paths[0].is_dir())
+    else:
+        _print_readings(readings, Terminal(as_json))
+
+
+def _write_results(
+    addresses: "Addresses",
+    settings: "Settings",
+    out: Path,
+    workers: int | None,
+    scheduler: str | None,
+    say: Terminal,
+) -> None:
+    """Read any number of pictures with several workers into one file."""
+    from cnn_mnist.bulk import Results, run
+    from cnn_mnist.workers import workers as open_workers
+
+    began = time.perf_counter()
+    with (
+        say.progress(f"Run the same command again to resume from {out}.part", " pictures"),
+        open_workers(workers, scheduler) as engine,
+        Results(out, settings.kept()) as results,
+    ):
+        total = sum(1 for _ in addresses) if say.has_bar else 0
+        before = run(engine, addresses, settings, results, lambda done: say.counted(done, total))
+    say.written(
+        {
+            "out": str(out),
+            "num_images": results.num_done,
+            "num_read": results.num_done - before,
+            "num_unreadable": results.num_unreadable,
+            "seconds": round(time.perf_counter() - began, 3),
+        }
+    )
     if results.num_unreadable:
         raise typer.Exit(1)
 

@@ -51,14 +51,11 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train the network: one row per epoch, then a run folder with weights, metrics and plots."""
-    fixed: dict[str, Any] = {
-        "--recipe": recipe,
-        "--dataset": dataset,
-        "--out": out,
-        "--batch-size": batch_size,
-    }
-    fixed |= {"--lr": lr, "--seed": seed, "--split": split, "--teacher": teacher, "--init": init}
-    _keep_settings(resume, fixed)
+    fixed: dict[str, Any] = {"--recipe": recipe, "--dataset": dataset, "--out": out}
+    fixed |= {"--batch-size": batch_size, "--lr": lr, "--seed": seed, "--split": split}
+    fixed |= {"--teacher": teacher, "--init": init}
+    if resume:
+        refuse("--resume keeps the run's settings; leave", fixed)
     with extra("train"):
         from cnn_mnist.training import distributed, recipes
         from cnn_mnist.training.data import load
@@ -101,8 +98,3 @@ def train(
             if distributed.rank() == 0:
                 draw(run, splits, folder)
         say.result(metrics)
-
-
-def _keep_settings(resume: Path | None, settings: dict[str, Any]) -> None:
-    if resume:
-        refuse("--resume keeps the run's settings; leave", settings)

@@ -106,7 +106,7 @@ class Reader:
         page = image.load(source)
         frame = ready_frame(page.pixels)
         if frame is not None:
-            return _reading(self._digits(frame[None], self.classifier.probs(frame[None])))
+            return _frame_reading(*next(self._digits(frame[None])))
         cells = [] if single else _cells(page)
         if any(one.glyphs for row in cells for one in row):
             frames = np.concatenate([one.frames() for row in cells for one in row])
@@ -188,17 +188,15 @@ class Reader:
             return [self.read(source, single) for source in sources]
         images = np.asarray(sources, np.uint8)
         frames, ready = ready_frames(images)
-        probs = self.classifier.probs(frames[ready])
-        whole = self._digits(frames[ready], probs)
+        whole = self._digits(frames[ready])
         return [
-            _reading([next(whole)]) if is_ready else self.read(source, single)
+            _frame_reading(*next(whole)) if is_ready else self.read(source, single)
             for source, is_ready in zip(images, ready.tolist(), strict=True)
         ]
 
-    def _digits(
-        self, frames: NDArray[np.uint8], probs: NDArray[np.float32]
-    ) -> Iterator[tuple[Digit, bool]]:
+    def _digits(self, frames: NDArray[np.uint8]) -> Iterator[tuple[Digit, bool]]:
         """The network's answer to MNIST images, and whether it accepts each as a digit."""
+        probs = self.classifier.probs(frames)
         accepted = self.classifier.is_digit(probs)
         answers, confidences = probs.argmax(axis=1).tolist(), probs.max(axis=1).tolist()
         found = map(Digit, answers, confidences, [WHOLE] * len(probs), frames, probs)
@@ -247,17 +245,13 @@ def unreadable(reason: str, page: int = 1) -> Reading:
     return Reading("", (), ok=False, reason=reason, page=page)
 
 
-def _reading(found: Iterable[tuple[Digit, bool]]) -> Reading:
-    digits: list[Digit] = []
-    rejected: list[Digit] = []
-    for digit, accepted in found:
-        (digits if accepted else rejected).append(digit)
-    if digits:
-        text = "".join([str(digit.digit) for digit in digits])
-        number = Number(text, digits[0].box, digits[0].confidence)
-        whole = (Line((number,)),)
-        return Reading(text, tuple(digits), ok=True, rejected=tuple(rejected), lines=whole)
-    return Reading("", (), False, NO_DIGIT if rejected else NO_INK, tuple(rejected))
+def _frame_reading(digit: Digit, is_accepted: bool) -> Reading:
+    """The reading of a picture that is an MNIST image already."""
+    if not is_accepted:
+        return Reading("", (), False, NO_DIGIT, rejected=(digit,))
+    text = str(digit.digit)
+    whole = Line((Number(text, digit.box, digit.confidence),))
+    return Reading(text, (digit,), True, lines=(whole,))
 
 
 def _is_stack(sources: object) -> bool:

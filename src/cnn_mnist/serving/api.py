@@ -1,93 +1,94 @@
 """The OpenAPI description of the routes: request bodies, responses, errors and examples."""
 
+from collections.abc import Iterable
 from typing import Any
+
+Schema = dict[str, Any]
 
 DESCRIPTION = 'Reads handwritten digits in pictures. Errors are one line of JSON: `{"error": …}`.'
 
+
+def _object(properties: Schema, optional: Iterable[str] = ()) -> Schema:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def _array(items: Schema, **limits: Any) -> Schema:
+    return {"type": "array", "items": items, **limits}
+
+
+def _string(meaning: str) -> Schema:
+    return {"description": meaning, "type": "string"}
+
+
+def _answer(meaning: str, schema: Schema, example: Any) -> Schema:
+    """A response in JSON."""
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"description": meaning, "content": content}
+
+
+def _error(meaning: str, example: str) -> Schema:
+    return _answer(meaning, _object({"error": {"type": "string"}}), {"error": example})
+
+
+def _busy(meaning: str, example: str) -> Schema:
+    header = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+    return {**_error(meaning, example), "headers": header}
+
+
+def _body(content: Schema) -> Schema:
+    return {"requestBody": {"required": True, "content": content}}
+
+
 _BOX = {
     "description": "x, y, width, height in the picture's pixels",
-    "type": "array",
-    "items": {"type": "integer"},
-    "minItems": 4,
-    "maxItems": 4,
+    **_array({"type": "integer"}, minItems=4, maxItems=4),
 }
-_DIGIT = {
-    "type": "object",
-    "required": ["digit", "confidence", "box"],
-    "properties": {
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_DIGIT = _object(
+    {
         "digit": {"type": "integer", "minimum": 0, "maximum": 9},
-        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+        "confidence": _SHARE,
         "box": _BOX,
         "probs": {
             "description": "one for each digit 0 to 9; only with detail",
-            "type": "array",
-            "items": {"type": "number"},
-            "minItems": 10,
-            "maxItems": 10,
+            **_array({"type": "number"}, minItems=10, maxItems=10),
         },
-        "image": {
-            "description": "what the network saw: 28×28 bytes in base64; only with detail",
-            "type": "string",
-        },
+        "image": _string("what the network saw: 28×28 bytes in base64; only with detail"),
     },
-}
-_DIGITS = {"type": "array", "items": _DIGIT}
-_NUMBER = {
-    "type": "object",
-    "required": ["text", "digits", "box", "confidence"],
-    "properties": {
-        "text": {
-            "description": "the number as written, with its signs; empty for an empty grid cell",
-            "type": "string",
-        },
-        "digits": {"description": "without signs", "type": "string"},
+    optional=("probs", "image"),
+)
+_DIGITS = _array(_DIGIT)
+_NUMBER = _object(
+    {
+        "text": _string("the number as written, with its signs; empty for an empty grid cell"),
+        "digits": _string("without signs"),
         "box": _BOX,
-        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
-    },
-}
-_READING = {
-    "type": "object",
-    "required": [
-        "path",
-        "page",
-        "num_pages",
-        "text",
-        "digits",
-        "ok",
-        "reason",
-        "lines",
-        "turned",
-        "notice",
-    ],
-    "properties": {
+        "confidence": _SHARE,
+    }
+)
+_LINE = _object(
+    {
+        "text": _string("the numbers, separated by spaces; _ marks an empty cell"),
+        "numbers": _array(_NUMBER),
+    }
+)
+_READING = _object(
+    {
         "path": {"description": "the file name in a form upload", "type": ["string", "null"]},
         "page": {"description": "page number in the file, from 1", "type": "integer", "minimum": 1},
         "num_pages": {
             "description": "pages in the file; null if this and later pages cannot be read",
             "type": ["integer", "null"],
         },
-        "text": {
-            "description": "all digits in reading order; empty if there are none",
-            "type": "string",
-        },
+        "text": _string("all digits in reading order; empty if there are none"),
         "digits": _DIGITS,
         "rejected": {"description": "signs that are not digits; only with detail", **_DIGITS},
         "ok": {"type": "boolean"},
         "reason": {"description": "why no digit was found", "type": ["string", "null"]},
         "lines": {
             "description": "the lines of the page, or rows of its grid, each with its numbers",
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["text", "numbers"],
-                "properties": {
-                    "text": {
-                        "description": "the numbers, separated by spaces; _ marks an empty cell",
-                        "type": "string",
-                    },
-                    "numbers": {"type": "array", "items": _NUMBER},
-                },
-            },
+            **_array(_LINE),
         },
         "turned": {
             "description": "degrees clockwise by which the page was rotated before reading",
@@ -100,7 +101,8 @@ _READING = {
             "type": ["string", "null"],
         },
     },
-}
+    optional=("rejected",),
+)
 _EXAMPLE = {
     "path": None,
     "page": 1,
@@ -123,26 +125,20 @@ _EXAMPLE = {
     "turned": 0,
     "notice": None,
 }
+_NO_DIGIT = {
+    "text": "",
+    "digits": [],
+    "ok": False,
+    "reason": "what is drawn does not look like a digit",
+    "lines": [],
+}
 _PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAsCgVzwAAAABJRU5ErkJggg=="
 )
-_BINARY = {"type": "string", "format": "binary"}
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+_BASE64 = {"type": "string", "format": "byte"}
 
-
-def _error(meaning: str, example: str, retry: bool = False) -> dict[str, Any]:
-    schema = {
-        "type": "object",
-        "required": ["error"],
-        "properties": {"error": {"type": "string"}},
-    }
-    content = {"application/json": {"schema": schema, "example": {"error": example}}}
-    if not retry:
-        return {"description": meaning, "content": content}
-    header = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
-    return {"description": meaning, "content": content, "headers": header}
-
-
-PREDICT: dict[str, Any] = {
+PREDICT: Schema = {
     "description": (
         "A single picture returns an object. Several files in a form, `images` in JSON, or a TIFF "
         "or PDF with several pages return a list in the same order; a picture that cannot be read "
@@ -152,66 +148,32 @@ PREDICT: dict[str, Any] = {
         "per line and one column per number; where JSON would be a list, it has a header and "
         "starts with path, page and line."
     ),
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "image/png": {"schema": _BINARY},
-                "image/jpeg": {"schema": _BINARY},
-                "application/octet-stream": {"schema": _BINARY},
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["file"],
-                        "properties": {"file": {"type": "array", "items": _BINARY}},
-                    }
+    "openapi_extra": _body(
+        {
+            "image/png": _FILE,
+            "image/jpeg": _FILE,
+            "application/octet-stream": _FILE,
+            "multipart/form-data": {"schema": _object({"file": _array(_FILE["schema"])})},
+            "application/json": {
+                "schema": {
+                    "oneOf": [_object({"image": _BASE64}), _object({"images": _array(_BASE64)})]
                 },
-                "application/json": {
-                    "schema": {
-                        "oneOf": [
-                            {
-                                "type": "object",
-                                "required": ["image"],
-                                "properties": {"image": {"type": "string", "format": "byte"}},
-                            },
-                            {
-                                "type": "object",
-                                "required": ["images"],
-                                "properties": {
-                                    "images": {
-                                        "type": "array",
-                                        "items": {"type": "string", "format": "byte"},
-                                    }
-                                },
-                            },
-                        ]
-                    },
-                    "examples": {
-                        "one": {"value": {"image": _PIXEL}},
-                        "several": {"value": {"images": [_PIXEL, _PIXEL]}},
-                    },
+                "examples": {
+                    "one": {"value": {"image": _PIXEL}},
+                    "several": {"value": {"images": [_PIXEL, _PIXEL]}},
                 },
             },
         }
-    },
+    ),
     "responses": {
         200: {
             "description": "The digits that were read",
             "content": {
                 "application/json": {
-                    "schema": {"anyOf": [_READING, {"type": "array", "items": _READING}]},
+                    "schema": {"anyOf": [_READING, _array(_READING)]},
                     "examples": {
                         "one": {"value": _EXAMPLE},
-                        "no digit": {
-                            "value": _EXAMPLE
-                            | {
-                                "text": "",
-                                "digits": [],
-                                "ok": False,
-                                "reason": "what is drawn does not look like a digit",
-                                "lines": [],
-                            }
-                        },
+                        "no digit": {"value": _EXAMPLE | _NO_DIGIT},
                     },
                 },
                 "text/csv": {"schema": {"type": "string"}, "example": '12,"1,250",\r\n7,,3\r\n'},
@@ -223,10 +185,11 @@ PREDICT: dict[str, Any] = {
         413: _error("The body is too large", "the body is larger than 16,777,216 bytes"),
         415: _error("Not a picture", "not a picture that can be read"),
         422: _error("The picture is damaged or too large", "the picture is damaged"),
-        503: _error("Too many requests at once", "too many requests at once", retry=True),
+        503: _busy("Too many requests at once", "too many requests at once"),
     },
 }
-CORRECT: dict[str, Any] = {
+_CORRECTION = _object({"label": {"type": "string"}, "box": _BOX}, optional=("box",))
+CORRECT: Schema = {
     "description": (
         "Stores what a person confirmed or corrected: for each digit a PNG and a JSON file with "
         "its label, such as `7_….png` and `7_….json`. `label` is the number in `box`, or `none` if "
@@ -234,66 +197,39 @@ CORRECT: dict[str, Any] = {
         "read in the box as the label has, each digit gets its own pair of files; otherwise the "
         "whole box gets one. Either all corrections of a request are stored, or none."
     ),
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["image", "corrections"],
-                        "properties": {
-                            "image": {"type": "string", "format": "byte"},
-                            "corrections": {
-                                "type": "array",
-                                "minItems": 1,
-                                "items": {
-                                    "type": "object",
-                                    "required": ["label"],
-                                    "properties": {
-                                        "label": {"type": "string"},
-                                        "box": _BOX,
-                                    },
-                                },
-                            },
-                        },
+    "openapi_extra": _body(
+        {
+            "application/json": {
+                "schema": _object(
+                    {"image": _BASE64, "corrections": _array(_CORRECTION, minItems=1)}
+                ),
+                "examples": {
+                    "one": {"value": {"image": _PIXEL, "corrections": [{"label": "none"}]}},
+                    "in a box": {
+                        "value": {
+                            "image": _PIXEL,
+                            "corrections": [{"label": "7", "box": [0, 0, 1, 1]}],
+                        }
                     },
-                    "examples": {
-                        "one": {"value": {"image": _PIXEL, "corrections": [{"label": "none"}]}},
-                        "in a box": {
-                            "value": {
-                                "image": _PIXEL,
-                                "corrections": [{"label": "7", "box": [0, 0, 1, 1]}],
-                            }
-                        },
-                    },
-                }
-            },
+                },
+            }
         }
-    },
+    ),
     "responses": {
-        201: {
-            "description": "The file names of the stored pictures",
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["stored"],
-                        "properties": {"stored": {"type": "array", "items": {"type": "string"}}},
-                    },
-                    "example": {"stored": ["7_20260314-092653-5897f4a1.png"]},
-                }
-            },
-        },
+        201: _answer(
+            "The file names of the stored pictures",
+            _object({"stored": _array({"type": "string"})}),
+            {"stored": ["7_20260314-092653-5897f4a1.png"]},
+        ),
         **{status: PREDICT["responses"][status] for status in (400, 401, 408, 413, 415)},
         422: _error("The picture, a label or a box is invalid", "a box lies outside the picture"),
         503: PREDICT["responses"][503],
         507: _error("There is no room for more", "the corrections folder is full (100 MiB)"),
     },
 }
-STATE: dict[str, Any] = {
+STATE: Schema = {
     "responses": {
         200: {"description": "Yes", "content": {"application/json": {"example": {"status": "…"}}}},
-        503: _error("Not ready yet", "the model is not loaded yet", retry=True),
+        503: _busy("Not ready yet", "the model is not loaded yet"),
     }
 }

@@ -3,13 +3,12 @@
 import hashlib
 import re
 import time
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.pictures.crop import Box, png
+from cnn_mnist.inference.pictures.crop import Box, is_centred_in, png
 from cnn_mnist.inference.reader import Digit, Reader, Reading
 from cnn_mnist.inference.recognition.line import DIGITS, SIGNS
 from cnn_mnist.serving.collection import NONE, Pair
@@ -105,7 +104,10 @@ def _parts(
     label, box = correction.label, correction.box or (0, 0, *size)
     if not _is_inside(box, size):
         raise Refusal(422, f"a box lies outside the picture of {size[0]}×{size[1]} pixels")
-    digits, rejected = _within(reading.digits, box), _within(reading.rejected, box)
+    digits, rejected = (
+        [sign for sign in signs if is_centred_in(sign.box, box)]
+        for signs in (reading.digits, reading.rejected)
+    )
     found = digits or rejected
     labels = [NONE] if label == NONE else [c for c in label if c in DIGITS]
     if len(labels) == len(found):
@@ -120,18 +122,6 @@ def _is_inside(box: Box, size: tuple[int, int]) -> bool:
     x, y, width, height = box
     fits = x + width <= size[0] and y + height <= size[1]
     return min(x, y) >= 0 and min(width, height) > 0 and fits
-
-
-def _within(signs: Sequence[Digit], box: Box) -> list[Digit]:
-    """The signs whose centre is in a box."""
-    left, top, across, down = box
-
-    def is_in(sign: Digit) -> bool:
-        x, y, width, height = sign.box
-        in_row = 0 <= y + height / 2 - top <= down
-        return in_row and 0 <= x + width / 2 - left <= across
-
-    return [sign for sign in signs if is_in(sign)]
 
 
 def _answer(found: list[Digit], are_digits: bool) -> dict[str, Any]:

@@ -5,9 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from cnn_mnist.serving.limits import Refusal
-
-FAILED = "the server failed; this has been logged"
+from cnn_mnist.serving.limits import FAILED, Refusal
 
 
 def add_errors(app: FastAPI) -> None:

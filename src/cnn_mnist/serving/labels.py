@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from cnn_mnist.inference.pictures.crop import SIDES, Box, listed_box
+from cnn_mnist.inference.pictures.crop import SIDES, Box, is_centred_in, listed_box
 from cnn_mnist.serving.folders import locked, write
 
 NAME = "labels.csv"
@@ -94,7 +94,4 @@ def _text(columns: list[str], rows: list[Row]) -> str:
 
 def _covers(row: Row, place: Place) -> bool:
     outer = listed_box(row)
-    if outer is None or place.box is None:
-        return True
-    middles = [place.box[i] + place.box[i + 2] / 2 for i in (0, 1)]
-    return all(0 <= middles[i] - outer[i] <= outer[i + 2] for i in (0, 1))
+    return outer is None or place.box is None or is_centred_in(place.box, outer)

@@ -9,7 +9,7 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cnn_mnist.serving import metrics
-from cnn_mnist.serving.limits import HEADERS, LINGER_BYTES, Limits, Refusal, answer
+from cnn_mnist.serving.limits import FAILED, HEADERS, LINGER_BYTES, Limits, Refusal, answer
 
 API = "/v1/"
 ROUTES = (
@@ -51,9 +51,7 @@ class RequestMiddleware:
             await exchange.refuse(refusal, close)
         except Exception as error:
             log.error("failed", exc_info=error)
-            await exchange.refuse(
-                Refusal(500, "the server failed; this has been logged"), close=True
-            )
+            await exchange.refuse(Refusal(500, FAILED), close=True)
         finally:
             exchange.finish()
         if hasty:

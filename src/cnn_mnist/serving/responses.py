@@ -83,7 +83,7 @@ def combine(pictures: Pictures, answers: list[list[Answer | Refusal]]) -> Answer
     if all(isinstance(page, Refusal) for page in pages):
         raise next(page for page in pages if isinstance(page, Refusal))
     named = [
-        {"path": name, **(_unread(page, number) if isinstance(page, Refusal) else page)}
+        {"path": name, **_said(page, number)}
         for name, picture in zip(pictures.names, answers, strict=True)
         for number, page in enumerate(picture, start=1)
     ]
@@ -97,8 +97,8 @@ def as_csv(answer: Answer | list[Answer]) -> str:
     return table.text([answer], placed=False)
 
 
-def _unread(refusal: Refusal, page: int) -> Answer:
-    return unreadable(refusal.message, page).to_dict()
+def _said(answer: Answer | Refusal, page: int) -> Answer:
+    return unreadable(answer.message, page).to_dict() if isinstance(answer, Refusal) else answer
 
 
 def _detailed(reading: Reading) -> Answer:

@@ -1,8 +1,7 @@
 """Evaluation of logits: (logits, labels) → metrics. No model, no loader."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -23,10 +22,6 @@ class Metrics:
     per_class: list[float | None]  # accuracy of each true class; None if it has no image
     confusion: list[list[int]]  # [true class][answer]
     clean_label_accuracy: float | None  # without the images known to be mislabelled
-
-    def to_dict(self) -> dict[str, Any]:
-        """As in metrics.json."""
-        return asdict(self)
 
 
 def measure(logits: Tensor, labels: Tensor, wrong_labels: Sequence[int] = ()) -> Metrics:

@@ -155,7 +155,6 @@ BEST = DEFAULT.changed(
     epochs=40,
     ema_decay=0.999,
     distil=0.9,
-    distil_temperature=4.0,
 )
 BEST_BN = BEST.changed(name="best-bn", model="bn")
 BEST_SMALL = BEST.changed(name="best-small", model="bn-small")
@@ -167,7 +166,6 @@ READER = DEFAULT.changed(
     augment="handwriting",
     plain_p=0.75,
     drawn=9_000,
-    outlier_weight=0.5,
     distil=0.9,
     distil_temperature=2.0,
 )
@@ -215,20 +213,10 @@ LINES = Recipe(
 )
 LINES_RESTART = LINES.changed(name="lines-restart", epochs=36, lr=0.002, hardening=0)  # with --init
 
-STUDENTS = (
-    REFERENCE,
-    DEFAULT,
-    FAST,
-    BEST,
-    BEST_BN,
-    BEST_SMALL,
-    ROBUST,
-    READER,
-    LINES,
-    LINES_RESTART,
-)
+STUDENTS = (REFERENCE, DEFAULT, FAST, BEST, BEST_BN, BEST_SMALL, ROBUST, READER)
+LINE_READERS = (LINES, LINES_RESTART)
 TEACHERS = (TEACHER, TEACHER_AFFINE, TEACHER_WARPED)
-RECIPES = {recipe.name: recipe for recipe in STUDENTS + TEACHERS}
+RECIPES = {recipe.name: recipe for recipe in STUDENTS + LINE_READERS + TEACHERS}
 
 
 def get(name: str) -> Recipe:

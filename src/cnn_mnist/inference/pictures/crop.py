@@ -53,6 +53,11 @@ def png(page: Page, box: Box, turned: int = 0, largest: int | None = None) -> by
     return content.getvalue()
 
 
+def is_centred_in(box: Box, other: Box) -> bool:
+    """Whether the centre of a box is in another."""
+    return all(0 <= box[i] + box[i + 2] / 2 - other[i] <= other[i + 2] for i in (0, 1))
+
+
 def listed_box(row: Mapping[str, str | None]) -> Box | None:
     """The box in a row of a labels.csv; None if its four columns are empty.
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Picture = NDArray[Any]  # uint8 H×W×3
 Mask = NDArray[Any]  # uint8
+Labels = NDArray[Any]  # int32 H×W: the region of each pixel, 0 for none
 
 FLAT = 0.6  # in a program's drawing, this much of the border, and on average of border and
 # picture, has the paper's exact colour
@@ -104,33 +105,35 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
     These are sharply outlined regions where the wide median is more like the page as a whole.
     """
     difference = _most(cv2.absdiff(wide, narrow))
-    regions = (difference > LEAST_CONTRAST).astype(np.uint8)
-    count, labels = cv2.connectedComponents(regions)
+    count, labels = cv2.connectedComponents((difference > LEAST_CONTRAST).astype(np.uint8))
+    page = np.median(wide.reshape(-1, 3), axis=0)
+    nearer = (np.abs(narrow - page) - np.abs(wide - page)) @ np.ones(3)
+    like_page = np.bincount(labels.ravel(), weights=nearer.ravel(), minlength=count) > 0
+    strokes = (_sharp(small, difference, labels, count) & like_page).astype(np.uint8)
+    strokes[0] = 0
+    chosen = cv2.dilate(strokes[labels], np.ones((7, 7), np.uint8))
+    paper = np.where(chosen[..., None] > 0, wide, narrow)
+
+    # A median loses the corners of a page that lies on a dark desk.
+    lighter = (small.astype(np.float64) - paper) @ np.ones(3) > 0
+    corners = (_most(np.abs(small - page)) < 30) & lighter
+    return np.where(corners[..., None], small, paper)
+
+
+def _sharp(small: Picture, difference: Mask, labels: Labels, count: int) -> NDArray[np.bool_]:
+    """Which regions have a sharp outline nearly all round."""
     size = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
     height = np.bincount(labels.ravel(), weights=difference.ravel(), minlength=count) / size
-
     square = np.ones((3, 3), np.uint8)
     window = int(WINDOWS[1] * min(small.shape[:2]))
     broad = cv2.medianBlur(small, window // 3 | 1)  # without ruled lines
     step = _most(cv2.dilate(broad, square) - cv2.erode(broad, square))
     reach = window // 4 + 2  # medians round off corners
     step = cv2.dilate(step, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    rim = labels * (cv2.erode(regions, square) == 0)
+    rim = labels * (cv2.erode((labels > 0).astype(np.uint8), square) == 0)
     edge = np.bincount(rim.ravel(), minlength=count)
     steep = np.bincount(rim[step > 0.6 * height[labels]], minlength=count)
-
-    page = np.median(wide.reshape(-1, 3), axis=0)
-    nearer = (np.abs(narrow - page) - np.abs(wide - page)) @ np.ones(3)
-    closeness = np.bincount(labels.ravel(), weights=nearer.ravel(), minlength=count)
-    stroke = ((steep > SHARP * edge) & (closeness > 0)).astype(np.uint8)
-    stroke[0] = 0
-    chosen = cv2.dilate(stroke[labels], np.ones((7, 7), np.uint8))
-    paper = np.where(chosen[..., None] > 0, wide, narrow)
-
-    # A median loses the corners of a page that lies on a dark desk.
-    lighter = (small.astype(np.float64) - paper) @ np.ones(3) > 0
-    like_page = (_most(np.abs(small - page)) < 30) & lighter
-    return np.where(like_page[..., None], small, paper)
+    return np.asarray(steep > SHARP * edge)
 
 
 def _most(field: NDArray[Any]) -> NDArray[Any]:

@@ -22,7 +22,6 @@ RECIPE = recipes.get("reader").changed(
     lr=0.0015,
     ema_decay=0.98,
     drawn=1_500,
-    outlier_weight=0.5,
     num_views=1,
     mixed_precision=False,
 )

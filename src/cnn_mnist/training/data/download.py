@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,37 +13,36 @@ import urllib3.exceptions
 from cnn_mnist.training.data.splits import DataError
 
 
-class _Downloader:
-    """Downloads one file for pooch, within a deadline that slow servers cannot stretch.
+def _download(timeout: float, deadline: float, url: str, output_file: str, _: object) -> None:
+    """Download one file for pooch, within a deadline that slow servers cannot stretch.
 
     pooch's own downloader waits for every 1,024 bytes, however slowly they arrive.
+
+    Args:
+        timeout: seconds without a byte.
+        deadline: seconds in all.
     """
+    end = time.monotonic() + deadline
+    as_it_is = {"Accept-Encoding": "identity"}
+    with (
+        requests.get(url, stream=True, timeout=timeout, headers=as_it_is) as response,
+        Path(output_file).open("wb") as file,
+    ):
+        response.raise_for_status()
+        while chunk := _received(response):
+            file.write(chunk)
+            if time.monotonic() > end:
+                raise TimeoutError
 
-    def __init__(self, timeout: float, deadline: float) -> None:
-        self._timeout = timeout  # seconds without a byte
-        self._deadline = deadline  # seconds in all
 
-    def __call__(self, url: str, output_file: str, _: object) -> None:
-        end = time.monotonic() + self._deadline
-        as_it_is = {"Accept-Encoding": "identity"}
-        with (
-            requests.get(url, stream=True, timeout=self._timeout, headers=as_it_is) as response,
-            Path(output_file).open("wb") as file,
-        ):
-            response.raise_for_status()
-            while chunk := self._read(response):
-                file.write(chunk)
-                if time.monotonic() > end:
-                    raise TimeoutError
-
-    def _read(self, response: requests.Response) -> bytes:
-        """The bytes received so far, as soon as there are any; empty at the end."""
-        try:
-            return bytes(response.raw.read1(2**16))
-        except urllib3.exceptions.ReadTimeoutError as error:
-            raise TimeoutError from error
-        except urllib3.exceptions.HTTPError as error:
-            raise requests.exceptions.ChunkedEncodingError from error
+def _received(response: requests.Response) -> bytes:
+    """The bytes received so far, as soon as there are any; empty at the end."""
+    try:
+        return bytes(response.raw.read1(2**16))
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise TimeoutError from error
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError from error
 
 
 def fetch(
@@ -64,7 +64,7 @@ def fetch(
             retry_if_failed=1,
         )
         try:
-            return Path(source.fetch(name, downloader=_Downloader(timeout, deadline)))
+            return Path(source.fetch(name, downloader=partial(_download, timeout, deadline)))
         except (requests.RequestException, ValueError, OSError) as error:
             problems.append(f"{urlsplit(mirror).netloc}: {_short(error)}")
     raise DataError(

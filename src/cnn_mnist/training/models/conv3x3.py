@@ -55,9 +55,7 @@ def convolve(x: Tensor, *steps: Step) -> Tensor:
     for step in steps:
         x = step.layer(x)
         if step.pool:
-            x = F.max_pool2d(
-                x, 2
-            )  # commutes with ReLU, which then works on a quarter of the values
+            x = F.max_pool2d(x, 2)  # before the ReLU, which then has a quarter of the work
         x = F.relu(x) if step.relu else x
     return x
 

@@ -91,27 +91,27 @@ def count_params(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def summary(model: nn.Module) -> str:
-    """The layer table for one 1×28×28 image: name, kind, output shape (batch as -1), parameters."""
-    rows: list[tuple[str, str, int]] = []
-
-    def record(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hook(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
-            title = f"{name} ({type(layer).__name__})"
-            rows.append((title, str([-1, *output.shape[1:]]), count_params(layer)))
-
-        return hook
-
+@torch.no_grad()
+def layer_outputs(model: nn.Module) -> list[tuple[str, nn.Module, Tensor]]:
+    """The name, the module and the output of each layer for one blank 1×28×28 image."""
+    found: list[tuple[str, nn.Module, Tensor]] = []
     layers = [(n, m) for n, m in model.named_modules() if n and not any(m.children())]
-    hooks = [layer.register_forward_hook(record(name)) for name, layer in layers]
-    device = next(model.parameters()).device
-    with torch.no_grad():
-        model(torch.zeros(1, 1, 28, 28, device=device))
+    hooks = [
+        layer.register_forward_hook(lambda m, _, out, name=name: found.append((name, m, out)))
+        for name, layer in layers
+    ]
+    model(torch.zeros(1, 1, SIDE, SIDE, device=next(model.parameters()).device))
     for hook in hooks:
         hook.remove()
+    return found
 
-    total = count_params(model)
+
+def summary(model: nn.Module) -> str:
+    """The layer table for one 1×28×28 image: name, kind, output shape (batch as -1), parameters."""
     lines = [f"{'layer':<16} {'output shape':<18} {'parameters':>10}", "-" * 46]
-    lines += [f"{title:<16} {shape:<18} {params:>10,}" for title, shape, params in rows]
+    for name, layer, output in layer_outputs(model):
+        title, shape = f"{name} ({type(layer).__name__})", str([-1, *output.shape[1:]])
+        lines.append(f"{title:<16} {shape:<18} {count_params(layer):>10,}")
+    total = count_params(model)
     lines += ["-" * 46, f"total parameters {total:,}, {total * 4 / 2**20:.2f} MB in float32"]
     return "\n".join(lines)

@@ -50,9 +50,8 @@ def load_model(folder: Path) -> nn.Module:
     Raises:
         RunError: a file is missing or damaged.
     """
-    if model_file.is_model_file(folder):
-        return _load_weights(folder, folder)
-    return _load_weights(folder, folder / "model.safetensors")
+    is_file = model_file.is_model_file(folder)
+    return _load_weights(folder, folder if is_file else folder / "model.safetensors")
 
 
 def load_epochs(folder: Path) -> dict[int, nn.Module]:

@@ -7,12 +7,8 @@ In float32 the file must compute the same as torch. In int8 it cannot: the proba
 a little, and the accuracy hardly.
 """
 
-import contextlib
 import copy
-import io
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +23,7 @@ from cnn_mnist.training.augment.sampling import SIDE
 from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Split
 from cnn_mnist.training.runs import run_folder
-from cnn_mnist.training.runs.quantize import quantize
+from cnn_mnist.training.runs.quantize import quantize, quiet
 
 FORMATS = ("onnx", "onnx-int8")
 BATCH_SIZES = (1, 2, 7, 1000)
@@ -160,7 +156,7 @@ def to_onnx(
         dynamic: the dynamic dimensions, with their names.
         names: of the input and of the outputs.
     """
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             exported,
             (example,),
@@ -184,20 +180,6 @@ def _forget_origin(proto: onnx.ModelProto) -> None:
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
         del part.metadata_props[:]
     del graph.value_info[:]  # the quantizer transposes weights, and would find their old shapes
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hide the exporter's progress, log and deprecations, which users cannot act on."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def open_session(content: bytes) -> onnxruntime.InferenceSession:

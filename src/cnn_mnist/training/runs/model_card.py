@@ -122,10 +122,8 @@ def metadata(card: Card) -> dict[str, str]:
 
 def readme(model: Model, card: Card) -> str:
     """The card and the registry's entry as Markdown, stored beside the weights."""
-    recipe, names = (
-        card["recipe"],
-        " or ".join([f"`{model.name}`", *map("`{}`".format, model.aliases)]),
-    )
+    recipe = card["recipe"]
+    names = " or ".join(f"`{name}`" for name in (model.name, *model.aliases))
     sizes = ", ".join(
         f"`{name}` {file['size'] / 1000:.0f} kB" for name, file in model.files.items()
     )
@@ -200,7 +198,7 @@ def _percent(share: float | None) -> str:
 
 def _figures(logits: Tensor, split: Split, threshold: float) -> dict[str, Any]:
     """The card's figures of calibrated logits N×C."""
-    metrics = measure(logits, split.labels, split.wrong_labels).to_dict()
+    metrics = asdict(measure(logits, split.labels, split.wrong_labels))
     names = ("num_images", "accuracy", "error_count", "nll", "ece", "clean_label_accuracy")
     rejected = rejection_rate(logits.softmax(dim=1), threshold)
     return {name: metrics[name] for name in names} | {"rejected": rejected}

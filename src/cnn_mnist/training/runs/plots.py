@@ -66,17 +66,14 @@ def confusion_matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str] 
         if count:
             weight = "bold" if row == column else "normal"
             axes.text(column, row, str(count), ha="center", va="center", size=9, weight=weight)
-    axes.set(xlabel="answer", ylabel=f"true {_noun(classes)}")
+    noun = "digit" if tuple(classes) == DIGITS else "class"
+    axes.set(xlabel="answer", ylabel=f"true {noun}")
     turned = 90 if _are_long(classes) else 0
     axes.set_xticks(places, classes, rotation=turned, parse_math=False)
     axes.set_yticks(places, classes, parse_math=False)
     axes.set_title(f"{mistakes.sum()} mistakes in {table.sum():,} images")
     axes.spines[:].set_visible(False)
     return figure
-
-
-def _noun(classes: Sequence[str]) -> str:
-    return "digit" if tuple(classes) == DIGITS else "class"
 
 
 def _are_long(classes: Sequence[str]) -> bool:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def quantize(
         ranges: how an activation's range is computed from its values.
     """
     model = onnx.load_from_string(content)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         path = Path(folder) / "int8.onnx"
         quantize_static(
             model,
@@ -61,11 +62,12 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hide ONNX Runtime's progress and advice, which users cannot act on."""
+def quiet() -> Iterator[None]:
+    """Hide progress, advice and deprecations of ONNX's tools, which users cannot act on."""
     logging.disable(logging.WARNING)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(logging.NOTSET)
