@@ -138,9 +138,9 @@ def cnn_mnist(
 def few_lessons(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hand is learned from fewer images, as there are only a few bundled digits."""
     for module in (lessons, learn):
-        monkeypatch.setattr(module, "NUM_OLD", 1000)
+        monkeypatch.setattr(module, "NUM_OLD", 500)
     for module in (lessons, learn, held_out):
-        monkeypatch.setattr(module, "RECIPE", lessons.RECIPE.changed(drawn=300))
+        monkeypatch.setattr(module, "RECIPE", lessons.RECIPE.changed(drawn=150))
 
 
 @pytest.fixture

@@ -478,6 +478,22 @@ def test_help_loads_nothing_heavy(environment: dict[str, str]) -> None:
     assert result.stdout.endswith("[]\n")
 
 
+def test_a_command_does_not_load_the_others(environment: dict[str, str]) -> None:
+    program = (
+        "import sys; from cnn_mnist.cli import main; sys.argv = ['cnn-mnist', 'models']\n"
+        "try: main()\n"
+        "finally: print(sorted(m for m in sys.modules if m.startswith('cnn_mnist.cli.')))"
+    )
+    result = run(environment, "-c", program)
+    assert result.stdout.endswith("['cnn_mnist.cli.models', 'cnn_mnist.cli.options']\n")
+
+
+def test_an_unknown_command_gets_a_similar_name(shell: Shell) -> None:
+    outcome = shell("predct")
+    assert outcome.code == 2
+    assert "No such command 'predct'. Did you mean 'predict'?" in outcome.err
+
+
 @pytest.mark.parametrize("command", ["train", "evaluate", "export", "serve", "summary", "study"])
 def test_every_command_explains_its_options(command: str, shell: Shell) -> None:
     outcome = shell(f"{command} --help")
@@ -517,3 +533,12 @@ def test_the_process_is_tuned(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delenv(name)
     shell("summary")
     assert os.environ["OMP_PROC_BIND"] == "true"
+
+
+def test_reading_starts_no_threads_for_matrix_products(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "to be put back")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    shell("predict missing.png")
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"

@@ -21,7 +21,8 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "
 def commands() -> dict[str, TyperCommand]:
     group = typer.main.get_command(cli.app)
     assert isinstance(group, TyperGroup)
-    return {n: c for n, c in group.commands.items() if isinstance(c, TyperCommand)}
+    found = {name: group.get_command(typer.Context(group), name) for name in group.commands}
+    return {name: command for name, command in found.items() if isinstance(command, TyperCommand)}
 
 
 def options(command: TyperCommand) -> set[str]:

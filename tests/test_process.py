@@ -1,4 +1,4 @@
-"""Threads are bound to cores before torch loads, and freed memory is kept."""
+"""Threads are bound to cores before torch loads, freed memory is kept, and garbage waits."""
 
 import os
 import subprocess
@@ -62,3 +62,21 @@ def test_freed_memory_is_kept() -> None:
         for tuned in (False, True)
     )
     assert tuned < 1000 < plain
+
+
+GARBAGE = """
+import gc
+from cnn_mnist import process
+process.tune()
+class Cycle:
+    def __init__(self): self.me = self
+    def __del__(self): count.append(1)
+count = []
+for _ in range(process.NEW_OBJECTS): Cycle()
+print(len(count) > 0)
+Cycle.__del__ = lambda self: print("collected at exit")
+"""
+
+
+def test_garbage_is_collected_but_not_at_exit() -> None:
+    assert subprocess.check_output([sys.executable, "-c", GARBAGE], text=True) == "True\n"

@@ -1,21 +1,25 @@
 """How this process uses the machine: threads, cores and memory."""
 
+import atexit
 import ctypes
+import gc
 import os
 import sys
 
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+NEW_OBJECTS = 20_000  # between two garbage collections; an import alone creates more
 
 
 def tune() -> None:
-    """Pin threads to cores and keep freed memory; both speed up training on a CPU.
+    """Pin threads to cores, keep freed memory, and collect garbage less often.
 
     Call it before torch is imported, which is when OpenMP reads its settings. Measurements are in
-    docs/log.md.
+    docs/log.md and docs/results.md.
     """
     _bind_threads()
     keep_memory()
+    _collect_less()
 
 
 def _bind_threads() -> None:
@@ -35,6 +39,20 @@ def keep_memory() -> None:
         if hasattr(libc, "mallopt"):
             libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
             libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def _collect_less() -> None:
+    """Search for garbage less often, and not at exit: what imports create stays until then."""
+    gc.set_threshold(NEW_OBJECTS)
+    atexit.register(gc.freeze)
+
+
+def limit_blas() -> None:
+    """Let NumPy and OpenCV start no threads for matrix products, which reading has few of.
+
+    They start when the two are imported, and then spin for a tenth of a second.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def num_cores() -> int:

@@ -319,20 +319,20 @@ def test_a_file_whose_last_pages_are_missing_is_read_again(
 
 
 def test_the_command_reads_what_predict_prints(cnn_mnist: Start, tmp_path: Path) -> None:
-    pictures(tmp_path / "p", 230)
+    pictures(tmp_path / "p", 120)
     bulk = cnn_mnist("predict", "p", "--out", "r.jsonl", "--workers", 2, "--json")
     out, err = bulk.communicate(timeout=TIMEOUT)
     figures = json.loads(out)
     assert (bulk.returncode, err) == (1, "")  # one is no picture
     assert figures.pop("seconds") > 0
-    counts = {"num_images": 231, "num_read": 231, "num_unreadable": 1}
+    counts = {"num_images": 121, "num_read": 121, "num_unreadable": 1}
     assert figures == {"out": "r.jsonl", **counts}
     plain = cnn_mnist("predict", "p", "--json").communicate(timeout=TIMEOUT)[0]
     assert (tmp_path / "r.jsonl").read_text() == plain
 
 
 def test_a_terminal_sees_rate_and_time_left(environment: dict[str, str], tmp_path: Path) -> None:
-    pictures(tmp_path / "p", 210)
+    pictures(tmp_path / "p", 110)
     command = [sys.executable, "-m", "cnn_mnist", "predict", "p", "--out", "r.jsonl"]
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 100))
@@ -348,7 +348,7 @@ def test_a_terminal_sees_rate_and_time_left(environment: dict[str, str], tmp_pat
         os.close(ours)
     assert process.returncode == 1
     bars = shown.decode().split("\r")
-    assert any("/211 [" in bar and "<" in bar and " pictures/s" in bar for bar in bars), bars
+    assert any("/111 [" in bar and "<" in bar and " pictures/s" in bar for bar in bars), bars
 
 
 class Site(http.server.ThreadingHTTPServer):

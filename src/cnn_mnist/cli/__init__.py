@@ -4,23 +4,45 @@ Heavy imports happen inside the commands, so `--help` answers at once.
 """
 
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from cnn_mnist import __version__, process
-from cnn_mnist.cli.adapt import adapt
-from cnn_mnist.cli.evaluate import evaluate
-from cnn_mnist.cli.export import export
-from cnn_mnist.cli.label import label
-from cnn_mnist.cli.models import models
-from cnn_mnist.cli.predict import predict
-from cnn_mnist.cli.serve import serve
-from cnn_mnist.cli.study import study
-from cnn_mnist.cli.summary import summary
-from cnn_mnist.cli.train import train
+
+NAMES = [
+    "train",
+    "adapt",
+    "evaluate",
+    "export",
+    "predict",
+    "serve",
+    "label",
+    "models",
+    "summary",
+    "study",
+]
+
+
+class Commands(TyperGroup):
+    """The commands by name; a command's module is imported when it is used."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings | {"commands": dict.fromkeys(NAMES)})
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command with a name; None if there is none."""
+        if cmd_name not in NAMES:
+            return None
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        app.command()(getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name))
+        return typer.main.get_command(app)
+
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     rich_markup_mode=None,  # with rich, --help takes twice as long
     pretty_exceptions_enable=False,
@@ -42,10 +64,6 @@ def root(
     ] = False,
 ) -> None:
     """Read handwritten digits, and train networks on MNIST to do it."""
-
-
-for command in (train, adapt, evaluate, export, predict, serve, label, models, summary, study):
-    app.command()(command)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cnn_mnist import process
 from cnn_mnist.cli.options import (
     JsonOption,
     ModelOption,
@@ -55,6 +56,7 @@ def predict(
     """Read the numbers in pictures, one row per line of a page."""
     if not (images or files_from):
         raise typer.BadParameter("name pictures or folders, or - for standard input")
+    process.limit_blas()
     only_bulk = {"--files-from": files_from, "--workers": workers, "--scheduler": scheduler}
     if out:
         if as_csv and out.suffix != ".csv":

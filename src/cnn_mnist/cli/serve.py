@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cnn_mnist import process
 from cnn_mnist.cli.options import ModelOption, extra
 from cnn_mnist.terminal import Terminal
 
@@ -34,6 +35,7 @@ def serve(
     ] = 10.0,
 ) -> None:
     """Serve an HTTP API that reads digits, and a web page to draw on."""
+    process.limit_blas()
     with extra("serve"):
         from cnn_mnist.serving import server
         from cnn_mnist.serving.limits import Limits, Settings

@@ -6,7 +6,6 @@ probability of being a digit at all, and of being each digit. A classifier adapt
 hand knows it better than the line network, and decides alone when it is confident.
 """
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,7 +91,7 @@ def agree_on_one(
     mean = np.mean([sign.digit_probs for sign in nearest], axis=0)
     most_certain = max(nearest, key=lambda sign: sign.confidence)
     if boxes and any(_overlap([sign.box], boxes)[0, 0] > MEETS for sign in nearest):
-        return [_together(replace(most_certain, digit_probs=mean), 0, boxes[0], probs[0], decides)]
+        return [_together(most_certain._replace(digit_probs=mean), 0, boxes[0], probs[0], decides)]
     return [_alone(most_certain)]
 
 

@@ -1,10 +1,9 @@
 """ONNX session: one line of writing → its signs, with places and probabilities."""
 
 import os
-from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -22,8 +21,7 @@ SAME = 0.5  # intersection over union of two boxes above which they are of one s
 STRIDE = 2  # px of the normalised line per column of the network's output
 
 
-@dataclass(frozen=True)
-class Sign:
+class Sign(NamedTuple):
     """A sign of a line.
 
     A character of ALPHABET, its probability, its box x, y, width, height in the crop's pixels, and
@@ -37,7 +35,7 @@ class Sign:
 
     def moved(self, x: float, y: float) -> "Sign":
         """The sign with its box moved."""
-        return replace(self, box=(self.box[0] + x, self.box[1] + y, *self.box[2:]))
+        return self._replace(box=(self.box[0] + x, self.box[1] + y, *self.box[2:]))
 
 
 class LineReader:
@@ -83,7 +81,7 @@ class LineReader:
         outputs = self._session.run(["probabilities", "boxes"], {"lines": line[None]})
         probs, boxes = (output[0] for output in outputs)
         signs = [_sign(probs, boxes, columns, scale) for columns in places(probs, boxes)]
-        return [replace(sign, box=_within(sign.box, grey.shape)) for sign in signs]
+        return [sign._replace(box=_within(sign.box, grey.shape)) for sign in signs]
 
 
 def in_doubt(signs: list[Sign], least: float = DOUBT) -> bool:

@@ -1,7 +1,6 @@
 """The connected components of a mask, by the algorithm that is fastest on large pages."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,8 +14,7 @@ ROOM = 800  # px of the picture for each of them
 OVERLAP = 8  # maximum total area of their boxes, in pictures; boxes of digits hardly overlap
 
 
-@dataclass(frozen=True)
-class Components:
+class Components(NamedTuple):
     """The connected components of a mask.
 
     The mask, the label of each pixel (0 = none), and one row per label: x, y, width, height, area.

@@ -5,8 +5,7 @@ about digits.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -75,8 +74,7 @@ def _ink(contrast: Contrast) -> Ink:
     return found
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(NamedTuple):
     """The part of a page that holds all marks; most of a page is blank."""
 
     box: tuple[slice, slice]

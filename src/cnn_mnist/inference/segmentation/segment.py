@@ -4,8 +4,7 @@ Boxes alone decide which parts form a sign. Pixels are read only afterwards, and
 signs as fit on a page of digits.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -27,16 +26,14 @@ class CrowdedError(ValueError):
     """The picture has more signs than a page of digits can have."""
 
 
-@dataclass(frozen=True)
-class Glyph:
+class Glyph(NamedTuple):
     """One written sign: its box (x, y, width, height) in the ink map, and its own ink only."""
 
     ink: Ink
     box: Box
 
 
-@dataclass(frozen=True)
-class _Parts:
+class _Parts(NamedTuple):
     """Connected components, and the corners of each including its soft edge."""
 
     ink: Ink  # the part of the page that has any
