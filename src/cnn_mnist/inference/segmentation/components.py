@@ -35,9 +35,11 @@ class Components:
         """The components whose label is kept; label 0 never is."""
         if keep[1:].all():
             return self
-        kept = keep.astype(np.uint8)
-        kept[0] = 0
-        return components(kept.take(self.labels))
+        kept = np.append(0, np.flatnonzero(keep[1:]) + 1)
+        numbers = np.zeros(len(keep), np.int32)
+        numbers[kept] = np.arange(len(kept))
+        labels = numbers.take(self.labels)
+        return Components((labels > 0).astype(np.uint8), labels, self.stats[kept])
 
 
 def components(mask: Mask) -> Components:

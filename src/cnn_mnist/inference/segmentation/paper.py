@@ -103,7 +103,7 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
 
     These are sharply outlined regions where the wide median is more like the page as a whole.
     """
-    difference = _most(cv2.absdiff(wide, narrow))
+    difference = most(cv2.absdiff(wide, narrow))
     regions = (difference > LEAST_CONTRAST).astype(np.uint8)
     count, labels = cv2.connectedComponents(regions)
     size = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
@@ -112,7 +112,7 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
     square = np.ones((3, 3), np.uint8)
     window = int(WINDOWS[1] * min(small.shape[:2]))
     broad = cv2.medianBlur(small, window // 3 | 1)  # without ruled lines
-    step = _most(cv2.dilate(broad, square) - cv2.erode(broad, square))
+    step = most(cv2.dilate(broad, square) - cv2.erode(broad, square))
     reach = window // 4 + 2  # medians round off corners
     step = cv2.dilate(step, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     rim = labels * (cv2.erode(regions, square) == 0)
@@ -129,11 +129,11 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
 
     # A median loses the corners of a page that lies on a dark desk.
     lighter = (small.astype(np.float64) - paper) @ np.ones(3) > 0
-    like_page = (_most(np.abs(small - page)) < 30) & lighter
+    like_page = (most(np.abs(small - page)) < 30) & lighter
     return np.where(like_page[..., None], small, paper)
 
 
-def _most(field: NDArray[Any]) -> NDArray[Any]:
+def most(field: NDArray[Any]) -> NDArray[Any]:
     """The maximum of each pixel's three values; much faster than numpy's on such a short axis."""
     return cv2.max(cv2.max(field[..., 0], field[..., 1]), field[..., 2])
 
