@@ -131,7 +131,7 @@ def _edges(boxes: NDArray[Any]) -> NDArray[Any]:
     """Left, top, right and bottom of each column's sign, px of the normalised line."""
     top, bottom, left, right = boxes * HEIGHT
     middle = (np.arange(boxes.shape[1]) + 0.5) * STRIDE
-    return np.stack([middle - left, top, middle + right, bottom], axis=1)
+    return np.array([middle - left, top, middle + right, bottom]).T
 
 
 def _sign(probs: NDArray[np.float32], edges: NDArray[Any], shape: tuple[int, ...]) -> Sign:

@@ -31,6 +31,12 @@ class Components:
         """The longer side of each component's box."""
         return np.asarray(self.stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1))
 
+    def pixels(self, keep: NDArray[np.bool_]) -> Mask:
+        """A mask of the components whose label is kept; label 0 never is."""
+        kept = keep.astype(np.uint8)
+        kept[0] = 0
+        return np.asarray(kept.take(self.labels))
+
     def only(self, keep: NDArray[np.bool_]) -> "Components":
         """The components whose label is kept; label 0 never is."""
         if keep[1:].all():
