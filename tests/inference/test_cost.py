@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.layout import lines, orientation
+from cnn_mnist.inference.layout import grid, lines, orientation, quads
 from cnn_mnist.inference.reader import CROWDED, MOST_COLUMNS, Reader
 from cnn_mnist.inference.recognition import classifier, line, line_reader
 from cnn_mnist.inference.recognition.line_reader import LineReader, Sign
@@ -153,3 +153,47 @@ def test_nested_frames_are_read_or_refused(side: int) -> None:
     reading = Reader().read(page)
     assert not reading.ok
     assert ink.find(np.stack([page] * 3, axis=2)).shape == page.shape
+
+
+def test_the_regions_looked_at_for_cells_are_bounded_by_the_pixels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+    original = quads._hull
+
+    def spy(region: NDArray[np.uint8], offset: tuple[int, int]) -> NDArray[np.float32]:
+        seen.append(region.shape)
+        return original(region, offset)
+
+    monkeypatch.setattr(quads, "_hull", spy)
+    page = np.full((480, 480), 255, np.uint8)
+    page[::16] = page[:, ::16] = 0  # 900 squares
+    assert grid.find(page) == []
+    assert len(seen) == len(quads.DARKER) * (page.size // grid.CELL_ROOM)
+
+
+def test_the_ink_of_a_rotated_page_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    original = ink.find
+
+    def spy(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        found.append(pixels.shape)
+        return original(pixels)
+
+    monkeypatch.setattr(ink, "find", spy)
+    row = np.concatenate([coverage(digit, 40, 4) for digit in "2357423574"], axis=1)
+    page = np.rint(255 * (1 - np.concatenate([row, row]))).astype(np.uint8)
+    reading = Reader().read(np.ascontiguousarray(page[::-1, ::-1]))
+    assert (reading.turned, len(found)) == (180, 1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(DRAWN), SIZES, GRAINS, st.integers(0, 999))
+def test_some_components_need_no_second_search(
+    kind: Kind, size: tuple[int, int], grain: int, seed: int
+) -> None:
+    marks = components.components((drawn(kind, size, grain, seed) > 0.5).astype(np.uint8))
+    some = marks.only(marks.sides % 2 == 0)
+    again = components.components(some.mask)
+    assert (some.labels == again.labels).all()
+    assert (some.stats[1:] == again.stats[1:]).all()

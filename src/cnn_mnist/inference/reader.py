@@ -122,7 +122,7 @@ class Reader:
             if not single:
                 seen = orientation.level(self.line_reader, seen)
             if not single and (degrees := self._turn(seen)):
-                seen = view.of_page(seen.page.turn(degrees), single)
+                seen = view.rotate(seen, degrees)
         except segment.CrowdedError:
             return Reading("", (), ok=False, reason=CROWDED)
         return self._view_reading(seen, single)

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.line import normalized_width
-from cnn_mnist.inference.segmentation import segment
+from cnn_mnist.inference.segmentation import paper, segment
 from cnn_mnist.inference.segmentation.components import Components, components
-from cnn_mnist.inference.segmentation.paper import LEAST_CONTRAST
 
 Box = tuple[int, int, int, int]
 Contrast = NDArray[np.float32]
@@ -85,13 +84,13 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
     contrast = _contrast(pixels)
     written, rest = _marks(contrast)
     marks, crossed = written.mask, _crossed(written)
-    paper = int(np.median(grey))
-    clean = np.where(rest, np.uint8(paper), grey)
+    blank = int(np.median(grey))
+    clean = np.where(rest, np.uint8(blank), grey)
     full = float(np.percentile(contrast[marks > 0], 75)) if marks.any() else 1.0
     near = cv2.dilate(marks, np.ones((3, 3), np.uint8))
     ink = np.minimum(contrast * near / full, 1).astype(np.float32)
     margin = round(MARGIN * min(grey.shape))
-    clean = cv2.copyMakeBorder(clean, *(margin,) * 4, cv2.BORDER_CONSTANT, value=paper)
+    clean = cv2.copyMakeBorder(clean, *(margin,) * 4, cv2.BORDER_CONSTANT, value=blank)
     ink = cv2.copyMakeBorder(ink, *(margin,) * 4, cv2.BORDER_CONSTANT, value=0)
     moved = np.array([[1, 0, -margin], [0, 1, -margin], [0, 0, 1]])
     try:
@@ -103,26 +102,27 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
 
 def _contrast(pixels: NDArray[np.uint8]) -> Contrast:
     """The largest difference from the paper over a pixel's colours."""
-    return np.asarray(np.abs(pixels - _paper(pixels)).max(axis=2), np.float32)
+    colours = pixels.astype(np.float32)
+    return np.asarray(paper.most(cv2.absdiff(colours, _paper(colours))))
 
 
-def _paper(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _paper(colours: NDArray[np.float32]) -> NDArray[np.float32]:
     """The paper's colour, which varies linearly in a cell: a plane through its lighter half."""
-    y, x = np.mgrid[: pixels.shape[0], : pixels.shape[1]].astype(np.float32)
-    plane = np.stack([x, y, np.ones_like(x)], axis=-1)
-    luma = pixels.sum(axis=2)
+    y, x = np.mgrid[: colours.shape[0], : colours.shape[1]].astype(np.float32)
+    plane = cv2.merge([x, y, np.ones_like(x)])
+    luma = cv2.transform(colours, np.ones((1, 3)))
     light = luma >= np.median(luma)
-    step = 1 + light.sum() // FIT
-    slopes = np.linalg.lstsq(plane[light][::step], pixels[light][::step].astype(np.float32))[0]
-    return np.asarray(plane @ slopes, np.float32)
+    step = 1 + np.count_nonzero(light) // FIT
+    slopes = np.linalg.lstsq(plane[light][::step], colours[light][::step])[0]
+    return np.asarray(cv2.transform(plane, slopes.T))
 
 
 def _marks(contrast: Contrast) -> tuple[Components, NDArray[np.bool_]]:
     """The marks of writing, and the pixels of lines reaching into the cell."""
-    strong, noise = float(np.percentile(contrast, 99.5)), float(np.median(contrast))
-    if strong < max(LEAST_CONTRAST, NOISE * noise):
+    noise, strong = np.percentile(contrast, (50, 99.5)).tolist()
+    if strong < max(paper.LEAST_CONTRAST, NOISE * noise):
         return components(np.zeros(contrast.shape, np.uint8)), np.zeros(contrast.shape, np.bool_)
-    found = components((contrast > max(WEAK * strong, LEAST_CONTRAST)).astype(np.uint8))
+    found = components((contrast > max(WEAK * strong, paper.LEAST_CONTRAST)).astype(np.uint8))
     written = found.only(_written(found))
     rest = cv2.dilate((found.mask > written.mask).astype(np.uint8), np.ones((3, 3), np.uint8))
     return written, (rest > 0) & (written.mask == 0)
@@ -147,5 +147,5 @@ def _sides(found: Components) -> NDArray[np.int64]:
     labels = found.labels
     touched = np.zeros(len(found.stats), np.int64)
     for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        touched[np.unique(border)] += 1
+        touched[border] += 1  # once for each mark: numpy adds to an index once
     return touched

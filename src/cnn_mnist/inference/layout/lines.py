@@ -157,7 +157,8 @@ def _signs(boxes: list[Box]) -> NDArray[Any]:
 def _grouped(corners: NDArray[Any], level: NDArray[Any]) -> list[NDArray[Any]]:
     """Boxes grouped by line, determined on the levelled page."""
     rows = _rows(level)
-    return [corners[rows == row] for row in range(rows.max(initial=-1) + 1)]
+    ends = np.cumsum(np.bincount(rows)).tolist()
+    return np.split(corners[np.argsort(rows, kind="stable")], ends)[:-1]
 
 
 def _slope(lines: list[NDArray[Any]]) -> float:

@@ -13,7 +13,7 @@ from cnn_mnist.inference.recognition.line import DIGITS
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, num_right
 
 LEAST_SIGNS = 5  # fewer are no clear evidence
-MOST_SIGNS = 200  # that the classifier reads
+MOST_SIGNS = 200  # that are looked at; more would say the same
 MOST_LINES = 6  # that the line network reads in each orientation
 CLEAR = 0.3  # of a glyph's mean log top probability: a worse orientation differs by more
 TILTED = 6  # degrees; smaller tilts are corrected line by line
@@ -48,10 +48,11 @@ def tilt(boxes: list[Box]) -> int:
     places = (corners[:, :2] + corners[:, 2:] / 2)[sides >= 0.5 * np.median(sides)]
     if len(places) < LEAST_SIGNS:
         return 0
-    apart = places - places[:, None]
+    some = np.array(_some(len(places)))
+    apart = places - places[some, None]
     distances = np.hypot(apart[..., 0], apart[..., 1])
-    np.fill_diagonal(distances, np.inf)
-    beside = apart[np.arange(len(places)), distances.argmin(axis=1)]
+    distances[np.arange(len(some)), some] = np.inf
+    beside = apart[np.arange(len(some)), distances.argmin(axis=1)]
     angles = np.degrees(np.arctan2(beside[:, 1], beside[:, 0]))
     off = (angles - np.arange(-45, 45)[:, None] + 45) % 90 - 45  # from each direction
     near = np.abs(off) <= NEAR

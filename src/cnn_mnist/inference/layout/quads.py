@@ -62,13 +62,12 @@ def find(lines: Mask, least: int, most: int) -> Quads:
     likely &= area > 0.3 * wide * high
     likely[0] = False
     largest = np.flatnonzero(likely)[np.argsort(-area[likely], kind="stable")][:most]
-    quads = []
+    hulls = []
     for label in largest.tolist():
         left, top, across, down = stats[label, :4].tolist()
         region = labels[top : top + down, left : left + across] == label
-        if (quad := _quad(region.astype(np.uint8))) is not None:
-            quads.append(quad + np.array([left, top]))
-    return np.reshape(np.array(quads, np.float32), (-1, 4, 2))
+        hulls.append(_hull(region.astype(np.uint8), (left, top)))
+    return _quads(hulls)
 
 
 def _too_few_holes(lines: Mask, least: int) -> bool:
@@ -83,35 +82,50 @@ def _too_few_holes(lines: Mask, least: int) -> bool:
     return sum(min(cv2.boundingRect(hole)[2:]) >= LEAST_SIDE + 2 for hole in holes) < least
 
 
-def _quad(region: Mask) -> Quads | None:
-    """The corners of a region, or None if it does not have four sides.
+def _hull(region: Mask, offset: tuple[int, int]) -> Quads:
+    outlines, _ = cv2.findContours(
+        region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=offset
+    )
+    return np.asarray(cv2.convexHull(outlines[0]))  # clockwise
 
-    The longest edge of the hull in each direction is a side; writing that touches the lines cuts
-    off corners, but leaves part of each side.
+
+def _quads(hulls: list[Quads]) -> Quads:
+    """The corners of the regions that have four sides, from the hulls of all.
+
+    The longest edge of a hull in each direction is a side; writing that touches the lines cuts off
+    corners, but leaves part of each side.
     """
-    outlines, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    hull = cv2.convexHull(outlines[0])  # clockwise
-    begins = cv2.approxPolyDP(hull, WAVER, closed=True)[:, 0].astype(np.float64)
-    edges = np.roll(begins, -1, axis=0) - begins
-    lengths = np.hypot(*edges.T)
+    if not hulls:
+        return np.zeros((0, 4, 2), np.float32)
+    outlines = [cv2.approxPolyDP(hull, WAVER, closed=True)[:, 0] for hull in hulls]
+    region = np.repeat(np.arange(len(hulls)), [len(outline) for outline in outlines])
+    begins = np.concatenate(outlines).astype(np.float64)
+    edges = np.concatenate([np.append(o[1:], o[:1], axis=0) for o in outlines]) - begins
     facing = np.rint(np.arctan2(edges[:, 1], edges[:, 0]) / (np.pi / 2)).astype(int) % 4
-    if len(set(facing.tolist())) < 4:
-        return None
-    sides = [int(np.where(facing == way, lengths, 0).argmax()) for way in range(4)]
-    quad = _crossings(begins[sides], edges[sides])
-    share = cv2.contourArea(hull) / max(cv2.contourArea(quad), 1)
-    return quad if FULL[0] < share < FULL[1] else None
+    order = np.lexsort((np.hypot(*edges.T), facing, region))
+    side = (4 * region + facing)[order]
+    longest = order[np.append(side[1:] != side[:-1], True)]
+    four = np.bincount(region[longest]) == 4
+    sides = longest[four[region[longest]]].reshape(-1, 4)
+    quads = _crossings(begins[sides], edges[sides])
+    areas = np.array([cv2.contourArea(hull) for hull in hulls])[four]
+    shares = areas / np.maximum(_areas(quads), 1)
+    return np.asarray(quads[(shares > FULL[0]) & (shares < FULL[1])], np.float32)
 
 
 def _crossings(points: NDArray[Any], ways: NDArray[Any]) -> Quads:
     """Where each of four lines, through a point in a direction, meets the one before it."""
-    before, along = np.roll(points, 1, axis=0), np.roll(ways, 1, axis=0)
+    before, along = np.roll(points, 1, axis=1), np.roll(ways, 1, axis=1)
     far = _cross(points - before, ways) / _cross(along, ways)
-    return np.asarray(before + far[:, None] * along, np.float32)
+    return np.asarray(before + far[..., None] * along)
+
+
+def _areas(quads: Quads) -> NDArray[Any]:
+    return np.asarray(np.abs(_cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])) / 2)
 
 
 def _cross(some: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(some[:, 0] * others[:, 1] - some[:, 1] * others[:, 0])
+    return np.asarray(some[..., 0] * others[..., 1] - some[..., 1] * others[..., 0])
 
 
 def sides(cells: Quads) -> NDArray[Any]:

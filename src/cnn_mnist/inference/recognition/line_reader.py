@@ -80,13 +80,14 @@ class LineReader:
             line = np.pad(line, ((0, 0), (0, 0), (0, 1)))
         outputs = self._session.run(["probabilities", "boxes"], {"lines": line[None]})
         probs, boxes = (output[0] for output in outputs)
-        signs = [_sign(probs, boxes, columns, scale) for columns in places(probs, boxes)]
-        return [sign._replace(box=_within(sign.box, grey.shape)) for sign in signs]
+        edges = _edges(boxes) * (scale * 2)
+        found = places(probs, boxes)
+        return [_sign(probs[:, columns], edges[columns], grey.shape) for columns in found]
 
 
-def in_doubt(signs: list[Sign], least: float = DOUBT) -> bool:
-    """Whether any sign is less probable, so that a line is worth a second look."""
-    return any(sign.confidence < least for sign in signs)
+def in_doubt(signs: list[Sign]) -> bool:
+    """Whether a sign is so improbable that the line is worth a second look."""
+    return any(sign.confidence < DOUBT for sign in signs)
 
 
 def num_right(signs: list[Sign]) -> float:
@@ -105,48 +106,42 @@ def places(probs: NDArray[Any], boxes: NDArray[Any]) -> list[list[int]]:
         boxes: 4×columns, as the network predicts them.
     """
     found: list[list[int]] = []
-    for best, run in groupby(enumerate(probs.argmax(axis=0)), key=lambda pair: pair[1]):
-        if not best:
+    best, probable, edges = probs.argmax(axis=0), probs.max(axis=0).tolist(), _edges(boxes).tolist()
+    for sign, run in groupby(range(len(best)), key=best.tolist().__getitem__):
+        if not sign:
             continue
-        column = max((c for c, _ in run), key=lambda c: float(probs[best, c]))
-        if found and _intersection_over_union(boxes, found[-1][-1], column) > SAME:
+        column = max(run, key=probable.__getitem__)
+        if found and _intersection_over_union(edges[found[-1][-1]], edges[column]) > SAME:
             found[-1].append(column)
         else:
             found.append([column])
     return found
 
 
-def _intersection_over_union(boxes: NDArray[Any], column: int, other: int) -> float:
-    (x0, y0, x1, y1), (u0, v0, u1, v1) = _edges(boxes, column), _edges(boxes, other)
+def _intersection_over_union(one: list[float], other: list[float]) -> float:
+    (x0, y0, x1, y1), (u0, v0, u1, v1) = one, other
     both = max(0.0, min(x1, u1) - max(x0, u0)) * max(0.0, min(y1, v1) - max(y0, v0))
     either = (x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - both
     return both / max(either, 1e-6)
 
 
-def _edges(boxes: NDArray[Any], column: int) -> Box:
-    """Left, top, right and bottom of a column's sign, px of the normalised line."""
-    top, bottom, left, right = (boxes[:, column] * HEIGHT).tolist()
-    middle = (column + 0.5) * STRIDE
-    return middle - left, top, middle + right, bottom
+def _edges(boxes: NDArray[Any]) -> NDArray[Any]:
+    """Left, top, right and bottom of each column's sign, px of the normalised line."""
+    top, bottom, left, right = boxes * HEIGHT
+    middle = (np.arange(boxes.shape[1]) + 0.5) * STRIDE
+    return np.array([middle - left, top, middle + right, bottom]).T
 
 
-def _sign(
-    probs: NDArray[np.float32],
-    boxes: NDArray[np.float32],
-    columns: list[int],
-    scale: tuple[float, float],
-) -> Sign:
-    mean = probs[:, columns].mean(axis=1)
+def _sign(probs: NDArray[np.float32], edges: NDArray[Any], shape: tuple[int, ...]) -> Sign:
+    """The sign of some columns: the mean of their probabilities, and the box of the clearest."""
+    mean = probs.mean(axis=1)
     best = 1 + int(mean[1:].argmax())
-    across, down = scale
-    x0, y0, x1, y1 = _edges(boxes, max(columns, key=lambda column: float(probs[best, column])))
-    box = (x0 * across, y0 * down, (x1 - x0) * across, (y1 - y0) * down)
+    box = _within(edges[int(probs[best].argmax())].tolist(), shape)
     return Sign(ALPHABET[best - 1], float(mean[best]), box, mean[1 : 1 + len(DIGITS)])
 
 
-def _within(box: Box, shape: tuple[int, ...]) -> Box:
-    """The part of a box inside a crop, at least one pixel wide and high."""
-    x, y, width, height = box
-    x0, y0 = (min(max(low, 0.0), size - 1.0) for low, size in ((x, shape[1]), (y, shape[0])))
-    x1, y1 = min(x + width, shape[1]), min(y + height, shape[0])
+def _within(edges: list[float], shape: tuple[int, ...]) -> Box:
+    """The box of the part inside a crop, at least one pixel wide and high."""
+    x0, y0 = (min(max(low, 0.0), size - 1.0) for low, size in zip(edges[:2], shape[::-1], strict=True))
+    x1, y1 = min(edges[2], shape[1]), min(edges[3], shape[0])
     return x0, y0, max(x1 - x0, 1.0), max(y1 - y0, 1.0)

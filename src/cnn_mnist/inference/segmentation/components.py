@@ -29,13 +29,21 @@ class Components(NamedTuple):
         """The longer side of each component's box."""
         return np.asarray(self.stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1))
 
+    def pixels(self, keep: NDArray[np.bool_]) -> Mask:
+        """A mask of the components whose label is kept; label 0 never is."""
+        kept = keep.astype(np.uint8)
+        kept[0] = 0
+        return np.asarray(kept.take(self.labels))
+
     def only(self, keep: NDArray[np.bool_]) -> "Components":
         """The components whose label is kept; label 0 never is."""
         if keep[1:].all():
             return self
-        kept = keep.astype(np.uint8)
-        kept[0] = 0
-        return components(kept.take(self.labels))
+        kept = np.append(0, np.flatnonzero(keep[1:]) + 1)
+        numbers = np.zeros(len(keep), np.int32)
+        numbers[kept] = np.arange(len(kept))
+        labels = numbers.take(self.labels)
+        return Components((labels > 0).astype(np.uint8), labels, self.stats[kept])
 
 
 def components(mask: Mask) -> Components:

@@ -226,7 +226,7 @@ def _without_specks(marks: Components, reach: int) -> Mask:
     sides = near.sides - 2 * reach
     largest, mark = sides[1:].max(initial=0), marks.sides[1:].max(initial=0)
     least = max(SPECK, min(SPECK_SHARE * largest, MARK_SHARE * mark))
-    return np.asarray(marks.mask * (sides >= least).astype(np.uint8).take(near.labels))
+    return np.asarray(marks.mask & near.pixels(sides >= least))
 
 
 def _least_side(largest: int) -> float:

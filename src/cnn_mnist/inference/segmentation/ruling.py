@@ -95,6 +95,8 @@ def _rules(part: Mask) -> NDArray[np.bool_]:
     matrix[:, 2] += (side - width) / 2, (side - height) / 2
     level = cv2.warpAffine(part, matrix, (side, side), flags=cv2.INTER_NEAREST)
     lines = _thin_runs(level, WHOLE * max(part.shape))
+    if not lines.any():
+        return np.zeros(part.shape, np.bool_)
     how = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     back = cv2.warpAffine(lines, matrix, (width, height), flags=how)
     return np.asarray(cv2.dilate(back, np.ones((3, 3), np.uint8))) > 0
@@ -109,8 +111,7 @@ def _thin_runs(level: Mask, least: float) -> Mask:
     upright = cv2.morphologyEx(level, cv2.MORPH_OPEN, np.ones((most + 1, 1), np.uint8))
     thin = cv2.subtract(level, upright)
     bridged = components(cv2.morphologyEx(thin, cv2.MORPH_CLOSE, np.ones((1, 3 * most), np.uint8)))
-    lines = bridged.only(bridged.stats[:, cv2.CC_STAT_WIDTH] >= least)
-    return np.asarray(thin & lines.mask)
+    return np.asarray(thin & bridged.pixels(bridged.stats[:, cv2.CC_STAT_WIDTH] >= least))
 
 
 def _is_frame(part: NDArray[np.bool_]) -> bool:

@@ -172,11 +172,16 @@ def _join_fragments(corners: Corners, height: float) -> tuple[Owners, Corners]:
     Returns the sign of each part, and the signs' corners.
     """
     owners, signs, count = np.empty(len(corners), np.int64), corners.copy(), 0
+    beside = np.empty(0, np.int64)  # the signs that reach as far to the right as the part
     for part in np.argsort(corners[:, 0], kind="stable"):
-        owner = _first(_one_digit(signs[:count], corners[part], height))
-        known = owner < count
-        signs[owner] = _union(signs[owner], corners[part]) if known else corners[part]
-        owners[part], count = owner, max(count, owner + 1)
+        beside = beside[signs[beside, 2] > corners[part, 0]]
+        fits = beside[_one_digit(signs[beside], corners[part], height)]
+        if len(fits):
+            owners[part] = fits[0]
+            signs[fits[0]] = _union(signs[fits[0]], corners[part])
+        else:
+            owners[part], signs[count] = count, corners[part]
+            beside, count = np.append(beside, count), count + 1
     return owners, signs[:count]
 
 
@@ -209,7 +214,7 @@ def _attach(signs: Corners, loose: Corners, height: float) -> Owners:
 
 def _in_word(loose: Corners, part: Corners) -> bool:
     """Whether a small part has others close beside it, as a letter has."""
-    beside = _same_line(loose, part) & (_gaps(loose, part) <= part[3] - part[1])
+    beside = _gaps(loose[_same_line(loose, part)], part) <= part[3] - part[1]
     return bool(np.count_nonzero(beside) > 1)  # one is the part itself
 
 
