@@ -34,7 +34,7 @@ from cnn_mnist.training.adapt.held_out import asking
 from cnn_mnist.training.adapt.learn import learn
 from cnn_mnist.training.data import NOT_A_DIGIT, Splits, load
 from cnn_mnist.training.data.labelled import labelled
-from generators import odd_hand
+from cnn_mnist.training.synthetic import odd_hand
 from timing import describe
 
 LEAST, NUM_ODD = 40, 300

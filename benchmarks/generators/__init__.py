@@ -1,1 +1,1 @@
-"""Pictures to read whose truth is known, most of them made from MNIST test digits."""
+"""Pictures to read, made from MNIST test digits: their truth is known."""

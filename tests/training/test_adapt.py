@@ -26,7 +26,7 @@ from cnn_mnist.training.data.labelled import Labelled, labelled
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
-from generators import odd_hand
+from cnn_mnist.training.synthetic import odd_hand
 
 FIELDS = {
     "out", "num_pictures", "num_skipped", "own", "test", "decides", "temperature", "threshold",
