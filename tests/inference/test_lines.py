@@ -263,6 +263,24 @@ def test_a_run_begins_with_the_weights_of_another_and_with_no_others(
         go_on(folder)
 
 
+def test_a_share_of_the_initial_weights_stays(
+    tmp_path: Path, held_out: Splits, earlier: Path, straight: Path
+) -> None:
+    recipe, folder = TINY.changed(init_share=0.25), tmp_path / "run"
+    with pytest.raises(RunError, match=r"starts from another run; name it with --init"):
+        begin(recipe, held_out, folder)
+    finish(begin(recipe, held_out, folder, seed=1, init=earlier), held_out, folder)
+    first, last, mixed = (
+        checkpoint.load_model(run).state_dict() for run in (earlier, straight, folder)
+    )
+    for name, value in mixed.items():
+        expected = torch.lerp(last[name].double(), first[name].double(), 0.25)
+        assert not value.is_floating_point() or torch.allclose(value.double(), expected, atol=1e-6)
+    finish(go_on(folder), held_out, folder)  # stopped before it was evaluated
+    again = checkpoint.load_model(folder).state_dict()
+    assert all(torch.equal(again[name], value) for name, value in mixed.items())
+
+
 def test_weights_that_do_not_fit_are_refused(
     tmp_path: Path, few_digits: Splits, earlier: Path
 ) -> None:

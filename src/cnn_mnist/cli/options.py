@@ -14,7 +14,7 @@ RecipeOption = Annotated[
     str | None,
     typer.Option(
         help="reference, default, fast, best, best-bn, best-small, robust, reader, lines, "
-        "lines-restart, or a teacher model: teacher, teacher-affine, teacher-warped.",
+        "lines-restart, lines-boxes, or a teacher model: teacher, teacher-affine, teacher-warped.",
         show_default="default",
     ),
 ]

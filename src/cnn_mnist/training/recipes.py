@@ -70,6 +70,8 @@ class Recipe:
     distil_temperature: float = setting(4.0, "softens the answers that are compared", 0.1, 100)
     num_views: int = setting(10, "of the training images that a teacher answers", 1, 10_000)
 
+    init_share: float = setting(0.0, "share of the initial weights in the final ones", 0, 1)
+
     train_norm: tuple[float, float] = setting(NORM, "mean and std of the training input")
     test_norm: tuple[float, float] = setting(NORM, "mean and std of the test input")
     mixed_precision: bool = setting(True, "bfloat16 where that is faster; off = float32")
@@ -212,6 +214,7 @@ LINES = Recipe(
     mixed_precision=False,
 )
 LINES_RESTART = LINES.changed(name="lines-restart", epochs=36, lr=0.002, hardening=0)  # with --init
+LINES_BOXES = LINES_RESTART.changed(name="lines-boxes", epochs=24, init_share=0.6)
 
 STUDENTS = (REFERENCE, DEFAULT, FAST, BEST, BEST_BN, BEST_SMALL, ROBUST, READER)
 LINE_READERS = (LINES, LINES_RESTART)

@@ -40,11 +40,13 @@ def begin(
         init: the run whose weights this one starts from.
 
     Raises:
-        RunError: the folder exists already, or cannot be created.
+        RunError: the folder exists already, or cannot be created; or the recipe needs `init`.
         ValueError: the seed is out of range, or the batch is larger than the training set.
     """
     check_batch(recipe, splits)
     check_teacher(recipe, splits, teacher)
+    if recipe.init_share and init is None:
+        raise RunError(f"the recipe {recipe.name} starts from another run; name it with --init")
     device = torch.device(device)
     run = start(recipe, seed, device, precision(device, recipe), len(splits.classes))
     if init:
@@ -66,8 +68,7 @@ def go_on(folder: Path, epochs: int | None = None, device: str | torch.device = 
     recipe = config.recipe.changed(epochs=epochs)
     run = checkpoint.load_run(folder, recipe, device, precision(device, recipe))
     if config.init and not run.history:
-        _check_same(Path(config.init), config.init_sha256, folder)
-        _take_weights(run, Path(config.init))
+        _take_weights(run, _init_of(folder))
     if len(run.history) > recipe.epochs:
         raise RunError(
             f"{folder} has trained {len(run.history)} epochs already; give more with --epochs"
@@ -128,6 +129,25 @@ def _take_weights(run: Run, folder: Path) -> None:
         net.load_state_dict(weights)
 
 
+def _init_of(folder: Path) -> Path:
+    """The run that a run started from, if it is still the same."""
+    config = load_config(folder)
+    _check_same(Path(config.init), config.init_sha256, folder)
+    return Path(config.init)
+
+
+def _go_back(run: Run, folder: Path) -> None:
+    """Go a share of the way back to the initial weights, to keep what these could do.
+
+    Wortsman et al., Robust fine-tuning of zero-shot models (CVPR 2022).
+    """
+    initial = checkpoint.load_model(_init_of(folder)).state_dict()
+    for name, value in run.model.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(initial[name].to(value.device), run.recipe.init_share)
+    checkpoint.save_model(folder, run)
+
+
 def load_teacher(
     folder: Path, recipe: Recipe, splits: Splits, device: str | torch.device = "cpu"
 ) -> Teacher:
@@ -181,12 +201,17 @@ def finish(
         if on_epoch:
             on_epoch(run)
 
-    if run.recipe.model == "lines":
+    is_lines = run.recipe.model == "lines"
+    if is_lines:
         fit_lines(run, splits, save_then_tell, on_step)
-        test = asdict(evaluate_lines(run.model, written_lines(splits.test)))
     else:
         teacher = teacher or _teacher_of(run, splits, folder)
         fit(run.recipe, splits, save_then_tell, run=run, teacher=teacher, on_step=on_step)
+    if run.recipe.init_share:
+        _go_back(run, folder)
+    if is_lines:
+        test = asdict(evaluate_lines(run.model, written_lines(splits.test)))
+    else:
         test = asdict(evaluate(run.model, splits, run.recipe.test_norm))
     metrics = {
         "run": str(folder),

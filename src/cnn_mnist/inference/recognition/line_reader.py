@@ -142,6 +142,8 @@ def _sign(probs: NDArray[np.float32], edges: NDArray[Any], shape: tuple[int, ...
 
 def _within(edges: list[float], shape: tuple[int, ...]) -> Box:
     """The box of the part inside a crop, at least one pixel wide and high."""
-    x0, y0 = (min(max(low, 0.0), size - 1.0) for low, size in zip(edges[:2], shape[::-1], strict=True))
+    x0, y0 = (
+        min(max(low, 0.0), size - 1.0) for low, size in zip(edges[:2], shape[::-1], strict=True)
+    )
     x1, y1 = min(edges[2], shape[1]), min(edges[3], shape[0])
     return x0, y0, max(x1 - x0, 1.0), max(y1 - y0, 1.0)

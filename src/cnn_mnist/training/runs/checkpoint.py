@@ -44,6 +44,11 @@ def save(folder: Path, run: Run) -> None:
         ) from error
 
 
+def save_model(folder: Path, run: Run) -> None:
+    """Write the weights to use; the resume state stays."""
+    write(folder / "model.safetensors", pack(dict(run.model.state_dict())))
+
+
 def load_model(folder: Path) -> nn.Module:
     """Load the weights to use into a model of the run's architecture, on the CPU.
 
