@@ -297,4 +297,41 @@ def touching_row(digits: Digits, rng: Rng) -> Made:
     return _row(digits, rng, touching=0.2)
 
 
-ROWS = ("row", "touching_row")
+def _field(digits: Digits, rng: Rng, tall: float) -> Made:
+    """Digits in the boxes of a form, whose sides are a share `tall` of its height."""
+    height = rng.uniform(40, 140)
+    pitch, pen = height * rng.uniform(0.9, 1.6), max(1.5, height * rng.uniform(0.04, 0.12))
+    page = paper(2 * height, pitch * len(digits) + height, pick(rng, PLAIN_PAPERS))
+    top, bottom = (int(height * rng.uniform(*edge)) for edge in ((0.2, 0.45), (1.55, 1.8)))
+    lines = np.zeros(page.shape[:2], np.float32)
+    sides = [round(height / 2 + pitch * at) for at in range(len(digits) + 1)]
+    thickness, framed = max(1, round(height * rng.uniform(0.01, 0.05))), rng.random() < 0.5
+    for side in sides:
+        ends = (side, bottom), (side, round(bottom - tall * (bottom - top)))
+        cv2.line(lines, *ends, 1, thickness)
+    for y in (bottom, top) if tall == 1 or framed else (bottom,):
+        cv2.line(lines, (sides[0], y), (sides[-1], y), 1, thickness)
+    stamp(page, lines, (0, 0), pick(rng, INKS))
+    inks, colour = [], pick(rng, INKS)
+    for left, strokes in zip(sides, digits, strict=False):
+        ink = pens.draw(strokes, height * rng.uniform(0.8, 1.1), pen, rng.uniform(-8, 8))
+        x, y = left + (pitch - ink.shape[1]) / 2, (top + bottom - ink.shape[0]) / 2
+        x, y = (int(side + rng.normal(0, 0.06) * height) for side in (x, y))
+        stamp(page, ink, (x, y), colour)
+        inks.append(ink)
+    return photographed(shadowed(page, rng, rng.uniform(0, 0.6)), rng, 1.0, 4), inks
+
+
+@condition
+def boxes(digits: Digits, rng: Rng) -> Made:
+    """2 to 12 digits, each in a box of a form."""
+    return _field(digits, rng, tall=1)
+
+
+@condition
+def comb(digits: Digits, rng: Rng) -> Made:
+    """2 to 12 digits with ticks between them, sometimes in a frame."""
+    return _field(digits, rng, tall=rng.uniform(0.15, 0.5))
+
+
+ROWS = ("row", "touching_row", "boxes", "comb")

@@ -124,6 +124,18 @@ def test_a_row_of_boxes_that_stand_apart(reader: Reader) -> None:
     assert texts(reader, page) == [["4", "0", "7", "", "5", "2", "", "8"]]
 
 
+def test_digits_across_the_sides_of_their_boxes_are_whole(reader: Reader) -> None:
+    page = np.full((140, 320), 245, np.uint8)
+    for box, text in enumerate("43 72"):
+        x = 30 + 52 * box
+        cv2.rectangle(page, (x, 30), (x + 52, 100), 60, 2)
+        if text != " ":
+            put(page, text, x + (12 if text == "3" else -10), 40, height=40)
+    assert texts(reader, page) == [["4", "3", "", "7", "2"]]
+    shown = reader.read(page)
+    assert (shown.text, len(shown.digits)) == ("4372", 4)
+
+
 def test_a_broken_line_or_a_joined_digit_loses_no_cell(reader: Reader) -> None:
     page = form(ROWS)
     x, y = MARGIN + 2 * WIDE, MARGIN + HIGH

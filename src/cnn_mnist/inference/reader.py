@@ -1,5 +1,6 @@
 """Reader: joins page, ink, digits, normalisation and networks."""
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -112,7 +113,8 @@ class Reader:
             frames = np.concatenate([one.frames() for row in cells for one in row])
             if degrees := orientation.turn_of_cells(self.classifier, frames):
                 cells = _cells(page.turn(degrees)) or cells
-            return self._grid_reading(cells)
+            row = _in_cells(self._page_reading(page, single), cells[0]) if len(cells) == 1 else None
+            return row if row and row.ok else self._grid_reading(cells)
         reading = self._page_reading(page, single)
         return self._grid_reading(cells) if cells and not reading.ok else reading
 
@@ -231,6 +233,27 @@ def _placed(sign: Found, seen: view.View) -> Digit:
     box = seen.original_box((x, y, width, height))
     probs = np.asarray(sign.digit_probs / max(sign.digit_probs.sum(), 1e-6), np.float32)
     return Digit(int(probs.argmax()), sign.confidence, box, frame, probs)
+
+
+def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading:
+    """A page whose only grid is one row, with its digits by cell.
+
+    Digits may cross the sides of their boxes, so they are read together and not cell by cell.
+    """
+    inside: list[list[Digit]] = [[] for _ in row]
+    for digit in reading.digits:
+        x, y = digit.box[0] + digit.box[2] / 2, digit.box[1] + digit.box[3] / 2
+        for column, one in enumerate(row):
+            left, top, width, height = one.box
+            if left <= x < left + width and top <= y < top + height:
+                inside[column].append(digit)
+                break
+    digits = tuple(chain.from_iterable(inside))
+    texts = ["".join(str(digit.digit) for digit in found) for found in inside]
+    certain = [math.prod(digit.confidence for digit in found) for found in inside]
+    numbers = map(Number, texts, [one.box for one in row], certain)
+    said = (Line(tuple(numbers)),)
+    return replace(reading, text="".join(texts), digits=digits, ok=bool(digits), lines=said)
 
 
 def _in_cell(reading: Reading, one: cell.Cell) -> Number:

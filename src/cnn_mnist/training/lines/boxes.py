@@ -17,7 +17,7 @@ Boxes = NDArray[np.float64]  # N×4: x0, y0, x1, y1 in px
 EMPTY = 0.2  # probability of one more empty box before or after the writing
 APART = 0.2  # share of fields whose boxes do not touch
 COMB = 0.4  # share of fields with ticks between the signs instead of boxes
-FRAMED = 0.4  # share of these with a frame around all signs
+LID = 0.5  # share of these with a line above, or a frame around all signs
 BOLD = 0.15  # share of fields with thick lines
 
 
@@ -51,10 +51,12 @@ def _printed(boxes: Boxes, size: tuple[int, ...], unit: float, rng: Random) -> I
     level, thickness = round(rng.uniform(60, 255)), max(1, round(share * unit))
     left, top, right, bottom = *boxes[0, :2], *boxes[-1, 2:]
     if rng.random() < COMB:
-        ticks = boxes[:-1, [2, 1, 2, 3]]
-        ticks[:, 1] += rng.uniform(0.4, 0.9) * (bottom - top)
-        over = top if rng.random() < FRAMED else bottom
-        boxes = np.concatenate([ticks, [[left, over, right, bottom]]])
+        ticks = np.append(boxes[:, 0], right)[slice(None) if rng.random() < 0.5 else slice(1, -1)]
+        rise = rng.uniform(0.1, 0.6) * (bottom - top)
+        drawn = [(x, bottom - rise, x, bottom) for x in ticks] + [(left, bottom, right, bottom)]
+        if (lid := rng.random()) < LID:
+            drawn.append((left, top, right, top if lid < LID / 2 else bottom))  # a line or a frame
+        boxes = np.array(drawn)
     elif rng.random() < APART:
         boxes = boxes + np.array([1, 0, -1, 0]) * rng.uniform(0.025, 0.15) * unit
     for x0, y0, x1, y1 in np.rint(boxes).astype(int).tolist():
