@@ -63,6 +63,7 @@ FLOORS = {
         {"loop", "lines.shapes"},
         {"runs.config"},
         {"lines.writing"},
+        {"lines.boxes"},
         {"lines.photograph"},
         {"lines.stream"},
         {"lines.loss"},
