@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import cell, grid, lines, orientation, view
-from cnn_mnist.inference.layout.structure import Line, Number, lines_of
+from cnn_mnist.inference.layout.structure import Box, Line, Number, lines_of
 from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.page import Page
@@ -236,24 +236,32 @@ def _placed(sign: Found, seen: view.View) -> Digit:
 
 
 def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading:
-    """A page whose only grid is one row, with its digits by cell.
+    """A page whose only grid is one row, with its digits by cell if none is outside.
 
     Digits may cross the sides of their boxes, so they are read together and not cell by cell.
     """
-    inside: list[list[Digit]] = [[] for _ in row]
-    for digit in reading.digits:
-        x, y = digit.box[0] + digit.box[2] / 2, digit.box[1] + digit.box[3] / 2
-        for column, one in enumerate(row):
-            left, top, width, height = one.box
-            if left <= x < left + width and top <= y < top + height:
-                inside[column].append(digit)
-                break
-    digits = tuple(chain.from_iterable(inside))
+    boxes = [one.box for one in row]
+    columns = [_column(digit, boxes) for digit in reading.digits]
+    if None in columns:
+        return reading
+    inside = [
+        [digit for digit, at in zip(reading.digits, columns, strict=True) if at == column]
+        for column in range(len(row))
+    ]
     texts = ["".join(str(digit.digit) for digit in found) for found in inside]
     certain = [math.prod(digit.confidence for digit in found) for found in inside]
-    numbers = map(Number, texts, [one.box for one in row], certain)
-    said = (Line(tuple(numbers)),)
-    return replace(reading, text="".join(texts), digits=digits, ok=bool(digits), lines=said)
+    said = (Line(tuple(map(Number, texts, boxes, certain))),)
+    digits = tuple(chain.from_iterable(inside))
+    return replace(reading, text="".join(texts), digits=digits, lines=said)
+
+
+def _column(digit: Digit, boxes: list[Box]) -> int | None:
+    """The box that holds the middle of a digit."""
+    x, y, wide, high = digit.box
+    for column, (left, top, width, height) in enumerate(boxes):
+        if 0 <= x + wide / 2 - left < width and 0 <= y + high / 2 - top < height:
+            return column
+    return None
 
 
 def _in_cell(reading: Reading, one: cell.Cell) -> Number:
