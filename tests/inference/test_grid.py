@@ -132,8 +132,9 @@ def test_digits_across_the_sides_of_their_boxes_are_whole(reader: Reader) -> Non
         if text != " ":
             put(page, text, x + (12 if text == "3" else -10), 40, height=40)
     assert texts(reader, page) == [["4", "3", "", "7", "2"]]
-    shown = reader.read(page)
-    assert (shown.text, len(shown.digits)) == ("4372", 4)
+    for turned in (page, np.rot90(page, 2)):
+        shown = reader.read(turned)
+        assert (shown.text, len(shown.digits)) == ("4372", 4)
 
 
 def test_a_broken_line_or_a_joined_digit_loses_no_cell(reader: Reader) -> None:

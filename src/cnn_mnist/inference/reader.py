@@ -112,11 +112,18 @@ class Reader:
         if any(one.glyphs for row in cells for one in row):
             frames = np.concatenate([one.frames() for row in cells for one in row])
             if degrees := orientation.turn_of_cells(self.classifier, frames):
-                cells = _cells(page.turn(degrees)) or cells
-            row = _in_cells(self._page_reading(page, single), cells[0]) if len(cells) == 1 else None
-            return row if row and row.ok else self._grid_reading(cells)
+                page = page.turn(degrees)
+                cells = _cells(page) or cells
+            return self._row_reading(page, cells) or self._grid_reading(cells)
         reading = self._page_reading(page, single)
         return self._grid_reading(cells) if cells and not reading.ok else reading
+
+    def _row_reading(self, page: Page, cells: list[list[cell.Cell]]) -> Reading | None:
+        """The reading of a page whose only grid is one row; None if it is not, or has no digit."""
+        if len(cells) > 1:
+            return None
+        reading = self._page_reading(page, single=False)
+        return _in_cells(reading, cells[0]) if reading.ok else None
 
     def _page_reading(self, page: Page, single: bool) -> Reading:
         try:
@@ -236,7 +243,7 @@ def _placed(sign: Found, seen: view.View) -> Digit:
 
 
 def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading:
-    """A page whose only grid is one row, with its digits by cell if none is outside.
+    """The digits of a row of cells sorted by cell, if none is outside.
 
     Digits may cross the sides of their boxes, so they are read together and not cell by cell.
     """
