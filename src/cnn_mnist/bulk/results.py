@@ -136,12 +136,28 @@ def _lock(file: Any, path: Path) -> None:
 
 def _cut_torn_picture(file: Any) -> None:
     """Cut off what the job was writing when it ended: half a line, or a file's first pages."""
-    whole = place = file.seek(0)
-    for line in file:
-        place += len(line)
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        begin = _line_before(file, end)
+        file.seek(begin)
+        line = file.read(end - begin)
         if line.endswith(b"\n") and _ends_a_picture(json.loads(line)):
-            whole = place
-    file.truncate(whole)
+            break
+        end = begin
+    file.truncate(end)
+
+
+def _line_before(file: Any, end: int) -> int:
+    """The start of the line that ends at `end`, with or without a newline."""
+    begin = end - 1
+    while begin:
+        start = max(0, begin - 2**16)
+        file.seek(start)
+        last = file.read(begin - start).rfind(b"\n")
+        if last >= 0:
+            return int(start + last + 1)
+        begin = start
+    return 0
 
 
 def _ends_a_picture(line: dict[str, Any]) -> bool:
