@@ -24,8 +24,9 @@ from cnn_mnist import Reader, Reading
 from cnn_mnist.inference import preview
 from cnn_mnist.inference.recognition.normalize import even_stroke, to_mnist
 from cnn_mnist.training.metrics import calibration_error
-from generators.conditions import CONDITIONS, ROWS, Picture, generate
+from generators.conditions import CONDITIONS, Picture, generate
 from generators.mnist_digits import mnist_test
+from generators.rows import ROWS
 
 Failed = Callable[[str, Any, Reading], None]
 

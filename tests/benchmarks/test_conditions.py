@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from cnn_mnist import Reader
 from drawn import coverage
 from generators import pen
-from generators.conditions import CONDITIONS, ROWS, generate
+from generators.conditions import CONDITIONS, generate
 from generators.mnist_digits import mnist_test
+from generators.rows import ROWS
 
 Test = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
