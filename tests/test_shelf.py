@@ -39,6 +39,7 @@ def test_an_entry_agrees_with_its_card(name: str) -> None:
     assert card["recipe"]["name"] == model.recipe
     assert card["recipe"]["model"] == model.architecture
     assert card["num_params"] == model.num_params
+    assert not any("/" in card[role] for role in ("teacher", "init"))  # a folder of one machine
     assert model.test.items() <= card["test"].items()
     assert (model.folder / "README.md").read_text() == model_card.readme(model, card)
 

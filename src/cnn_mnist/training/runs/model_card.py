@@ -84,6 +84,7 @@ def settings(folder: Path) -> Card:
     """
     facts = asdict(load_config(folder))
     del facts["data_source"], facts["images_sha256"]  # meaningless on another machine
+    facts |= {role: Path(facts[role]).name for role in ("teacher", "init")}  # so are their folders
     names = ("onnx", "onnxscript", "onnxruntime")
     facts["versions"] |= {name: version(name) for name in names}
     return facts
