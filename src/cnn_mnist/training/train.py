@@ -145,7 +145,8 @@ def _go_back(run: Run, folder: Path) -> None:
     for name, value in run.model.state_dict().items():
         if value.is_floating_point():
             value.lerp_(initial[name].to(value.device), run.recipe.init_share)
-    checkpoint.save_model(folder, run)
+    if distributed.rank() == 0:
+        checkpoint.save_model(folder, run)
 
 
 def load_teacher(

@@ -32,12 +32,12 @@ def write_in_boxes(text: str, hand: Hand, digits: Digits, rng: Random) -> Line:
     for at, new in shapes.items():
         x = (at + 0.5 + rng.normal(0, 0.07)) * pitch - new.ink.shape[1] / 2
         placed.append(Placed(text[at], new, x, new.top + hand.height * rng.normal(0, 0.06)))
-    _, top, _, bottom = extent(placed) if placed else (0, 0, 0, hand.height)
+    written = extent(placed) if placed else (0.0, 0.0, 0.0, hand.height)
     over, under = hand.height * rng.uniform(-0.08, 0.4, 2)
     left = pitch * np.arange(len(text))
-    edges = np.broadcast_arrays(left, top - over, left + pitch, bottom + under)
+    edges = np.broadcast_arrays(left, written[1] - over, left + pitch, written[3] + under)
     boxes = np.stack(edges, axis=1)
-    corners = np.array([extent(placed), *boxes] if placed else boxes)
+    corners = np.array([written, *boxes] if placed else boxes)
     x, y = corners[:, :2].min(axis=0)
     ink, marks = together(placed, (x, y, *corners[:, 2:].max(axis=0)))
     np.maximum(ink, _printed(boxes - [x, y, x, y], ink.shape, hand.height, rng), out=ink)
