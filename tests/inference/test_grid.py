@@ -39,6 +39,13 @@ def form(rows: list[list[str]], thickness: int = 2, line: int = 60) -> Grey:
     return page
 
 
+def boxes_in_a_row(count: int, pitch: int, wide: int) -> Grey:
+    page = np.full((140, 60 + pitch * count), 245, np.uint8)
+    for x in range(30, 30 + pitch * count, pitch):
+        cv2.rectangle(page, (x, 30), (x + wide, 102), 60, 2)
+    return page
+
+
 def put(page: Grey, text: str, x: int, y: int, height: int = 36) -> None:
     ink = coverage(text, height, 4)[2:-2]
     part = page[y + 1 : y + 1 + ink.shape[0], x : x + ink.shape[1]]
@@ -115,22 +122,18 @@ def test_an_empty_form_has_its_cells_and_no_digit(reader: Reader) -> None:
 
 
 def test_a_row_of_boxes_that_stand_apart(reader: Reader) -> None:
-    page = np.full((140, 700), 245, np.uint8)
+    page = boxes_in_a_row(8, pitch=80, wide=58)
     for box, text in enumerate("407 52 8"):
-        x = 30 + 80 * box
-        cv2.rectangle(page, (x, 30), (x + 58, 102), 60, 2)
         if text != " ":
-            put(page, text, x + 5, 32)
+            put(page, text, 35 + 80 * box, 32)
     assert texts(reader, page) == [["4", "0", "7", "", "5", "2", "", "8"]]
 
 
 def test_digits_across_the_sides_of_their_boxes_are_whole(reader: Reader) -> None:
-    page = np.full((140, 320), 245, np.uint8)
+    page = boxes_in_a_row(5, pitch=52, wide=52)
     for box, text in enumerate("43 72"):
-        x = 30 + 52 * box
-        cv2.rectangle(page, (x, 30), (x + 52, 100), 60, 2)
         if text != " ":
-            put(page, text, x + (12 if text == "3" else -10), 40, height=40)
+            put(page, text, 30 + 52 * box + (12 if text == "3" else -10), 40, height=40)
     assert texts(reader, page) == [["4", "3", "", "7", "2"]]
     for turned in (page, np.rot90(page, 2)):
         shown = reader.read(turned)

@@ -114,7 +114,7 @@ def signs_of(text: str, p: float = 1.0, height: float = 40) -> list[Sign]:
     ],
 )
 def test_the_way_with_most_digits_right_is_chosen(whole: list[Sign], chosen: str) -> None:
-    (row,) = lines.best(iter([[signs_of("07", 0.98)], [whole]]))
+    (row,) = lines.best([[signs_of("07", 0.98)], [whole]])
     assert text(row) == chosen
 
 

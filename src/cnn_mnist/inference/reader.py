@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import cell, grid, lines, orientation, view
-from cnn_mnist.inference.layout.structure import Box, Line, Number, lines_of
+from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.pictures import image
+from cnn_mnist.inference.pictures.crop import is_centred_in
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier
@@ -248,7 +249,10 @@ def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading:
     Digits may cross the sides of their boxes, so they are read together and not cell by cell.
     """
     boxes = [one.box for one in row]
-    columns = [_column(digit, boxes) for digit in reading.digits]
+    columns = [
+        next((at for at, box in enumerate(boxes) if is_centred_in(digit.box, box)), None)
+        for digit in reading.digits
+    ]
     if None in columns:
         return reading
     inside = [
@@ -260,15 +264,6 @@ def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading:
     said = (Line(tuple(map(Number, texts, boxes, certain))),)
     digits = tuple(chain.from_iterable(inside))
     return replace(reading, text="".join(texts), digits=digits, lines=said)
-
-
-def _column(digit: Digit, boxes: list[Box]) -> int | None:
-    """The box that holds the middle of a digit."""
-    x, y, wide, high = digit.box
-    for column, (left, top, width, height) in enumerate(boxes):
-        if 0 <= x + wide / 2 - left < width and 0 <= y + high / 2 - top < height:
-            return column
-    return None
 
 
 def _in_cell(reading: Reading, one: cell.Cell) -> Number:
