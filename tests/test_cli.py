@@ -35,6 +35,7 @@ EVALUATE_FIELDS = {
 
 EXPORT_FIELDS = {
     "path", "format", "size", "difference", "moved", "error_count", "torch_error_count",
+    "num_changed",
 }  # fmt: skip
 
 READING_FIELDS = {

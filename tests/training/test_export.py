@@ -150,6 +150,29 @@ def test_another_accuracy_is_an_error(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_few_answers_that_change_are_chance(
+    net: Net, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two errors more among 360 images are more than int8 may lose, and yet no evidence."""
+    pictures = torch.randint(0, 256, (360, 28, 28), dtype=torch.uint8)
+    with torch.no_grad():
+        answers = net(normalize(pictures, *NORM)).argmax(dim=1)
+    honest = export_module._run
+
+    def shifted(session: object, batch: Tensor) -> export_module.Outputs:
+        logits, probs = honest(session, batch)
+        if len(batch) == 360:
+            logits[:2] = np.roll(logits[:2], 1, axis=1)
+        return logits, probs
+
+    monkeypatch.setattr(export_module, "_run", shifted)
+    test = Split(pictures, answers)
+    proof = export(net, tmp_path / "model.onnx", NORM, images, METADATA, 1.0, "onnx-int8", test)
+    assert proof.num_changed is not None
+    assert proof.error_count == proof.num_changed >= 2
+    assert proof.torch_error_count == 0
+
+
 @pytest.mark.parametrize("name", ["none/model.onnx", "."])
 def test_a_place_that_is_none_is_told(net: Net, images: Tensor, tmp_path: Path, name: str) -> None:
     with pytest.raises(ExportError, match="cannot be written"):

@@ -8,6 +8,7 @@ a little, and the accuracy hardly.
 """
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ TOLERANCE = 1e-4  # float32: maximum difference of any logit or probability
 MOVED = 0.01  # int8: mean share of an image's probability that may move to other digits
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]  # logits, probabilities
 
-ACCURACY_LOSS = {"onnx": 1e-4, "onnx-int8": 0.003}  # on the test images
+ACCURACY_LOSS = {"onnx": 1e-4, "onnx-int8": 0.003}  # of the test images, beyond chance
 
 
 class ExportError(ValueError):
@@ -59,8 +60,8 @@ class Proof:
     """How much the file differs from the trained model.
 
     `difference` is the largest of any logit or probability over batches of several sizes, `moved`
-    the mean share of an image's probability that moved to other digits. The errors are on the
-    test images; None if there were none to compare on.
+    the mean share of an image's probability that moved to other digits. The errors, and the number
+    of answers that changed, are on the test images; None if there were none to compare on.
     """
 
     size: int  # bytes
@@ -68,6 +69,7 @@ class Proof:
     moved: float
     error_count: int | None = None
     torch_error_count: int | None = None
+    num_changed: int | None = None
 
 
 def export(
@@ -118,11 +120,12 @@ def _prove(exported: nn.Module, content: bytes, images: Tensor, test: Split | No
         moved = float(np.abs(expected[1] - got[1]).sum(axis=1).mean() / 2)  # of the largest batch
     if test is None:
         return Proof(len(content), difference, moved)
-    errors = [0, 0]
+    counts = np.zeros(3, int)
     for images, labels in zip(test.images.cpu().split(1000), test.labels.split(1000), strict=True):
-        for which, outputs in enumerate((_run(session, images), _torch(exported, images))):
-            errors[which] += int((outputs[0].argmax(axis=1) != labels.cpu().numpy()).sum())
-    return Proof(len(content), difference, moved, *errors)
+        runs = _run(session, images), _torch(exported, images)
+        (got, expected), true = (logits.argmax(axis=1) for logits, _ in runs), labels.cpu().numpy()
+        counts += [(got != true).sum(), (expected != true).sum(), (got != expected).sum()]
+    return Proof(len(content), difference, moved, *counts.tolist())
 
 
 def _judge(proof: Proof, form: str, path: Path, num_test: int = 0) -> None:
@@ -132,10 +135,11 @@ def _judge(proof: Proof, form: str, path: Path, num_test: int = 0) -> None:
             f"the exported model differs from torch by {measured:.2g}, more than {bound:g}; "
             f"{path} was not written"
         )
-    if proof.error_count is None or proof.torch_error_count is None:
+    if proof.error_count is None or proof.torch_error_count is None or proof.num_changed is None:
         return
     lost = proof.error_count - proof.torch_error_count
-    if abs(lost) > ACCURACY_LOSS[form] * num_test:
+    # If answers change by chance, their number's square root is the standard error of `lost`.
+    if abs(lost) > ACCURACY_LOSS[form] * num_test + 2 * math.sqrt(proof.num_changed):
         raise ExportError(
             f"the exported model makes {proof.error_count} errors in {num_test:,} test images, "
             f"the trained one {proof.torch_error_count}; {path} was not written"
