@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from cnn_mnist.training.data import WRONG_TEST_LABELS
 from cnn_mnist.training.lines import typefaces
+from cnn_mnist.training.synthetic.tracing import Coverage
 from generators.paper import Rng, pick
-from generators.pen import Coverage
 
 Draw = Callable[[str, float], Coverage]  # a text and the height of its digits → its ink
 Digits = dict[str, list[Coverage]]  # the images of each digit

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnn_mnist.training.data import WRONG_TEST_LABELS
+from cnn_mnist.training.synthetic.tracing import Coverage, Stroke, likeness, trace
 from generators import pen as pens
 from generators.camera import photographed, shadowed
 from generators.paper import (
@@ -34,7 +35,6 @@ from generators.paper import (
     somewhere,
     stamp,
 )
-from generators.pen import Coverage, Stroke
 from generators.rows import ROWS, Digits, Made
 
 LIKENESS = 0.92
@@ -69,8 +69,8 @@ def generate(
 def _traced(images: NDArray[np.uint8], rng: Rng) -> Iterator[tuple[int, list[Stroke]]]:
     while True:
         index = int(rng.integers(len(images)))
-        strokes = pens.trace(images[index])
-        if index not in WRONG_TEST_LABELS and pens.likeness(images[index], strokes) >= LIKENESS:
+        strokes = trace(images[index])
+        if index not in WRONG_TEST_LABELS and likeness(images[index], strokes) >= LIKENESS:
             yield index, strokes
 
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from generators.pen import Coverage
+from cnn_mnist.training.synthetic.tracing import Coverage
 
 Option = TypeVar("Option")
 Rng = np.random.Generator

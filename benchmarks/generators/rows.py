@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.training.synthetic.tracing import Coverage, Stroke
 from generators import pen as pens
 from generators.camera import photographed, shadowed
 from generators.paper import INKS, PLAIN_PAPERS, Paper, Rng, paper, pick, stamp
-from generators.pen import Coverage, Stroke
 
 Digits = list[list[Stroke]]
 Made = tuple[bytes | NDArray[np.uint8], list[Coverage]]  # a picture, and each digit's own ink

@@ -7,7 +7,6 @@ import pytest
 from numpy.typing import NDArray
 
 from cnn_mnist import Reader
-from drawn import coverage
 from generators import pen
 from generators.conditions import CONDITIONS, generate
 from generators.mnist_digits import mnist_test
@@ -35,12 +34,6 @@ def test_a_pen_leaves_strokes_of_its_width(width: int) -> None:
     line = [np.array([[14.0, 4.0], [14.0, 24.0]])]
     ink = pen.draw(line, 300, width)
     assert float(ink[ink.shape[0] // 2].sum()) == pytest.approx(width, abs=1)
-
-
-@pytest.mark.parametrize("text", "0123456789")
-def test_a_traced_digit_is_like_its_image(text: str) -> None:
-    image = np.rint(255 * coverage(text, 14, 2)).astype(np.uint8)
-    assert pen.likeness(image, pen.trace(image)) > 0.8
 
 
 @pytest.mark.parametrize("name", ["canvas", "shadow80", "ruled_paper", "desk"])

@@ -10,14 +10,14 @@ from cnn_mnist.training.synthetic.strokes import Glyph
 
 Random = np.random.Generator
 
-SOURCES = {"mnist": 0.45, "strokes": 0.32, "typeface": 0.23}
+SOURCES = {"mnist": 0.22, "traced": 0.28, "strokes": 0.3, "typeface": 0.2}
 
 
 @dataclass
 class Hand:
     """Slant, pen, size and spacing of a line. Lengths are shares of a digit's height."""
 
-    source: str  # of the digits: mnist, strokes, typeface or print
+    source: str  # of the digits: mnist, traced, strokes, typeface or print
     height: float  # of a digit, px
     pen: float  # width
     slant: float  # to the right a height upwards

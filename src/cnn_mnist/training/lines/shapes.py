@@ -1,6 +1,6 @@
 """The ink of one sign in a hand: an MNIST digit, pen strokes, or a glyph of a typeface."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ from cnn_mnist.inference.recognition.line import OTHER
 from cnn_mnist.training.lines import typefaces
 from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.signs import SIGNS
+from cnn_mnist.training.synthetic.cursive import bend, smooth
 from cnn_mnist.training.synthetic.examples import flourish
 from cnn_mnist.training.synthetic.forms import any_form
 from cnn_mnist.training.synthetic.nondigits import SYMBOLS, scribble
 from cnn_mnist.training.synthetic.strokes import Glyph
+from cnn_mnist.training.synthetic.tracing import likeness, trace
 
 Random = np.random.Generator
 Ink = NDArray[Any]  # float32 H×W; 0 = paper, 1 = full ink
@@ -23,9 +25,12 @@ Ink = NDArray[Any]  # float32 H×W; 0 = paper, 1 = full ink
 MNIST_PEN = 0.13  # mean width of MNIST's strokes, as a share of a digit's height
 FLOURISHED = {0: 0.1, 1: 0.45, 7: 0.3}  # share of MNIST's digits with a slash, flag or bar added
 DRAWN = 0.2  # share of pen strokes in a line of MNIST digits
+LIKENESS = 0.92  # of a digit's image and its trace, which otherwise may be another digit
+EVERY = 9  # points of a trace, about 1.5 px of MNIST
 BENT = 0.6  # share of MNIST's digits that are distorted
 SYMBOLS_ONLY = sorted(SYMBOLS.keys() - {"dash", "plus", "equals"})  # those not in the alphabet
 OVERSAMPLING = 3
+GLYPH_ASPECT = 0.72  # width of a glyph's square, in heights
 MARK = 0.3  # ink above it counts as a mark
 
 
@@ -35,6 +40,7 @@ class Digits:
 
     images: NDArray[np.uint8]
     rows: tuple[NDArray[np.int64], ...]
+    traces: dict[int, list[NDArray[np.float64]]] = field(default_factory=dict)  # of rows so far
 
     @classmethod
     def of(cls, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> "Digits":
@@ -48,6 +54,24 @@ class Digits:
             image = flourish(image, digit, rng)
         x, y, width, height = cv2.boundingRect(image)
         return np.asarray(image[y : y + height, x : x + width])
+
+    def trace(self, digit: int, rng: Random) -> list[NDArray[np.float64]]:
+        """The strokes of a random image of the digit, 10 high; empty if they are not like it."""
+        row = int(rng.choice(self.rows[digit]))
+        if row not in self.traces:
+            self.traces[row] = _traced(self.images[row])
+        return self.traces[row]
+
+
+def _traced(image: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+    strokes = trace(image)
+    if likeness(image, strokes) < LIKENESS:
+        return []
+    every = np.concatenate(strokes)
+    low, high = every.min(axis=0), every.max(axis=0)
+    scale = 10 / max(high[1] - low[1], 0.6 * (high[0] - low[0]), 1.0)
+    sparse = [np.concatenate([s[:-1:EVERY], s[-1:]]) for s in strokes]
+    return [smooth((s - low) * scale / [GLYPH_ASPECT, 1]) for s in sparse]
 
 
 @dataclass(frozen=True)
@@ -82,10 +106,13 @@ def _shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
         return _typeset(character, hand.typeface, hand, rng)
     if not character.isdigit():
         return _stroked(SIGNS[character](rng), hand, rng)
-    if hand.source == "mnist" and rng.random() > DRAWN * (2 if character == "1" else 1):
-        return _scanned(digits.draw(int(character), rng), hand, rng)
+    digit = int(character)
+    if hand.source in ("mnist", "traced") and rng.random() > DRAWN * (1 + (digit == 1)):
+        if hand.source == "traced" and (strokes := digits.trace(digit, rng)):
+            return _stroked(bend(strokes, hand.haste, rng), replace(hand, tremor=0), rng)
+        return _scanned(digits.draw(digit, rng), hand, rng)
     if character not in hand.forms or rng.random() < 0.2:
-        hand.forms[character] = any_form(int(character), hand.haste, rng)
+        hand.forms[character] = any_form(digit, hand.haste, rng)
     return _stroked(hand.forms[character], hand, rng)
 
 
@@ -134,7 +161,7 @@ def _stroked(glyph: Glyph, hand: Hand, rng: Random) -> Shape:
     lines = []
     for stroke in glyph:
         points = np.array(stroke, float) + rng.normal(0, hand.tremor, (len(stroke), 2))
-        points[:, 0] = points[:, 0] * hand.aspect * 0.72 + hand.slant * (10 - points[:, 1])
+        points[:, 0] = points[:, 0] * hand.aspect * GLYPH_ASPECT + hand.slant * (10 - points[:, 1])
         lines.append(points * unit)
     every = np.concatenate(lines)
     low, high = every.min(axis=0) - pen / 2 - 1, every.max(axis=0) + pen / 2 + 1

@@ -3,6 +3,8 @@
 A glyph fills a square of 10 by 10, as in `glyphs`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,9 +30,14 @@ def hurry(glyph: Glyph, haste: float, rng: Random) -> Glyph:
         strokes = _connected(strokes)
     strokes = [_run_on(_cornered(stroke, haste, rng), haste, rng) for stroke in strokes]
     for _ in range(int(rng.binomial(2, haste))):
-        strokes = [_smooth(stroke) for stroke in strokes]
-    bend = rng.normal(0, BEND) * haste
-    return [list(map(tuple, _bent(stroke, *bend).tolist())) for stroke in strokes]
+        strokes = [smooth(stroke) for stroke in strokes]
+    return bend(strokes, haste, rng)
+
+
+def bend(strokes: Sequence[Points], haste: float, rng: Random) -> Glyph:
+    """The strokes in other proportions each time; `haste` as for `hurry`."""
+    amounts = rng.normal(0, BEND) * haste
+    return [list(map(tuple, _bent(stroke, *amounts).tolist())) for stroke in strokes]
 
 
 def _connected(strokes: list[Points]) -> list[Points]:
@@ -77,7 +84,7 @@ def _lead(rng: Random) -> Points:
     return length * np.array([[np.cos(angle), np.sin(angle)]])
 
 
-def _smooth(points: Points) -> Points:
+def smooth(points: Points) -> Points:
     """Corners cut once (Chaikin 1974), the ends kept."""
     first, second = points[:-1], points[1:]
     cut = np.stack([0.75 * first + 0.25 * second, 0.25 * first + 0.75 * second], axis=1)

@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -96,7 +97,7 @@ def test_every_box_of_a_form_has_one_sign_or_none(written: Digits, text: str) ->
         assert without.max() > 0.2  # the boxes
 
 
-@pytest.mark.parametrize("source", ["mnist", "strokes"])
+@pytest.mark.parametrize("source", ["mnist", "traced", "strokes"])
 @pytest.mark.parametrize("text", ["4071", "1.250,00", "-7", "$3+5=8", "12/03:€9£", f"2{OTHER}"])
 def test_every_sign_of_a_line_has_its_ink_in_its_box(
     source: str, text: str, written: Digits
@@ -136,8 +137,19 @@ def test_a_thick_pen_leaves_the_paper_blank(written: Digits) -> None:
         assert drawn.ink.min() < 0.02
 
 
+def test_a_trace_keeps_its_proportions_and_stays_closed() -> None:
+    ring, disc = np.zeros((2, 28, 28), np.uint8)
+    cv2.ellipse(ring, (14, 14), (6, 9), 0, 0, 360, 255, 2)
+    cv2.circle(disc, (14, 14), 8, 255, -1)
+    rng = np.random.default_rng(0)
+    (stroke,) = Digits.of(ring[None], np.zeros(1, np.int64)).trace(0, rng)
+    assert np.array_equal(stroke[0], stroke[-1])
+    assert np.ptp(stroke, axis=0) * [0.72, 1] == pytest.approx([20 / 3, 10], abs=0.4)
+    assert Digits.of(disc[None], np.zeros(1, np.int64)).trace(0, rng) == []
+
+
 def test_a_low_zero_stands_on_the_line(written: Digits) -> None:
-    for source in ("mnist", "strokes"):
+    for source in ("mnist", "traced", "strokes"):
         line = write("808", hand(source, low_zero=0.6), written, np.random.default_rng(0))
         tops, bottoms = ([mark.box[side] for mark in line.marks] for side in (1, 3))
         assert tops[1] > tops[0] + 0.25 * line.height
