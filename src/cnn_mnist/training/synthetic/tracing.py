@@ -68,7 +68,7 @@ def _removable(first: bool) -> Image:
     else:
         open_sides = (north & east & west == 0) & (north & south & west == 0)
     removable = (count >= 2) & (count <= 6) & (turns == 1) & open_sides
-    return removable.astype(np.uint8)
+    return np.asarray(removable, np.uint8)
 
 
 REMOVABLE = _removable(first=True), _removable(first=False)
