@@ -22,8 +22,8 @@ BEGINNING = 6  # heights: how much of a line shows which way up it is
 EVEN = 0.6  # of the tallest digit; print beside a number is lower
 CLOSE = 0.1  # digits; ways that differ by less are equal
 LINE_HEIGHT = 0.3  # of a picture's height; with taller digits, the picture is one line
-# The columns that the network reads; if there are more, the tallest lines are read. What is left
-# is for second looks.
+# What the looks of the network may cost, in its columns; if the lines cost more, the tallest are
+# read. What is left is for second looks.
 SPARE, SHARE = 1000, 0.01  # columns of any picture, and for each of its pixels
 BAND = 64  # boxes whose neighbours are searched together
 NOBODY = -1
@@ -45,6 +45,11 @@ class Place(NamedTuple):
     def columns(self) -> int:
         """How many columns the network reads."""
         return normalized_width(self.height, self.width)
+
+    @property
+    def cost(self) -> int:
+        """What a look costs, in columns: to begin one takes as long as a square of writing."""
+        return self.columns + HEIGHT
 
     def beginning(self) -> "Place":
         """The line's left end."""
@@ -129,7 +134,7 @@ def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> l
     places = _affordable(layout.places(page.shape), left)
     crops = {place: place.crop(page) for place in places}
     read = {place: reader.look(crop) for place, crop in crops.items()}
-    left -= sum(place.columns for place in places)
+    left -= sum(place.cost for place in places)
     for place in _affordable([place for place in places if in_doubt(read[place])], left):
         read[place] = reader.look_again(crops[place], read[place])
     pieces = [[place.on_page(sign) for sign in signs] for place, signs in read.items()]
@@ -287,7 +292,7 @@ def _affordable(places: list[Place], left: float) -> list[Place]:
     """The lines that fit into the columns left, preferring the tallest; at least one; in order."""
     kept = set[int]()
     for number, place in sorted(enumerate(places), key=lambda pair: -pair[1].height):
-        left -= place.columns
+        left -= place.cost
         if left < 0 and kept:
             break
         kept.add(number)

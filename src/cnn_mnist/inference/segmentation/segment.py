@@ -1,4 +1,4 @@
-"""An ink map → single digits in reading order. Knows shapes and places, not meanings.
+"""An ink map → single digits. Knows shapes and places, not meanings.
 
 Boxes alone decide which parts form a sign. Pixels are read only afterwards, and only for as many
 signs as fit on a page of digits.
@@ -104,7 +104,7 @@ def single(ink: Ink) -> list[Glyph]:
 
 
 def split(ink: Ink) -> list[Glyph]:
-    """All signs of a picture, line by line from the top, each line from left to right.
+    """All signs of a picture, from left to right.
 
     Raises:
         CrowdedError: there are more than a page of digits can have.
@@ -124,8 +124,7 @@ def split(ink: Ink) -> list[Glyph]:
     owners[largest] = _attach(signs, parts.corners[largest], height)
     if crowded(signs[:, 2:] - signs[:, :2], ink.size):
         raise CrowdedError
-    glyphs = _glyphs(parts, owners, signs)
-    return [glyphs[number] for number in _reading_order(signs)]
+    return _glyphs(parts, owners, signs)
 
 
 def _parts(ink: Ink) -> _Parts:
@@ -156,11 +155,6 @@ def _gaps(many: Corners, one: Corners) -> NDArray[np.float64]:
 
 def _union(one: Corners, other: Corners) -> Corners:
     return np.append(np.minimum(one[:2], other[:2]), np.maximum(one[2:], other[2:]))
-
-
-def _first(fits: NDArray[np.bool_]) -> int:
-    """The index of the first match; the length if there is none."""
-    return int(np.append(fits, True).argmax())
 
 
 def _typical_height(sizes: NDArray[Any]) -> float:
@@ -221,20 +215,6 @@ def _in_word(loose: Corners, part: Corners) -> bool:
     """Whether a small part has others close beside it, as a letter has."""
     beside = _gaps(loose[_same_line(loose, part)], part) <= part[3] - part[1]
     return bool(np.count_nonzero(beside) > 1)  # one is the part itself
-
-
-def _reading_order(signs: Corners) -> list[int]:
-    """Signs that overlap vertically form a line; lines may slope."""
-    lines: list[list[int]] = []
-    last = np.empty(len(signs), np.int64)  # sign of each line
-    for sign in np.argsort(signs[:, 0], kind="stable").tolist():
-        line = _first(_same_line(signs[last[: len(lines)]], signs[sign]))
-        if line == len(lines):
-            lines.append([])
-        lines[line].append(sign)
-        last[line] = sign
-    lines.sort(key=lambda line: float(signs[line][:, [1, 3]].mean()))
-    return [sign for line in lines for sign in line]
 
 
 def _same_line(many: Corners, one: Corners) -> NDArray[np.bool_]:
