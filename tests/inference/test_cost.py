@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.layout import grid, lines, orientation, quads
 from cnn_mnist.inference.reader import CROWDED, MOST_COLUMNS, Reader
 from cnn_mnist.inference.recognition import classifier, line, line_reader
-from cnn_mnist.inference.recognition.line_reader import LineReader, Sign
+from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
 from cnn_mnist.inference.recognition.normalize import MOST_CHANGE, even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import components, ink, ruling, segment
 from drawn import coverage
@@ -24,11 +24,12 @@ GRAINS = st.integers(FINEST, COARSEST)
 
 
 class CountingLines(LineReader):
-    """The released line network, and how many columns it has been asked about."""
+    """The released line network, how often it has looked, and at how many columns."""
 
-    columns = 0
+    looks = columns = 0
 
     def look(self, grey: NDArray[np.uint8], width: float = line_reader.LOOKS[0]) -> list[Sign]:
+        self.looks += 1
         self.columns += line.normalized_width(*grey.shape)
         return super().look(grey, width)
 
@@ -104,6 +105,17 @@ def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) ->
     columns += 4 * orientation.MOST_LINES * beginning  # which way up it is
     columns = max(columns, len(line_reader.LOOKS) * MOST_COLUMNS)  # of a grid
     assert counting_lines.columns <= columns
+
+
+def test_the_beginning_of_every_look_counts() -> None:
+    page = np.full((500, 500), 255, np.uint8)
+    apart: list[Box] = [(x, y, 10, 10) for x in range(20, 480, 100) for y in range(20, 480, 20)]
+    layout = lines.Layout.of(apart)
+    assert len(layout.lines) == len(apart)
+    reader = CountingLines()
+    lines.read_lines(reader, page, layout)
+    cost = reader.columns + reader.looks * line.HEIGHT
+    assert 0.5 < cost / (lines.SPARE + lines.SHARE * page.size) <= 1
 
 
 @settings(max_examples=60, deadline=None)

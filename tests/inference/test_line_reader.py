@@ -87,7 +87,33 @@ def test_neither_a_frame_nor_a_shadow_turns_ink_over(light_ink: bool) -> None:
     shade = np.linspace(0.5, 1, wide)
     shown = (shade * (255 - framed if light_ink else framed)).astype(np.uint8)
     crop = lines.Place(0, 0, wide, high, 0.0).crop(shown)
-    assert (crop[framed == 255] > 128).mean() > 0.95
+    paper = cv2.resize(framed, crop.shape[::-1], interpolation=cv2.INTER_NEAREST) == 255
+    assert (crop[paper] > 128).mean() > 0.95
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.2])
+def test_signs_of_a_tall_line_are_where_they_are_on_the_page(
+    reader: LineReader, slope: float
+) -> None:
+    small = grey("4072")
+    high, wide = (6 * side for side in small.shape)
+    fall = np.array([[6, 0, 0], [6 * slope, 6, 0]])
+    size = wide, high + round(slope * wide)
+    tall = np.asarray(cv2.warpAffine(small, fall, size, borderValue=255), np.uint8)
+    place = lines.Place(0, 0, wide, high, slope)
+    assert place.factor > 1
+    found = [place.on_page(sign) for sign in reader.read(place.crop(tall))]
+    assert text(found) == "4072"
+    for sign, alone in zip(found, reader.read(small), strict=True):
+        x, y, width, height = (6 * side for side in alone.box)
+        drawn = x, y + slope * (x + width / 2), width, height
+        assert sign.box == pytest.approx(drawn, abs=0.1 * height)
+
+
+def test_of_a_line_outside_the_page_the_border_is_seen() -> None:
+    white = np.full((50, 50), 255, np.uint8)
+    for place in (lines.Place(-900, -900, 400, 400, 0.0), lines.Place(900, 20, 5, 700, 0.3)):
+        assert (place.crop(white) == 255).all()
 
 
 def test_each_line_of_a_page_is_read_by_itself(reader: LineReader) -> None:

@@ -1,5 +1,6 @@
 """The places of lines of writing: the whole picture, or the lines that its signs form."""
 
+import math
 from itertools import chain
 from statistics import median
 from typing import Any, NamedTuple
@@ -8,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.line import DIGITS, normalized_width
+from cnn_mnist.inference.recognition.line import DIGITS, HEIGHT, normalized_width
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, in_doubt, num_right
 
 REACH = 6  # heights of a sign: maximum distance to the next one on its line
@@ -21,8 +22,8 @@ BEGINNING = 6  # heights: how much of a line shows which way up it is
 EVEN = 0.6  # of the tallest digit; print beside a number is lower
 CLOSE = 0.1  # digits; ways that differ by less are equal
 LINE_HEIGHT = 0.3  # of a picture's height; with taller digits, the picture is one line
-# The columns that the network reads; if there are more, the tallest lines are read. What is left
-# is for second looks.
+# What the looks of the network may cost, in its columns; if the lines cost more, the tallest are
+# read. What is left is for second looks.
 SPARE, SHARE = 1000, 0.01  # columns of any picture, and for each of its pixels
 BAND = 64  # boxes whose neighbours are searched together
 NOBODY = -1
@@ -45,22 +46,47 @@ class Place(NamedTuple):
         """How many columns the network reads."""
         return normalized_width(self.height, self.width)
 
+    @property
+    def cost(self) -> int:
+        """What a look costs, in columns: to begin one takes as long as a square of writing."""
+        return self.columns + HEIGHT
+
     def beginning(self) -> "Place":
         """The line's left end."""
         return self._replace(width=min(self.width, BEGINNING * self.height))
 
+    @property
+    def factor(self) -> int:
+        """By how much a crop is reduced; the network needs no more than twice its own height."""
+        return max(1, self.height // (2 * HEIGHT))
+
     def crop(self, page: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The line, levelled, dark on light."""
-        matrix = np.array([[1, 0, self.x], [self.slope, 1, self.y + self.slope * self.x]])
+        """The line, levelled, reduced, dark on light."""
+        ends = self.slope * self.x, self.slope * (self.x + self.width)
+        left, right = _inside(self.x, self.x + self.width, page.shape[1])
+        top, bottom = _inside(self.y + min(ends), self.y + self.height + max(ends), page.shape[0])
+        small = _reduced(page[top:bottom, left:right], self.factor)
+        x, y = (self.x - left) / self.factor, (self.y + ends[0] - top) / self.factor
+        matrix = np.array([[1, 0, x], [self.slope, 1, y]])
+        size = max(1, self.width // self.factor), self.height // self.factor
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        size = self.width, self.height
-        level = cv2.warpAffine(page, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+        level = cv2.warpAffine(small, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
         return _dark_on_light(np.asarray(level, np.uint8))
 
     def on_page(self, sign: Sign) -> Sign:
         """A sign of the crop in page coordinates."""
-        x, _, width, _ = sign.box
-        return sign.moved(self.x, self.y + self.slope * (self.x + x + width / 2))
+        x, y, width, height = (self.factor * side for side in sign.box)
+        fall = self.slope * (self.x + x + width / 2)
+        return sign._replace(box=(self.x + x, self.y + fall + y, width, height))
+
+
+def _inside(low: float, high: float, size: int) -> tuple[int, int]:
+    """The whole pixels from `low` to `high` that are on a page of this size, and one on each side.
+
+    There is at least one.
+    """
+    first = min(max(0, math.floor(low) - 1), size - 1)
+    return first, max(first + 1, min(size, math.ceil(high) + 1))
 
 
 def grey_page(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -108,7 +134,7 @@ def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> l
     places = _affordable(layout.places(page.shape), left)
     crops = {place: place.crop(page) for place in places}
     read = {place: reader.look(crop) for place, crop in crops.items()}
-    left -= sum(place.columns for place in places)
+    left -= sum(place.cost for place in places)
     for place in _affordable([place for place in places if in_doubt(read[place])], left):
         read[place] = reader.look_again(crops[place], read[place])
     pieces = [[place.on_page(sign) for sign in signs] for place, signs in read.items()]
@@ -266,7 +292,7 @@ def _affordable(places: list[Place], left: float) -> list[Place]:
     """The lines that fit into the columns left, preferring the tallest; at least one; in order."""
     kept = set[int]()
     for number, place in sorted(enumerate(places), key=lambda pair: -pair[1].height):
-        left -= place.columns
+        left -= place.cost
         if left < 0 and kept:
             break
         kept.add(number)
@@ -288,9 +314,16 @@ def _place(shape: tuple[int, ...], line: NDArray[Any], slope: float) -> Place:
 def _dark_on_light(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Invert light ink on dark paper: what differs much from its surroundings is lighter.
 
-    Thus neither frames and desks at the border nor shadows count.
+    Thus neither frames and desks at the border nor shadows count. A copy as high as the network's
+    input shows all that it will see.
     """
-    side = min(grey.shape)
-    differences = grey - cv2.blur(grey.astype(np.float32), (side, side))
+    small = _reduced(grey, max(1, len(grey) // HEIGHT))
+    side = min(small.shape)
+    differences = small - cv2.blur(small.astype(np.float32), (side, side))
     skewness = np.mean(differences * differences * differences)  # ** 3 takes twice as long
     return 255 - grey if skewness > 0 else grey
+
+
+def _reduced(grey: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    size = [max(1, round(side / factor)) for side in grey.shape[::-1]]
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)

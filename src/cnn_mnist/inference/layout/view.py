@@ -1,7 +1,7 @@
 """The unit of reading, a page or one of its cells: its grey, its ink, and the ink's glyphs."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import cv2
@@ -62,7 +62,7 @@ class View:
 
 
 def of_page(page: Page, single: bool) -> View:
-    """View a whole page.
+    """View a whole page. Its colours are not needed any more.
 
     Args:
         single: the page holds one digit.
@@ -72,7 +72,8 @@ def of_page(page: Page, single: bool) -> View:
     """
     marks = ink.find(page.pixels)
     glyphs = segment.single(marks) if single else segment.split(marks)
-    return View(page, lines.grey_page(page.pixels), marks, glyphs)
+    grey = lines.grey_page(page.pixels)
+    return View(replace(page, pixels=grey), grey, marks, glyphs)
 
 
 def rotate(seen: View, degrees: int) -> View:
@@ -83,4 +84,4 @@ def rotate(seen: View, degrees: int) -> View:
     """
     page = seen.page.turn(degrees)
     marks = rotated(seen.ink, degrees, cv2.BORDER_CONSTANT)
-    return View(page, lines.grey_page(page.pixels), marks, segment.split(marks))
+    return View(page, page.pixels, marks, segment.split(marks))

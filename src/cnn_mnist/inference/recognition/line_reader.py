@@ -33,10 +33,6 @@ class Sign(NamedTuple):
     box: Box
     digit_probs: NDArray[np.float32]
 
-    def moved(self, x: float, y: float) -> "Sign":
-        """The sign with its box moved."""
-        return self._replace(box=(self.box[0] + x, self.box[1] + y, *self.box[2:]))
-
 
 class LineReader:
     """The line network, also usable alone on a crop of one line. Thread-safe."""

@@ -90,10 +90,11 @@ def _rules(part: Mask) -> NDArray[np.bool_]:
         return np.zeros(part.shape, np.bool_)
     degrees = float(np.degrees(found[0, 0, 1])) - 90
     height, width = part.shape
-    side = round(np.hypot(height, width)) + 2
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
-    matrix[:, 2] += (side - width) / 2, (side - height) / 2
-    level = cv2.warpAffine(part, matrix, (side, side), flags=cv2.INTER_NEAREST)
+    points = cv2.findNonZero(part).reshape(-1, 1, 2)
+    left, top, across, down = cv2.boundingRect(cv2.transform(points, matrix))
+    matrix[:, 2] -= left - 1, top - 1
+    level = cv2.warpAffine(part, matrix, (across + 2, down + 2), flags=cv2.INTER_NEAREST)
     lines = _thin_runs(level, WHOLE * max(part.shape))
     if not lines.any():
         return np.zeros(part.shape, np.bool_)

@@ -1,9 +1,10 @@
-"""An ink map → single digits in reading order. Knows shapes and places, not meanings.
+"""An ink map → single digits. Knows shapes and places, not meanings.
 
 Boxes alone decide which parts form a sign. Pixels are read only afterwards, and only for as many
 signs as fit on a page of digits.
 """
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import cv2
@@ -24,13 +25,6 @@ NOBODY = -1
 
 class CrowdedError(ValueError):
     """The picture has more signs than a page of digits can have."""
-
-
-class Glyph(NamedTuple):
-    """One written sign: its box (x, y, width, height) in the ink map, and its own ink only."""
-
-    ink: Ink
-    box: Box
 
 
 class _Parts(NamedTuple):
@@ -60,20 +54,31 @@ class _Parts(NamedTuple):
             found[edge] = True
         return found[1:]
 
-    def glyphs(self, owners: Owners, signs: Corners) -> list[Glyph]:
-        """The signs, each assembled from its parts."""
-        owned = np.append(NOBODY, owners).astype(np.int32).take(self.marks.labels)
-        return [self._glyph(owned, number, corners) for number, corners in enumerate(signs)]
 
-    def _glyph(self, owned: Owners, number: int, corners: Corners) -> Glyph:
-        left, top, right, bottom = corners.tolist()
-        region = np.s_[top:bottom, left:right]
-        own = (owned[region] == number).astype(np.uint8)
-        others = self.marks.mask[region] > own
+@dataclass(frozen=True)
+class Glyph:
+    """One written sign: its box (x, y, width, height) in the ink map, and its own ink only."""
+
+    box: Box
+    _number: int
+    _owners: Owners  # of each label
+    _parts: _Parts
+
+    @property
+    def ink(self) -> Ink:
+        """H×W; assembled when asked for, since most signs of a large page are never looked at."""
+        (left, top), (width, height) = self.box[:2] - self._parts.offset, self.box[2:]
+        region = np.s_[top : top + height, left : left + width]
+        own = (self._owners.take(self._parts.marks.labels[region]) == self._number).astype(np.uint8)
+        others = self._parts.marks.mask[region] > own
         rim = cv2.dilate(own, np.ones((3, 3), np.uint8))
-        piece = np.where((rim > 0) & ~others, self.ink[region], 0).astype(np.float32)
-        x, y = self.offset.tolist()
-        return Glyph(piece, (x + left, y + top, right - left, bottom - top))
+        return np.where((rim > 0) & ~others, self._parts.ink[region], 0).astype(np.float32)
+
+
+def _glyphs(parts: _Parts, owners: Owners, signs: Corners) -> list[Glyph]:
+    of_labels = np.append(NOBODY, owners).astype(np.int32)
+    boxes = np.hstack([signs[:, :2] + parts.offset, signs[:, 2:] - signs[:, :2]]).tolist()
+    return [Glyph(tuple(box), number, of_labels, parts) for number, box in enumerate(boxes)]
 
 
 def single(ink: Ink) -> list[Glyph]:
@@ -95,11 +100,11 @@ def single(ink: Ink) -> list[Glyph]:
         own |= near
         joined = parts.corners[own]
         sign = np.append(joined[:, :2].min(axis=0), joined[:, 2:].max(axis=0))
-    return parts.glyphs(np.where(own, 0, NOBODY), sign[None])
+    return _glyphs(parts, np.where(own, 0, NOBODY), sign[None])
 
 
 def split(ink: Ink) -> list[Glyph]:
-    """All signs of a picture, line by line from the top, each line from left to right.
+    """All signs of a picture, from left to right.
 
     Raises:
         CrowdedError: there are more than a page of digits can have.
@@ -119,8 +124,7 @@ def split(ink: Ink) -> list[Glyph]:
     owners[largest] = _attach(signs, parts.corners[largest], height)
     if crowded(signs[:, 2:] - signs[:, :2], ink.size):
         raise CrowdedError
-    glyphs = parts.glyphs(owners, signs)
-    return [glyphs[number] for number in _reading_order(signs)]
+    return _glyphs(parts, owners, signs)
 
 
 def _parts(ink: Ink) -> _Parts:
@@ -151,11 +155,6 @@ def _gaps(many: Corners, one: Corners) -> NDArray[np.float64]:
 
 def _union(one: Corners, other: Corners) -> Corners:
     return np.append(np.minimum(one[:2], other[:2]), np.maximum(one[2:], other[2:]))
-
-
-def _first(fits: NDArray[np.bool_]) -> int:
-    """The index of the first match; the length if there is none."""
-    return int(np.append(fits, True).argmax())
 
 
 def _typical_height(sizes: NDArray[Any]) -> float:
@@ -216,20 +215,6 @@ def _in_word(loose: Corners, part: Corners) -> bool:
     """Whether a small part has others close beside it, as a letter has."""
     beside = _gaps(loose[_same_line(loose, part)], part) <= part[3] - part[1]
     return bool(np.count_nonzero(beside) > 1)  # one is the part itself
-
-
-def _reading_order(signs: Corners) -> list[int]:
-    """Signs that overlap vertically form a line; lines may slope."""
-    lines: list[list[int]] = []
-    last = np.empty(len(signs), np.int64)  # sign of each line
-    for sign in np.argsort(signs[:, 0], kind="stable").tolist():
-        line = _first(_same_line(signs[last[: len(lines)]], signs[sign]))
-        if line == len(lines):
-            lines.append([])
-        lines[line].append(sign)
-        last[line] = sign
-    lines.sort(key=lambda line: float(signs[line][:, [1, 3]].mean()))
-    return [sign for line in lines for sign in line]
 
 
 def _same_line(many: Corners, one: Corners) -> NDArray[np.bool_]:
