@@ -1,13 +1,15 @@
 """How well the reader reads handwriting other than MNIST.
 
     python benchmarks/handwriting.py [FOLDER] [--n 200] [--model model.onnx]
+    python benchmarks/handwriting.py --sheet docs/pictures/conditions.png
 
 A folder of pictures is scored by source. It holds digits/SOURCE/LABEL_N.png (or an .npz with
 `images`, uint8 N×28×28, and `labels`), numbers/DIGITS_N.png, and nondigits/. Then n pictures of
 every hard condition in conditions.py are made from MNIST test digits and read. A picture counts as
 read if the whole answer is right and nothing was rejected. `ideal` is the network's answer to the
 same ink placed directly into MNIST's frame: the difference is due to the rest of the reader. The
-last line of stdout is one JSON object.
+last line of stdout is one JSON object. `--sheet` draws a picture of each condition and its reading
+instead.
 """
 
 import argparse
@@ -19,15 +21,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from cnn_mnist import Reader, Reading
 from cnn_mnist.inference import preview
+from cnn_mnist.inference.pictures.image import load
 from cnn_mnist.inference.recognition.normalize import even_stroke, to_mnist
 from cnn_mnist.training.metrics import calibration_error
 from generators.conditions import CONDITIONS, Picture, generate
 from generators.mnist_digits import mnist_test
 from generators.rows import ROWS
 
+Array = NDArray[np.uint8]
 Failed = Callable[[str, Any, Reading], None]
 
 
@@ -40,9 +46,13 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="exported model, instead of the released one")
     parser.add_argument("--mnist", type=Path, default=os.environ.get("CNN_MNIST_DATA"))
     parser.add_argument("--failures", type=Path, help="folder for pictures of the failures")
+    parser.add_argument("--sheet", type=Path, help="draw the conditions here, and do nothing else")
     args = parser.parse_args()
 
     reader = Reader(args.model)
+    if args.sheet:
+        sheet(reader, *mnist_test(args.mnist), args.seed).savefig(args.sheet, dpi=90)
+        return
 
     def failed(name: str, source: Any, reading: Reading) -> None:
         if args.failures:
@@ -61,6 +71,24 @@ def main() -> None:
             for name in args.only or CONDITIONS
         }
     print(json.dumps(result))
+
+
+def sheet(reader: Reader, images: Array, labels: Array, seed: int) -> Figure:
+    """A picture of each condition, its reading, and below what the network saw of single digits."""
+    figure = Figure(figsize=(10, 11), layout="constrained")
+    cells = figure.subplots(4, -(-len(CONDITIONS) // 4)).ravel()
+    for axes in cells:
+        axes.axis("off")
+    for axes, name in zip(cells, CONDITIONS, strict=False):
+        picture = next(generate(name, images, labels, 1, seed))
+        reading = reader.read(picture.source, single=name not in ROWS)
+        axes.imshow(load(picture.source).pixels)
+        axes.set_title(f"{name}: {reading.text}", fontsize=8)
+        for digit in reading.digits if name not in ROWS else ():
+            seen = axes.inset_axes((0.3, -0.45, 0.4, 0.4))
+            seen.imshow(digit.image, cmap="gray")
+            seen.axis("off")
+    return figure
 
 
 def score(name: str, reader: Reader, pictures: Iterable[Picture], failed: Failed) -> dict[str, Any]:

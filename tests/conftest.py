@@ -138,9 +138,11 @@ def cnn_mnist(
 def few_lessons(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hand is learned from fewer images, as there are only a few bundled digits."""
     for module in (lessons, learn):
-        monkeypatch.setattr(module, "NUM_OLD", 500)
+        monkeypatch.setattr(module, "NUM_OLD", 300)
+    recipe = lessons.RECIPE.changed(drawn=60)
     for module in (lessons, learn, held_out):
-        monkeypatch.setattr(module, "RECIPE", lessons.RECIPE.changed(drawn=150))
+        monkeypatch.setattr(module, "RECIPE", recipe)
+    monkeypatch.setattr(learn, "NUM_DRAWN", 200)
 
 
 @pytest.fixture

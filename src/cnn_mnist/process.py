@@ -3,8 +3,11 @@
 import atexit
 import ctypes
 import gc
+import multiprocessing
 import os
 import sys
+import threading
+from multiprocessing.process import BaseProcess
 
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -53,6 +56,20 @@ def limit_blas() -> None:
     They start when the two are imported, and then spin for a tenth of a second.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def end_with_parent() -> None:
+    """End this child process as soon as its parent has ended.
+
+    A killed parent cannot notify its children, which would wait forever.
+    """
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_end_after, args=[parent], daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def num_cores() -> int:

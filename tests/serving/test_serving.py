@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zlib
@@ -29,7 +30,7 @@ from PIL import Image, ImageDraw
 from cnn_mnist.inference.pictures.image import FIRST_FRAME
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.serving.middleware import PAUSE
-from cnn_mnist.serving.server import HOLD_BACK, MOST_HOLD_BACK, SharedListener
+from cnn_mnist.serving.server import HOLD_BACK, MOST_HOLD_BACK, SharedListener, remove_abandoned
 from drawn import page
 from paged import chain, encoded, locked
 from served import SOURCE, Served, get, post, serve
@@ -608,6 +609,30 @@ def test_what_was_accepted_is_finished_before_the_end(tmp_path: Path, count: int
         assert list(tmp_path.glob("cnn-mnist-metrics*")) == []
         with pytest.raises(httpx.ConnectError):
             get(served.url)
+
+
+def test_a_killed_server_frees_its_port_and_the_next_one_removes_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def folders() -> list[Path]:
+        return list(tmp_path.glob("cnn-mnist-metrics-*"))
+
+    def answers(url: str) -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return get(url).status_code == 200
+        return False
+
+    with serve(tmp_path, "--workers", 2) as killed:
+        killed.wait_for(STARTED, 2)
+        killed.process.kill()
+        wait_until(lambda: not answers(killed.url))
+    (left,) = folders()
+    with serve(tmp_path):
+        (current,) = folders()
+        assert current != left
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        remove_abandoned()
+        assert folders() == [current], "a folder in use stays"
 
 
 # --- the command ---

@@ -18,7 +18,7 @@ from cnn_mnist.inference.recognition.line import ALPHABET, HEIGHT, OTHER, SIGNS,
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.training import recipes
 from cnn_mnist.training.data import Splits
-from cnn_mnist.training.lines import typefaces
+from cnn_mnist.training.lines import train, typefaces
 from cnn_mnist.training.lines.boxes import write_in_boxes
 from cnn_mnist.training.lines.calibrate import Answers, answers, fit_temperature, held_out_answers
 from cnn_mnist.training.lines.export import export_lines, typical_lines
@@ -50,6 +50,8 @@ def handwriting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for path in typefaces.files(folder):
             path.parent.mkdir(parents=True)
             path.symlink_to(typefaces.printed("DejaVuSans-Oblique"))
+        # The lines are the same from another process, whose start takes longer than making them.
+        patch.setattr(train, "stream", lambda *args, workers: stream(*args, workers=0))
         yield
     typefaces.handwritten.cache_clear()
 

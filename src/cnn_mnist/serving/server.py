@@ -1,15 +1,18 @@
 """The server's processes and its listening socket."""
 
+import contextlib
 import os
+import shutil
 import signal
 import socket
 import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing.reduction import DupFd
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -19,6 +22,7 @@ from uvicorn.supervisors import Multiprocess
 from cnn_mnist import process
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.serving.collection import Collection
+from cnn_mnist.serving.folders import locked
 from cnn_mnist.serving.limits import Settings
 from cnn_mnist.serving.log import log_config
 from cnn_mnist.serving.protocol import TimeoutProtocol
@@ -28,6 +32,7 @@ SILENCE = 30  # seconds without a heartbeat before a worker is replaced; loading
 BACKLOG = 2048  # connections waiting to be accepted
 HOLD_BACK, MOST_HOLD_BACK = 0.25e-3, 2e-3  # seconds for each open connection of a worker
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+METRICS_PREFIX = "cnn-mnist-metrics-"
 
 
 def serve(
@@ -46,15 +51,40 @@ def serve(
     threads = max(1, process.num_cores() // workers)
     create = partial(_application, settings, threads)
     listener = listen(host, port)
-    prefix = "cnn-mnist-metrics-"
-    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
+    with _metrics_folder() as folder:
         os.environ[METRICS_FOLDER] = folder
         run(create, listener, workers, settings.limits.timeout, on_listening)
+
+
+@contextlib.contextmanager
+def _metrics_folder() -> Iterator[str]:
+    """A locked temporary folder for the counters of all workers."""
+    remove_abandoned()
+    temporary = tempfile.TemporaryDirectory(prefix=METRICS_PREFIX, ignore_cleanup_errors=True)
+    with temporary as folder, locked(Path(folder)):
+        yield folder
+
+
+def remove_abandoned() -> None:
+    """Remove the metrics folders of killed servers: nobody holds their lock."""
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    for folder in Path(tempfile.gettempdir()).glob(f"{METRICS_PREFIX}*"):
+        with contextlib.suppress(OSError):  # in use, or another user's
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(handle)
 
 
 def _application(settings: Settings, threads: int) -> ASGIApp:
     from cnn_mnist.serving.app import create  # prometheus_client reads its folder when imported
 
+    process.end_with_parent()
     return create(settings, threads)
 
 

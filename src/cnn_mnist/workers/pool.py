@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from typing import Any, TypeVar
@@ -54,16 +53,8 @@ class Pool(Workers):
 def _begin(threads: int, prepare: bytes) -> None:
     """Set up a new local worker, before anything heavy is imported there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    process.end_with_parent()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ.pop("OMP_PROC_BIND", None)  # would pin all workers' threads to the same cores
     process.tune()
     pickle.loads(prepare)()
-
-
-def _end_with_parent() -> None:
-    """A killed parent cannot notify its workers, which would wait forever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
