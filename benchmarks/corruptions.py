@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cnn_mnist import shelf
 from cnn_mnist.training.data import Split, load
-from cnn_mnist.training.evaluate import predict_logits
+from cnn_mnist.training.evaluation import predict_logits
 from cnn_mnist.training.metrics import measure
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.config import load_config

@@ -58,7 +58,7 @@ FLOORS = {
         {"augment", "lines.network"},
         {"models"},
         {"data", "device", "schedule", "synthetic.strokes"},
-        {"synthetic", "evaluate", "lines.text", "lines.typefaces"},
+        {"synthetic", "evaluation", "lines.text", "lines.typefaces"},
         {"distillation", "lines.signs", "lines.hand"},
         {"loop", "lines.shapes"},
         {"runs.config"},

@@ -17,7 +17,7 @@ from torch import nn
 from cnn_mnist import Reader, shelf
 from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Splits
-from cnn_mnist.training.evaluate import predict_logits
+from cnn_mnist.training.evaluation import predict_logits
 from cnn_mnist.training.models.networks import Net
 from cnn_mnist.training.recipes import NORM, Recipe
 from cnn_mnist.training.runs import checkpoint, web

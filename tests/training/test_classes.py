@@ -14,7 +14,7 @@ import collected
 from cnn_mnist import shelf
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.training.data import DIGITS, DataError, Splits, load
-from cnn_mnist.training.evaluate import predict_logits
+from cnn_mnist.training.evaluation import predict_logits
 from cnn_mnist.training.loop import Run
 from cnn_mnist.training.models.networks import MODELS
 from cnn_mnist.training.recipes import Recipe

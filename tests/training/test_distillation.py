@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
 from cnn_mnist.training.distillation import Teacher
-from cnn_mnist.training.evaluate import predict_logits
+from cnn_mnist.training.evaluation import predict_logits
 from cnn_mnist.training.loop import Run, distillation_loss, fit, start, train_step
 from cnn_mnist.training.models.networks import Net
 from cnn_mnist.training.recipes import Recipe

@@ -51,7 +51,9 @@ def handwriting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             path.parent.mkdir(parents=True)
             path.symlink_to(typefaces.printed("DejaVuSans-Oblique"))
         # The lines are the same from another process, whose start takes longer than making them.
-        patch.setattr(train, "stream", lambda *args, workers: stream(*args, workers=0))
+        patch.setattr(
+            train, "stream", lambda lines, start, stop, workers: stream(lines, start, stop, 0)
+        )
         yield
     typefaces.handwritten.cache_clear()
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cnn_mnist.training.data import Splits
-from cnn_mnist.training.evaluate import predict_logits
+from cnn_mnist.training.evaluation import predict_logits
 from cnn_mnist.training.recipes import Recipe
 from cnn_mnist.training.runs import checkpoint, model_card, run_folder
 from cnn_mnist.training.runs.run_folder import RunError

@@ -66,7 +66,7 @@ def test_without_torch_it_says_what_to_install(environment: dict[str, str]) -> N
 
 
 def test_loading_needs_nothing_that_loads_slowly(environment: dict[str, str]) -> None:
-    heavy = ("requests", "sklearn", "scipy", "matplotlib", "onnx", "onnxruntime")
+    heavy = ("cv2", "pooch", "requests", "sklearn", "scipy", "matplotlib", "onnx", "onnxruntime")
     program = "import sys, cnn_mnist; cnn_mnist.load_model('reader');"
     program += f"print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True)

@@ -12,7 +12,7 @@ import torch
 
 from cnn_mnist import shelf
 from cnn_mnist.training.data import Splits
-from cnn_mnist.training.evaluate import evaluate, predict_logits
+from cnn_mnist.training.evaluation import evaluate, predict_logits
 from cnn_mnist.training.loop import start
 from cnn_mnist.training.recipes import Recipe
 from cnn_mnist.training.runs import checkpoint, web

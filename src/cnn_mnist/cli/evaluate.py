@@ -37,7 +37,7 @@ def evaluate(
     with extra("train"):
         from cnn_mnist.training.data import load_for
         from cnn_mnist.training.device import choose
-        from cnn_mnist.training.evaluate import images_of, predict_logits
+        from cnn_mnist.training.evaluation import images_of, predict_logits
         from cnn_mnist.training.metrics import measure
         from cnn_mnist.training.runs import checkpoint, model_card
         from cnn_mnist.training.runs import errors as errors_of

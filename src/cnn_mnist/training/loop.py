@@ -20,7 +20,7 @@ from cnn_mnist.training.augment.sampling import seeded
 from cnn_mnist.training.augment.transforms import augment, normalize
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
 from cnn_mnist.training.distillation import Teacher
-from cnn_mnist.training.evaluate import evaluate
+from cnn_mnist.training.evaluation import evaluate
 from cnn_mnist.training.models.conv3x3 import lay_out
 from cnn_mnist.training.models.networks import MODELS
 from cnn_mnist.training.recipes import Recipe

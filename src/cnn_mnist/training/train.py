@@ -13,7 +13,7 @@ from cnn_mnist.training import distributed
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.device import precision
 from cnn_mnist.training.distillation import Teacher
-from cnn_mnist.training.evaluate import evaluate, predict_logits
+from cnn_mnist.training.evaluation import evaluate, predict_logits
 from cnn_mnist.training.lines.train import evaluate_lines, fit_lines, written_lines
 from cnn_mnist.training.loop import Run, check_batch, fit, start
 from cnn_mnist.training.metrics import measure

@@ -16,7 +16,7 @@ from cnn_mnist.inference.recognition.classifier import Probs
 from cnn_mnist.training.adapt.hand import LEAST, Hand
 from cnn_mnist.training.adapt.lessons import RECIPE, Lessons
 from cnn_mnist.training.data import NOT_A_DIGIT, Split
-from cnn_mnist.training.evaluate import predict_logits
+from cnn_mnist.training.evaluation import predict_logits
 
 PARTS = 4
 SUSPECT = 0.8  # probability of another digit, at which a label is doubted

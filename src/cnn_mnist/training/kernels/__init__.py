@@ -13,8 +13,6 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
-import pooch
-
 COMPILE = ("cc", "-O3", "-march=native", "-fPIC", "-fopenmp", "-c")
 LINK = ("cc", "-shared")
 LIBRARIES = ("-lm",)  # not OpenMP's: torch has loaded its own
@@ -23,6 +21,8 @@ LIBRARIES = ("-lm",)  # not OpenMP's: torch has loaded its own
 @functools.cache
 def library() -> ctypes.CDLL | None:
     """The compiled functions; None if they cannot be compiled."""
+    import pooch  # only here: a model is loaded without it
+
     here = sorted(files(__name__).iterdir(), key=lambda file: file.name)
     code = {file.name: file.read_bytes() for file in here if file.name.endswith((".c", ".h"))}
     how = (*COMPILE, *LINK, *LIBRARIES, _processor())

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_mnist.training.augment.sampling import SIDE
-from cnn_mnist.training.lines.network import LineNet
 from cnn_mnist.training.models.conv3x3 import Step, convolve, one_by_one
 
 
@@ -74,13 +73,19 @@ class BatchNormNet(nn.Module):
         return cast(Tensor, self.fc(one_by_one(x)))
 
 
+def _line_net(_: int = 10) -> nn.Module:
+    from cnn_mnist.training.lines.network import LineNet  # needs OpenCV
+
+    return LineNet()
+
+
 # Each takes the number of classes; parameters are given for ten.
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "net": Net,
     "bn": partial(BatchNormNet, (8, 16, 24, 32, 36), (1, 3)),  # 23,642 parameters
     "bn-small": partial(BatchNormNet, (8, 12, 16, 16, 12), (1, 3)),  # 7,314 parameters
     "bn-wide": partial(BatchNormNet, (32, 48, 64, 96), (1, 3)),  # 112,906; a teacher model
-    "lines": lambda _=10: LineNet(),  # 292,314; it has its own alphabet
+    "lines": _line_net,  # 292,314; it has its own alphabet
 }
 
 NARROW = {"net", "bn-small"}  # with so few channels, the kernels are faster than torch in bfloat16

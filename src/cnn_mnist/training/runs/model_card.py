@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from cnn_mnist import shelf
 from cnn_mnist.shelf import Model
 from cnn_mnist.training.data import Split, Splits
-from cnn_mnist.training.evaluate import predict_logits
+from cnn_mnist.training.evaluation import predict_logits
 from cnn_mnist.training.metrics import measure
 from cnn_mnist.training.runs import checkpoint, model_file
 from cnn_mnist.training.runs.calibrate import fit_temperature, fit_threshold, rejection_rate

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cnn_mnist.training.data import DIGITS, Split, Splits
-from cnn_mnist.training.evaluate import predict_logits
+from cnn_mnist.training.evaluation import predict_logits
 from cnn_mnist.training.loop import start
 from cnn_mnist.training.metrics import wrong_rows
 from cnn_mnist.training.runs import checkpoint, run_folder

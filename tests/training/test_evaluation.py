@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cnn_mnist.training.data import Split, Splits
-from cnn_mnist.training.evaluate import BATCH_SIZE, evaluate, predict_logits
+from cnn_mnist.training.evaluation import BATCH_SIZE, evaluate, predict_logits
 from cnn_mnist.training.models.networks import Net
 from cnn_mnist.training.recipes import NORM
 
