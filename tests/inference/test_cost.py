@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.layout import grid, lines, orientation, quads
+from cnn_mnist.inference.layout import grid, lines, orientation, place, quads
 from cnn_mnist.inference.reader import CROWDED, MOST_COLUMNS, Reader
 from cnn_mnist.inference.recognition import classifier, line, line_reader
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
@@ -101,7 +101,7 @@ def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) ->
     assert counting.seen <= len(classifier.MOVES) * signs + ways
     whole_and_one = 4 * line.MOST_WIDE  # the whole picture, and always one line, twice each
     columns = whole_and_one + lines.SPARE + lines.SHARE * picture.size
-    beginning = lines.BEGINNING * line.HEIGHT
+    beginning = place.BEGINNING * line.HEIGHT
     columns += 4 * orientation.MOST_LINES * beginning  # which way up it is
     columns = max(columns, len(line_reader.LOOKS) * MOST_COLUMNS)  # of a grid
     assert counting_lines.columns <= columns

@@ -8,6 +8,7 @@ import pytest
 
 from cnn_mnist import shelf
 from cnn_mnist.inference.layout import lines
+from cnn_mnist.inference.layout.place import Place
 from cnn_mnist.inference.recognition.line import ALPHABET
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, num_right, places
 from drawn import page
@@ -86,7 +87,7 @@ def test_neither_a_frame_nor_a_shadow_turns_ink_over(light_ink: bool) -> None:
     cv2.rectangle(framed, (0, 0), (wide, high), 0, 24)
     shade = np.linspace(0.5, 1, wide)
     shown = (shade * (255 - framed if light_ink else framed)).astype(np.uint8)
-    crop = lines.Place(0, 0, wide, high, 0.0).crop(shown)
+    crop = Place(0, 0, wide, high, 0.0).crop(shown)
     paper = cv2.resize(framed, crop.shape[::-1], interpolation=cv2.INTER_NEAREST) == 255
     assert (crop[paper] > 128).mean() > 0.95
 
@@ -100,7 +101,7 @@ def test_signs_of_a_tall_line_are_where_they_are_on_the_page(
     fall = np.array([[6, 0, 0], [6 * slope, 6, 0]])
     size = wide, high + round(slope * wide)
     tall = np.asarray(cv2.warpAffine(small, fall, size, borderValue=255), np.uint8)
-    place = lines.Place(0, 0, wide, high, slope)
+    place = Place(0, 0, wide, high, slope)
     assert place.factor > 1
     found = [place.on_page(sign) for sign in reader.read(place.crop(tall))]
     assert text(found) == "4072"
@@ -112,7 +113,7 @@ def test_signs_of_a_tall_line_are_where_they_are_on_the_page(
 
 def test_of_a_line_outside_the_page_the_border_is_seen() -> None:
     white = np.full((50, 50), 255, np.uint8)
-    for place in (lines.Place(-900, -900, 400, 400, 0.0), lines.Place(900, 20, 5, 700, 0.3)):
+    for place in (Place(-900, -900, 400, 400, 0.0), Place(900, 20, 5, 700, 0.3)):
         assert (place.crop(white) == 255).all()
 
 

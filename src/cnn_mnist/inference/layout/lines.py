@@ -1,6 +1,5 @@
 """The places of lines of writing: the whole picture, or the lines that its signs form."""
 
-import math
 from itertools import chain
 from statistics import median
 from typing import Any, NamedTuple
@@ -9,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.line import DIGITS, HEIGHT, normalized_width
+from cnn_mnist.inference.layout.place import Place, dark_on_light
+from cnn_mnist.inference.recognition.line import DIGITS
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, in_doubt, num_right
 
 REACH = 6  # heights of a sign: maximum distance to the next one on its line
@@ -18,7 +18,6 @@ SLENDER = 8  # length over width; anything longer is a ruled line
 FEW = 3  # signs; lines with fewer take the page's slope
 STEEP = 0.4  # slope; more tilted pages are straightened first
 ALIGNED = 0.5  # of a digit's height: maximum offset between distant parts of one line
-BEGINNING = 6  # heights: how much of a line shows which way up it is
 EVEN = 0.6  # of the tallest digit; print beside a number is lower
 CLOSE = 0.1  # digits; ways that differ by less are equal
 LINE_HEIGHT = 0.3  # of a picture's height; with taller digits, the picture is one line
@@ -29,66 +28,6 @@ BAND = 64  # boxes whose neighbours are searched together
 NOBODY = -1
 
 
-class Place(NamedTuple):
-    """A line's place on a levelled page: its upper left corner, its size, and its slope.
-
-    The slope is the fall per pixel to the right.
-    """
-
-    x: int
-    y: int
-    width: int
-    height: int
-    slope: float
-
-    @property
-    def columns(self) -> int:
-        """How many columns the network reads."""
-        return normalized_width(self.height, self.width)
-
-    @property
-    def cost(self) -> int:
-        """What a look costs, in columns: to begin one takes as long as a square of writing."""
-        return self.columns + HEIGHT
-
-    def beginning(self) -> "Place":
-        """The line's left end."""
-        return self._replace(width=min(self.width, BEGINNING * self.height))
-
-    @property
-    def factor(self) -> int:
-        """By how much a crop is reduced; the network needs no more than twice its own height."""
-        return max(1, self.height // (2 * HEIGHT))
-
-    def crop(self, page: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The line, levelled, reduced, dark on light."""
-        ends = self.slope * self.x, self.slope * (self.x + self.width)
-        left, right = _inside(self.x, self.x + self.width, page.shape[1])
-        top, bottom = _inside(self.y + min(ends), self.y + self.height + max(ends), page.shape[0])
-        small = _reduced(page[top:bottom, left:right], self.factor)
-        x, y = (self.x - left) / self.factor, (self.y + ends[0] - top) / self.factor
-        matrix = np.array([[1, 0, x], [self.slope, 1, y]])
-        size = max(1, self.width // self.factor), self.height // self.factor
-        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        level = cv2.warpAffine(small, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
-        return _dark_on_light(np.asarray(level, np.uint8))
-
-    def on_page(self, sign: Sign) -> Sign:
-        """A sign of the crop in page coordinates."""
-        x, y, width, height = (self.factor * side for side in sign.box)
-        fall = self.slope * (self.x + x + width / 2)
-        return sign._replace(box=(self.x + x, self.y + fall + y, width, height))
-
-
-def _inside(low: float, high: float, size: int) -> tuple[int, int]:
-    """The whole pixels from `low` to `high` that are on a page of this size, and one on each side.
-
-    There is at least one.
-    """
-    first = min(max(0, math.floor(low) - 1), size - 1)
-    return first, max(first + 1, min(size, math.ceil(high) + 1))
-
-
 def grey_page(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The lightness of an RGB page."""
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
@@ -96,7 +35,7 @@ def grey_page(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def read_whole(reader: LineReader, page: NDArray[np.uint8]) -> list[Sign] | None:
     """The signs of a page that is a single line, or blank; None if it is not."""
-    signs = reader.read(_dark_on_light(page))
+    signs = reader.read(dark_on_light(page))
     heights = [sign.box[3] for sign in signs if sign.character in DIGITS]
     is_line = heights and median(heights) >= LINE_HEIGHT * page.shape[0]
     return signs if is_line else None
@@ -309,21 +248,3 @@ def _place(shape: tuple[int, ...], line: NDArray[Any], slope: float) -> Place:
         low, high = np.maximum(low, 0), np.minimum(high, shape[::-1])
     (x, y), (right, bottom) = low.astype(int).tolist(), high.astype(int).tolist()
     return Place(x, y, right - x, bottom - y, slope)
-
-
-def _dark_on_light(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Invert light ink on dark paper: what differs much from its surroundings is lighter.
-
-    Thus neither frames and desks at the border nor shadows count. A copy as high as the network's
-    input shows all that it will see.
-    """
-    small = _reduced(grey, max(1, len(grey) // HEIGHT))
-    side = min(small.shape)
-    differences = small - cv2.blur(small.astype(np.float32), (side, side))
-    skewness = np.mean(differences * differences * differences)  # ** 3 takes twice as long
-    return 255 - grey if skewness > 0 else grey
-
-
-def _reduced(grey: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    size = [max(1, round(side / factor)) for side in grey.shape[::-1]]
-    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
