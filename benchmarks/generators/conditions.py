@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnn_mnist.training.data import WRONG_TEST_LABELS
-from cnn_mnist.training.synthetic.tracing import Coverage, Stroke, likeness, trace
+from cnn_mnist.training.synthetic.tracing import LIKENESS, Coverage, Stroke, likeness, trace
 from generators import pen as pens
 from generators.camera import photographed, shadowed
 from generators.paper import (
@@ -36,8 +36,6 @@ from generators.paper import (
     stamp,
 )
 from generators.rows import ROWS, Digits, Made
-
-LIKENESS = 0.92
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from cnn_mnist.training.synthetic.tracing import Coverage, Stroke, averaged, polylines
+from cnn_mnist.training.synthetic.strokes import polylines
+from cnn_mnist.training.synthetic.tracing import Coverage, Stroke, averaged
 
 
 def draw(strokes: list[Stroke], height: float, pen: float, angle: float = 0) -> Coverage:

@@ -17,7 +17,7 @@ from cnn_mnist.training.synthetic.examples import flourish
 from cnn_mnist.training.synthetic.forms import any_form
 from cnn_mnist.training.synthetic.nondigits import SYMBOLS, scribble
 from cnn_mnist.training.synthetic.strokes import Glyph
-from cnn_mnist.training.synthetic.tracing import likeness, trace
+from cnn_mnist.training.synthetic.tracing import LIKENESS, likeness, trace
 
 Random = np.random.Generator
 Ink = NDArray[Any]  # float32 H×W; 0 = paper, 1 = full ink
@@ -25,7 +25,6 @@ Ink = NDArray[Any]  # float32 H×W; 0 = paper, 1 = full ink
 MNIST_PEN = 0.13  # mean width of MNIST's strokes, as a share of a digit's height
 FLOURISHED = {0: 0.1, 1: 0.45, 7: 0.3}  # share of MNIST's digits with a slash, flag or bar added
 DRAWN = 0.2  # share of pen strokes in a line of MNIST digits
-LIKENESS = 0.92  # of a digit's image and its trace, which otherwise may be another digit
 EVERY = 9  # points of a trace, about 1.5 px of MNIST
 BENT = 0.6  # share of MNIST's digits that are distorted
 SYMBOLS_ONLY = sorted(SYMBOLS.keys() - {"dash", "plus", "equals"})  # those not in the alphabet

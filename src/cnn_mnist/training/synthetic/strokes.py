@@ -41,15 +41,16 @@ def draw(glyph: Glyph, width: float) -> NDArray[np.uint8]:
         width: pen width, in the same pixels.
     """
     frame = np.zeros((OVERSAMPLING * SIDE, OVERSAMPLING * SIDE), np.uint8)
-    scale = 2**FIXED_POINT
-    # OpenCV counts from the centre of the first pixel, not from its corner.
-    lines = [
-        np.rint((np.array(stroke) * OVERSAMPLING - 0.5) * scale).astype(np.int32)
-        for stroke in glyph
-    ]
-    thickness = max(1, round(width * OVERSAMPLING))
-    cv2.polylines(frame, lines, False, 255, thickness, cv2.LINE_8, FIXED_POINT)
+    lines = [np.array(stroke) * OVERSAMPLING for stroke in glyph]
+    polylines(frame, lines, width * OVERSAMPLING)
     return frame
+
+
+def polylines(canvas: NDArray[np.uint8], lines: list[NDArray[np.float64]], pen: float) -> None:
+    """Draw lines in the coordinates of the canvas with a round pen."""
+    # OpenCV counts from the centre of the first pixel, not from its corner.
+    fixed = [np.rint((line - 0.5) * 2**FIXED_POINT).astype(np.int32) for line in lines]
+    cv2.polylines(canvas, fixed, False, 255, max(1, round(pen)), cv2.LINE_8, FIXED_POINT)
 
 
 def write(

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.training.synthetic.strokes import polylines
+
 Stroke = NDArray[np.float64]
 Image = NDArray[np.uint8]
 Coverage = NDArray[np.float32]
@@ -15,7 +17,7 @@ SCALE = 6  # the digit is enlarged before thinning, so that narrow loops stay op
 HALF_INK = 150
 SPUR = 1.7  # MNIST px; shorter side branches are corners of a broad stroke, not writing
 SMOOTHING = 9  # points; longer than the pixel steps of the thinned line
-FIXED_POINT = 4  # fractional bits of the coordinates passed to OpenCV
+LIKENESS = 0.92  # the least, of a digit's image and strokes that are the same digit
 
 
 def trace(image: Image) -> list[Stroke]:
@@ -40,13 +42,6 @@ def likeness(image: Image, strokes: list[Stroke]) -> float:
     redrawn = averaged(canvas, *image.shape[::-1])
     norms = float(np.linalg.norm(redrawn) * np.linalg.norm(image))
     return float((redrawn * image).sum()) / max(norms, 1.0)
-
-
-def polylines(canvas: Image, lines: list[Stroke], pen: float) -> None:
-    """Draw lines in the coordinates of the canvas with a round pen."""
-    # OpenCV counts from the centre of the first pixel, not from its corner.
-    fixed = [np.rint((line - 0.5) * 2**FIXED_POINT).astype(np.int32) for line in lines]
-    cv2.polylines(canvas, fixed, False, 255, max(1, round(pen)), cv2.LINE_8, FIXED_POINT)
 
 
 def averaged(canvas: Image, width: int, height: int) -> Coverage:
