@@ -30,8 +30,15 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the folder. Network drives without locks are used unlocked."""
+def locked(folder: Path, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock on the folder, except on Windows.
+
+    Args:
+        wait: until the lock is free; network drives without locks are used unlocked.
+
+    Raises:
+        OSError: there is no such folder, or without `wait`, it cannot be locked now.
+    """
     if sys.platform == "win32":
         yield
         return
@@ -39,8 +46,11 @@ def locked(folder: Path) -> Iterator[None]:
 
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        if wait:
+            with contextlib.suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(handle)

@@ -67,18 +67,11 @@ def _metrics_folder() -> Iterator[str]:
 
 def remove_abandoned() -> None:
     """Remove the metrics folders of killed servers: nobody holds their lock."""
-    if sys.platform == "win32":
+    if sys.platform == "win32":  # nothing is locked there
         return
-    import fcntl
-
     for folder in Path(tempfile.gettempdir()).glob(f"{METRICS_PREFIX}*"):
-        with contextlib.suppress(OSError):  # in use, or another user's
-            handle = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-            finally:
-                os.close(handle)
+        with contextlib.suppress(OSError), locked(folder, wait=False):  # or another user's
+            shutil.rmtree(folder)
 
 
 def _application(settings: Settings, threads: int) -> ASGIApp:
