@@ -136,6 +136,23 @@ def test_int8_that_moves_the_probabilities_is_not_written(images: Tensor, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def shifted(net: Net, count: int, size: int, monkeypatch: pytest.MonkeyPatch) -> Split:
+    """Test images of the net's own answers; the file's first ones stand a place further on."""
+    pictures = torch.randint(0, 256, (size, 28, 28), dtype=torch.uint8)
+    with torch.no_grad():
+        answers = net(normalize(pictures, *NORM)).argmax(dim=1)
+    honest = export_module._run
+
+    def run(session: object, batch: Tensor) -> export_module.Outputs:
+        logits, probs = honest(session, batch)
+        if len(batch) == size:
+            logits[:count] = np.roll(logits[:count], 1, axis=1)
+        return logits, probs
+
+    monkeypatch.setattr(export_module, "_run", run)
+    return Split(pictures, answers)
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_another_accuracy_is_an_error(
     form: str,
@@ -145,18 +162,7 @@ def test_another_accuracy_is_an_error(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A file whose largest values stand a place further on, on the test images only."""
-    pictures = torch.randint(0, 256, (500, 28, 28), dtype=torch.uint8)
-    with torch.no_grad():
-        answers = net(normalize(pictures, *NORM)).argmax(dim=1)
-    test = Split(pictures, answers)
-    honest = export_module._run
-
-    def shifted(session: object, batch: Tensor) -> export_module.Outputs:
-        logits, probs = honest(session, batch)
-        return (logits, probs) if len(batch) != 500 else (np.roll(logits, 1, axis=1), probs)
-
-    monkeypatch.setattr(export_module, "_run", shifted)
+    test = shifted(net, 500, 500, monkeypatch)
     with pytest.raises(ExportError, match=r"errors in 500 test images"):
         export(net, tmp_path / "model.onnx", NORM, images, METADATA, converted, form, test)
     assert list(tmp_path.iterdir()) == []
@@ -170,19 +176,7 @@ def test_a_few_answers_that_change_are_chance(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Two errors more among 360 images are more than int8 may lose, and yet no evidence."""
-    pictures = torch.randint(0, 256, (360, 28, 28), dtype=torch.uint8)
-    with torch.no_grad():
-        answers = net(normalize(pictures, *NORM)).argmax(dim=1)
-    honest = export_module._run
-
-    def shifted(session: object, batch: Tensor) -> export_module.Outputs:
-        logits, probs = honest(session, batch)
-        if len(batch) == 360:
-            logits[:2] = np.roll(logits[:2], 1, axis=1)
-        return logits, probs
-
-    monkeypatch.setattr(export_module, "_run", shifted)
-    test = Split(pictures, answers)
+    test = shifted(net, 2, 360, monkeypatch)
     path = tmp_path / "model.onnx"
     proof = export(net, path, NORM, images, METADATA, converted, "onnx-int8", test)
     assert proof.num_changed is not None
