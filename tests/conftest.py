@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 
 from clustered import Clustered, dask
 from cnn_mnist import cli
-from cnn_mnist.training.adapt import held_out, learn, lessons
+from cnn_mnist.training.adapt import learn, lessons
 from cnn_mnist.training.data import DataError, Split, Splits, datasets, load
 from cnn_mnist.training.recipes import Recipe
 from desk import Desk
@@ -139,8 +139,7 @@ def few_lessons(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hand is learned from fewer images, as there are only a few bundled digits."""
     for module in (lessons, learn):
         monkeypatch.setattr(module, "NUM_OLD", 500)
-    for module in (lessons, learn, held_out):
-        monkeypatch.setattr(module, "RECIPE", lessons.RECIPE.changed(drawn=150))
+    monkeypatch.setattr(lessons, "NUM_DRAWN", 150)
 
 
 @pytest.fixture
