@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,14 @@ import numpy as np
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.files import SUFFIXES
 from cnn_mnist.inference.pictures.page import ImageError
-from cnn_mnist.inference.recognition.classifier import Classifier
+from cnn_mnist.inference.recognition.classifier import Bars, Classifier
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.sample import look
 from cnn_mnist.training.adapt.hand import Hand
 from cnn_mnist.training.adapt.held_out import asking
-from cnn_mnist.training.adapt.learn import learn
+from cnn_mnist.training.adapt.learn import prepare, teach
+from cnn_mnist.training.adapt.lessons import Lessons
+from cnn_mnist.training.adapt.overruling import Overruling
 from cnn_mnist.training.data import NOT_A_DIGIT, Splits, load
 from cnn_mnist.training.data.labelled import labelled
 from cnn_mnist.training.synthetic import odd_hand
@@ -50,17 +53,17 @@ def main() -> None:
     args = parser.parse_args()
 
     splits, before = load("mnist", args.data_dir), Classifier()
+    shared = prepare(splits)
     others = gather((None, path) for folder in args.nondigits for path in pictures(folder))
     rows = []
     for name, source in sources(args.folder):
         hand = gather(source)
         if len(hand) >= LEAST:
-            for size in args.sizes:
-                rows.append(
-                    {"source": name} | score(hand, size, args.draws, splits, before, others)
-                )
+            for size, draw in product(args.sizes, range(args.draws)):
+                found = score(hand, size, draw, splits, shared, before, others)
+                rows.append({"source": name, "size": size, "draw": draw} | found)
                 print(json.dumps(rows[-1]), flush=True)
-    print(json.dumps({"machine": describe(), "rows": rows}))
+    print(json.dumps({"machine": describe(), "num_nondigits": len(others), "rows": rows}))
 
 
 def sources(folder: Path | None) -> Iterator[tuple[str, Iterable[tuple[int | None, Any]]]]:
@@ -93,33 +96,32 @@ def gather(pairs: Iterable[tuple[int | None, Any]]) -> Hand:
 
 
 def score(
-    hand: Hand, size: int, draws: int, splits: Splits, before: Classifier, others: Hand
+    hand: Hand,
+    size: int,
+    draw: int,
+    splits: Splits,
+    shared: tuple[Lessons, Overruling],
+    before: Classifier,
+    others: Hand,
 ) -> dict[str, Any]:
     """Errors on the rest and on MNIST's test, and accepted non-digits, before and after."""
-    found = []
-    for draw in range(draws):
-        mine = drawn(hand, size, draw)
-        rest = hand.without(mine)
-        adapted = learn(hand.only(mine), splits, before, lambda *_: None)
-        ask, card = asking(adapted.model, adapted.card["temperature"]), adapted.card
-        old, new = adapted.comparison.test
-        found.append(
-            {
-                "rest": len(rest),
-                "before": errors(rest, before.probs, before.threshold, before.decides),
-                "after": errors(rest, ask, card["threshold"], card["decides"]),
-                "mnist": [old.error_count, new.error_count],
-                "nondigits": [
-                    errors(others, before.probs, before.threshold, before.decides),
-                    errors(others, ask, card["threshold"], card["decides"]),
-                ],
-                "decides": card["decides"],
-            }
-        )
-    return {"size": size, "draws": found, "num_nondigits": len(others)}
+    mine = drawn(hand, size, draw)
+    rest = hand.without(mine)
+    model, card = teach(hand.only(mine), splits, *shared)
+    ask, test = asking(model, card["temperature"]), splits.test
+    old = before.logits(test.images.numpy()).argmax(axis=1) != test.labels.numpy()
+    known = before.probs, before.threshold, before.decides
+    learned = ask, card["threshold"], card["decides"]
+    return {
+        "rest": len(rest),
+        "errors": [errors(rest, *known), errors(rest, *learned)],
+        "mnist": [int(old.sum()), card["test"]["error_count"]],
+        "nondigits": [errors(others, *known), errors(others, *learned)],
+        "decides": card["decides"],
+    }
 
 
-def errors(hand: Hand, ask: Any, threshold: float, decides: float) -> int:
+def errors(hand: Hand, ask: Any, threshold: float, decides: Bars) -> int:
     return int(hand.errors(hand.probs(ask), threshold, decides).sum()) if len(hand) else 0
 
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 
 from clustered import Clustered, dask
 from cnn_mnist import cli
-from cnn_mnist.training.adapt import held_out, learn, lessons
+from cnn_mnist.training.adapt import learn, lessons
 from cnn_mnist.training.data import DataError, Split, Splits, datasets, load
 from cnn_mnist.training.recipes import Recipe
 from desk import Desk
@@ -138,11 +138,8 @@ def cnn_mnist(
 def few_lessons(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hand is learned from fewer images, as there are only a few bundled digits."""
     for module in (lessons, learn):
-        monkeypatch.setattr(module, "NUM_OLD", 300)
-    recipe = lessons.RECIPE.changed(drawn=60)
-    for module in (lessons, learn, held_out):
-        monkeypatch.setattr(module, "RECIPE", recipe)
-    monkeypatch.setattr(learn, "NUM_DRAWN", 200)
+        monkeypatch.setattr(module, "NUM_OLD", 500)
+    monkeypatch.setattr(lessons, "NUM_DRAWN", 150)
 
 
 @pytest.fixture

@@ -102,6 +102,7 @@ DOORS = {
     ("training.adapt.hand", "inference.recognition.line_reader"),
     ("training.adapt.learn", "inference.recognition.classifier"),
     ("training.adapt.held_out", "inference.recognition.classifier"),
+    ("training.adapt.overruling", "inference.recognition.classifier"),
     ("training.data.datasets", "inference.recognition.normalize"),
     ("training.synthetic.strokes", "inference.recognition.normalize"),
     ("training.synthetic.examples", "inference.recognition.normalize"),

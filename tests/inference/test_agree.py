@@ -5,7 +5,7 @@ import pytest
 
 from cnn_mnist.inference.recognition.agree import Found, agree_on_one, partners
 from cnn_mnist.inference.recognition.agree import agree as agree_on_partners
-from cnn_mnist.inference.recognition.classifier import NEVER
+from cnn_mnist.inference.recognition.classifier import NEVER, Bars
 from cnn_mnist.inference.recognition.line_reader import Box, Sign
 
 
@@ -22,7 +22,7 @@ def sign(character: str, confidence: float, box: Box, **probs: float) -> Sign:
 
 
 def agree(
-    signs: list[Sign], boxes: list[Box], probs: np.ndarray, decides: float = NEVER
+    signs: list[Sign], boxes: list[Box], probs: np.ndarray, decides: Bars = NEVER
 ) -> list[Found]:
     return agree_on_partners(signs, partners(signs, boxes), boxes, probs, decides)
 
@@ -93,11 +93,18 @@ def test_a_classifier_that_knows_the_hand_decides_where_it_is_sure() -> None:
     signs = [sign("1", 0.99, LEFT, d1=0.99), sign("?", 1.0, RIGHT)]
     probs = np.stack([digits(d7=0.92), digits(d4=0.92)])
     assert [f.character for f in agree(signs, [LEFT, RIGHT], probs)] == ["1", "?"]
-    assert [f.character for f in agree(signs, [LEFT, RIGHT], probs, 0.9)] == ["7", "4"]
-    assert [f.character for f in agree(signs, [LEFT, RIGHT], probs, 0.93)] == ["1", "?"]
+    assert [f.character for f in agree(signs, [LEFT, RIGHT], probs, (0.9,) * 10)] == ["7", "4"]
+    assert [f.character for f in agree(signs, [LEFT, RIGHT], probs, (0.93,) * 10)] == ["1", "?"]
+
+
+def test_a_classifier_decides_about_the_digits_that_it_knows_better() -> None:
+    signs = [sign("1", 0.99, LEFT, d1=0.99), sign("?", 1.0, RIGHT)]
+    probs = np.stack([digits(d7=0.92), digits(d4=0.92)])
+    only_sevens = tuple(0.9 if digit == 7 else never for digit, never in enumerate(NEVER))
+    assert [f.character for f in agree(signs, [LEFT, RIGHT], probs, only_sevens)] == ["7", "?"]
 
 
 def test_a_comma_is_none_though_the_classifier_knows_the_hand() -> None:
     comma, probs = sign(",", 0.95, LEFT, d1=0.01), digits(d1=0.95)[None]
-    assert [f.character for f in agree([comma], [LEFT], probs, 0.9)] == [","]
-    assert [f.character for f in agree_on_one([[comma]], [LEFT], probs, 0.9)] == ["1"]
+    assert [f.character for f in agree([comma], [LEFT], probs, (0.9,) * 10)] == [","]
+    assert [f.character for f in agree_on_one([[comma]], [LEFT], probs, (0.9,) * 10)] == ["1"]

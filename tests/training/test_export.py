@@ -1,7 +1,9 @@
 """The ONNX file: complete, of any batch size, and written only when it agrees with torch."""
 
+import errno
 import json
 import logging
+import os
 import warnings
 from pathlib import Path
 
@@ -188,6 +190,20 @@ def test_a_few_answers_that_change_are_chance(
 def test_a_place_that_is_none_is_told(net: Net, images: Tensor, tmp_path: Path, name: str) -> None:
     with pytest.raises(ExportError, match="cannot be written"):
         export(net, tmp_path / name, NORM, images, METADATA)
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_file(
+    net: Net, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ExportError, match=r"model\.onnx cannot be written: No space left"):
+        export(net, tmp_path / "model.onnx", NORM, images, METADATA)
+    assert (tmp_path / "model.onnx").read_bytes() == b"old"
 
 
 def test_the_batches_compared_are_of_many_sizes() -> None:

@@ -18,7 +18,7 @@ from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.crop import crop
 from cnn_mnist.inference.pictures.page import ImageError, Page
 from cnn_mnist.inference.recognition.agree import agree_on_one
-from cnn_mnist.inference.recognition.classifier import Probs, steady
+from cnn_mnist.inference.recognition.classifier import Bars, Probs, steady
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
 from cnn_mnist.inference.recognition.normalize import ready_frame
 from cnn_mnist.inference.segmentation import segment
@@ -41,13 +41,14 @@ class Sample:
     boxes: list[Box]
     readings: list[list[Sign]]
 
-    def digit(self, probs: NDArray[np.float32], threshold: float, decides: float) -> int | None:
+    def digit(self, probs: NDArray[np.float32], threshold: float, decides: Bars) -> int | None:
         """The answer of `Reader.read` with `single`; None is not a digit.
 
         Args:
             probs: the classifier's ten probabilities.
             threshold: below this the classifier rejects an image as not a digit.
-            decides: from this probability on it decides alone, whatever the line network says.
+            decides: for each digit, the probability from which it decides alone, whatever the line
+                network says.
         """
         if self.is_ready:
             return int(probs.argmax()) if probs.max() >= threshold else None

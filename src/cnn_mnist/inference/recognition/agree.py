@@ -3,7 +3,7 @@
 The line network knows where digits end, what is a comma, and what is not writing at all; the
 classifier is better at isolated digits. Where one sign is one glyph, their means are used: the mean
 probability of being a digit at all, and of being each digit. A classifier adapted to one person's
-hand knows it better than the line network, and decides alone when it is confident.
+hand knows some digits better than the line network, and decides alone when it is confident of one.
 """
 
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.classifier import NEVER
+from cnn_mnist.inference.recognition.classifier import NEVER, Bars
 from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS
 from cnn_mnist.inference.recognition.line_reader import Box, Sign
 
@@ -53,7 +53,7 @@ def agree(
     glyphs: list[int | None],
     boxes: list[Box],
     probs: NDArray[np.float32],
-    decides: float = NEVER,
+    decides: Bars = NEVER,
 ) -> list[Found]:
     """Combine the answers for a line or page.
 
@@ -62,8 +62,8 @@ def agree(
         glyphs: the `partners` of the signs.
         boxes: the glyphs' boxes.
         probs: the classifier's, glyphs×10; only those of the partners are used.
-        decides: the probability from which the classifier alone turns a letter or another digit
-            into its digit. A comma or a slash stays.
+        decides: for each digit, the probability from which the classifier alone turns a letter or
+            another digit into it. A comma or a slash stays.
     """
     bars = [NEVER if sign.character in SIGNS else decides for sign in signs]
     return [
@@ -76,7 +76,7 @@ def agree_on_one(
     readings: list[list[Sign]],
     boxes: list[Box],
     probs: NDArray[np.float32],
-    decides: float = NEVER,
+    decides: Bars = NEVER,
 ) -> list[Found]:
     """The one digit of a picture, or nothing.
 
@@ -110,14 +110,13 @@ def _alone(sign: Sign) -> Found:
     return found.as_letter() if found.is_digit and p_digit < SURE else found
 
 
-def _together(
-    sign: Sign, glyph: int, box: Box, probs: NDArray[np.float32], decides: float
-) -> Found:
-    if probs.max() >= decides:
-        sure = float(probs.max())
-        return Found(DIGITS[int(probs.argmax())], sure, box, probs, sure, glyph)
+def _together(sign: Sign, glyph: int, box: Box, probs: NDArray[np.float32], decides: Bars) -> Found:
+    likeliest = int(probs.argmax())
+    sure = float(probs[likeliest])
+    if sure >= decides[likeliest]:
+        return Found(DIGITS[likeliest], sure, box, probs, sure, glyph)
     mean = (sign.digit_probs + probs) / 2
-    p_digit = float(sign.digit_probs.sum() + probs.max()) / 2
+    p_digit = float(sign.digit_probs.sum() + sure) / 2
     found = Found(sign.character, sign.confidence, box, mean, p_digit, glyph)
     is_digit = p_digit >= SURE
     if sign.character in SIGNS:

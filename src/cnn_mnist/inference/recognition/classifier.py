@@ -1,7 +1,7 @@
 """ONNX session: uint8 Nx28x28 → calibrated probabilities, and the "not a digit" rule.
 
 The model file is complete: input normalisation and softmax temperature are in its graph; the
-rule's threshold and the probability from which it decides alone are in its metadata.
+rule's threshold and the probabilities from which it decides alone are in its metadata.
 """
 
 import json
@@ -21,7 +21,8 @@ Probs = NDArray[np.float32]
 DIGITS = json.dumps(list("0123456789"))  # the classes in a model's metadata; older models lack them
 MOVES = (1, 1), (0, 1), (2, 1), (1, 0), (1, 2)  # rows and columns; the first is no shift
 CHUNK = 64  # images; larger batches leave the processor's cache
-NEVER = 2.0  # a probability that is never reached
+Bars = tuple[float, ...]  # of each digit, the probability from which the classifier decides alone
+NEVER: Bars = (2.0,) * 10  # probabilities that are never reached
 MANY = 8 * CHUNK  # images from which several threads pay off
 
 
@@ -49,7 +50,8 @@ class Classifier:
                 data, session_options(), providers=["CPUExecutionProvider"]
             )
             self.threshold = float(self._metadata()["threshold"])
-            self.decides = float(self._metadata().get("decides", NEVER))
+            bars = self.about("decides") or NEVER  # older files have one for all digits
+            self.decides: Bars = tuple(np.broadcast_to(bars, 10).tolist())
         except OSError as error:
             raise ValueError(f"{path}: {error.strerror}; give an exported .onnx file") from error
         except Exception as error:  # ONNX Runtime's errors share no base class

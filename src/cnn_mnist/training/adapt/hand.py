@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.classifier import Probs
+from cnn_mnist.inference.recognition.classifier import Bars, Probs
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.sample import Sample, asked, look, samples
 from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Split
@@ -61,7 +61,7 @@ class Hand:
         """
         return asked(self.samples, ask)
 
-    def errors(self, probs: Probs, threshold: float, decides: float) -> NDArray[np.bool_]:
+    def errors(self, probs: Probs, threshold: float, decides: Bars) -> NDArray[np.bool_]:
         """Which samples are read wrongly with these probabilities of the classifier."""
         read = [s.digit(p, threshold, decides) for s, p in zip(self.samples, probs, strict=True)]
         answers = [NOT_A_DIGIT if digit is None else digit for digit in read]

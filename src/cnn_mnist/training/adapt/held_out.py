@@ -6,6 +6,7 @@ A part is held out, and the others are learned from, in turn (cross-fitting).
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +16,10 @@ from torch import nn
 from cnn_mnist.inference.recognition.classifier import Probs
 from cnn_mnist.training.adapt.hand import LEAST, Hand
 from cnn_mnist.training.adapt.lessons import RECIPE, Lessons
+from cnn_mnist.training.adapt.overruling import Overruling
 from cnn_mnist.training.data import NOT_A_DIGIT, Split
 from cnn_mnist.training.evaluation import predict_logits
+from cnn_mnist.training.runs.model_card import Card
 
 PARTS = 4
 SUSPECT = 0.8  # probability of another digit, at which a label is doubted
@@ -32,21 +35,36 @@ class Suspect:
     confidence: float
 
 
-def probs(
-    lessons: Lessons, hand: Hand, temperature: float, on_part: Callable[[int, int], None]
-) -> Probs | None:
-    """What models say to each sample that has been held out from them; None of too few.
+class Unseen(NamedTuple):
+    """For each sample, the probabilities of a model that has not seen it, and if it misreads it."""
+
+    probs: Probs
+    wrong: NDArray[np.bool_]
+
+
+def answers(
+    hand: Hand,
+    lessons: Lessons,
+    overruling: Overruling,
+    card: Card,
+    on_part: Callable[[int, int], None],
+) -> Unseen | None:
+    """What models answer to each sample that has been held out from them; None of too few.
 
     Args:
+        card: the released model's.
         on_part: called with (trainings done, trainings in all).
     """
     if len(hand) < LEAST:
         return None
-    found = np.zeros((len(hand), 10), np.float32)
+    found = Unseen(np.zeros((len(hand), 10), np.float32), np.zeros(len(hand), bool))
     for part in range(PARTS):
         rows = _rows(hand, part)
-        taught = lessons.teach(hand.without(rows).split)
-        found[rows] = hand.only(rows).probs(asking(taught, temperature))
+        held, learned = hand.only(rows), hand.without(rows)
+        ask = asking(lessons.teach(learned.split), card["temperature"])
+        found.probs[rows] = held.probs(ask)
+        bars = overruling.bars(learned, ask)
+        found.wrong[rows] = held.errors(found.probs[rows], card["threshold"], bars)
         on_part(part + 1, PARTS + 1)
     return found
 

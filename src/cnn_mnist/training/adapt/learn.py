@@ -9,25 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from cnn_mnist import shelf
-from cnn_mnist.inference.recognition.classifier import NEVER, Classifier, Probs, steady
+from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.training.adapt import held_out
 from cnn_mnist.training.adapt.hand import Hand
 from cnn_mnist.training.adapt.held_out import PARTS, Suspect, asking
 from cnn_mnist.training.adapt.lessons import NUM_OLD, RECIPE, Lessons
+from cnn_mnist.training.adapt.overruling import Overruling
 from cnn_mnist.training.adapt.score import Comparison, Score
-from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
+from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.runs import checkpoint, model_card
 from cnn_mnist.training.runs.export import export
 from cnn_mnist.training.runs.model_card import Card
-from cnn_mnist.training.synthetic.examples import extend
-
-LOW, HIGH = 0.85, 0.98  # probabilities, between which it may decide without the line network:
-PASS = 0.998  # where so many drawn non-digits stay below
-NUM_DRAWN = 1_000  # non-digits
 
 
 @dataclass(frozen=True)
@@ -50,46 +45,39 @@ def learn(
         before: the model that the new one is compared with.
         on_part: called with (trainings done, trainings in all).
     """
-    folder = shelf.get(shelf.DIGITS).folder
-    released, card = checkpoint.load_model(folder), model_card.released(folder)
-    num_val = splits.num_val
-    lessons = Lessons(released, splits.hold_out(num_val).train)
-    unseen = held_out.probs(lessons, hand, card["temperature"], on_part)
-    model = lessons.teach(hand.split)
+    lessons, overruling = prepare(splits)
+    unseen = held_out.answers(hand, lessons, overruling, _released(), on_part)
+    model, card = teach(hand, splits, lessons, overruling)
     on_part(PARTS + 1, PARTS + 1)
-    card |= {"recipe": RECIPE.to_dict(), "dataset": splits.name}
-    card |= model_card.calibrated(model, RECIPE.test_norm, splits, num_val, card["threshold"])
-    return _judged(hand, splits, before, model, card, unseen)
-
-
-def _judged(
-    hand: Hand,
-    splits: Splits,
-    before: Classifier,
-    model: nn.Module,
-    card: Card,
-    unseen: Probs | None,
-) -> Adapted:
-    ask = asking(model, card["temperature"])
-    # Of too few to hold any out, the pictures themselves say whether it may decide alone.
-    probs = hand.probs(ask) if unseen is None else unseen
-    bars = _bar(ask, splits.train[:NUM_OLD]), NEVER  # the first, where both are as good
-    errors = {bar: int(hand.errors(probs, card["threshold"], bar).sum()) for bar in bars}
-    card["decides"] = min(bars, key=lambda bar: errors[bar])
     test = _test_score(before, splits.test), Score(card["test"]["error_count"], len(splits.test))
     if unseen is None:
         return Adapted(model, card, Comparison(None, test), [])
-    own = _own_score(before, hand), Score(errors[card["decides"]], len(hand))
+    own = _own_score(before, hand), Score(int(unseen.wrong.sum()), len(hand))
     card["own"] = own[1].to_dict()
-    return Adapted(model, card, Comparison(own, test), held_out.suspects(hand, unseen))
+    return Adapted(model, card, Comparison(own, test), held_out.suspects(hand, unseen.probs))
 
 
-def _bar(ask: Callable[..., Probs], old: Split) -> float:
-    """The probability from which a model may decide alone and hardly takes a letter for a digit."""
-    drawn = extend(old, NUM_DRAWN, seed=1)  # others than it has learned from
-    others = drawn.images[drawn.labels == NOT_A_DIGIT].numpy()
-    highest = steady(ask, others).max(axis=1)
-    return float(np.clip(np.quantile(highest, PASS), LOW, HIGH))
+def prepare(splits: Splits) -> tuple[Lessons, Overruling]:
+    """What all trainings share."""
+    released = checkpoint.load_model(shelf.get(shelf.DIGITS).folder)
+    old = splits.hold_out(splits.num_val).train
+    return Lessons(released, old), Overruling(splits.train[:NUM_OLD])
+
+
+def teach(
+    hand: Hand, splits: Splits, lessons: Lessons, overruling: Overruling
+) -> tuple[nn.Module, Card]:
+    """A model that has learned from all of a hand, and its card."""
+    model, card = lessons.teach(hand.split), _released()
+    card |= {"recipe": RECIPE.to_dict(), "dataset": splits.name}
+    norm, threshold = RECIPE.test_norm, card["threshold"]
+    card |= model_card.calibrated(model, norm, splits, splits.num_val, threshold)
+    card["decides"] = overruling.bars(hand, asking(model, card["temperature"]))
+    return model, card
+
+
+def _released() -> Card:
+    return model_card.released(shelf.get(shelf.DIGITS).folder)
 
 
 def _own_score(before: Classifier, hand: Hand) -> Score:
@@ -113,10 +101,7 @@ def write(adapted: Adapted, out: Path, splits: Splits) -> None:
     """
     card = adapted.card
     some, about = splits.train.images[-1000:], model_card.metadata(card)
-    try:
-        export(adapted.model, out, RECIPE.test_norm, some, about, card["temperature"])
-    except OSError as error:
-        raise ValueError(f"{out} cannot be written: {error.strerror}; it is as it was") from error
+    export(adapted.model, out, RECIPE.test_norm, some, about, card["temperature"])
 
 
 def report(adapted: Adapted) -> dict[str, Any]:

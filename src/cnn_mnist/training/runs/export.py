@@ -37,7 +37,7 @@ ACCURACY_LOSS = {"onnx": 1e-4, "onnx-int8": 0.003}  # of the test images, beyond
 
 
 class ExportError(ValueError):
-    """The exported model does not compute the same as the trained one."""
+    """The exported model differs from the trained one, or cannot be written."""
 
 
 class Exported(nn.Module):
@@ -92,7 +92,7 @@ def export(
         test: images to compare the accuracy on.
 
     Raises:
-        ExportError: they disagree, or the folder does not exist; no file is written.
+        ExportError: they disagree, or the file cannot be written; what was there stays.
     """
     if path.is_dir() or not path.parent.is_dir():
         raise ExportError(f"{path} cannot be written: it is a folder, or its folder does not exist")
@@ -105,7 +105,10 @@ def export(
         content = quantize(content, [images[:MAX_CALIBRATION].numpy()])
     proof = _prove(exported, content, images, test)
     _judge(proof, form, path, len(test or ()))
-    run_folder.write(path, content)
+    try:
+        run_folder.write(path, content)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written: {error.strerror}; it is as it was") from error
     return proof
 
 

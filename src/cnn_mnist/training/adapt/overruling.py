@@ -1,0 +1,47 @@
+"""Which digits an adapted classifier reads without asking the line network.
+
+They are those that the released reader misreads in the person's pictures: the line network has not
+learned them, and outvotes the classifier, which has. For the other digits nothing changes.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.recognition.classifier import NEVER, Bars, Classifier, Probs, steady
+from cnn_mnist.training.adapt.hand import Hand
+from cnn_mnist.training.data import NOT_A_DIGIT, Split
+from cnn_mnist.training.synthetic.examples import extend
+
+LOW = 0.9  # probability, below which the classifier never decides alone
+PASS = 0.998  # share of the drawn non-digits that must stay below the bar
+NUM_DRAWN = 1_000
+
+
+class Overruling:
+    """Finds the probability from which a classifier may overrule the line network."""
+
+    def __init__(self, old: Split) -> None:
+        """Draw the non-digits.
+
+        Args:
+            old: MNIST's images, of which some non-digits are made.
+        """
+        drawn = extend(old, NUM_DRAWN, seed=1)  # others than are learned from
+        self._others = drawn.images[drawn.labels == NOT_A_DIGIT].numpy()
+        self._released = Classifier()
+
+    def bars(self, hand: Hand, ask: Callable[[NDArray[np.uint8]], Probs]) -> Bars:
+        """The bar of each digit for a classifier that has learned a hand.
+
+        Args:
+            ask: the classifier's probabilities N×10 of images N×28×28.
+        """
+        released = self._released
+        wrong = hand.errors(hand.probs(released.probs), released.threshold, NEVER)
+        misread = sorted(set(np.array(hand.labels)[wrong].tolist()) - {NOT_A_DIGIT})
+        probs = steady(ask, self._others)
+        passing = np.where(np.isin(probs.argmax(axis=1), misread), probs.max(axis=1), 0)
+        bar = max(LOW, float(np.quantile(passing, PASS)))
+        return tuple(bar if digit in misread else NEVER[digit] for digit in range(10))
