@@ -19,7 +19,7 @@ import httpx
 import pytest
 import requests
 
-from cnn_mnist.serving.limits import LINGER_BYTES
+from cnn_mnist.serving.limits import LINGER_BYTES, Limits
 from served import Served, serve
 
 SIZE = 32 * 2**20  # more than the sockets' buffers hold, so that the client is sending when refused
@@ -211,6 +211,6 @@ FETCH = """async (size) => {
 def test_the_fetch_of_a_browser(browser: Any, server: Served) -> None:
     page = browser.new_page()
     page.goto(server.url)
-    status, error = page.evaluate(FETCH, SIZE)
+    status, error = page.evaluate(FETCH, Limits.body + 1)
     page.close()
     assert (status, error) == (413, "the body is larger than 16,777,216 bytes")
