@@ -19,8 +19,8 @@ import httpx
 import pytest
 import requests
 
-from cnn_mnist.serving.limits import LINGER_BYTES
-from served import Served, serve
+from cnn_mnist.serving.limits import LINGER_BYTES, Limits
+from served import Served, get, serve
 
 SIZE = 32 * 2**20  # more than the sockets' buffers hold, so that the client is sending when refused
 TOKEN = {"authorization": "Bearer secret"}
@@ -49,7 +49,7 @@ def by_requests(url: str, body: Any, headers: dict[str, str]) -> Answer:
 
 
 def by_httpx(url: str, body: Any, headers: dict[str, str]) -> Answer:
-    answer = httpx.post(url, content=body, headers=headers, timeout=60)
+    answer = httpx.post(url, content=body, headers=headers, timeout=60, verify=False)
     return answer.status_code, answer.json()["error"]
 
 
@@ -130,7 +130,7 @@ def busy(strict: Served) -> Iterator[Served]:
     with socket.create_connection((parts.hostname, parts.port), timeout=60) as taken:
         head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret\r\n"
         taken.sendall(head + b"Content-Length: 9\r\n\r\n")
-        while "cnn_mnist_in_flight 1.0" not in httpx.get(strict.url + "metrics").text:
+        while "cnn_mnist_in_flight 1.0" not in get(strict.url + "metrics").text:
             pass
         yield strict
         taken.sendall(b"123456789")
@@ -211,6 +211,6 @@ FETCH = """async (size) => {
 def test_the_fetch_of_a_browser(browser: Any, server: Served) -> None:
     page = browser.new_page()
     page.goto(server.url)
-    status, error = page.evaluate(FETCH, SIZE)
+    status, error = page.evaluate(FETCH, Limits.body + 1)
     page.close()
     assert (status, error) == (413, "the body is larger than 16,777,216 bytes")

@@ -329,7 +329,7 @@ def test_a_body_that_is_no_http_fails_quietly(server: Served) -> None:
         raw.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         raw.sendall(b"zz\r\n\r\n")
         assert b'{"error": "this is not an HTTP request"}' in everything(raw)
-    assert httpx.get(server.url + "healthz").status_code == 200
+    assert get(server.url + "healthz").status_code == 200
     assert '"level": "error"' not in server.log.read_text()
 
 
@@ -354,7 +354,7 @@ AUTHORIZED = {"authorization": "Bearer secret"}
 
 
 def test_the_api_asks_for_the_token_and_the_rest_does_not(strict: Served) -> None:
-    with httpx.Client(base_url=strict.url, timeout=TIMEOUT) as client:
+    with httpx.Client(base_url=strict.url, timeout=TIMEOUT, verify=False) as client:
         for wrong in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic secret"}):
             response = client.post("v1/predict", content=SEVEN, headers=wrong)
             assert "Bearer" in one_line(response, 401)
@@ -399,7 +399,7 @@ def test_one_more_than_may_be_in_work_is_told_to_wait(strict: Served) -> None:
 
 
 def test_who_does_not_wait_after_a_503_is_made_to_wait(strict: Served) -> None:
-    with held(strict), httpx.Client(base_url=strict.url, timeout=TIMEOUT) as hasty:
+    with held(strict), httpx.Client(base_url=strict.url, timeout=TIMEOUT, verify=False) as hasty:
         began = time.monotonic()
         busy = hasty.post("v1/predict", content=SEVEN, headers=AUTHORIZED)
         assert "too many" in one_line(busy, 503)
@@ -410,7 +410,7 @@ def test_who_does_not_wait_after_a_503_is_made_to_wait(strict: Served) -> None:
 def test_a_crowd_does_not_keep_pictures_from_being_read(tmp_path: Path) -> None:
     def insist(_: int) -> list[int]:
         statuses: list[int] = []
-        with httpx.Client(base_url=served.url, timeout=TIMEOUT) as client:
+        with httpx.Client(base_url=served.url, timeout=TIMEOUT, verify=False) as client:
             while statuses.count(200) < 3:
                 answer = client.post("v1/predict", content=SEVEN)
                 assert answer.status_code == 503 or answer.json()["text"] == "7"
@@ -420,10 +420,10 @@ def test_a_crowd_does_not_keep_pictures_from_being_read(tmp_path: Path) -> None:
     with serve(tmp_path, "--max-in-flight", 2) as served:
         served.wait_for(STARTED)
         began = time.monotonic()
-        with concurrent.futures.ThreadPoolExecutor(12) as crowd:
-            told = [status for statuses in crowd.map(insist, range(12)) for status in statuses]
+        with concurrent.futures.ThreadPoolExecutor(6) as crowd:
+            told = [status for statuses in crowd.map(insist, range(6)) for status in statuses]
         taken = time.monotonic() - began
-    assert told.count(503) <= 12 * (1 + taken / PAUSE)
+    assert told.count(503) <= 6 * (1 + taken / PAUSE)
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(impatient: Served) -> None:

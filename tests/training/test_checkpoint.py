@@ -272,7 +272,7 @@ JSON = st.recursive(
     max_leaves=4,
 )
 many = settings(
-    max_examples=150,
+    max_examples=50,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

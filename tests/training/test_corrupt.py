@@ -102,7 +102,7 @@ def test_blank_paper_has_no_outline(generator: Generator) -> None:
 def test_a_recipe_corrupts_what_the_network_sees(digits: Splits, tiny: Recipe) -> None:
     losses = []
     for share in (0.0, 0.8):
-        run = fit(tiny.changed(epochs=6, corrupted=share), digits, seed=1)
+        run = fit(tiny.changed(epochs=3, corrupted=share), digits, seed=1)
         losses.append([run.history[-1].train_loss, run.history[-1].test_accuracy])
     assert losses[1][0] > 1.3 * losses[0][0]  # the corrupted ones are harder
-    assert losses[1][1] > 0.8
+    assert losses[1][1] > 0.6

@@ -104,13 +104,13 @@ def test_the_teacher_also_answers_what_is_drawn(digits: Splits, student: Recipe)
 def test_a_student_learns_the_teachers_answers_where_the_labels_are_nonsense(
     digits: Splits, student: Recipe
 ) -> None:
-    teacher = fit(student.changed(distil=0.0, epochs=8), digits, seed=1).model
+    teacher = fit(student.changed(distil=0.0, epochs=4), digits, seed=1).model
     shuffled = torch.randint(0, 10, digits.train.labels.shape)
     misled = Splits("digits", Split(digits.train.images, shuffled), digits.test)
-    recipe = student.changed(distil=1.0, epochs=8)
+    recipe = student.changed(distil=1.0, epochs=4)
     lessons = Teacher([(teacher, NORM)], misled.train, recipe)
     run = fit(recipe, misled, seed=2, teacher=lessons)
-    assert run.history[-1].test_accuracy > 0.9
+    assert run.history[-1].test_accuracy > 0.7
     assert run.history[-1].train_accuracy < 0.2  # of the nonsense
 
 

@@ -117,12 +117,12 @@ def test_nan_is_a_difference(images: Tensor, tmp_path: Path) -> None:
 def test_int8_is_a_third_of_the_size_and_as_accurate(mnist: Splits, tmp_path: Path) -> None:
     model, images = checkpoint.load_model(shelf.get("reader").folder), mnist.train.images[-1000:]
     path = tmp_path / "small.onnx"
-    proof = export(model, path, NORM, images, METADATA, 1.2, "onnx-int8", mnist.test)
+    proof = export(model, path, NORM, images, METADATA, 1.2, "onnx-int8", mnist.test[:2000])
     assert proof.size == path.stat().st_size < 40_000
     assert proof.moved < 0.005
     assert proof.torch_error_count is not None
     assert proof.error_count is not None
-    assert abs(proof.error_count - proof.torch_error_count) <= 15
+    assert abs(proof.error_count - proof.torch_error_count) <= 5
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     assert METADATA.items() <= session.get_modelmeta().custom_metadata_map.items()
     assert len(session.run(None, {"images": images[:7].numpy()})[0]) == 7

@@ -340,7 +340,7 @@ def test_a_line_network_is_calibrated_on_what_it_held_out(
 def test_the_temperature_takes_back_doubled_logits() -> None:
     rng = torch.Generator().manual_seed(0)
     logits, exact = [], []
-    for _ in range(2000):
+    for _ in range(1000):
         sure = 0.7 + 0.3 * torch.rand(int(torch.randint(1, 6, (), generator=rng)), generator=rng)
         odds = torch.stack([0 * sure, sure, 1 - sure], dim=1).double().clamp(min=1e-6)
         logits.append(list((2 * odds.log()).unsqueeze(1)))

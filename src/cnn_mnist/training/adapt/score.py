@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.stats import binomtest
-
 OWN_LOSS = 1  # picture of a person, by which a model may be worse: that is chance
 TEST_LOSS = 0.001  # of the test images, by which it may be worse at them
 FEW = 3  # of few test images, so many
@@ -24,6 +22,8 @@ class Score:
 
     def to_dict(self) -> dict[str, Any]:
         """With the 95% interval of the share of errors (Wilson 1927)."""
+        from scipy.stats import binomtest  # takes two seconds to load
+
         found = binomtest(self.error_count, self.num_images).proportion_ci(method="wilson")
         interval = [float(found.low), float(found.high)]
         return {"error_count": self.error_count, "num_images": self.num_images} | {
