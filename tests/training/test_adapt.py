@@ -308,7 +308,7 @@ def test_a_better_model_is_replaced_only_when_told(
         (("missing",), "missing does not exist; name a folder of labelled pictures"),
         (("file.png",), "file.png is a file; name a folder of labelled pictures"),
         (("empty",), "empty has no labelled pictures; name them 7_1.png"),
-        (("empty", "--out", "no/a.onnx"), "--out no/a.onnx is a folder, or its folder does not"),
+        (("empty", "--out", "no/a.onnx"), "--out no/a.onnx is a folder, or is in a folder"),
         (
             ("empty", "--out", "file.png"),
             "file.png is not a digit classifier exported by cnn-mnist",
@@ -383,7 +383,7 @@ def test_a_page_is_not_made_from_a_model_file(
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == 1
-    assert capsys.readouterr().err.endswith("a web page needs a run folder\n")
+    assert capsys.readouterr().err.endswith("--format web needs a run folder\n")
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,7 @@ def test_a_share_of_the_initial_weights_stays(
     tmp_path: Path, held_out: Splits, earlier: Path, straight: Path
 ) -> None:
     recipe, folder = TINY.changed(init_share=0.25), tmp_path / "run"
-    with pytest.raises(RunError, match=r"starts from another run; name it with --init"):
+    with pytest.raises(RunError, match=r"starts from another run; give it with --init"):
         begin(recipe, held_out, folder)
     finish(begin(recipe, held_out, folder, seed=1, init=earlier), held_out, folder)
     first, last, mixed = (
@@ -302,7 +302,7 @@ def test_weights_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(RunError, match=r"model lines, and the recipe default trains net"):
         begin(recipes.get("default"), few_digits, tmp_path / "run", init=earlier)
-    with pytest.raises(RunError, match=r"held-out images must be new to the run too"):
+    with pytest.raises(RunError, match=r"the run must not have seen the held-out images either"):
         begin(TINY, few_digits.hold_out(100), tmp_path / "run", init=earlier)
     with pytest.raises(RunError, match=r"nowhere is not a run folder"):
         begin(TINY, few_digits, tmp_path / "run", init=tmp_path / "nowhere")

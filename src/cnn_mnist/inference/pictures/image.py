@@ -112,12 +112,10 @@ def _page_sizes(picture: Image.Image) -> dict[int, tuple[int, int]]:
             sizes[frame] = DAMAGED
             break
     else:
-        raise ImageError(f"the file has more than {MAX_PAGES} pages; split the file")
+        raise ImageError(f"the file has more than {MAX_PAGES} pages; split it")
     if sum(width * height for width, height in sizes.values()) > MAX_ALL_PIXELS:
         limit = MAX_ALL_PIXELS // 10**6
-        raise ImageError(
-            f"the pages have more than {limit:,} million pixels in all; split the file"
-        )
+        raise ImageError(f"the pages have more than {limit:,} million pixels in all; split it")
     return sizes
 
 
