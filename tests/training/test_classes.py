@@ -150,7 +150,7 @@ def test_errors_are_a_sheet_and_a_table(few_digits: Splits, tmp_path: Path) -> N
     table = (tmp_path / "seen" / "errors.csv").read_text()
     rows = list(csv.DictReader(table.splitlines()))
     assert [row["row"] for row in rows[:3]] == ["7", "9", "3"]
-    assert len(rows) == 2 + errors.LEAST_SURE
+    assert len(rows) == 2 + errors.NUM_LEAST_CONFIDENT
     assert rows[0]["file"] == "7.png"
     assert rows[0]["label"] == str(int(test.labels[7]))
     assert rows[0]["answer"] == str(int(test.labels[7] + 1) % 10)
