@@ -150,6 +150,17 @@ def test_a_number_below_a_row_of_boxes_is_a_line_of_its_own(reader: Reader) -> N
     assert reader.read(page).text == "4372305"
 
 
+def test_the_edges_of_shadows_in_cells_are_no_strokes(reader: Reader) -> None:
+    page = boxes_in_a_row(6, pitch=90, wide=80)
+    put(page, "4", 45, 32)
+    put(page, "7", 405, 32)
+    y, x = np.indices(page.shape)
+    shade = 1 - 0.5 / (1 + np.exp((x + y - 250) / 25)) - 0.4 / (1 + np.exp((470 - x - y) / 25))
+    noise = np.random.default_rng(0).normal(0, 2, page.shape)
+    lit = np.clip(page * shade + noise, 0, 255).astype(np.uint8)
+    assert texts(reader, lit) == [["4", "", "", "", "7", ""]]
+
+
 def test_what_is_around_a_row_of_boxes_does_not_turn_it(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:

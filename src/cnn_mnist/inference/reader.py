@@ -14,7 +14,6 @@ from cnn_mnist.inference.layout import cell, grid, lines, orientation, view
 from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.pictures.crop import is_centred_in
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier
@@ -247,24 +246,26 @@ def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading | None:
     """The reading with the digits in a row of cells sorted by cell, as one of its lines.
 
     Digits may cross the sides of their boxes, so they are read together and not cell by cell. A
-    line that is only partly in the cells shows that some cells were not found: nothing is sorted.
-    None if no line is in the cells.
+    digit of the same line close to an end of the row shows that some cells were not found: nothing
+    is sorted. None if no line is in the cells, or a side of a cell was taken for a digit.
     """
     boxes, rest = [one.box for one in row], iter(reading.digits)
     lines = [(line, [*islice(rest, _num_digits(line))]) for line in reading.lines]
-    columns = [[_column(digit, boxes) for digit in own] for _, own in lines]
-    outside = [{at is None for at in of_line} for of_line in columns]
-    if {True, False} in outside:
-        return reading
-    if {False} not in outside:
+    columns = [[cell.containing(boxes, digit.box) for digit in own] for _, own in lines]
+    for (_, own), of_line in zip(lines, columns, strict=True):
+        strays = [digit for digit, at in zip(own, of_line, strict=True) if at is None]
+        if 0 < len(strays) < len(own):
+            return reading if any(cell.is_at_end(boxes, digit.box) for digit in strays) else None
+    outside = [None in of_line for of_line in columns]
+    if all(outside):
         return None
     placed = list(zip(reading.digits, chain.from_iterable(columns), strict=True))
     inside = [[digit for digit, at in placed if at == column] for column in range(len(row))]
     texts = ["".join(str(digit.digit) for digit in found) for found in inside]
     certain = [math.prod(digit.confidence for digit in found) for found in inside]
     sorted_row = Line(tuple(map(Number, texts, boxes, certain))), [*chain.from_iterable(inside)]
-    others = [line for line, out in zip(lines, outside, strict=True) if out == {True}]
-    others.insert(outside.index({False}), sorted_row)
+    others = [line for line, out in zip(lines, outside, strict=True) if out]
+    others.insert(outside.index(False), sorted_row)
     said, ordered = zip(*others, strict=True)
     digits = tuple(chain.from_iterable(ordered))
     text = "".join(str(digit.digit) for digit in digits)
@@ -273,11 +274,6 @@ def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading | None:
 
 def _num_digits(line: Line) -> int:
     return sum(len(number.digits) for number in line.numbers)
-
-
-def _column(digit: Digit, boxes: list[cell.Box]) -> int | None:
-    """The cell that a digit is in."""
-    return next((at for at, box in enumerate(boxes) if is_centred_in(digit.box, box)), None)
 
 
 def _in_cell(reading: Reading, one: cell.Cell) -> Number:

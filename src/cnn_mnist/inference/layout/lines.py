@@ -18,6 +18,7 @@ SLENDER = 8  # length over width; anything longer is a ruled line
 FEW = 3  # signs; lines with fewer take the page's slope
 STEEP = 0.4  # slope; more tilted pages are straightened first
 ALIGNED = 0.5  # of a digit's height: maximum offset between distant parts of one line
+RISES = 0, 0.01, -0.01, 0.02, -0.02, 0.03, -0.03, 0.04, -0.04  # of a number along its line
 EVEN = 0.6  # of the tallest digit; print beside a number is lower
 CLOSE = 0.1  # digits; ways that differ by less are equal
 LINE_HEIGHT = 0.3  # of a picture's height; with taller digits, the picture is one line
@@ -167,17 +168,27 @@ class _Piece(NamedTuple):
 
 
 def _joined(pieces: list[list[Sign]], slope: float) -> list[list[Sign]]:
-    """Lines joined from pieces that are side by side at one height, at any distance."""
-    lines: list[list[_Piece]] = []
-    for piece in sorted((_Piece.of(signs, slope) for signs in pieces), key=lambda piece: piece.y):
-        if lines and _beside(lines[-1], piece):
-            lines[-1].append(piece)
-        else:
-            lines.append([piece])
+    """Lines joined from pieces that are side by side at one height, at any distance.
+
+    Numbers may rise or fall along a line: of slopes near that of the pieces, the one with fewest
+    lines is right.
+    """
+    ways = (_side_by_side([_Piece.of(signs, slope + off) for signs in pieces]) for off in RISES)
+    lines = min(ways, key=len)
     return [
         [sign for piece in sorted(line, key=lambda p: p.signs[0].box[0]) for sign in piece.signs]
         for line in lines
     ]
+
+
+def _side_by_side(pieces: list[_Piece]) -> list[list[_Piece]]:
+    lines: list[list[_Piece]] = []
+    for piece in sorted(pieces, key=lambda piece: piece.y):
+        if lines and _beside(lines[-1], piece):
+            lines[-1].append(piece)
+        else:
+            lines.append([piece])
+    return lines
 
 
 def _beside(line: list[_Piece], piece: _Piece) -> bool:
