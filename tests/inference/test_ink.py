@@ -142,8 +142,8 @@ def test_the_desk_beside_the_page_is_no_ink() -> None:
 
 
 def test_the_desk_beside_a_strip_of_paper_is_no_ink() -> None:
-    strip = np.hstack([page(digit, 60, 5) for digit in "1234567"])
-    strip = cv2.resize(strip, None, fx=1, fy=0.4, interpolation=cv2.INTER_AREA)
+    written = np.hstack([page(digit, 60, 5) for digit in "1234567"])
+    strip = cv2.resize(written, None, fx=1, fy=0.4, interpolation=cv2.INTER_AREA)
     assert strip.shape[1] > 6 * strip.shape[0]
     height, width = strip.shape[:2]
     desk = np.full((height + 30, width + 30, 3), (45, 45, 45), np.uint8)
