@@ -130,15 +130,10 @@ class Reader:
         try:
             seen = view.of_page(page, single)
             if not single:
-                seen = orientation.level(self.line_reader, seen)
-            if not single and (degrees := self._turn(seen)):
-                seen = view.rotate(seen, degrees)
+                seen = orientation.upright(self.classifier, self.line_reader, seen)
         except segment.CrowdedError:
             return Reading("", (), ok=False, reason=CROWDED)
         return self._view_reading(seen, single)
-
-    def _turn(self, seen: view.View) -> int:
-        return orientation.turn(self.classifier, self.line_reader, seen)
 
     def _view_reading(self, seen: view.View, single: bool = False) -> Reading:
         found = self._found(seen, single)
