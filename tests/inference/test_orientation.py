@@ -75,13 +75,6 @@ def test_a_box_is_turned_back(degrees: int) -> None:
     assert turned.original_box(box) == (40, 20, 60, 10)
 
 
-@pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_a_quarter_turn_keeps_every_value(quarters: int) -> None:
-    ink = np.random.default_rng(0).random((1000, 777), np.float32)
-    turned = rotated(ink, 90 * quarters, cv2.BORDER_CONSTANT)
-    assert (turned == np.rot90(ink, -quarters)).all()
-
-
 def test_lines_are_looked_at_once_in_each_orientation(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
