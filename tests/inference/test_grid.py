@@ -167,7 +167,7 @@ def test_what_is_around_a_row_of_boxes_does_not_turn_it(
     page = boxes_in_a_row(8, pitch=80, wide=58)
     for box, text in enumerate("43572948"):
         put(page, text, 35 + 80 * box, 32)
-    monkeypatch.setattr(orientation, "turn", lambda *_: 90)  # as the edge of a sheet may suggest
+    monkeypatch.setattr(orientation, "_turn", lambda *_: 90)  # as the edge of a sheet may suggest
     assert texts(reader, page) == [list("43572948")]
 
 

@@ -128,16 +128,13 @@ class Reader:
     def _page_reading(self, page: Page, single: bool, is_upright: bool = False) -> Reading:
         try:
             seen = view.of_page(page, single)
-            if not single:
+            if is_upright:
                 seen = orientation.level(self.line_reader, seen)
-            if not (single or is_upright) and (degrees := self._turn(seen)):
-                seen = view.rotate(seen, degrees)
+            elif not single:
+                seen = orientation.upright(self.classifier, self.line_reader, seen)
         except segment.CrowdedError:
             return Reading("", (), ok=False, reason=CROWDED)
         return self._view_reading(seen, single)
-
-    def _turn(self, seen: view.View) -> int:
-        return orientation.turn(self.classifier, self.line_reader, seen)
 
     def _view_reading(self, seen: view.View, single: bool = False) -> Reading:
         found = self._found(seen, single)

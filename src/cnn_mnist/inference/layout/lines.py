@@ -120,7 +120,8 @@ def _grouped(corners: NDArray[Any], level: NDArray[Any]) -> list[NDArray[Any]]:
     """Boxes grouped by line, determined on the levelled page."""
     rows = _rows(level)
     ends = np.cumsum(np.bincount(rows)).tolist()
-    return np.split(corners[np.argsort(rows, kind="stable")], ends)[:-1]
+    ordered = corners[np.argsort(rows, kind="stable")]
+    return [ordered[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _slope(lines: list[NDArray[Any]]) -> float:
