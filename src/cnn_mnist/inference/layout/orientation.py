@@ -36,7 +36,7 @@ def upright(classifier: Classifier, reader: LineReader, seen: View) -> View:
 
 
 def level(reader: LineReader, seen: View) -> View:
-    """The view, rotated by a few degrees so that its lines are level.
+    """The view, rotated so that its lines are level, unless most digits are lost.
 
     Raises:
         CrowdedError: as for `view.of_page`.

@@ -130,17 +130,6 @@ def _phrase(signs: Line) -> Line:
     ]
 
 
-def _least_height(letters: Line, digits: Line) -> float:
-    """Below which height a doubtful number is print beside handwriting; 0 if there is none."""
-    sure = [sign.box[3] for sign in digits if sign.confidence > SURE]
-    print_height = quantiles([sign.box[3] for sign in letters], n=10)[-1]  # of capitals
-    return (
-        math.sqrt(print_height * median(sure))
-        if sure and print_height < LOWER * median(sure)
-        else 0
-    )
-
-
 def _is_text(signs: Line) -> bool:
     letters = sum(sign.character == OTHER for sign in signs)
     return letters > LETTERS * sum(sign.is_digit for sign in signs)
