@@ -323,7 +323,7 @@ def test_the_exported_file_reads_lines_and_says_where_its_weights_began(
 def test_a_line_network_is_calibrated_on_what_it_held_out(
     tmp_path: Path, few_digits: Splits, held_out: Splits, earlier: Path
 ) -> None:
-    with pytest.raises(RunError, match=r"finds no sign in any line; train it longer"):
+    with pytest.raises(RunError, match=r"reads nothing in any line; train it for more epochs"):
         held_out_answers(earlier, few_digits)
     eager = begin(TINY.changed(epochs=1), held_out, tmp_path / "eager")
     for net in (eager.net, eager.model):
