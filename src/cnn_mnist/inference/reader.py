@@ -127,11 +127,12 @@ class Reader:
 
     def _page_reading(self, page: Page, single: bool, is_upright: bool = False) -> Reading:
         try:
-            seen = view.of_page(page, single)
-            if is_upright:
-                seen = orientation.level(self.line_reader, seen)
-            elif not single:
-                seen = orientation.upright(self.classifier, self.line_reader, seen)
+            if single:
+                seen = view.of_page(page, single=True)
+            elif is_upright:
+                seen = orientation.level(self.line_reader, view.of_page(page))
+            else:
+                seen = orientation.upright(self.classifier, self.line_reader, page)
         except segment.CrowdedError:
             return Reading("", (), ok=False, reason=CROWDED)
         return self._view_reading(seen, single)

@@ -105,11 +105,17 @@ def _num_right(rows: list[list[Sign]]) -> float:
     return num_right([sign for sign in digits if sign.box[3] >= least])
 
 
-def sample(page: NDArray[np.uint8], layout: Layout, most: int) -> list[NDArray[np.uint8]]:
-    """The beginnings of some lines as they are read: those with the most boxes."""
-    fullest = sorted(layout.lines, key=len, reverse=True)[:most]
-    places = Layout(fullest, layout.slope).places(page.shape)
-    return [place.beginning().crop(page) for place in places]
+def sample(
+    page: NDArray[np.uint8], layout: Layout, most: int
+) -> list[tuple[NDArray[np.uint8], int]]:
+    """The beginnings of the lines with the most boxes, as they are read, and how many boxes each has."""
+    fullest = Layout(sorted(layout.lines, key=len, reverse=True)[:most], layout.slope)
+    found = []
+    for line, place in zip(fullest.lines, fullest.places(page.shape), strict=True):
+        begun = place.beginning()
+        inside = np.count_nonzero(line[:, 0] + line[:, 2] / 2 < begun.x + begun.width)
+        found.append((begun.crop(page), int(inside)))
+    return found
 
 
 def _signs(boxes: list[Box]) -> NDArray[Any]:

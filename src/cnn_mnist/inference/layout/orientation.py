@@ -3,14 +3,16 @@
 The tilt follows from how its signs form lines, the orientation from the networks' answers.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import lines, view
 from cnn_mnist.inference.layout.view import View
+from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.classifier import Classifier
-from cnn_mnist.inference.recognition.line import DIGITS
-from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, num_right
+from cnn_mnist.inference.recognition.line_reader import Box, LineReader, num_right
 
 LEAST_SIGNS = 5  # fewer are no clear evidence
 MOST_SIGNS = 200  # that are looked at; more would say the same
@@ -20,45 +22,37 @@ UNLIKE = -1.3  # of it: glyphs less likely in each orientation are no digits
 TILTED = 6  # degrees; smaller tilts are corrected line by line
 NEAR = 8  # degrees: maximum deviation of neighbours on a line from its direction
 ALIGNED = 0.5  # of the signs have their neighbour in the lines' direction
-LEAST_KEPT = 0.8  # of the digits
 BETTER = 0.04  # of the lines' certainty: required lead if the glyphs are undecided
 
 
-def upright(classifier: Classifier, reader: LineReader, seen: View) -> View:
-    """The view, rotated so that its lines are level and its digits upright.
+def upright(classifier: Classifier, reader: LineReader, page: Page) -> View:
+    """The view of a page, rotated so that its lines are level and its digits upright.
+
+    A page on its side or upside down is viewed again after its pixels are rotated: it is read
+    exactly as the upright one.
 
     Raises:
         CrowdedError: as for `view.of_page`.
     """
-    seen, signs = _level(reader, seen)
-    degrees = _turn(classifier, reader, seen, signs)
-    return view.rotate(seen, degrees) if degrees else seen
+    seen = level(reader, view.of_page(page))
+    degrees = _turn(classifier, reader, seen)
+    return level(reader, view.of_page(page.turn(degrees))) if degrees else seen
 
 
 def level(reader: LineReader, seen: View) -> View:
-    """The view, rotated so that its lines are level, unless it is then read worse.
+    """The view, rotated if its lines are tilted, unless its signs are less certain then.
+
+    A form's digits and the ticks between them form slanted lines, too: rotated by them, the digits
+    are less certain, and the ticks look like 1s.
 
     Raises:
         CrowdedError: as for `view.of_page`.
     """
-    return _level(reader, seen)[0]
-
-
-def _level(reader: LineReader, seen: View) -> tuple[View, list[Sign] | None]:
-    """The view, rotated if its lines are tilted, unless most digits or some certainty are lost.
-
-    A form's digits and the ticks between them form slanted lines, too: rotated by them, the digits
-    are less certain, and the ticks look like 1s. The signs of some lines are returned if they were
-    looked at.
-    """
     degrees = tilt(seen.boxes)
     if not degrees:
-        return seen, None
+        return seen
     rotated = view.rotate(seen, degrees)
-    before, after = (_signs(reader, way.grey, way.layout) for way in (seen, rotated))
-    kept = _num_digits(after) >= LEAST_KEPT * _num_digits(before)
-    is_better = kept and _certainty(after) >= _certainty(before)
-    return (rotated, after) if is_better else (seen, before)
+    return rotated if _certainty(reader, rotated) >= _certainty(reader, seen) else seen
 
 
 def tilt(boxes: list[Box]) -> int:
@@ -88,24 +82,24 @@ def tilt(boxes: list[Box]) -> int:
     return -degrees if abs(degrees) >= TILTED else 0
 
 
-def _turn(classifier: Classifier, reader: LineReader, seen: View, signs: list[Sign] | None) -> int:
+def _turn(classifier: Classifier, reader: LineReader, seen: View) -> int:
     """The degrees to rotate a page clockwise; 0 if the evidence is unclear.
 
-    Args:
-        signs: of some of the page's lines as they are, if they were looked at.
+    What a page on its side has above each other is joined to one glyph. So a page that is not
+    clearly upright is rotated by a quarter, and its glyphs are found again.
     """
     if len(seen.glyphs) < LEAST_SIGNS:
         return 0
-    ways = _likely(classifier, seen.frames(_some(len(seen.glyphs))))
-    if ways == [0]:
+    means = _mean_log_probs(classifier, seen.frames(_some(len(seen.glyphs))))
+    if _likely(means) == [0]:
         return 0
-    if signs is None:
-        signs = _signs(reader, seen.grey, seen.layout)
-    sure = {0: _certainty(signs)}
-    sure |= {way: _certainty(_signs_turned(reader, seen, way)) for way in ways if way}
-    best = max(sure, key=lambda way: sure[way])
+    aside = view.rotate(seen, 90)
+    means[1::2] = _mean_log_probs(classifier, aside.frames(_some(len(aside.glyphs))), (0, 2))
+    ways = _likely(means)
+    certain = {way: _certainty(reader, (seen, aside)[way % 2], way > 1) for way in {0, *ways}}
+    best = max(certain, key=lambda way: certain[way])
     margin = BETTER if 0 in ways else 0.0
-    return 90 * best if sure[best] > sure[0] + margin else 0
+    return 90 * best if certain[best] > certain[0] + margin else 0
 
 
 def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:
@@ -116,7 +110,7 @@ def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:
     """
     if len(frames) < LEAST_SIGNS:
         return 0
-    ways = _likely(classifier, frames[_some(len(frames))])
+    ways = _likely(_mean_log_probs(classifier, frames[_some(len(frames))]))
     return 0 if 0 in ways else 90 * ways[0]
 
 
@@ -125,43 +119,39 @@ def _some(count: int) -> range:
     return range(0, count, -(-count // MOST_SIGNS))
 
 
-def _likely(classifier: Classifier, frames: NDArray[np.uint8]) -> list[int]:
+def _mean_log_probs(
+    classifier: Classifier, frames: NDArray[np.uint8], ways: Iterable[int] = range(4)
+) -> NDArray[np.float64]:
+    """How much glyphs look like digits after some quarter turns clockwise."""
+    turned = np.concatenate([np.rot90(frames, -way, (1, 2)) for way in ways])
+    probs = classifier.probs(np.ascontiguousarray(turned)).max(axis=1)
+    return np.asarray(np.log(probs).reshape(-1, len(frames)).mean(axis=1), np.float64)
+
+
+def _likely(means: NDArray[np.float64]) -> list[int]:
     """The quarter turns for which the glyphs are about as likely digits as for the best.
 
     If they look like no digits in any, they are no evidence: none but 0.
     """
-    turned = np.concatenate([np.rot90(frames, -way, (1, 2)) for way in range(4)])
-    probs = classifier.probs(np.ascontiguousarray(turned)).max(axis=1)
-    means = np.log(probs).reshape(4, -1).mean(axis=1)
     if means.max() < UNLIKE:
         return [0]
     return np.flatnonzero(means > means.max() - CLEAR).tolist()
 
 
-def _certainty(signs: list[Sign]) -> float:
-    return num_right(signs) / max(1, len(signs))
+def _certainty(reader: LineReader, seen: View, upside_down: bool = False) -> float:
+    """The share of right signs on some lines, on average: ink without a sign is not read."""
+    boxes, grey = seen.boxes, seen.grey
+    if upside_down:
+        boxes, grey = _turned(boxes, grey.shape), np.rot90(grey, 2)
+    some = lines.sample(grey, lines.Layout.of(boxes), MOST_LINES)
+    right = count = 0.0
+    for crop, num_boxes in some:
+        signs = reader.look(crop)
+        right, count = right + num_right(signs), count + max(len(signs), num_boxes)
+    return right / max(1, count)
 
 
-def _num_digits(signs: list[Sign]) -> float:
-    """How many of the digits are right, on average."""
-    return num_right([sign for sign in signs if sign.character in DIGITS])
-
-
-def _signs(reader: LineReader, grey: NDArray[np.uint8], layout: lines.Layout) -> list[Sign]:
-    """The signs of some lines of a page."""
-    some = lines.sample(grey, layout, MOST_LINES)
-    return [sign for line in some for sign in reader.look(line)]
-
-
-def _signs_turned(reader: LineReader, seen: View, way: int) -> list[Sign]:
-    """The same after some quarter turns."""
-    layout = lines.Layout.of(_turned(seen.boxes, seen.grey.shape, way))
-    return _signs(reader, np.rot90(seen.grey, -way), layout)
-
-
-def _turned(boxes: list[Box], shape: tuple[int, ...], way: int) -> list[Box]:
+def _turned(boxes: list[Box], shape: tuple[int, ...]) -> list[Box]:
+    """The boxes on the page upside down."""
     height, width = shape
-    for _ in range(way):
-        boxes = [(height - y - high, x, high, wide) for x, y, wide, high in boxes]
-        height, width = width, height
-    return boxes
+    return [(width - x - wide, height - y - high, wide, high) for x, y, wide, high in boxes]

@@ -61,7 +61,7 @@ class View:
         return to_mnist(even_stroke(inside))
 
 
-def of_page(page: Page, single: bool) -> View:
+def of_page(page: Page, single: bool = False) -> View:
     """View a whole page. Its colours are not needed any more.
 
     Args:
