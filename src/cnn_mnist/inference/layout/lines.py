@@ -108,7 +108,7 @@ def _num_right(rows: list[list[Sign]]) -> float:
 def sample(
     page: NDArray[np.uint8], layout: Layout, most: int
 ) -> list[tuple[NDArray[np.uint8], int]]:
-    """The beginnings of the lines with the most boxes, as they are read, and how many boxes each has."""
+    """The beginnings of the lines with the most boxes, as they are read, and the boxes in each."""
     fullest = Layout(sorted(layout.lines, key=len, reverse=True)[:most], layout.slope)
     found = []
     for line, place in zip(fullest.lines, fullest.places(page.shape), strict=True):

@@ -4,6 +4,7 @@ The tilt follows from how its signs form lines, the orientation from the network
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ def upright(classifier: Classifier, reader: LineReader, page: Page) -> View:
 
 
 def level(reader: LineReader, seen: View) -> View:
-    """The view, rotated if its lines are tilted, unless its signs are less certain then.
+    """The view, rotated if its lines are tilted, unless it is read worse then.
 
     A form's digits and the ticks between them form slanted lines, too: rotated by them, the digits
     are less certain, and the ticks look like 1s.
@@ -52,7 +53,9 @@ def level(reader: LineReader, seen: View) -> View:
     if not degrees:
         return seen
     rotated = view.rotate(seen, degrees)
-    return rotated if _certainty(reader, rotated) >= _certainty(reader, seen) else seen
+    before, after = _look(reader, seen), _look(reader, rotated)
+    is_better = after.certainty >= before.certainty and after.share >= before.share
+    return rotated if is_better else seen
 
 
 def tilt(boxes: list[Box]) -> int:
@@ -96,10 +99,10 @@ def _turn(classifier: Classifier, reader: LineReader, seen: View) -> int:
     aside = view.rotate(seen, 90)
     means[1::2] = _mean_log_probs(classifier, aside.frames(_some(len(aside.glyphs))), (0, 2))
     ways = _likely(means)
-    certain = {way: _certainty(reader, (seen, aside)[way % 2], way > 1) for way in {0, *ways}}
-    best = max(certain, key=lambda way: certain[way])
+    read = {way: _look(reader, (seen, aside)[way % 2], way > 1).share for way in {0, *ways}}
+    best = max(read, key=lambda way: read[way])
     margin = BETTER if 0 in ways else 0.0
-    return 90 * best if certain[best] > certain[0] + margin else 0
+    return 90 * best if read[best] > read[0] + margin else 0
 
 
 def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:
@@ -138,17 +141,31 @@ def _likely(means: NDArray[np.float64]) -> list[int]:
     return np.flatnonzero(means > means.max() - CLEAR).tolist()
 
 
-def _certainty(reader: LineReader, seen: View, upside_down: bool = False) -> float:
-    """The share of right signs on some lines, on average: ink without a sign is not read."""
+class _Look(NamedTuple):
+    """How some lines of a page are read: the signs that are right, on average, all, and boxes."""
+
+    right: float
+    signs: int
+    boxes: int
+
+    @property
+    def certainty(self) -> float:
+        """The share of right signs."""
+        return self.right / max(1, self.signs)
+
+    @property
+    def share(self) -> float:
+        """The same of all ink: a box without a sign is not read."""
+        return self.right / max(1, self.signs, self.boxes)
+
+
+def _look(reader: LineReader, seen: View, upside_down: bool = False) -> _Look:
     boxes, grey = seen.boxes, seen.grey
     if upside_down:
         boxes, grey = _turned(boxes, grey.shape), np.rot90(grey, 2)
     some = lines.sample(grey, lines.Layout.of(boxes), MOST_LINES)
-    right = count = 0.0
-    for crop, num_boxes in some:
-        signs = reader.look(crop)
-        right, count = right + num_right(signs), count + max(len(signs), num_boxes)
-    return right / max(1, count)
+    signs = [sign for crop, _ in some for sign in reader.look(crop)]
+    return _Look(num_right(signs), len(signs), sum(count for _, count in some))
 
 
 def _turned(boxes: list[Box], shape: tuple[int, ...]) -> list[Box]:
