@@ -28,7 +28,7 @@ MAX_LIGHT_GAIN = 6.0  # a shadow may remove 5/6 of the light
 LIT_PAPER = 80.0  # luma; darker paper is a board or a screen, whose lighting needs no correction
 NOISE_FACTOR = 4.0
 SPECK = 6  # px; readable digits are never smaller
-# A speck is smaller than these shares of the largest group of marks, and of the largest mark.
+# A speck is smaller than these shares of the largest group of marks, and of the typical mark.
 SPECK_SHARE, MARK_SHARE = 0.12, 0.5
 GRAIN = 4  # px; pieces of a stroke are never smaller, except on small pictures
 
@@ -217,16 +217,23 @@ def _without_lines(marks: Components, contrast: Contrast, strong: int, part: _Pa
 def _without_specks(marks: Components, reach: int) -> Mask:
     """Drop groups of marks much smaller than the largest; a broken stroke is one group.
 
-    Lines of digits form large groups: a digit alone on its line is compared with single marks.
+    Lines of digits form large groups: a digit alone on its line is compared with single marks, of
+    which the largest may be strokes of two lines that touch.
     """
     together = max(cv2.boundingRect(marks.mask)[2:])
     if (marks.sides[1:] - 2 * reach >= _least_side(together)).all():
         return marks.mask
     near = components(cv2.dilate(marks.mask, np.ones((2 * reach + 1,) * 2, np.uint8)))
     sides = near.sides - 2 * reach
-    largest, mark = sides[1:].max(initial=0), marks.sides[1:].max(initial=0)
-    least = max(SPECK, min(SPECK_SHARE * largest, MARK_SHARE * mark))
+    least = max(SPECK, min(SPECK_SHARE * sides[1:].max(), MARK_SHARE * _typical(marks.sides[1:])))
     return np.asarray(marks.mask & near.pixels(sides >= least))
+
+
+def _typical(sides: NDArray[Any]) -> float:
+    """The median of the marks' sides, weighted by their squares: dust hardly counts."""
+    ordered = np.sort(sides).astype(np.float64)
+    weights = np.cumsum(ordered**2)
+    return float(ordered[np.searchsorted(weights, weights[-1] / 2)])
 
 
 def _least_side(largest: int) -> float:
