@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import grid, lines, orientation, place, quads
+from cnn_mnist.inference.pictures.page import rotated
 from cnn_mnist.inference.reader import CROWDED, MOST_COLUMNS, Reader
 from cnn_mnist.inference.recognition import classifier, line, line_reader
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
@@ -97,12 +98,12 @@ def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) ->
     reader.classifier, reader.line_reader = counting, counting_lines
     reader.read(picture, single)
     signs = 1 if single else components.most(picture.size)
-    ways = 0 if single else 4 * min(signs, orientation.MOST_SIGNS)
+    ways = 0 if single else 6 * min(signs, orientation.MOST_SIGNS)  # 2 on its side
     assert counting.seen <= len(classifier.MOVES) * signs + ways
     whole_and_one = 4 * line.MOST_WIDE  # the whole picture, and always one line, twice each
     columns = whole_and_one + lines.SPARE + lines.SHARE * picture.size
     beginning = place.BEGINNING * line.HEIGHT
-    columns += 4 * orientation.MOST_LINES * beginning  # which way up it is
+    columns += 8 * orientation.MOST_LINES * beginning  # level or not, which way up, and again level
     columns = max(columns, len(line_reader.LOOKS) * MOST_COLUMNS)  # of a grid
     assert counting_lines.columns <= columns
 
@@ -202,14 +203,16 @@ def test_squared_paper_ends_the_search_for_cells(monkeypatch: pytest.MonkeyPatch
 def test_signs_that_look_like_no_digits_are_not_read_in_other_orientations(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(orientation, "_signs_turned", None)
+    monkeypatch.setattr(orientation, "_look", None)
     _, picture = hostile("noise", 1.0, 1)
     reading = Reader().read(picture)
     assert reading.turned == 0
     assert len(reading.rejected) >= orientation.LEAST_SIGNS
 
 
-def test_the_ink_of_a_rotated_page_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ink_is_found_again_only_if_a_page_is_not_upright(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     found = []
     original = ink.find
 
@@ -220,8 +223,12 @@ def test_the_ink_of_a_rotated_page_is_found_once(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(ink, "find", spy)
     row = np.concatenate([coverage(digit, 40, 4) for digit in "2357423574"], axis=1)
     page = np.rint(255 * (1 - np.concatenate([row, row]))).astype(np.uint8)
-    reading = Reader().read(np.ascontiguousarray(page[::-1, ::-1]))
-    assert (reading.turned, len(found)) == (180, 1)
+    reader = Reader()
+    for degrees, searches in ((0, 1), (20, 1), (180, 2)):
+        found.clear()
+        reading = reader.read(rotated(page, degrees, cv2.BORDER_REPLICATE))
+        assert abs((reading.turned + degrees) % 360) <= 1
+        assert len(found) == searches
 
 
 @settings(max_examples=30, deadline=None)

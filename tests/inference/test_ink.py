@@ -174,6 +174,7 @@ def test_a_lone_digit_beside_a_block_of_numbers_is_no_speck() -> None:
             )
     cv2.rectangle(pixels, (100, 400), (116, 436), (40, 40, 90), 3)
     cv2.rectangle(pixels, (100, 700), (107, 707), (40, 40, 90), -1)
+    cv2.line(pixels, (650, 150), (650, 235), (40, 40, 90), 3)  # strokes of two lines that touch
     found = ink.find(pixels)
     assert found[390:450, 90:130].any()
     assert not found[690:720, 90:130].any()

@@ -4,10 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from cnn_mnist.inference.layout import lines, orientation
+from cnn_mnist.inference.layout import orientation, view
+from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.pictures.page import Page, rotated
 from cnn_mnist.inference.reader import Reader
-from cnn_mnist.inference.recognition.line_reader import LineReader, Sign
+from cnn_mnist.inference.recognition.line_reader import LineReader
 from drawn import page
 
 ROWS = ["25374", "43275", "75234"]
@@ -28,7 +29,9 @@ def test_a_turned_page_is_read_as_the_upright_one(reader: Reader, quarters: int)
     reading = reader.read(np.ascontiguousarray(np.rot90(sheet(), quarters)))
     assert [line.text for line in upright.lines] == ROWS
     assert reading.text == upright.text
-    assert reading.lines == upright.lines or reading.turned
+    assert [[n.confidence for n in line.numbers] for line in reading.lines] == [
+        [n.confidence for n in line.numbers] for line in upright.lines
+    ]
     assert reading.turned == reading.to_dict()["turned"] == 90 * quarters
 
 
@@ -88,18 +91,43 @@ def test_a_box_is_turned_back(degrees: int) -> None:
     assert turned.original_box(box) == (40, 20, 60, 10)
 
 
-def test_lines_are_looked_at_once_in_each_orientation(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("right", "signs", "boxes", "is_level"),
+    [
+        (12, 14, 16, True),
+        (9, 10, 20, False),  # surer of fewer signs
+        (15, 20, 20, False),  # more signs, none of which is sure: the ticks of a comb
+    ],
+)
+def test_a_tilted_page_is_levelled_if_it_is_read_better(
+    reader: Reader,
+    monkeypatch: pytest.MonkeyPatch,
+    right: float,
+    signs: int,
+    boxes: int,
+    is_level: bool,
 ) -> None:
-    looked = []
-    original = orientation._signs
+    seen = view.of_page(Page(rotated(sheet(), 30, cv2.BORDER_REPLICATE), (0, 0)))
+    looks = iter([orientation._Look(8, 10, 16), orientation._Look(right, signs, boxes)])
+    monkeypatch.setattr(orientation, "_look", lambda *_: next(looks))
+    assert (orientation.level(reader.line_reader, seen) is not seen) == is_level
 
-    def spy(network: LineReader, grey: np.ndarray, layout: lines.Layout) -> list[Sign]:
-        looked.append(grey.shape)
-        return original(network, grey, layout)
 
-    monkeypatch.setattr(orientation, "_signs", spy)
+def test_a_page_upside_down_is_levelled_too(reader: Reader) -> None:
     reading = reader.read(rotated(sheet(), 150, cv2.BORDER_REPLICATE))
     assert reading.text == "".join(ROWS)
-    assert reading.turned == 211
-    assert len(looked) == 3  # as it is, level, upside down
+    assert 208 <= reading.turned <= 212
+
+
+def test_a_tilted_page_is_looked_at_twice(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    original = orientation._look
+
+    def spy(network: LineReader, seen: View, upside_down: bool = False) -> object:
+        looked.append(upside_down)
+        return original(network, seen, upside_down)
+
+    monkeypatch.setattr(orientation, "_look", spy)
+    reading = reader.read(rotated(sheet(), 30, cv2.BORDER_REPLICATE))
+    assert reading.text == "".join(ROWS)
+    assert looked == [False, False]  # as it is, and level

@@ -23,7 +23,7 @@ UNLIKE = -1.3  # of it: glyphs less likely in each orientation are no digits
 TILTED = 6  # degrees; smaller tilts are corrected line by line
 NEAR = 8  # degrees: maximum deviation of neighbours on a line from its direction
 ALIGNED = 0.5  # of the signs have their neighbour in the lines' direction
-BETTER = 0.04  # of the lines' certainty: required lead if the glyphs are undecided
+BETTER = 0.04  # of the lines' ink: required lead if the glyphs are undecided
 
 
 def upright(classifier: Classifier, reader: LineReader, page: Page) -> View:
@@ -99,10 +99,12 @@ def _turn(classifier: Classifier, reader: LineReader, seen: View) -> int:
     aside = view.rotate(seen, 90)
     means[1::2] = _mean_log_probs(classifier, aside.frames(_some(len(aside.glyphs))), (0, 2))
     ways = _likely(means)
-    read = {way: _look(reader, (seen, aside)[way % 2], way > 1).share for way in {0, *ways}}
-    best = max(read, key=lambda way: read[way])
-    margin = BETTER if 0 in ways else 0.0
-    return 90 * best if read[best] > read[0] + margin else 0
+    looks = {way: _look(reader, (seen, aside)[way % 2], way > 1) for way in {0, *ways}}
+    best = max(looks, key=lambda way: looks[way].share)
+    lead = looks[best].share - looks[0].share
+    if 0 not in ways:
+        return 90 * best if lead > 0 else 0
+    return 90 * best if lead > BETTER and looks[best].right >= looks[0].right else 0
 
 
 def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:

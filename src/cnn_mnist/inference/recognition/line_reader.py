@@ -116,10 +116,11 @@ def places(probs: NDArray[Any], boxes: NDArray[Any]) -> list[list[int]]:
 
 
 def _intersection_over_union(one: list[float], other: list[float]) -> float:
-    """Of the columns of two boxes: a full stop is below the upper dot of a colon."""
-    both = min(one[2], other[2]) - max(one[0], other[0])
-    either = max(one[2], other[2]) - min(one[0], other[0])
-    return both / max(either, 1e-6)
+    """Of the columns of two boxes, unless one is above the other; a colon has a full stop's."""
+    (x0, y0, x1, y1), (u0, v0, u1, v1) = one, other
+    if min(y1, v1) <= max(y0, v0):
+        return 0.0
+    return (min(x1, u1) - max(x0, u0)) / max(max(x1, u1) - min(x0, u0), 1e-6)
 
 
 def _edges(boxes: NDArray[Any]) -> NDArray[Any]:
