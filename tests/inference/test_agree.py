@@ -55,12 +55,6 @@ def test_a_sign_stays_a_sign_though_the_classifier_sees_a_digit(character: str) 
     assert not found.is_digit
 
 
-@pytest.mark.parametrize(("doubt", "character"), [(0.05, "/"), (0.15, "1")])
-def test_a_slash_is_a_1_only_if_the_line_network_doubts_it(doubt: float, character: str) -> None:
-    (found,) = agree([sign("/", 1 - doubt, LEFT, d1=doubt)], [LEFT], digits(d1=1.0)[None])
-    assert found.character == character
-
-
 def test_a_digit_is_one_though_the_two_differ_which() -> None:
     (found,) = agree([sign("1", 0.9, LEFT, d1=0.9, d7=0.06)], [LEFT], digits(d7=0.92)[None])
     assert found.character == "7"

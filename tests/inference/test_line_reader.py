@@ -54,8 +54,6 @@ def test_two_peaks_at_one_place_are_one_sign() -> None:
     probs[:, [5, 7]] = probs[:, [7, 5]]
     boxes[:2, 5] = 0.9, 1.0
     assert places(probs, boxes) == [[4], [5]]  # one above the other
-    boxes[:2, 5] = 0.8, 0.9
-    assert places(probs, boxes) == [[4, 5]]  # one is part of the other, as a full stop of a colon
 
 
 def test_boxes_end_where_the_picture_ends(reader: LineReader) -> None:

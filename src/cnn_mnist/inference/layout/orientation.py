@@ -101,10 +101,9 @@ def _turn(classifier: Classifier, reader: LineReader, seen: View) -> int:
     ways = _likely(means)
     looks = {way: _look(reader, (seen, aside)[way % 2], way > 1) for way in {0, *ways}}
     best = max(looks, key=lambda way: looks[way].share)
-    lead = looks[best].share - looks[0].share
-    if 0 not in ways:
-        return 90 * best if lead > 0 else 0
-    return 90 * best if lead > BETTER and looks[best].right >= looks[0].right else 0
+    margin = BETTER if 0 in ways else 0.0
+    is_clear = looks[0].signs >= LEAST_SIGNS and looks[best].share > looks[0].share + margin
+    return 90 * best if is_clear else 0
 
 
 def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:

@@ -16,7 +16,7 @@ from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS
 from cnn_mnist.inference.recognition.line_reader import Box, Sign
 
 MEETS = 0.3  # of the smaller of two boxes inside the other
-DOUBT = 0.1  # probability of a digit at which a sure classifier may overrule a slash or a comma
+DOUBT = 0.02  # probability of a digit at which a sure classifier may overrule a slash or a comma
 SURE = 0.5  # mean probability from which a sign counts as a digit
 
 

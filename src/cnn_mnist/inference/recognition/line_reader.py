@@ -17,7 +17,7 @@ Box = tuple[float, float, float, float]
 
 LOOKS = 1.0, 0.85  # width factors at which a line is read, the second only if in doubt
 DOUBT = 0.9  # if a sign is less probable, the line is read again; the better reading is used
-SAME = 0.5  # intersection over union of two signs' columns above which they are one
+SAME = 0.5  # intersection over union of two boxes above which they are of one sign
 STRIDE = 2  # px of the normalised line per column of the network's output
 
 
@@ -96,7 +96,7 @@ def places(probs: NDArray[Any], boxes: NDArray[Any]) -> list[list[int]]:
     """The columns of each sign, from left to right.
 
     These are the peaks of best-path decoding of CTC (Graves). A doubtful sign may have one peak for
-    each of two classes; they are nearly in the same columns.
+    each of two classes; their boxes nearly coincide.
 
     Args:
         probs: classes×columns.
@@ -116,11 +116,10 @@ def places(probs: NDArray[Any], boxes: NDArray[Any]) -> list[list[int]]:
 
 
 def _intersection_over_union(one: list[float], other: list[float]) -> float:
-    """Of the columns of two boxes, unless one is above the other; a colon has a full stop's."""
     (x0, y0, x1, y1), (u0, v0, u1, v1) = one, other
-    if min(y1, v1) <= max(y0, v0):
-        return 0.0
-    return (min(x1, u1) - max(x0, u0)) / max(max(x1, u1) - min(x0, u0), 1e-6)
+    both = max(0.0, min(x1, u1) - max(x0, u0)) * max(0.0, min(y1, v1) - max(y0, v0))
+    either = (x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - both
+    return both / max(either, 1e-6)
 
 
 def _edges(boxes: NDArray[Any]) -> NDArray[Any]:
