@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.layout import grid, lines, orientation, place, quads
+from cnn_mnist.inference.layout import grid, lines, orientation, place, quads, view
+from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.reader import CROWDED, MOST_COLUMNS, Reader
 from cnn_mnist.inference.recognition import classifier, line, line_reader
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
@@ -207,6 +208,40 @@ def test_signs_that_look_like_no_digits_are_not_read_in_other_orientations(
     reading = Reader().read(picture)
     assert reading.turned == 0
     assert len(reading.rejected) >= orientation.LEAST_SIGNS
+
+
+def test_many_signs_that_look_like_no_digits_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader()
+    monkeypatch.setattr(reader, "line_reader", None)
+    _, picture = hostile("clouds", 1.0, 1)
+    reading = reader.read(picture)
+    assert (reading.ok, reading.reason) == (False, CROWDED)
+
+
+def test_signs_are_framed_in_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    framed = []
+    original = view.even_stroke
+
+    def spy(marks: NDArray[np.float32]) -> NDArray[np.float32]:
+        framed.append(max(marks.shape))
+        return original(marks)
+
+    monkeypatch.setattr(view, "even_stroke", spy)
+    row = np.concatenate([coverage("7", 1500, 150), coverage("1", 1500, 20)], axis=1)
+    page = Page(np.rint(255 * (1 - np.stack([row] * 3, axis=2))).astype(np.uint8), row.shape[::-1])
+    seen = view.of_page(page, single=False)
+    seen.frames()
+    seen.frame((0, 0, *row.shape[::-1]))
+    assert len(framed) == 3
+    assert segment.LARGE / 2 <= min(framed) <= max(framed) <= segment.LARGE
+
+
+def test_a_hairline_of_a_giant_sign_stays_whole() -> None:
+    page = np.zeros((1600, 1600), np.float32)
+    cv2.line(page, (100, 100), (1500, 1337), 1, 1)
+    (sign,) = segment.split(page)
+    assert components.components((sign.ink > 0.5).astype(np.uint8)).stats.shape[0] == 2
+    assert sign.ink.max() == 1
 
 
 def test_the_ink_of_a_rotated_page_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line import DIGITS
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, num_right
+from cnn_mnist.inference.segmentation import segment
 
 LEAST_SIGNS = 5  # fewer are no clear evidence
 MOST_SIGNS = 200  # that are looked at; more would say the same
@@ -28,7 +29,7 @@ def upright(classifier: Classifier, reader: LineReader, seen: View) -> View:
     """The view, rotated so that its lines are level and its digits upright.
 
     Raises:
-        CrowdedError: as for `view.of_page`.
+        CrowdedError: as for `view.of_page`, or many signs look like no digits.
     """
     seen, signs = _level(reader, seen)
     degrees = _turn(classifier, reader, seen, signs)
@@ -93,11 +94,16 @@ def _turn(classifier: Classifier, reader: LineReader, seen: View, signs: list[Si
 
     Args:
         signs: of some of the page's lines as they are, if they were looked at.
+
+    Raises:
+        CrowdedError: there are many signs, and they look like no digits.
     """
     if len(seen.glyphs) < LEAST_SIGNS:
         return 0
     ways = _likely(classifier, seen.frames(_some(len(seen.glyphs))))
-    if ways == [0]:
+    if not ways and len(seen.glyphs) > MOST_SIGNS:
+        raise segment.CrowdedError
+    if ways in ([], [0]):
         return 0
     if signs is None:
         signs = _signs(reader, seen.grey, seen.layout)
@@ -117,7 +123,7 @@ def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:
     if len(frames) < LEAST_SIGNS:
         return 0
     ways = _likely(classifier, frames[_some(len(frames))])
-    return 0 if 0 in ways else 90 * ways[0]
+    return 90 * ways[0] if ways and 0 not in ways else 0
 
 
 def _some(count: int) -> range:
@@ -128,13 +134,13 @@ def _some(count: int) -> range:
 def _likely(classifier: Classifier, frames: NDArray[np.uint8]) -> list[int]:
     """The quarter turns for which the glyphs are about as likely digits as for the best.
 
-    If they look like no digits in any, they are no evidence: none but 0.
+    None if they look like no digits in any.
     """
     turned = np.concatenate([np.rot90(frames, -way, (1, 2)) for way in range(4)])
     probs = classifier.probs(np.ascontiguousarray(turned)).max(axis=1)
     means = np.log(probs).reshape(4, -1).mean(axis=1)
     if means.max() < UNLIKE:
-        return [0]
+        return []
     return np.flatnonzero(means > means.max() - CLEAR).tolist()
 
 
