@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import grid, lines, orientation, place, quads, view
-from cnn_mnist.inference.pictures.page import Page
+from cnn_mnist.inference.pictures.page import Page, rotated
 from cnn_mnist.inference.reader import CROWDED, MOST_COLUMNS, Reader
 from cnn_mnist.inference.recognition import classifier, line, line_reader
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
@@ -234,6 +234,43 @@ def test_signs_are_framed_in_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> 
     seen.frame((0, 0, *row.shape[::-1]))
     assert len(framed) == 3
     assert segment.LARGE / 2 <= min(framed) <= max(framed) <= segment.LARGE
+
+
+def test_lines_are_reduced_by_a_whole_factor(monkeypatch: pytest.MonkeyPatch) -> None:
+    factors = []
+    original = cv2.resize
+
+    def spy(grey: NDArray[np.uint8], size: list[int], **how: int) -> NDArray[np.uint8]:
+        factors.append([a / b for a, b in zip(grey.shape[::-1], size, strict=True)])
+        return np.asarray(original(grey, size, **how), np.uint8)
+
+    monkeypatch.setattr(cv2, "resize", spy)
+    page = np.full((997, 1409), 255, np.uint8)
+    place.Place(13, 17, 1301, 809, 0.1).crop(page)
+    assert [a == b == round(a) > 1 for a, b in factors] == [True, True]
+
+
+def test_the_slope_of_rules_is_searched_on_few_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = []
+    original = ruling._shear
+
+    def spy(mask: NDArray[np.uint8], slope: float) -> NDArray[np.uint8]:
+        searched.append(mask.shape[1])
+        return original(mask, slope)
+
+    monkeypatch.setattr(ruling, "_shear", spy)
+    mask = np.zeros((ruling.SEARCH_SIDE, ruling.SEARCH_SIDE), np.uint8)
+    for y in range(60, 400, 40):
+        cv2.line(mask, (0, y), (399, y - 35), 1, 1)
+    assert abs(ruling._slope(mask) + 35 / 399) < np.tan(np.radians(0.5))
+    assert sum(searched) <= len(ruling.SLOPES) * ruling.SEARCH_SIDE / 4
+
+
+@pytest.mark.parametrize("degrees", [-90, 0, 90, 180, 270, 360])
+def test_a_picture_rotated_by_quarters_keeps_its_pixels(degrees: int) -> None:
+    picture = np.arange(105, dtype=np.uint8).reshape(5, 7, 3)
+    turned = rotated(picture, degrees, cv2.BORDER_CONSTANT)
+    assert np.array_equal(turned, np.rot90(picture, -degrees // 90))
 
 
 def test_a_hairline_of_a_giant_sign_stays_whole() -> None:

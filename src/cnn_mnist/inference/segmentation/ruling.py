@@ -37,7 +37,7 @@ def without_lines(mask: Mask) -> Mask:
     if not may_have_lines(mask, mask.shape):
         return mask
     rest = _without_level_lines(mask)
-    rest = np.ascontiguousarray(_without_level_lines(np.ascontiguousarray(rest.T)).T)
+    rest = cv2.transpose(_without_level_lines(cv2.transpose(rest)))
     return rest if rest.any() else mask
 
 

@@ -21,7 +21,7 @@ Owners = NDArray[Any]  # the sign to which each part belongs; NOBODY for none
 
 INK = 0.35  # of full ink; neighbouring pixels above it are connected
 TALLEST = 1.25  # times a digit's height; parts that are taller together are several signs
-LARGE = 400  # px; larger signs are looked at on a reduced copy
+LARGE = 300  # px; larger signs are looked at on a reduced copy
 NOBODY = -1
 
 
