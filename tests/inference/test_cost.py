@@ -3,6 +3,8 @@
 Work is counted, not timed: signs, the pixels of their boxes, images that the network sees, kernels.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -220,11 +222,10 @@ def test_many_signs_that_look_like_no_digits_are_not_read(monkeypatch: pytest.Mo
 
 def test_signs_are_framed_in_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
     framed = []
-    original = view.even_stroke
 
     def spy(marks: NDArray[np.float32]) -> NDArray[np.float32]:
         framed.append(max(marks.shape))
-        return original(marks)
+        return even_stroke(marks)
 
     monkeypatch.setattr(view, "even_stroke", spy)
     row = np.concatenate([coverage("7", 1500, 150), coverage("1", 1500, 20)], axis=1)
@@ -240,7 +241,7 @@ def test_lines_are_reduced_by_a_whole_factor(monkeypatch: pytest.MonkeyPatch) ->
     factors = []
     original = cv2.resize
 
-    def spy(grey: NDArray[np.uint8], size: list[int], **how: int) -> NDArray[np.uint8]:
+    def spy(grey: NDArray[np.uint8], size: tuple[int, int], **how: Any) -> NDArray[np.uint8]:
         factors.append([a / b for a, b in zip(grey.shape[::-1], size, strict=True)])
         return np.asarray(original(grey, size, **how), np.uint8)
 
