@@ -3,7 +3,7 @@
 The tilt follows from how its signs form lines, the orientation from the networks' answers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, num_right
+from cnn_mnist.inference.segmentation import segment
 
 LEAST_SIGNS = 5  # fewer are no clear evidence
 MOST_SIGNS = 200  # that are looked at; more would say the same
@@ -33,11 +34,19 @@ def upright(classifier: Classifier, reader: LineReader, page: Page) -> View:
     exactly as the upright one.
 
     Raises:
-        CrowdedError: as for `view.of_page`.
+        CrowdedError: as for `view.of_page`, or many signs look like no digits.
     """
-    seen = level(reader, view.of_page(page))
-    degrees = _turn(classifier, reader, seen)
-    return level(reader, view.of_page(page.turn(degrees))) if degrees else seen
+    seen = view.of_page(page)
+    means = _mean_log_probs(classifier, _frames(seen))
+    if not _likely(means):
+        if len(seen.glyphs) > MOST_SIGNS:
+            raise segment.CrowdedError
+        return seen
+    levelled = level(reader, seen)
+    if levelled is not seen:
+        means = _mean_log_probs(classifier, _frames(levelled))
+    degrees = _turn(classifier, reader, levelled, means)
+    return level(reader, view.of_page(page.turn(degrees))) if degrees else levelled
 
 
 def level(reader: LineReader, seen: View) -> View:
@@ -85,19 +94,21 @@ def tilt(boxes: list[Box]) -> int:
     return -degrees if abs(degrees) >= TILTED else 0
 
 
-def _turn(classifier: Classifier, reader: LineReader, seen: View) -> int:
+def _turn(
+    classifier: Classifier, reader: LineReader, seen: View, means: NDArray[np.float64]
+) -> int:
     """The degrees to rotate a page clockwise; 0 if the evidence is unclear.
 
     What a page on its side has above each other is joined to one glyph. So a page that is not
     clearly upright is rotated by a quarter, and its glyphs are found again.
+
+    Args:
+        means: how much its glyphs look like digits, after each number of quarter turns.
     """
-    if len(seen.glyphs) < LEAST_SIGNS:
-        return 0
-    means = _mean_log_probs(classifier, seen.frames(_some(len(seen.glyphs))))
-    if _likely(means) == [0]:
+    if _likely(means) in ([], [0]):
         return 0
     aside = view.rotate(seen, 90)
-    means[1::2] = _mean_log_probs(classifier, aside.frames(_some(len(aside.glyphs))), (0, 2))
+    means[1::2] = _mean_log_probs(classifier, _frames(aside), (0, 2))
     ways = _likely(means)
     looks = {way: _look(reader, (seen, aside)[way % 2], way > 1) for way in {0, *ways}}
     best = max(looks, key=lambda way: looks[way].share)
@@ -112,21 +123,26 @@ def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:
     Args:
         frames: uint8 N×28×28, of the glyphs of all cells.
     """
-    if len(frames) < LEAST_SIGNS:
-        return 0
     ways = _likely(_mean_log_probs(classifier, frames[_some(len(frames))]))
-    return 0 if 0 in ways else 90 * ways[0]
+    return 90 * ways[0] if ways and 0 not in ways else 0
+
+
+def _frames(seen: View) -> NDArray[np.uint8]:
+    """The glyphs that are looked at, in MNIST's format."""
+    return seen.frames(_some(len(seen.glyphs)))
 
 
 def _some(count: int) -> range:
     """MOST_SIGNS of many signs, spread over the page."""
-    return range(0, count, -(-count // MOST_SIGNS))
+    return range(0, count, max(1, -(-count // MOST_SIGNS)))
 
 
 def _mean_log_probs(
-    classifier: Classifier, frames: NDArray[np.uint8], ways: Iterable[int] = range(4)
+    classifier: Classifier, frames: NDArray[np.uint8], ways: Sequence[int] = range(4)
 ) -> NDArray[np.float64]:
-    """How much glyphs look like digits after some quarter turns clockwise."""
+    """How much glyphs look like digits after some quarter turns clockwise; few are no evidence."""
+    if len(frames) < LEAST_SIGNS:
+        return np.full(len(ways), -np.inf)
     turned = np.concatenate([np.rot90(frames, -way, (1, 2)) for way in ways])
     probs = classifier.probs(np.ascontiguousarray(turned)).max(axis=1)
     return np.asarray(np.log(probs).reshape(-1, len(frames)).mean(axis=1), np.float64)
@@ -135,10 +151,10 @@ def _mean_log_probs(
 def _likely(means: NDArray[np.float64]) -> list[int]:
     """The quarter turns for which the glyphs are about as likely digits as for the best.
 
-    If they look like no digits in any, they are no evidence: none but 0.
+    None if they look like no digits in any.
     """
     if means.max() < UNLIKE:
-        return [0]
+        return []
     return np.flatnonzero(means > means.max() - CLEAR).tolist()
 
 
