@@ -5,8 +5,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,7 +12,6 @@ import playwright.sync_api as playwright
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from torch.onnx._internal._lazy_import import onnxscript_apis
 
 from clustered import Clustered, dask
 from cnn_mnist import cli
@@ -26,15 +23,6 @@ from served import Served, serve
 from waiting import TIMEOUT
 
 torch.set_num_threads(1)  # one thread adds in one order, here and in every subprocess
-
-
-@cache
-def operators() -> Any:
-    """torch compiles these for every export, which takes a third of its time."""
-    return import_module(onnxscript_apis._name).get_torchlib_ops()
-
-
-onnxscript_apis.get_torchlib_ops = operators
 
 SOURCE = Path(__file__).parents[2] / "src"
 REQUIRED = os.environ.get("CNN_MNIST_REQUIRE")  # what no test may be skipped for: browser
