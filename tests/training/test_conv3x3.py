@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cnn_mnist.training.kernels import library
 from cnn_mnist.training.models.conv3x3 import Step, convolve, lay_out, one_by_one
-from cnn_mnist.training.models.networks import MODELS
+from cnn_mnist.training.models.networks import MODELS, BatchNormNet
 
 # Inputs, outputs, side.
 SHAPES = [(1, 8, 28), (8, 16, 13), (16, 24, 11), (4, 12, 4), (12, 20, 9), (24, 8, 10)]
@@ -59,6 +59,25 @@ def test_outputs_and_gradients_are_those_of_torch(
     if inputs > 1:
         assert x.grad is not None
         torch.testing.assert_close(ours.grad, side_by_side(x.grad), rtol=1e-5, atol=1e-5)
+
+
+def test_torch_computes_layers_that_the_kernels_do_not_fit() -> None:
+    torch.manual_seed(0)
+    net = BatchNormNet((6, 8, 7, 4, 5), (1, 3))
+    images = torch.randn(4 * lanes(), 1, 28, 28)
+    torch.testing.assert_close(net(lay_out(images, torch.float32)), net(images))
+
+
+def test_a_pixels_gradient_is_that_of_torch() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(2 * lanes(), 1, 28, 28)
+    layer, grads = nn.Conv2d(1, 8, 3), []
+    for x in (images, side_by_side(images)):
+        x.requires_grad_()
+        one_by_one(convolve(x, Step(layer))).square().sum().backward()
+        grads.append(x.grad)
+    assert grads[0] is not None
+    torch.testing.assert_close(grads[1], side_by_side(grads[0]))
 
 
 def test_a_chain_is_one_step_after_the_other() -> None:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from cnn_mnist.training.kernels import library
 
+BLOCK = 4  # channels that conv3x3.h works on together
+
 
 def lay_out(images: Tensor, precision: torch.dtype) -> Tensor:
     """Images N×1×H×W in the layout that a network computes fastest.
@@ -30,7 +32,12 @@ def lay_out(images: Tensor, precision: torch.dtype) -> Tensor:
 
 def one_by_one(x: Tensor) -> Tensor:
     """G×C×H×W×L or N×C×H×W → N×(C·H·W)."""
-    return (x.movedim(-1, 1).flatten(0, 1) if x.dim() == 5 else x).flatten(1)
+    return _plain(x).flatten(1)
+
+
+def _plain(x: Tensor) -> Tensor:
+    """G×C×H×W×L or N×C×H×W → N×C×H×W."""
+    return x.movedim(-1, 1).flatten(0, 1) if x.dim() == 5 else x
 
 
 class Step(NamedTuple):
@@ -45,19 +52,30 @@ def convolve(x: Tensor, *steps: Step) -> Tensor:
     """Apply the steps one after the other.
 
     Args:
-        x: N×C×H×W, computed by torch, or G×C×H×W×L, images side by side, by our kernels.
-        steps: layers with a multiple of 4 inputs and outputs, except for the image's 1 channel.
+        x: N×C×H×W, computed by torch, or G×C×H×W×L, images side by side, by our kernels if they
+            fit the layers; otherwise the result is N×C×H×W, too.
+        steps: the layers.
     """
-    if x.dim() == 5:
+    if x.dim() == 5 and _kernels_fit(x, steps):
         params = [p for step in steps for p in (step.layer.weight, _bias(step.layer))]
         kinds = [(step.pool, step.relu) for step in steps]
         return cast(Tensor, _Chain.apply(x, kinds, *params))  # type: ignore[no-untyped-call]
+    x = _plain(x)
     for step in steps:
         x = step.layer(x)
         if step.pool:
             x = F.max_pool2d(x, 2)  # before the ReLU, which then has a quarter of the work
         x = F.relu(x) if step.relu else x
     return x
+
+
+def _kernels_fit(x: Tensor, steps: tuple[Step, ...]) -> bool:
+    """Whether every number of channels is a multiple of BLOCK, except for an image's 1."""
+    first, *others = [
+        count for step in steps for count in (step.layer.in_channels, step.layer.out_channels)
+    ]
+    others += [first] if x.requires_grad else []
+    return not any(count % BLOCK for count in others)
 
 
 class _Layer(ctypes.Structure):
