@@ -30,10 +30,10 @@ from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.recognition.classifier import Bars, Classifier
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.sample import look
-from cnn_mnist.training.adapt.hand import Hand
-from cnn_mnist.training.adapt.held_out import asking
-from cnn_mnist.training.adapt.learn import prepare, teach
-from cnn_mnist.training.adapt.lessons import Lessons
+from cnn_mnist.training.adapt.finetuning import FineTuning
+from cnn_mnist.training.adapt.handwriting import Handwriting
+from cnn_mnist.training.adapt.held_out import predictor
+from cnn_mnist.training.adapt.learn import prepare, train
 from cnn_mnist.training.adapt.overruling import Overruling
 from cnn_mnist.training.data import NOT_A_DIGIT, Splits, load
 from cnn_mnist.training.data.labelled import labelled
@@ -57,10 +57,10 @@ def main() -> None:
     others = gather((None, path) for folder in args.nondigits for path in pictures(folder))
     rows = []
     for name, source in sources(args.folder):
-        hand = gather(source)
-        if len(hand) >= LEAST:
+        writing = gather(source)
+        if len(writing) >= LEAST:
             for size, draw in product(args.sizes, range(args.draws)):
-                found = score(hand, size, draw, splits, shared, before, others)
+                found = score(writing, size, draw, splits, shared, before, others)
                 rows.append({"source": name, "size": size, "draw": draw} | found)
                 print(json.dumps(rows[-1]), flush=True)
     print(json.dumps({"machine": describe(), "num_nondigits": len(others), "rows": rows}))
@@ -85,30 +85,30 @@ def pictures(folder: Path) -> Iterable[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
-def gather(pairs: Iterable[tuple[int | None, Any]]) -> Hand:
+def gather(pairs: Iterable[tuple[int | None, Any]]) -> Handwriting:
     """The pictures that have ink; the others are not digits to any model."""
-    hand, reader = Hand(), LineReader()
+    writing, reader = Handwriting(), LineReader()
     for label, source in pairs:
         with contextlib.suppress(ImageError):
             sample = look(reader, image.load(source))
-            hand.add(sample, NOT_A_DIGIT if label is None else label)
-    return hand
+            writing.add(sample, NOT_A_DIGIT if label is None else label)
+    return writing
 
 
 def score(
-    hand: Hand,
+    writing: Handwriting,
     size: int,
     draw: int,
     splits: Splits,
-    shared: tuple[Lessons, Overruling],
+    shared: tuple[FineTuning, Overruling],
     before: Classifier,
-    others: Hand,
+    others: Handwriting,
 ) -> dict[str, Any]:
     """Errors on the rest and on MNIST's test, and accepted non-digits, before and after."""
-    mine = drawn(hand, size, draw)
-    rest = hand.without(mine)
-    model, card = teach(hand.only(mine), splits, *shared)
-    ask, test = asking(model, card["temperature"]), splits.test
+    mine = drawn(writing, size, draw)
+    rest = writing.without(mine)
+    model, card = train(writing.only(mine), splits, *shared)
+    ask, test = predictor(model, card["temperature"]), splits.test
     old = before.logits(test.images.numpy()).argmax(axis=1) != test.labels.numpy()
     known = before.probs, before.threshold, before.decides
     learned = ask, card["threshold"], card["decides"]
@@ -121,14 +121,14 @@ def score(
     }
 
 
-def errors(hand: Hand, ask: Any, threshold: float, decides: Bars) -> int:
-    return int(hand.errors(hand.probs(ask), threshold, decides).sum()) if len(hand) else 0
+def errors(writing: Handwriting, ask: Any, threshold: float, decides: Bars) -> int:
+    return int(writing.errors(writing.probs(ask), threshold, decides).sum()) if len(writing) else 0
 
 
-def drawn(hand: Hand, size: int, seed: int) -> list[int]:
+def drawn(writing: Handwriting, size: int, seed: int) -> list[int]:
     """Random rows, balanced over the digits as far as possible."""
-    order = np.random.default_rng(seed).permutation(len(hand))
-    labels = np.array(hand.labels)[order]
+    order = np.random.default_rng(seed).permutation(len(writing))
+    labels = np.array(writing.labels)[order]
     place = np.array([(labels[:n] == label).sum() for n, label in enumerate(labels)])
     return sorted(order[np.argsort(place, kind="stable")[:size]].tolist())
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 
 from clustered import Clustered, dask
 from cnn_mnist import cli
-from cnn_mnist.training.adapt import learn, lessons
+from cnn_mnist.training.adapt import finetuning, learn
 from cnn_mnist.training.data import DataError, Split, Splits, datasets, load
 from cnn_mnist.training.recipes import Recipe
 from desk import Desk
@@ -135,11 +135,11 @@ def cnn_mnist(
 
 
 @pytest.fixture
-def few_lessons(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hand is learned from fewer images, as there are only a few bundled digits."""
-    for module in (lessons, learn):
+def few_old_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fine-tuning mixes in fewer images, since there are only a few bundled digits."""
+    for module in (finetuning, learn):
         monkeypatch.setattr(module, "NUM_OLD", 500)
-    monkeypatch.setattr(lessons, "NUM_DRAWN", 150)
+    monkeypatch.setattr(finetuning, "NUM_DRAWN", 150)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-"""The models inside the package, by name. weights/registry.json describes them.
+"""The released models, by name; weights/registry.json describes them.
 
-A name can be used in place of a model file or run folder. Its files are verified when opened.
+A name can be used in place of a model file or a run folder. Files are verified when opened.
 """
 
 import functools
@@ -17,7 +17,7 @@ DIGITS, LINES = "reader", "lines"  # the two that a Reader uses by default
 
 
 class ShelfError(ValueError):
-    """The model does not exist or is damaged; the message lists the available ones."""
+    """The model does not exist or is damaged; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,7 @@ def entry(name: str) -> Model:
     """
     if name in _by_any_name():
         return _by_any_name()[name]
-    import difflib
-
-    near = difflib.get_close_matches(name, _by_any_name(), n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise ShelfError(f"there is no model {name!r}; {hint}{_released()}")
+    raise ShelfError(f"there is no model {name!r}; {_suggestions(name)}")
 
 
 def get(name: str) -> Model:
@@ -77,7 +73,7 @@ def get(name: str) -> Model:
     """
     found = entry(name)
     if not found.files:
-        raise ShelfError(f"{name} has no released weights; {_released()}")
+        raise ShelfError(f"{name} has no released weights; {_suggestions()}")
     return found
 
 
@@ -89,7 +85,9 @@ def file(name: str, part: str) -> Path:
     """
     model = get(name)
     if part not in model.files:
-        raise ShelfError(f"{model.name} is released without {part}")
+        raise ShelfError(
+            f"{model.name} is released without {part}; it has {', '.join(model.files)}"
+        )
     path = model.folder / part
     if not path.exists() or sha256(path) != model.files[part]["sha256"]:
         raise ShelfError(f"{path} is damaged or missing; install the package again")
@@ -109,12 +107,12 @@ def find(given: str | os.PathLike[str], part: str = "") -> Path:
     here = Path(text)
     if not is_name(text):
         if here.name == text and not here.suffix and not here.exists():
-            raise ShelfError(f"{text} is neither a file or folder here nor a model; {_released()}")
+            raise ShelfError(f"no file, folder or model is named {text!r}; {_suggestions(text)}")
         return here
     if here.exists():
         raise ShelfError(
-            f"{text} is both a model and a file or folder here; write ./{text} for the "
-            "latter, or work in another folder for the model"
+            f"{text} is the name of a model and also of a file or folder here; write ./{text} for "
+            "the file or folder, or change to another folder for the model"
         )
     if part:
         return file(text, part)
@@ -142,6 +140,11 @@ def _by_any_name() -> dict[str, Model]:
     return {name: model for model in models().values() for name in (model.name, *model.aliases)}
 
 
-def _released() -> str:
+def _suggestions(name: str = "") -> str:
+    """The closest name, if one is close, and all released models."""
+    import difflib
+
+    near = difflib.get_close_matches(name, _by_any_name(), n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
     named = [" or ".join([name, *models()[name].aliases]) for name in list_models()]
-    return f"the released models are {', '.join(named)}"
+    return f"{hint}the released models are {', '.join(named)}"

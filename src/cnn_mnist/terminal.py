@@ -57,7 +57,7 @@ class Terminal:
         return self._bar is not None and not self._bar.disable
 
     def counted(self, done: int, total: int) -> None:
-        """Advance the bar of many tasks; those of the first call had been done before."""
+        """Advance the bar of many tasks; those of the first call were done by an earlier run."""
         if self._bar.total != total:
             self._bar.reset(total)
             self._bar.initial = self._bar.n = done
@@ -136,7 +136,7 @@ class Terminal:
         self._row(f"{text}: {'real' if difference['is_real'] else 'may be chance'}")
 
     def figures(self, figures: dict[str, Any]) -> None:
-        """Print all figures of an evaluation."""
+        """Print the metrics of an evaluation."""
         if self._as_json:
             self._json(figures)
             return
@@ -200,7 +200,7 @@ class Terminal:
                 f"({doubt['confidence']:.0%})"
             )
         if report["written"]:
-            self._row(f"{report['out']}: written; read with it: predict --model {report['out']}")
+            self._row(f"{report['out']}: written; use it with: predict --model {report['out']}")
 
     def page(self, path: str, facts: dict[str, Any]) -> None:
         """Print which web page was written, and its contents."""
@@ -229,7 +229,7 @@ class Terminal:
             self._row(f"{page}: {reading.reason}")
 
     def remarks(self, path: str, reading: "Reading") -> None:
-        """Print the notices and reasons that a table omits."""
+        """Print the notices and reasons, which a table omits."""
         page = _page(path, reading)
         self.notice(*(f"{page}: {text}" for text in (reading.notice, reading.reason) if text))
 
@@ -254,7 +254,7 @@ class Terminal:
             self._json({"models": models})
             return
         self._row(
-            "name    recipe      parameters      kB     test    clean   n  mean of n  what for"
+            "name    recipe      parameters      kB     test    clean   n  mean of n  description"
         )
         for model in models:
             test, study, names = model["test"], model["study"], [model["name"], *model["aliases"]]

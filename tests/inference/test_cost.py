@@ -179,9 +179,34 @@ def test_the_regions_looked_at_for_cells_are_bounded_by_the_pixels(
 
     monkeypatch.setattr(quads, "_hull", spy)
     page = np.full((480, 480), 255, np.uint8)
-    page[::16] = page[:, ::16] = 0  # 900 squares
+    page[::16] = page[:, ::16] = 0  # 900 squares, the same at every darkness
     assert grid.find(page) == []
-    assert len(seen) == len(quads.DARKER) * (page.size // grid.CELL_ROOM)
+    assert len(seen) == page.size // grid.CELL_ROOM
+
+
+def test_squared_paper_ends_the_search_for_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = []
+    original = quads.find
+
+    def spy(mask: NDArray[np.uint8], least: int, most: int) -> NDArray[np.float32]:
+        searched.append(mask)
+        return original(mask, least, most)
+
+    monkeypatch.setattr(quads, "find", spy)
+    for seed in (0, 5):  # letters on squares, which form many small grids
+        _, picture = hostile("ruled", 1.0, seed)
+        assert grid.find(picture) == []
+    assert len(searched) == 2
+
+
+def test_signs_that_look_like_no_digits_are_not_read_in_other_orientations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(orientation, "_signs_turned", None)
+    _, picture = hostile("noise", 1.0, 1)
+    reading = Reader().read(picture)
+    assert reading.turned == 0
+    assert len(reading.rejected) >= orientation.LEAST_SIGNS
 
 
 def test_the_ink_of_a_rotated_page_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cnn_mnist import Reader
-from cnn_mnist.inference.layout import grid
+from cnn_mnist.inference.layout import grid, orientation
 from cnn_mnist.inference.reader import CROWDED, EMPTY_GRID
 from drawn import coverage
 from drawn import page as written
@@ -138,6 +138,37 @@ def test_digits_across_the_sides_of_their_boxes_are_whole(reader: Reader) -> Non
     for turned in (page, np.rot90(page, 2)):
         shown = reader.read(turned)
         assert (shown.text, len(shown.digits)) == ("4372", 4)
+
+
+def test_a_number_below_a_row_of_boxes_is_a_line_of_its_own(reader: Reader) -> None:
+    page = np.vstack([boxes_in_a_row(5, pitch=80, wide=58), np.full((140, 460), 245, np.uint8)])
+    for box, text in enumerate("43 72"):
+        if text != " ":
+            put(page, text, 35 + 80 * box, 32)
+    put(page, "305", 200, 190)
+    assert texts(reader, page) == [["4", "3", "", "7", "2"], ["305"]]
+    assert reader.read(page).text == "4372305"
+
+
+def test_the_edges_of_shadows_in_cells_are_no_strokes(reader: Reader) -> None:
+    page = boxes_in_a_row(6, pitch=90, wide=80)
+    put(page, "4", 45, 32)
+    put(page, "7", 405, 32)
+    y, x = np.indices(page.shape)
+    shade = 1 - 0.5 / (1 + np.exp((x + y - 250) / 25)) - 0.4 / (1 + np.exp((470 - x - y) / 25))
+    noise = np.random.default_rng(0).normal(0, 2, page.shape)
+    lit = np.clip(page * shade + noise, 0, 255).astype(np.uint8)
+    assert texts(reader, lit) == [["4", "", "", "", "7", ""]]
+
+
+def test_what_is_around_a_row_of_boxes_does_not_turn_it(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = boxes_in_a_row(8, pitch=80, wide=58)
+    for box, text in enumerate("43572948"):
+        put(page, text, 35 + 80 * box, 32)
+    monkeypatch.setattr(orientation, "_turn", lambda *_: 90)  # as the edge of a sheet may suggest
+    assert texts(reader, page) == [list("43572948")]
 
 
 def test_a_broken_line_or_a_joined_digit_loses_no_cell(reader: Reader) -> None:

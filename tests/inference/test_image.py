@@ -149,9 +149,11 @@ def test_what_is_no_picture_is_refused_by_name(source: object, reason: str) -> N
 
 
 def test_missing_files_folders_and_devices(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.png", tmp_path, Path("/dev/zero")):
-        with pytest.raises(ImageError, match=str(path)):
+    for path in (tmp_path / "none.png", Path("/dev/zero")):
+        with pytest.raises(ImageError, match=r"^no such file; check the path$"):
             load(path)
+    with pytest.raises(ImageError, match=r"^this is a folder; give the pictures in it$"):
+        load(tmp_path)
 
 
 def test_a_png_that_claims_a_thousand_million_pixels() -> None:

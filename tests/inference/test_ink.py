@@ -141,6 +141,19 @@ def test_the_desk_beside_the_page_is_no_ink() -> None:
     assert (found > 0.5).sum() < 1.3 * (truth > 0.5).sum()
 
 
+def test_the_desk_beside_a_strip_of_paper_is_no_ink() -> None:
+    written = np.hstack([page(digit, 60, 5) for digit in "1234567"])
+    strip = cv2.resize(written, None, fx=1, fy=0.4, interpolation=cv2.INTER_AREA)
+    assert strip.shape[1] > 6 * strip.shape[0]
+    height, width = strip.shape[:2]
+    desk = np.full((height + 30, width + 30, 3), (45, 45, 45), np.uint8)
+    desk[20 : 20 + height, 20 : 20 + width] = strip
+    found = ink.find(desk)
+    assert found[25 : height + 15].any()
+    assert not found[:20].any()
+    assert not found[:, :20].any()
+
+
 def test_specks_are_dropped() -> None:
     pixels = page("7", 200, 14)
     for y, x in [(15, 15), (30, 150), (350, 30)]:

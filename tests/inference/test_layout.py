@@ -1,10 +1,13 @@
 """Which line of a page each box stands in, against a plain comparison of all pairs."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cnn_mnist import Reader
 from cnn_mnist.inference.layout.lines import REACH, Layout
+from drawn import coverage
 
 SIDES = st.integers(1, 40)
 PLACES = st.integers(0, 400)
@@ -63,3 +66,16 @@ def test_rows_of_digits_are_lines(slope: float) -> None:
 
 def test_no_boxes_have_no_lines() -> None:
     assert Layout.of([]) == ([], 0.0)
+
+
+def test_numbers_that_rise_are_in_one_line_with_distant_ones() -> None:
+    page = np.full((460, 1300), 245, np.uint8)
+    rows = [["4072", "5193"], ["2580", "3764"], ["7325", "4290"]]
+    for (row, column), number in np.ndenumerate(rows):
+        for place, digit in enumerate(number):
+            ink = coverage(digit, 40, 4)
+            top, left = round(60 + 110 * row - 1.5 * place), 60 + 900 * column + 32 * place
+            seen = page[top : top + ink.shape[0], left : left + ink.shape[1]]
+            np.minimum(seen, (245 * (1 - ink)).astype(np.uint8), out=seen)
+    lines = Reader().read(page).lines
+    assert [[number.text for number in line.numbers] for line in lines] == rows

@@ -4,8 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from cnn_mnist.inference.pictures.page import Page
+from cnn_mnist.inference.layout import lines, orientation
+from cnn_mnist.inference.pictures.page import Page, rotated
 from cnn_mnist.inference.reader import Reader
+from cnn_mnist.inference.recognition.line_reader import LineReader, Sign
 from drawn import page
 
 ROWS = ["25374", "43275", "75234"]
@@ -71,3 +73,20 @@ def test_a_box_is_turned_back(degrees: int) -> None:
     y, x = np.nonzero(turned.pixels[..., 0])
     box = int(x.min()), int(y.min()), int(np.ptp(x)) + 1, int(np.ptp(y)) + 1
     assert turned.original_box(box) == (40, 20, 60, 10)
+
+
+def test_lines_are_looked_at_once_in_each_orientation(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+    original = orientation._signs
+
+    def spy(network: LineReader, grey: np.ndarray, layout: lines.Layout) -> list[Sign]:
+        looked.append(grey.shape)
+        return original(network, grey, layout)
+
+    monkeypatch.setattr(orientation, "_signs", spy)
+    reading = reader.read(rotated(sheet(), 150, cv2.BORDER_REPLICATE))
+    assert reading.text == "".join(ROWS)
+    assert reading.turned == 211
+    assert len(looked) == 3  # as it is, level, upside down

@@ -156,7 +156,7 @@ def test_pages_in_a_circle_are_read_once(count: int) -> None:
 
 def test_pages_with_too_many_pixels_together_are_refused_at_once() -> None:
     for content in (chain(51, side=8900), chain(400, side=8900)):
-        with pytest.raises(ImageError, match="more than 4,000 million pixels together; split it"):
+        with pytest.raises(ImageError, match="more than 4,000 million pixels in all; split"):
             next(image.pages(content))
 
 

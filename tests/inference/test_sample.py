@@ -60,6 +60,6 @@ def test_parts_of_a_picture_and_what_cannot_be_read(reader: Reader, tmp_path: Pa
     assert (digit_of(reader, seven), digit_of(reader, two)) == ("7", "2")
     assert all(isinstance(reason, ImageError) for reason in none)
     assert [str(reason) for reason in none[:2]] == [
-        "no ink found",
-        "its part (500, 10, 20, 20) lies outside the picture",
+        "no ink found: the picture is blank or its contrast too low",
+        "the box (500, 10, 20, 20) lies outside the picture of 400×300 pixels",
     ]

@@ -133,6 +133,25 @@ def test_a_capital_is_no_number_before_its_spaced_letters() -> None:
     assert kept(word) == ["???"]
 
 
+@pytest.mark.parametrize(
+    ("height", "confidence", "left"),
+    [(22, 0.6, "????"), (22, 0.95, "7000"), (38, 0.6, "7000")],
+)
+def test_doubtful_digits_as_low_as_the_print_beside_handwriting_are_letters(
+    height: int, confidence: float, left: str
+) -> None:
+    def number(text: str, high: int, sure: float) -> list[Found]:
+        return [
+            sign(character, sure, (high * place, 0, high // 2, high))
+            for place, character in enumerate(text)
+        ]
+
+    words = [number("????", 20, 0.9) for _ in range(4)]
+    written = [number("1250", 40, 0.97) for _ in range(4)]
+    *_, last = kept(*words, *written, number("7000", height, confidence))
+    assert last == left
+
+
 def test_a_sentence_has_no_numbers() -> None:
     assert kept(narrow("?0? ??5 15 ??? 0?")) == ["?????????????"]
 

@@ -34,7 +34,7 @@ def draw_barred_two(desk: Desk, seed: int) -> None:
 
 
 def test_a_two_that_was_read_as_a_seven_is_read_once_it_was_corrected(
-    few_lessons: None,
+    few_old_images: None,
     browser: Any,
     adapt: Callable[..., tuple[int, str, str]],
     tmp_path: Path,

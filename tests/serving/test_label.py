@@ -274,7 +274,7 @@ def test_a_page_on_its_side_is_left_out(folder: Path) -> None:
     Image.fromarray(np.ascontiguousarray(np.rot90(numbers))).save(folder / "side.png")
     with labelling(folder) as desk:
         assert "side.png" not in {sign["path"] for sign in desk.signs()}
-        assert "side.png: skipped: it is not upright" in desk.end()
+        assert "side.png was skipped: it is not upright" in desk.end()
 
 
 # --- the page ---

@@ -196,7 +196,7 @@ def test_the_unsure_are_marked(desk: Desk, amounts: Path) -> None:
     desk.show(amounts)
     unsure = desk.page.locator("#rows .unsure")
     assert unsure.all_text_contents() == ["5"]
-    assert unsure.get_attribute("aria-label") == "5, 42.0% sure"
+    assert unsure.get_attribute("aria-label") == "5, confidence 42.0%"
     assert desk.page.locator("#boxes rect.unsure").count() == 1
     assert desk.page.locator("#unsure").is_visible()
 

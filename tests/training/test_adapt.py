@@ -1,4 +1,4 @@
-"""Adapting a model to a person's hand: inputs, evaluation, and messages about bad pictures."""
+"""Adapting a model to a person's handwriting: inputs, evaluation, and what is reported."""
 
 import json
 import os
@@ -19,9 +19,9 @@ from cnn_mnist.inference.recognition.classifier import NEVER, Classifier
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.sample import look
 from cnn_mnist.training import evaluation
-from cnn_mnist.training.adapt import hand, held_out, learn, lessons, overruling
-from cnn_mnist.training.adapt.hand import Hand
-from cnn_mnist.training.adapt.lessons import Lessons
+from cnn_mnist.training.adapt import finetuning, handwriting, held_out, learn, overruling
+from cnn_mnist.training.adapt.finetuning import FineTuning
+from cnn_mnist.training.adapt.handwriting import Handwriting
 from cnn_mnist.training.adapt.overruling import LOW, Overruling
 from cnn_mnist.training.adapt.score import Comparison, Score
 from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Split, Splits
@@ -57,13 +57,13 @@ def odd_images(count: int) -> np.ndarray:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lessons that are fast, and teach little."""
-    recipe = lessons.RECIPE.changed(epochs=1)
-    for module in (lessons, learn, held_out):
+    """A fine-tuning that is fast, and teaches little."""
+    recipe = finetuning.RECIPE.changed(epochs=1)
+    for module in (finetuning, learn, held_out):
         monkeypatch.setattr(module, "RECIPE", recipe)
-    for module in (lessons, learn):
+    for module in (finetuning, learn):
         monkeypatch.setattr(module, "NUM_OLD", 300)
-    for module in (lessons, overruling):
+    for module in (finetuning, overruling):
         monkeypatch.setattr(module, "NUM_DRAWN", 40)
 
 
@@ -71,11 +71,11 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_two_that_is_read_as_a_seven_is_one_after_a_few_corrections(
-    few_lessons: None, digits: Splits, tmp_path: Path
+    few_old_images: None, digits: Splits, tmp_path: Path
 ) -> None:
-    mine = hand.read(write_odd(tmp_path / "mine", 40, only=2))
+    mine = handwriting.read(write_odd(tmp_path / "mine", 40, only=2))
     assert len(mine) == 4
-    adapted = learn.learn(mine, digits, Classifier(), lambda *_: None)
+    adapted = learn.adapt(mine, digits, Classifier(), lambda *_: None)
     learn.write(adapted, tmp_path / "mine.onnx", digits)
     new = [picture for digit, picture in odd_hand.pictures(100, seed=9) if digit == 2]
     before, after = Reader(threads=1), Reader(tmp_path / "mine.onnx", threads=1)
@@ -85,11 +85,11 @@ def test_a_two_that_is_read_as_a_seven_is_one_after_a_few_corrections(
 
 
 def test_the_file_is_a_whole_model(short: None, digits: Splits, tmp_path: Path) -> None:
-    mine, out = hand.read(write_odd(tmp_path / "mine", 10)), tmp_path / "mine.onnx"
-    adapted = learn.learn(mine, digits, Classifier(), lambda *_: None)
+    mine, out = handwriting.read(write_odd(tmp_path / "mine", 10)), tmp_path / "mine.onnx"
+    adapted = learn.adapt(mine, digits, Classifier(), lambda *_: None)
     learn.write(adapted, out, digits)
     images, model = digits.test.images[:50], Classifier(out)
-    found = held_out.asking(adapted.model, adapted.card["temperature"])(images.numpy())
+    found = held_out.predictor(adapted.model, adapted.card["temperature"])(images.numpy())
     np.testing.assert_allclose(model.probs(images.numpy()), found, atol=1e-4)
     assert (model.decides, model.threshold) == (adapted.card["decides"], adapted.card["threshold"])
     assert model.about("own")["num_images"] == 10
@@ -101,30 +101,30 @@ def test_the_file_is_a_whole_model(short: None, digits: Splits, tmp_path: Path) 
 def test_each_picture_is_held_out_once_and_no_digit_misses_from_a_part(
     short: None, digits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine = hand.read(write_odd(tmp_path / "mine", 40))
+    mine = handwriting.read(write_odd(tmp_path / "mine", 40))
     parts = [held_out._rows(mine, part) for part in range(4)]
     assert sorted(np.concatenate(parts)) == list(range(40))
     assert all({mine.labels[r] for r in rows} == set(range(10)) for rows in parts)
 
 
 def test_too_few_pictures_are_all_learned_from(short: None, digits: Splits, tmp_path: Path) -> None:
-    mine = hand.read(write_odd(tmp_path / "mine", 7))
-    assert learn.learn(mine, digits, Classifier(), lambda *_: None).comparison.own is None
-    assert "7 pictures are too few to hold any out: give at least 8" in mine.warnings
+    mine = handwriting.read(write_odd(tmp_path / "mine", 7))
+    assert learn.adapt(mine, digits, Classifier(), lambda *_: None).comparison.own is None
+    assert any("too few to hold any out" in warning for warning in mine.warnings)
 
 
 def test_what_is_no_digit_may_be_learned(short: None, digits: Splits, tmp_path: Path) -> None:
     folder = write_odd(tmp_path / "mine", 10)
     (folder / "4_0-4.png").rename(folder / "none_1.png")
-    mine = hand.read(folder)
+    mine = handwriting.read(folder)
     assert mine.labels.count(NOT_A_DIGIT) == 1
-    assert learn.learn(mine, digits, Classifier(), lambda *_: None).card["own"]["num_images"] == 10
+    assert learn.adapt(mine, digits, Classifier(), lambda *_: None).card["own"]["num_images"] == 10
 
 
 def test_labels_that_the_others_speak_against_are_doubted_the_clearest_first() -> None:
     probs = np.full((4, 10), 0.01, np.float32)
     probs[[0, 1, 2, 3], [1, 2, 3, 4]] = 0.85, 0.95, 0.6, 0.99
-    mine = Hand([], [7, 1, 5, NOT_A_DIGIT], [Path(name) for name in "abcd"])
+    mine = Handwriting([], [7, 1, 5, NOT_A_DIGIT], [Path(name) for name in "abcd"])
     doubts = [(str(d.path), d.label, d.answer) for d in held_out.suspects(mine, probs)]
     assert doubts == [("b", 1, 2), ("a", 7, 1)]
 
@@ -132,16 +132,16 @@ def test_labels_that_the_others_speak_against_are_doubted_the_clearest_first() -
 def test_the_non_digits_are_drawn_once_and_look_different_in_every_epoch(
     short: None, digits: Splits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lessons, "RECIPE", lessons.RECIPE.changed(epochs=2, num_views=2))
+    monkeypatch.setattr(finetuning, "RECIPE", finetuning.RECIPE.changed(epochs=2, num_views=2))
     calls = []
 
     def counted(train: Split, count: int) -> Split:
         calls.append(count)
         return extend(train, count)
 
-    monkeypatch.setattr(lessons, "extend", counted)
+    monkeypatch.setattr(finetuning, "extend", counted)
     released = checkpoint.load_model(shelf.get("reader").folder)
-    first, second = Lessons(released, digits.train)._old
+    first, second = FineTuning(released, digits.train)._old
     assert calls == [40]
     assert (first.labels[-40:] == NOT_A_DIGIT).all()
     assert torch.equal(first.labels[-80:], second.labels[-80:])
@@ -152,25 +152,25 @@ def test_non_digits_are_learned_from_too_as_the_released_model_answers_them(
     short: None, digits: Splits
 ) -> None:
     released = checkpoint.load_model(shelf.get("reader").folder)
-    (old,) = Lessons(released, digits.train)._old
+    (old,) = FineTuning(released, digits.train)._old
     own = Split(digits.train.images[:2], torch.tensor([7, NOT_A_DIGIT]))
-    joined = lessons._joined(old, lessons._shown(own, len(old), epoch=1))
+    joined = finetuning._joined(old, finetuning._shown(own, len(old), epoch=1))
     others = slice(len(old) - 40, len(old))
     found = evaluation.predict_logits(
-        released, Split(joined.images[others], joined.labels[others]), lessons.RECIPE.test_norm
+        released, Split(joined.images[others], joined.labels[others]), finetuning.RECIPE.test_norm
     )
     assert joined.targets is not None
     torch.testing.assert_close(joined.targets[others], found)
     assert (joined.labels != NOT_A_DIGIT).all()  # the training would leave them out
     mine = joined.targets[len(old) :].softmax(dim=1).amax(dim=1)
-    assert sorted(set(mine.tolist())) == pytest.approx([0.1, lessons.TRUST])
+    assert sorted(set(mine.tolist())) == pytest.approx([0.1, finetuning.TRUST])
 
 
 @pytest.mark.parametrize(("sure", "bar"), [(0.5, LOW), (0.97, 0.97)])
 def test_a_classifier_decides_about_what_the_released_reader_misreads(
     short: None, digits: Splits, tmp_path: Path, sure: float, bar: float
 ) -> None:
-    mine = hand.read(write_odd(tmp_path / "mine", 10))
+    mine = handwriting.read(write_odd(tmp_path / "mine", 10))
 
     def ask(images: np.ndarray) -> np.ndarray:  # says 2 of every other one, and 3 of the rest
         probs = np.zeros((len(images), 10), np.float32)
@@ -184,11 +184,11 @@ def test_a_classifier_decides_about_what_the_released_reader_misreads(
 
 @pytest.mark.slow
 def test_flipped_labels_are_found(digits: Splits, tmp_path: Path) -> None:
-    mine = hand.read(write_odd(tmp_path / "mine", 100))
+    mine = handwriting.read(write_odd(tmp_path / "mine", 100))
     flipped = list(range(3, 100, 10))
     for row in flipped:
         mine.labels[row] = (mine.labels[row] + 1 + row // 10 % 9) % 10
-    adapted = learn.learn(mine, digits, Classifier(), lambda *_: None)
+    adapted = learn.adapt(mine, digits, Classifier(), lambda *_: None)
     found = {doubt.path for doubt in adapted.suspects}
     assert len(found & {mine.paths[row] for row in flipped}) >= 8
     assert len(found) <= 15
@@ -234,17 +234,17 @@ def test_what_cannot_be_learned_from_is_skipped_named_and_counted(tmp_path: Path
     Image.new("L", (90, 90), 255).save(folder / "5_blank.png")
     for number in range(4):
         (folder / f"x{number}_1.png").touch()
-    mine = hand.read(folder)
+    mine = handwriting.read(folder)
     assert (len(mine), mine.num_skipped) == (10, 6)
     told = "\n".join(mine.warnings)
     assert "x0_1.png was skipped: its label 'x0' is neither a digit nor 'none'" in told
-    assert mine.warnings[-1] == "1 more were skipped"
+    assert mine.warnings[-1] == "1 more pictures were skipped"
     assert len(mine.problems) == 5
 
 
 def test_one_class_only_is_learned_and_told(tmp_path: Path) -> None:
-    mine = hand.read(write_odd(tmp_path / "mine", 10, only=7))
-    assert "All pictures show a 7: nothing is learned of other digits" in mine.warnings
+    mine = handwriting.read(write_odd(tmp_path / "mine", 10, only=7))
+    assert "All pictures show a 7; the other digits are not learned" in mine.warnings
 
 
 def test_a_picture_that_vanishes_meanwhile_is_skipped(
@@ -253,21 +253,21 @@ def test_a_picture_that_vanishes_meanwhile_is_skipped(
     folder = write_odd(tmp_path / "mine", 10)
     listed = list(labelled(folder))
     (folder / "9_0-9.png").unlink()
-    monkeypatch.setattr("cnn_mnist.training.adapt.hand.labelled", lambda _: listed)
-    mine = hand.read(folder)
+    monkeypatch.setattr("cnn_mnist.training.adapt.handwriting.labelled", lambda _: listed)
+    mine = handwriting.read(folder)
     assert (len(mine), mine.num_skipped) == (9, 1)
     assert "9_0-9.png was skipped: " in mine.problems[0]
 
 
 def test_nothing_but_rubbish_is_refused_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "IMG_1.png").touch()
-    with pytest.raises(DataError, match=r"has no digit to learn from; name them 7_1.*'IMG'"):
-        hand.read(tmp_path)
+    with pytest.raises(DataError, match=r"has no pictures of digits; name them 7_1.*'IMG'"):
+        handwriting.read(tmp_path)
 
 
 def test_of_very_many_some_are_kept(tmp_path: Path) -> None:
     many = (Labelled(Path(str(number)), "1") for number in range(1000))
-    kept = [int(str(one.path)) for one in hand._chosen(many, most=100)]
+    kept = [int(str(one.path)) for one in handwriting._chosen(many, most=100)]
     assert len(set(kept)) == 100
     assert kept == sorted(kept)
     assert 350 < np.mean(kept) < 650
@@ -285,7 +285,9 @@ def test_a_better_model_is_replaced_only_when_told(
     code, out, err = adapt("mine", "--out", "a.onnx")
     assert code == 1
     assert "MNIST could not be found" in err
-    assert "not written: it reads fewer of your pictures than the old one; use --force" in err
+    assert (
+        "not written: it reads fewer of your pictures than the previous model; use --force" in err
+    )
     assert out.count(" wrong (") == 4
     assert "a.onnx: written" not in out
     assert (tmp_path / "a.onnx").read_bytes() == old
@@ -306,7 +308,7 @@ def test_a_better_model_is_replaced_only_when_told(
         (("missing",), "missing does not exist; name a folder of labelled pictures"),
         (("file.png",), "file.png is a file; name a folder of labelled pictures"),
         (("empty",), "empty has no labelled pictures; name them 7_1.png"),
-        (("empty", "--out", "no/a.onnx"), "--out no/a.onnx is a folder, or its folder does not"),
+        (("empty", "--out", "no/a.onnx"), "--out no/a.onnx is a folder, or is in a folder"),
         (
             ("empty", "--out", "file.png"),
             "file.png is not a digit classifier exported by cnn-mnist",
@@ -381,7 +383,7 @@ def test_a_page_is_not_made_from_a_model_file(
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == 1
-    assert capsys.readouterr().err.endswith("a web page needs a run folder\n")
+    assert capsys.readouterr().err.endswith("--format web needs a run folder\n")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from cnn_mnist.training.runs import checkpoint, errors, model_card, plots, web
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.export import export
 from cnn_mnist.training.runs.run_folder import RunError
-from cnn_mnist.training.train import begin, draw, finish, go_on
+from cnn_mnist.training.train import begin, finish, resume, save_plots
 
 
 @pytest.fixture
@@ -66,14 +66,14 @@ def test_a_resumed_run_is_the_same_bit_for_bit(small: Recipe, tmp_path: Path) ->
 
     with pytest.raises(InterruptedError):
         finish(begin(small, splits, tmp_path / "broken"), splits, tmp_path / "broken", stop)
-    finish(go_on(tmp_path / "broken"), splits, tmp_path / "broken")
+    finish(resume(tmp_path / "broken"), splits, tmp_path / "broken")
     weights = [
         (tmp_path / name / "model.safetensors").read_bytes() for name in ("straight", "broken")
     ]
     assert weights[0] == weights[1]
 
 
-def test_a_run_does_not_go_on_with_other_data(small: Recipe, tmp_path: Path) -> None:
+def test_a_run_does_not_resume_with_other_data(small: Recipe, tmp_path: Path) -> None:
     path = collected.keras(tmp_path / "a.npz", 3, 8, 2)
     begin(small, load(str(path)), tmp_path / "run")
     config = load_config(tmp_path / "run")
@@ -95,7 +95,7 @@ def test_a_folder_without_classes_in_its_config_is_of_the_ten_digits(
     path.write_text(json.dumps(values))
     assert load_config(tmp_path / "run").classes == DIGITS
     assert load_config(shelf.get("reader").folder).classes == DIGITS
-    assert go_on(tmp_path / "run").net.fc2.out_features == 10  # type: ignore[union-attr]
+    assert resume(tmp_path / "run").net.fc2.out_features == 10  # type: ignore[union-attr]
 
 
 def test_an_exported_model_says_its_classes_and_is_refused_where_digits_are_read(
@@ -127,7 +127,7 @@ def test_plots_bear_the_names_of_the_classes(small: Recipe, tmp_path: Path) -> N
     splits, folder = load(str(tmp_path / "a.npz")), tmp_path / "run"
     run = begin(small.changed(epochs=1), splits, folder)
     finish(run, splits, folder)
-    draw(run, splits, folder)
+    save_plots(run, splits, folder)
     assert (folder / "confusion.png").exists()
     axes = plots.confusion_matrix([[1, 0, 0], [0, 2, 0], [1, 0, 0]], splits.classes).axes[0]
     assert [text.get_text() for text in axes.get_xticklabels()] == names
@@ -150,7 +150,7 @@ def test_errors_are_a_sheet_and_a_table(few_digits: Splits, tmp_path: Path) -> N
     table = (tmp_path / "seen" / "errors.csv").read_text()
     rows = list(csv.DictReader(table.splitlines()))
     assert [row["row"] for row in rows[:3]] == ["7", "9", "3"]
-    assert len(rows) == 2 + errors.LEAST_SURE
+    assert len(rows) == 2 + errors.NUM_LEAST_CONFIDENT
     assert rows[0]["file"] == "7.png"
     assert rows[0]["label"] == str(int(test.labels[7]))
     assert rows[0]["answer"] == str(int(test.labels[7] + 1) % 10)

@@ -15,7 +15,7 @@ from cnn_mnist.training.recipes import Recipe
 from cnn_mnist.training.runs import checkpoint, run_folder, tensors
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.studies.study import study
-from cnn_mnist.training.train import begin, finish, go_on, load_teacher
+from cnn_mnist.training.train import begin, finish, load_teacher, resume
 
 NORM = (0.1307, 0.3081)
 
@@ -136,7 +136,9 @@ def test_a_recipe_with_a_teacher_is_not_trained_without(
 ) -> None:
     with pytest.raises(ValueError, match=r"^the recipe student needs a teacher, but none"):
         fit(student, few_digits)
-    with pytest.raises(RunError, match=r"train one with: .* and pass it with --teacher$"):
+    with pytest.raises(
+        RunError, match=r"train one with: .*, then pass it with --teacher runs/teacher$"
+    ):
         begin(student, few_digits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -144,7 +146,7 @@ def test_a_recipe_with_a_teacher_is_not_trained_without(
 def test_a_teacher_that_is_not_wanted_is_refused(
     tiny: Recipe, few_digits: Splits, taught: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(RunError, match=r"learns without a teacher; leave --teacher out$"):
+    with pytest.raises(RunError, match=r"uses no teacher; omit --teacher$"):
         begin(tiny, few_digits, tmp_path / "run", teacher=taught)
 
 
@@ -154,7 +156,9 @@ def test_a_teacher_that_has_seen_what_is_held_out_is_refused(
     with pytest.raises(RunError, match=r"300 images of digits.*200 of digits.*--split val$"):
         begin(student, few_digits.hold_out(100), tmp_path / "run", teacher=taught)
     elsewhere = Splits("mnist", few_digits.train, few_digits.test)
-    with pytest.raises(RunError, match=r"300 images of digits, but this run uses 300 of mnist"):
+    with pytest.raises(
+        RunError, match=r"300 images of digits, but this run trains on 300 of mnist"
+    ):
         begin(student, elsewhere, tmp_path / "run", teacher=taught)
 
 
@@ -170,7 +174,7 @@ def test_a_taught_run_resumes_exactly(
 
     with pytest.raises(KeyboardInterrupt):
         finish(begin(recipe, few_digits, parts, 5, teacher=taught), few_digits, parts, stop)
-    again = go_on(parts)
+    again = resume(parts)
     assert len(again.history) == 1
     finish(again, few_digits, parts)
     assert same(again.net, whole.net)
@@ -192,17 +196,17 @@ def test_a_folder_of_runs_teaches_together(
 
     run = begin(student, few_digits, tmp_path / "run", teacher=several)
     run_folder.write(several / "b/model.safetensors", tensors.pack(dict(Net().state_dict())))
-    with pytest.raises(RunError, match=r"several is not the one that .*run started with$"):
+    with pytest.raises(RunError, match=r"several has changed since .*run started with it"):
         finish(run, few_digits, tmp_path / "run")
 
 
-def test_a_run_does_not_go_on_with_another_teacher(
+def test_a_run_does_not_resume_with_another_teacher(
     student: Recipe, few_digits: Splits, taught: Path, tmp_path: Path
 ) -> None:
     run = begin(student, few_digits, tmp_path / "run", teacher=taught)
     weights = taught / "model.safetensors"
     run_folder.write(weights, tensors.pack(dict(Net().state_dict())))
-    with pytest.raises(RunError, match=r"teacher is not the one that .*run started with$"):
+    with pytest.raises(RunError, match=r"teacher has changed since .*run started with it"):
         finish(run, few_digits, tmp_path / "run")
     weights.unlink()
     with pytest.raises(RunError, match=r"there is no model.safetensors$"):

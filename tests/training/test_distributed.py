@@ -169,8 +169,8 @@ def test_a_lost_host_ends_the_run_with_one_line_and_resume_goes_on(
     assert "another process of this training has ended" in ours[0]
     behind = checkpoint.load_history(run)
 
-    go_on = ("train", "--resume", run, "--epochs", len(behind) + 1, "--device", "cpu", "--json")
-    with two_hosts(environment, tmp_path, *go_on) as hosts:
+    resume = ("train", "--resume", run, "--epochs", len(behind) + 1, "--device", "cpu", "--json")
+    with two_hosts(environment, tmp_path, *resume) as hosts:
         outputs = [host.communicate(timeout=TIMEOUT) for host in hosts]
     assert [host.returncode for host in hosts] == [0, 0], outputs
     history = checkpoint.load_history(run)

@@ -35,7 +35,7 @@ from cnn_mnist.training.metrics import calibration_error
 from cnn_mnist.training.runs import checkpoint, run_folder, tensors
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
-from cnn_mnist.training.train import begin, finish, go_on
+from cnn_mnist.training.train import begin, finish, resume
 
 TINY = recipes.get("lines").changed(epochs=2, epoch_size=16, batch_size=2)
 
@@ -254,12 +254,12 @@ def test_a_stopped_training_goes_on_exactly(
         finish(begun, held_out, stopped, on_epoch=stop)
     assert len(checkpoint.load_history(stopped)) == 1
     shutil.rmtree(moved)  # an epoch on, its own weights count
-    got, expected = finish(go_on(stopped), held_out, stopped), run_folder.load_metrics(straight)
+    got, expected = finish(resume(stopped), held_out, stopped), run_folder.load_metrics(straight)
     assert got["test_nll"] == expected["test_nll"]
     weights = [checkpoint.load_model(folder).state_dict() for folder in (straight, stopped)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert expected["num_params"] == 292_314
-    assert go_on(stopped, epochs=3).recipe.epochs == 3
+    assert resume(stopped, epochs=3).recipe.epochs == 3
 
 
 def test_a_run_begins_with_the_weights_of_another_and_with_no_others(
@@ -269,21 +269,21 @@ def test_a_run_begins_with_the_weights_of_another_and_with_no_others(
     shutil.copytree(earlier, moved)
     begun, given = begin(TINY, held_out, folder, init=moved), checkpoint.load_model(earlier)
     assert load_config(folder).init_sha256 == run_folder.weights_sha256(earlier)
-    for run in (begun, go_on(folder)):  # stopped within its first epoch
+    for run in (begun, resume(folder)):  # stopped within its first epoch
         for net in (run.net, run.model):
             mine = net.state_dict()
             assert all(torch.equal(mine[name], v) for name, v in given.state_dict().items())
     others = tensors.pack(dict(LineNet().state_dict()))
     run_folder.write(moved / "model.safetensors", others)
-    with pytest.raises(RunError, match=r"moved is not the one that .*run started with$"):
-        go_on(folder)
+    with pytest.raises(RunError, match=r"moved has changed since .*run started with$"):
+        resume(folder)
 
 
 def test_a_share_of_the_initial_weights_stays(
     tmp_path: Path, held_out: Splits, earlier: Path, straight: Path
 ) -> None:
     recipe, folder = TINY.changed(init_share=0.25), tmp_path / "run"
-    with pytest.raises(RunError, match=r"starts from another run; name it with --init"):
+    with pytest.raises(RunError, match=r"starts from another run; give it with --init"):
         begin(recipe, held_out, folder)
     finish(begin(recipe, held_out, folder, seed=1, init=earlier), held_out, folder)
     first, last, mixed = (
@@ -292,7 +292,7 @@ def test_a_share_of_the_initial_weights_stays(
     for name, value in mixed.items():
         expected = torch.lerp(last[name].double(), first[name].double(), 0.25)
         assert not value.is_floating_point() or torch.allclose(value.double(), expected, atol=1e-6)
-    finish(go_on(folder), held_out, folder)  # stopped before it was evaluated
+    finish(resume(folder), held_out, folder)  # stopped before it was evaluated
     again = checkpoint.load_model(folder).state_dict()
     assert all(torch.equal(again[name], value) for name, value in mixed.items())
 
@@ -302,7 +302,7 @@ def test_weights_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(RunError, match=r"model lines, and the recipe default trains net"):
         begin(recipes.get("default"), few_digits, tmp_path / "run", init=earlier)
-    with pytest.raises(RunError, match=r"held-out images must be new to the run too"):
+    with pytest.raises(RunError, match=r"the run must not have seen the held-out images either"):
         begin(TINY, few_digits.hold_out(100), tmp_path / "run", init=earlier)
     with pytest.raises(RunError, match=r"nowhere is not a run folder"):
         begin(TINY, few_digits, tmp_path / "run", init=tmp_path / "nowhere")

@@ -24,7 +24,7 @@ from cnn_mnist.training.recipes import DEFAULT, READER, REFERENCE, Recipe
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.schedule import learning_rate
 from cnn_mnist.training.synthetic.examples import extend
-from cnn_mnist.training.train import begin, finish, go_on
+from cnn_mnist.training.train import begin, finish, resume
 
 TINY = READER.changed(epochs=2, batch_size=64, drawn=60, distil=0.0, mixed_precision=False)
 
@@ -127,7 +127,7 @@ def test_resuming_the_reader_is_exact(splits: Splits, tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         finish(first, splits, tmp_path / "parts", on_epoch=stop)
-    resumed = go_on(tmp_path / "parts")
+    resumed = resume(tmp_path / "parts")
     assert len(resumed.history) == 1
     finish(resumed, splits, tmp_path / "parts")
     assert same(straight.model, resumed.model)

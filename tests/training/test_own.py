@@ -203,7 +203,7 @@ BAD: dict[str, dict[str, Any]] = {
     },
     "has images (0, 28, 28)": {"images": IMAGES[:0], "labels": LABELS[:0]},
     "NaN or infinity": {"images": IMAGES * np.nan, "labels": LABELS},
-    "array values -1 to": {"images": IMAGES.astype(int) - 1, "labels": LABELS},
+    "values are -1 to": {"images": IMAGES.astype(int) - 1, "labels": LABELS},
     "an array of <U3 is not a picture": {"images": IMAGES.astype("U3"), "labels": LABELS},
     "it holds Python objects": {
         "images": np.array([np.zeros((2, 2)), np.zeros((3, 3))], object), "labels": LABELS[:2],
@@ -311,7 +311,7 @@ def test_pictures_that_cannot_be_read_are_named_and_left_out(tmp_path: Path) -> 
     (tmp_path / "7_broken.png").write_bytes(b"\x89PNG")
     read = read_pictures(tmp_path)
     assert (read.files, read.labels.tolist()) == (("3_a.png", "7_a.png"), ["3", "7"])
-    assert read.notice.startswith("3 of 5 pictures cannot be used: 7_blank.png (no ink found), ")
+    assert read.notice.startswith("3 of 5 pictures cannot be used: 7_blank.png (no ink found: ")
     assert "7_broken.png (" in read.notice
     assert "none_x.png (no digit)" in read.notice
     assert read.notice.endswith("; the released reader reads 2 of 4 correctly")
@@ -333,7 +333,10 @@ def test_a_list_says_where_on_a_picture_each_sign_is(tmp_path: Path) -> None:
         csv.writer(file).writerows(rows)
     read = read_pictures(tmp_path)
     assert read.labels.tolist() == ["2", "4", "7"]
-    assert "lies outside the picture); the released reader reads 3 of 4" in read.notice
+    assert (
+        "lies outside the picture of 2500×300 pixels); the released reader reads 3 of 4"
+        in read.notice
+    )
     assert read.files[2] == "sheet.png#2300,90,100,120"
     for image, digit in zip(read.images, places, strict=True):
         save(tmp_path / "alone" / f"{digit}_1.png", page(digit, 60, 8))

@@ -19,7 +19,7 @@ from cnn_mnist.training.recipes import DEFAULT, REFERENCE, Recipe
 from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
-from cnn_mnist.training.train import begin, draw, finish, go_on
+from cnn_mnist.training.train import begin, finish, resume, save_plots
 
 WEIGHTS = {"model.safetensors", "resume.safetensors", "epochs"}
 FILES = {"config.json", "history.csv", "metrics.json"} | WEIGHTS
@@ -70,7 +70,7 @@ def compare_straight_with_resumed(recipe: Recipe, splits: Splits, parent: Path) 
     finish(whole, splits, straight)
     with pytest.raises(InterruptedRunError):
         finish(begin(recipe, splits, broken, seed=1), splits, broken, stop_after(5))
-    resumed = go_on(broken)
+    resumed = resume(broken)
     assert len(resumed.history) == 5
     finish(resumed, splits, broken)
     assert weights(broken) == weights(straight)
@@ -85,7 +85,7 @@ def test_a_finished_step_schedule_can_be_trained_further(
     straight, longer = tmp_path / "straight", tmp_path / "longer"
     finish(begin(recipe.changed(epochs=4), few_digits, straight), few_digits, straight)
     finish(begin(recipe.changed(epochs=2), few_digits, longer), few_digits, longer)
-    finish(go_on(longer, epochs=4), few_digits, longer)
+    finish(resume(longer, epochs=4), few_digits, longer)
     assert weights(longer) == weights(straight)
     assert load_config(longer).recipe.epochs == 4
 
@@ -102,15 +102,15 @@ def test_a_finished_run_leaves_exactly_these_files(
     assert json.loads((folder / "metrics.json").read_text()) == metrics
     check_figures(metrics, run)
     before, state = weights(folder), torch.get_rng_state()
-    draw(run, few_digits, folder)
+    save_plots(run, few_digits, folder)
     assert names(folder) == FILES | PLOTS
     assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in PLOTS)
     checkpoint.save(folder, run)
     assert weights(folder) == before, "drawing leaves the run as it was"
     assert torch.equal(torch.get_rng_state(), state)
     config = (folder / "config.json").read_bytes()
-    with pytest.raises(RunError, match=r"run has trained 2 epochs already.*--epochs"):
-        go_on(folder, epochs=1)
+    with pytest.raises(RunError, match=r"run has already been trained for 2 epochs.*--epochs"):
+        resume(folder, epochs=1)
     assert (folder / "config.json").read_bytes() == config
 
 
@@ -155,7 +155,7 @@ cli.main()
 TRAIN = "train --recipe reference --dataset digits --epochs 2 --batch-size 100 --out run"
 
 
-def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
+def test_ctrl_c_ends_with_130_and_says_how_to_resume(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def interrupt(said: Terminal, done: int, total: int) -> None:
@@ -173,7 +173,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
         signal.signal(signal.SIGINT, before)
     assert end.value.code == 130
     assert "Resume with: cnn-mnist train --resume run" in capsys.readouterr().err
-    assert len(go_on(tmp_path / "run").history) == 1
+    assert len(resume(tmp_path / "run").history) == 1
     assert names(tmp_path / "run") == FILES - {"metrics.json"}
 
 
@@ -201,7 +201,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_been(
 ) -> None:
     training.kill()
     training.communicate()
-    resumed = go_on(tmp_path / "run")
+    resumed = resume(tmp_path / "run")
     assert len(resumed.history) == 1
     assert finish(resumed, digits, tmp_path / "run")["epochs"] == 2
     undisturbed = tmp_path / "undisturbed"

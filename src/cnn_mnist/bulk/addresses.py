@@ -1,4 +1,4 @@
-"""The inputs, as files, folders, patterns, lists and fsspec addresses → an ordered stream."""
+"""Files, folders, patterns, lists and fsspec addresses → an ordered stream of pictures."""
 
 import glob
 import os
@@ -44,18 +44,18 @@ def source(address: str, folder: str) -> Callable[[], str | bytes]:
         return partial(os.path.join, folder, address)
     import fsspec
 
-    return partial(_content, address, *fsspec.core.url_to_fs(address))
+    return partial(_content, *fsspec.core.url_to_fs(address))
 
 
-def _content(address: str, files: Any, path: str) -> bytes:
+def _content(files: Any, path: str) -> bytes:
     """The bytes of a picture, truncated above the maximum size."""
     try:
         with files.open(path, "rb") as file:
             return bytes(file.read(MAX_BYTES + 1))
     except FileNotFoundError:
-        raise ImageError(f"{address}: no such file") from None
+        raise ImageError("no such file; check the address") from None
     except Exception as error:  # each file system raises its own errors
-        raise ImageError(f"{address}: {error or type(error).__name__}") from error
+        raise ImageError(f"it cannot be fetched: {error or type(error).__name__}") from error
 
 
 def is_remote(address: str) -> bool:
@@ -67,9 +67,9 @@ def _below(argument: str) -> Iterator[str]:
     if is_remote(argument):
         yield from _remote(argument)
     elif os.path.isdir(argument):
-        yield from _some(_walk(argument), argument)
+        yield from _at_least_one(_walk(argument), argument)
     elif glob.has_magic(argument) and not os.path.exists(argument):
-        yield from _some(iter(sorted(glob.glob(argument, recursive=True))), argument)
+        yield from _at_least_one(iter(sorted(glob.glob(argument, recursive=True))), argument)
     else:
         yield argument
 
@@ -92,7 +92,7 @@ def _remote(address: str) -> Iterator[str]:
     import fsspec
 
     files, path = fsspec.core.url_to_fs(address)
-    yield from _some(_walk_remote(files, path), address)
+    yield from _at_least_one(_walk_remote(files, path), address)
 
 
 def _walk_remote(files: Any, folder: str) -> Iterator[str]:
@@ -108,13 +108,13 @@ def _walk_remote(files: Any, folder: str) -> Iterator[str]:
             yield files.unstrip_protocol(name)
 
 
-def _some(addresses: Iterator[str], argument: str) -> Iterator[str]:
-    """The addresses, of which there must be at least one."""
+def _at_least_one(addresses: Iterator[str], argument: str) -> Iterator[str]:
+    """The addresses, unchanged; an error if there are none."""
     number = 0
     for number, address in enumerate(addresses, start=1):  # noqa: B007
         yield address
     if not number:
-        raise ImageError(f"{argument}: no pictures there ({', '.join(SUFFIXES)})")
+        raise ImageError(f"{argument}: no pictures found; supported are {', '.join(SUFFIXES)}")
 
 
 def _is_picture(name: str) -> bool:

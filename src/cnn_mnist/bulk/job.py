@@ -75,10 +75,7 @@ def _alone(workers: Workers, batch: Sequence[str], settings: Settings) -> Batch:
         except BrokenExecutor:
             pass
     if len(batch) == 1:
-        reason = (
-            f"{batch[0]}: {TRIES} workers died reading it, or it takes longer than "
-            f"{settings.timeout:g} seconds"
-        )
+        reason = f"{TRIES} workers died reading it, or it takes over {settings.timeout:g} seconds"
         return given_up(batch[0], reason)
     parts = [_alone(workers, [address], settings) for address in batch]
     return Batch(b"".join(p.lines for p in parts), sum(p.num_unreadable for p in parts))

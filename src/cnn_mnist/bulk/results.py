@@ -38,7 +38,7 @@ class Results:
                 settings.
         """
         if path.suffix not in FORMATS:
-            raise ResultsError(f"{path}: results are written as {', '.join(FORMATS)}")
+            raise ResultsError(f"{path}: the name must end in one of {', '.join(FORMATS)}")
         if path.exists():
             raise ResultsError(f"{path} exists already; choose another --out")
         if path.suffix == ".parquet":
@@ -67,7 +67,7 @@ class Results:
         self._file.close()
 
     def skip(self, addresses: Iterator[str]) -> None:
-        """Skip the addresses of lines that exist already.
+        """Skip the pictures that already have lines.
 
         Raises:
             ResultsError: the lines belong to other pictures.
@@ -77,8 +77,8 @@ class Results:
             self.num_done += 1
             if then["path"] != now:
                 raise ResultsError(
-                    f"picture {self.num_done:,} was {then['path']} in {self._folder} but is now "
-                    f"{now}; give the same pictures, or remove that folder to start again"
+                    f"picture {self.num_done:,} was {then['path']} in {self._folder}, but is now "
+                    f"{now}; give the same pictures, or remove that folder to start over"
                 )
             self.num_unreadable += then["num_pages"] is None
 
@@ -118,7 +118,7 @@ class Results:
             other = ", ".join(name for name in settings if before.get(name) != settings[name])
             raise ResultsError(
                 f"{self._folder} was started with a different {other}; choose another --out, "
-                "or remove that folder to start again"
+                "or remove that folder to start over"
             )
 
 

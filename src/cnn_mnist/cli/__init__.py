@@ -50,7 +50,7 @@ app = typer.Typer(
 
 
 def print_version(asked: bool) -> None:
-    """Handle --version."""
+    """Print the version and exit, if asked to."""
     if asked:
         print(f"cnn-mnist {__version__}")
         raise typer.Exit
@@ -63,7 +63,7 @@ def root(
         typer.Option("--version", callback=print_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Read handwritten digits, and train networks on MNIST to do it."""
+    """Read handwritten digits, and train the networks that read them."""
 
 
 def main() -> None:

@@ -20,21 +20,23 @@ def adapt(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fine-tune the released weights on a person's digits, from labelled pictures."""
+    """Fine-tune the released model on labelled pictures of one person's digits."""
     with extra("train"):
         from cnn_mnist.inference.recognition.classifier import Classifier
-        from cnn_mnist.training.adapt import hand, learn
+        from cnn_mnist.training.adapt import handwriting, learn
         from cnn_mnist.training.data import load
 
     if out.is_dir() or not out.parent.is_dir():
-        raise ValueError(f"--out {out} is a folder, or its folder does not exist; give a file name")
+        raise ValueError(
+            f"--out {out} is a folder, or is in a folder that does not exist; give a file name"
+        )
     before, say = Classifier(out if out.exists() else None), Terminal(as_json)
     with say.progress(f"{out} is unchanged.", " pictures"):
-        mine = hand.read(folder, lambda done: say.counted(done, 0))
+        mine = handwriting.read(folder, lambda done: say.counted(done, 0))
         say.notice(*mine.warnings)
         splits = load("auto", data_dir)
         say.notice(splits.notice)
-        adapted = learn.learn(mine, splits, before, say.counted)
+        adapted = learn.adapt(mine, splits, before, say.counted)
     problem = "" if force else adapted.comparison.problem
     if not problem:
         learn.write(adapted, out, splits)

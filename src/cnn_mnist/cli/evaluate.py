@@ -22,18 +22,21 @@ from cnn_mnist.terminal import Terminal
 def evaluate(
     run: RunArgument = None,
     split: Annotated[
-        Literal["test", "train", "val"], typer.Option(help="test, train, or val: a sixth of train.")
+        Literal["test", "train", "val"],
+        typer.Option(help="test, train, or val, the last sixth of the training images."),
     ] = "test",
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     device: DeviceOption = "auto",
     errors: Annotated[
         Path | None,
-        typer.Option(help="Folder for errors.png and errors.csv: mistakes and unsure answers."),
+        typer.Option(
+            help="Folder for errors.png and errors.csv: mistakes and least confident answers."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate a run, or the released weights, on a split or on your own labelled pictures."""
+    """Evaluate a run or a released model on a split, or on your own labelled pictures."""
     with extra("train"):
         from cnn_mnist.training.data import load_for
         from cnn_mnist.training.device import choose
@@ -59,6 +62,6 @@ def evaluate(
     figures = asdict(measure(logits, images.labels.to(place), images.wrong_labels))
     if errors:
         errors_of.write(errors, images, logits, splits.classes)
-        say.notice(f"{errors}/errors.png and errors.csv show mistakes and unsure answers.")
+        say.notice(f"{errors}/errors.png and errors.csv show the mistakes.")
     about = {"split": split, "data_source": splits.source, "classes": splits.classes}
     say.figures(about | figures)

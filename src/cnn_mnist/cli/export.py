@@ -28,7 +28,7 @@ def export(
     run: RunArgument = None,
     form: Annotated[
         Literal["onnx", "onnx-int8", "web"],
-        typer.Option("--format", help="onnx; onnx-int8, a third of the size; web, a web page."),
+        typer.Option("--format", help="onnx; onnx-int8, a third of the size; or web, a web page."),
     ] = "onnx",
     out: Annotated[
         Path | None, typer.Option(help="File or folder to write.", show_default="RUN/model.onnx")
@@ -36,7 +36,7 @@ def export(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Export a trained run as a model file, or as a web page that shows the network at work."""
+    """Export a run as a model file, or as a web page that shows the network at work."""
     with extra("train"):
         from cnn_mnist.training.data import load
         from cnn_mnist.training.runs import model_file, web
@@ -48,7 +48,7 @@ def export(
     if form == "web" or is_released:
         refuse_lines(config.recipe.model, folder)
     if form == "web" and model_file.is_model_file(folder):
-        raise ValueError(f"{folder} is a model file; a web page needs a run folder")
+        raise ValueError(f"{folder} is a model file, but --format web needs a run folder")
     splits = load("auto", data_dir) if is_released else config.data(data_dir)
     beside = folder if folder.is_dir() and not is_released else Path()
     path = out or beside / NAMES[form]

@@ -19,12 +19,12 @@ def label(
     single: Annotated[bool, typer.Option("--single", help="One digit per picture.")] = False,
     model: ModelOption = None,
     no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Print the page's address only.")
+        bool, typer.Option("--no-browser", help="Only print the page's address.")
     ] = False,
 ) -> None:
     """Label the signs in a folder's pictures in the browser, least confident first."""
     if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder; name one with pictures")
+        raise ValueError(f"{folder} is not a folder; give a folder of pictures")
     import secrets
     import webbrowser
 

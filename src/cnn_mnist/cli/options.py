@@ -21,25 +21,30 @@ RecipeOption = Annotated[
 DatasetOption = Annotated[
     str | None,
     typer.Option(
-        help="mnist, digits (bundled), or auto: MNIST if it can be found. Or your own: a .npz "
-        "file, or a folder of labelled pictures or of IDX files.",
+        help="mnist; digits (bundled); auto, MNIST if it can be found, otherwise digits; or your "
+        "own: a .npz file, or a folder of labelled pictures or IDX files.",
         show_default="auto",
     ),
 ]
 DataDirOption = Annotated[
-    Path | None, typer.Option(help="Folder with the four MNIST .gz files; searched first.")
+    Path | None, typer.Option(help="Folder with the four MNIST .gz files, searched first.")
 ]
 DeviceOption = Annotated[
-    Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="auto, cpu, cuda or mps.")
+    Literal["auto", "cpu", "cuda", "mps"],
+    typer.Option(help="Device to compute on; auto takes the best one that works correctly."),
 ]
 SPLIT = typer.Option(
-    help="test, or val: a sixth of the training images, held out for choosing.", show_default="test"
+    help="Images to evaluate on: test, or val, a sixth of the training images, held out.",
+    show_default="test",
 )
 TeacherOption = Annotated[
     str | None,
-    typer.Option(help="Teacher: a run folder, a folder of several, or a model."),
+    typer.Option(help="Teacher model: a run folder, a folder of several, or a model's name."),
 ]
-EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training images.")]
+EpochsOption = Annotated[
+    int | None,
+    typer.Option(help="Passes over the training images.", show_default="the recipe's"),
+]
 ModelOption = Annotated[
     str | None, typer.Option(help="Exported .onnx file, or a model's name.", show_default="reader")
 ]
@@ -48,7 +53,7 @@ RunArgument = Annotated[
     typer.Argument(help="Run folder, .onnx file, or a model's name.", show_default="reader"),
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option(help="Processes on this machine.", min=1, max=4096)
+    int | None, typer.Option(help="Number of processes on this machine.", min=1, max=4096)
 ]
 SchedulerOption = Annotated[
     str | None, typer.Option(help="Dask scheduler whose workers to use: tcp://HOST:PORT.")
@@ -68,16 +73,18 @@ def extra(name: str) -> Iterator[None]:
         ) from error
 
 
-def with_labels_alone(recipe: Any, teacher: object, say: Terminal) -> Any:
+def without_missing_teacher(recipe: Any, teacher: object, say: Terminal) -> Any:
     """The recipe, without distillation if no teacher is given."""
     if teacher or not recipe.distil:
         return recipe
-    say.notice(f"No --teacher given: {recipe.name} learns from labels only, and less well.")
+    say.notice(
+        f"No --teacher given: {recipe.name} learns from the labels alone and will be less accurate."
+    )
     return recipe.changed(distil=0.0)
 
 
-def fitting(recipe: Any, splits: Any, say: Terminal) -> Any:
-    """The recipe, without drawn digits if the data are not digits.
+def for_classes(recipe: Any, splits: Any, say: Terminal) -> Any:
+    """The recipe, without drawn digits if the data set's classes are not the ten digits.
 
     Raises:
         ValueError: the recipe trains the line network, which needs digits.
@@ -87,9 +94,12 @@ def fitting(recipe: Any, splits: Any, say: Terminal) -> Any:
     if splits.classes == DIGITS:
         return recipe
     if recipe.model == "lines":
-        raise ValueError(f"the recipe lines needs the ten digits; {splits.name} has other classes")
+        raise ValueError(
+            f"the recipe {recipe.name} needs the ten digits, but {splits.name} has other classes; "
+            "choose another --recipe"
+        )
     if recipe.drawn:
-        say.notice(f"{splits.name} has other classes than the ten digits: none are drawn.")
+        say.notice(f"The classes of {splits.name} are not the ten digits: no digits are drawn.")
     return recipe.changed(drawn=0)
 
 
@@ -103,8 +113,8 @@ def refuse_lines(model: str, folder: Path) -> None:
     if model == "lines":
         name = "card.json" if shelf.holds(folder) else "metrics.json"
         raise ValueError(
-            f"{folder} is a run of the line network, which is not a digit classifier; its "
-            f"accuracy is in {name} there"
+            f"{folder} is a run of the line network, but this needs a digit classifier; the line "
+            f"network's accuracy is in {name} in that folder"
         )
 
 
@@ -112,4 +122,4 @@ def refuse(why: str, options: dict[str, Any]) -> None:
     """Reject options that cannot be used here; None and False mean that they were not given."""
     given = [name for name, value in options.items() if value is not None and value is not False]
     if given:
-        raise typer.BadParameter(f"{why} {', '.join(given)} out")
+        raise typer.BadParameter(f"{', '.join(given)} cannot be used {why}")

@@ -26,19 +26,23 @@ if TYPE_CHECKING:
 
 def predict(
     images: Annotated[
-        list[str] | None, typer.Argument(help="Pictures, folders of pictures, or -.")
+        list[str] | None,
+        typer.Argument(help="Pictures, folders of pictures, or - for standard input."),
     ] = None,
     single: Annotated[bool, typer.Option("--single", help="One digit per picture.")] = False,
     model: ModelOption = None,
     preview: Annotated[
-        Path | None, typer.Option(help="Folder for previews of what was found and read.")
+        Path | None, typer.Option(help="Folder for pictures of what was found and read.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Results file, .jsonl, .parquet or .csv: any number of pictures."),
+        typer.Option(
+            help="Results file to create: .jsonl, .parquet or .csv; for any number of pictures."
+        ),
     ] = None,
     files_from: Annotated[
-        list[Path] | None, typer.Option(help="With --out: file with one picture address per line.")
+        list[Path] | None,
+        typer.Option(help="With --out: file with one path or address of a picture per line."),
     ] = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
@@ -49,22 +53,22 @@ def predict(
         ),
     ] = None,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print a table: one row per line, one column per number.")
+        bool,
+        typer.Option("--csv", help="Print CSV: one row per line, one column per number."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Read the numbers in pictures, one row per line of a page."""
+    """Read the numbers in pictures; print one row per line of a page."""
     if not (images or files_from):
-        raise typer.BadParameter("name pictures or folders, or - for standard input")
+        raise typer.BadParameter("give pictures or folders, or - for standard input")
     process.limit_blas()
     only_bulk = {"--files-from": files_from, "--workers": workers, "--scheduler": scheduler}
     if out:
         if as_csv and out.suffix != ".csv":
-            why = f"with --csv the results file must end in .csv, not {out.suffix}"
-            raise typer.BadParameter(why)
+            raise typer.BadParameter(f"with --csv, the name of --out must end in .csv: {out}")
         if scheduler:
-            refuse("--scheduler has workers of its own; leave", {"--workers": workers})
-        refuse("with --out leave", {"--preview": preview, "-": "-" in (images or [])})
+            refuse("with --scheduler, which has its own workers", {"--workers": workers})
+        refuse("with --out", {"--preview": preview, "-": "-" in (images or [])})
         with extra("cluster"):
             from cnn_mnist.bulk import Addresses, Settings
 
@@ -72,9 +76,9 @@ def predict(
             settings = Settings.here(single, model, timeout or 60.0)
             _write_results(addresses, settings, out, workers, scheduler, Terminal(as_json))
         return
-    refuse("--out is missing; without it, leave", only_bulk | {"--timeout": timeout})
+    refuse("without --out", only_bulk | {"--timeout": timeout})
     if as_csv:
-        refuse("with --csv leave", {"--json": as_json})
+        refuse("with --csv", {"--json": as_json})
     paths = [Path(image) for image in images or []]
     readings = _readings(paths, single, model, preview)
     if as_csv:

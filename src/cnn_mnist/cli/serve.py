@@ -12,26 +12,33 @@ from cnn_mnist.terminal import Terminal
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 picks a free port.", min=0, max=65535)] = 8000,
-    workers: Annotated[int, typer.Option(help="Processes.", min=1, max=256)] = 1,
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)
+    ] = 8000,
+    workers: Annotated[int, typer.Option(help="Number of worker processes.", min=1, max=256)] = 1,
     model: ModelOption = None,
     token: Annotated[
         str | None,
         typer.Option(envvar="CNN_MNIST_TOKEN", help="Bearer token that the API requires."),
     ] = None,
     cors_origin: Annotated[
-        list[str] | None, typer.Option(help="Another site whose pages may call the API.")
+        list[str] | None,
+        typer.Option(help="Another site whose pages may call the API; may be repeated."),
     ] = None,
     collect: Annotated[
-        Path | None, typer.Option(help="Folder to store people's corrections in.")
+        Path | None, typer.Option(help="Folder in which to store people's corrections.")
     ] = None,
-    max_collect: Annotated[int, typer.Option(help="Maximum MiB of that folder.", min=1)] = 100,
-    max_body: Annotated[int, typer.Option(help="Maximum MiB of a request.", min=1, max=1024)] = 16,
+    max_collect: Annotated[
+        int, typer.Option(help="Maximum size of that folder, in MiB.", min=1)
+    ] = 100,
+    max_body: Annotated[
+        int, typer.Option(help="Maximum size of a request, in MiB.", min=1, max=1024)
+    ] = 16,
     max_in_flight: Annotated[
-        int, typer.Option(help="Concurrent requests per worker; more get a 503.", min=1)
+        int, typer.Option(help="Concurrent requests per worker; any more get a 503.", min=1)
     ] = 32,
     timeout: Annotated[
-        float, typer.Option(help="Seconds for a request to arrive.", min=0.1, max=3600)
+        float, typer.Option(help="Seconds within which a request must arrive.", min=0.1, max=3600)
     ] = 10.0,
 ) -> None:
     """Serve an HTTP API that reads digits, and a web page to draw on."""

@@ -20,22 +20,25 @@ from cnn_mnist.cli.options import (
     TeacherOption,
     WorkersOption,
     extra,
-    fitting,
+    for_classes,
     refuse,
-    with_labels_alone,
+    without_missing_teacher,
 )
 from cnn_mnist.terminal import Terminal
 
 
 def study(
     recipe: RecipeOption = None,
-    seeds: Annotated[int, typer.Option(help="How many trainings: seeds 0, 1, 2, …", min=1)] = 5,
+    seeds: Annotated[
+        int, typer.Option(help="Number of trainings, with the seeds 0, 1, 2, …", min=1)
+    ] = 5,
     split: Annotated[Literal["test", "val"], SPLIT] = "test",
     teacher: TeacherOption = None,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the runs.", show_default="runs/study-RECIPE")
+        Path | None,
+        typer.Option(help="Folder for the runs, one per seed.", show_default="runs/study-RECIPE"),
     ] = None,
     against: Annotated[
         Path | None, typer.Option(help="Folder of another study to compare with.")
@@ -48,16 +51,16 @@ def study(
         int | None,
         typer.Option(
             help="Threads per training on a CPU.",
-            show_default="1 with workers, else all cores",
+            show_default="1 with workers, otherwise all cores",
             min=1,
             max=1024,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a recipe with several seeds: one row per seed, then mean, spread and interval."""
+    """Train a recipe with several seeds; print a row per seed, then mean, spread and interval."""
     if scheduler:
-        refuse("--scheduler has workers of its own; leave", {"--workers": workers})
+        refuse("with --scheduler, which has its own workers", {"--workers": workers})
     with extra("train"):
         import torch
 
@@ -76,8 +79,8 @@ def study(
     splits = load(dataset or "auto", data_dir)
     say = Terminal(as_json)
     say.notice(notice, splits.notice)
-    settings = fitting(settings, splits, say)
-    settings = with_labels_alone(settings.sized_for(len(splits.train)), teacher, say)
+    settings = for_classes(settings, splits, say)
+    settings = without_missing_teacher(settings.sized_for(len(splits.train)), teacher, say)
     suffix = "-val" if split == "val" else ""
     folder = out or Path("runs") / f"study-{settings.name}{suffix}"
     splits = splits.hold_out() if split == "val" else splits

@@ -16,9 +16,9 @@ from cnn_mnist.cli.options import (
     RecipeOption,
     TeacherOption,
     extra,
-    fitting,
+    for_classes,
     refuse,
-    with_labels_alone,
+    without_missing_teacher,
 )
 from cnn_mnist.terminal import Terminal
 
@@ -31,22 +31,29 @@ def train(
         Path | None, typer.Option(help="Run folder to create.", show_default="runs/RECIPE-N")
     ] = None,
     epochs: EpochsOption = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Maximum learning rate.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images per step.", show_default="the recipe's")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Peak learning rate.", show_default="the recipe's")
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
-            help="Seed of weights, order and augmentation.", show_default="0", min=0, max=2**63 - 1
+            help="Seed of the weights, the order and the augmentation.",
+            show_default="0",
+            min=0,
+            max=2**63 - 1,
         ),
     ] = None,
     split: Annotated[Literal["test", "val"] | None, SPLIT] = None,
     teacher: TeacherOption = None,
     init: Annotated[
-        Path | None, typer.Option(help="Run folder whose weights the training begins with.")
+        Path | None, typer.Option(help="Run folder whose weights the training starts from.")
     ] = None,
     device: DeviceOption = "auto",
     resume: Annotated[
-        Path | None, typer.Option(help="Run folder to resume, with its own settings.")
+        Path | None, typer.Option(help="Run folder to resume with its own settings.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -55,14 +62,14 @@ def train(
     fixed |= {"--batch-size": batch_size, "--lr": lr, "--seed": seed, "--split": split}
     fixed |= {"--teacher": teacher, "--init": init}
     if resume:
-        refuse("--resume keeps the run's settings; leave", fixed)
+        refuse("with --resume, which keeps the run's settings", fixed)
     with extra("train"):
         from cnn_mnist.training import distributed, recipes
+        from cnn_mnist.training import train as training
         from cnn_mnist.training.data import load
         from cnn_mnist.training.device import choose
         from cnn_mnist.training.runs import run_folder
         from cnn_mnist.training.runs.config import load_config
-        from cnn_mnist.training.train import begin, draw, finish, go_on
 
     settings = recipes.get(recipe or "default").changed(epochs=epochs, batch_size=batch_size, lr=lr)
     begun = load_config(resume) if resume else None
@@ -77,24 +84,24 @@ def train(
         held_out = len(splits.train) - begun.num_train if begun else num_val
         if held_out:
             splits = splits.hold_out(held_out)
-            say.notice(f"Evaluated on {held_out:,} held-out training images.")
+            say.notice(f"Evaluating on {held_out:,} held-out training images.")
         chosen = out or run_folder.free_name(Path("runs"), settings.name)
         folder = resume or Path(distributed.from_first(str(chosen)))
         if resume:
-            run = go_on(folder, epochs, place)
+            run = training.resume(folder, epochs, place)
             if epochs and run.recipe.schedule == "one_cycle":
                 say.notice(
-                    f"The lr now follows the cycle of {epochs} epochs from where the run stands, "
-                    f"so the result is not that of {epochs} epochs in one go."
+                    f"The learning rate now follows the one-cycle schedule of {epochs} epochs, so "
+                    f"the result differs from that of {epochs} epochs in one go."
                 )
         else:
-            settings = fitting(settings, splits, say)
+            settings = for_classes(settings, splits, say)
             settings = settings if batch_size else settings.sized_for(len(splits.train))
-            settings = with_labels_alone(settings, teacher, say)
-            run = begin(settings, splits, folder, seed or 0, place, teaching, init)
+            settings = without_missing_teacher(settings, teacher, say)
+            run = training.begin(settings, splits, folder, seed or 0, place, teaching, init)
         say.head(run, splits.name, folder)
         with say.progress(f"Resume with: cnn-mnist train --resume {folder}"):
-            metrics = finish(run, splits, folder, say.row, say.step)
+            metrics = training.finish(run, splits, folder, say.row, say.step)
             if distributed.rank() == 0:
-                draw(run, splits, folder)
+                training.save_plots(run, splits, folder)
         say.result(metrics)

@@ -187,7 +187,7 @@ function announce() {
   const [first, second] = ranking();
   element("status").textContent = isBlank()
     ? "The pad is empty."
-    : `Read as ${first.digit}, ${chance(first.probability)} sure. Next is ${second.digit}.`;
+    : `Read as ${first.digit}, ${chance(first.probability)} sure. Runner-up: ${second.digit}.`;
 }
 
 function renderWhy() {
@@ -378,7 +378,7 @@ function describeRun() {
     `images of ${dataset}; ${percent(last.accuracy, 2)} of ${counted(num_test)} test images are read correctly.`;
   const all = Math.round((1 - last.accuracy) * num_test);
   element("mistakes-lead").textContent =
-    `Of ${counted(num_test)} test images, ${counted(all)} are read wrongly, shown here with the most confident mistakes first. ` +
+    `Of ${counted(num_test)} test images, ${counted(all)} are misread. They are shown here, the most confident mistakes first. ` +
     "Select one to run it through the whole network.";
 }
 

@@ -86,7 +86,7 @@ function cellText({ name, map, y, x }, { terms, value }) {
   const field = `It depends on the ${size}×${size} pixels framed in the picture.`;
   if (kind === "pool") return `The largest of four cells of ${from}, map ${map + 1}, is kept. ${field}`;
   const count = terms.length * terms[0].size ** 2;
-  if (kind === "full") return `It weighs all ${count} numbers of ${from}. ${field}`;
+  if (kind === "full") return `It is a weighted sum of all ${count} numbers of ${from}. ${field}`;
   const maps = terms.length > 1 ? ` in each of the ${terms.length} maps of ${from}` : "";
   return `It multiplies nine cells${maps} by the nine weights of a filter and adds all ${count} products. ${field}`;
 }

@@ -18,7 +18,7 @@ EMPTY, LINE, GROUND = (165, 170, 180), (120, 150, 215), (238, 239, 241)
 LEAST_SURE = 0.8  # numbers with a lower confidence are shown as unsure
 LEGEND = {
     "read": SURE,
-    f"less than {LEAST_SURE:.0%} sure": UNSURE,
+    f"below {LEAST_SURE:.0%} confidence": UNSURE,
     "empty cell": EMPTY,
     "not a digit": REJECTED,
     "line": LINE,

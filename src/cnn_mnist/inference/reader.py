@@ -14,7 +14,6 @@ from cnn_mnist.inference.layout import cell, grid, lines, orientation, view
 from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.pictures.crop import is_centred_in
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier
@@ -120,25 +119,22 @@ class Reader:
         return self._grid_reading(cells) if cells and not reading.ok else reading
 
     def _row_reading(self, page: Page, cells: list[list[cell.Cell]]) -> Reading | None:
-        """The reading of a page whose only grid is one row; None if it is not, or has no digit."""
+        """The reading of a page whose only grid is one row; None if no digit in it was found."""
         if len(cells) > 1:
             return None
-        reading = self._page_reading(page, single=False)
+        reading = self._page_reading(page, single=False, is_upright=True)
         return _in_cells(reading, cells[0]) if reading.ok else None
 
-    def _page_reading(self, page: Page, single: bool) -> Reading:
+    def _page_reading(self, page: Page, single: bool, is_upright: bool = False) -> Reading:
         try:
             seen = view.of_page(page, single)
-            if not single:
+            if is_upright:
                 seen = orientation.level(self.line_reader, seen)
-            if not single and (degrees := self._turn(seen)):
-                seen = view.rotate(seen, degrees)
+            elif not single:
+                seen = orientation.upright(self.classifier, self.line_reader, seen)
         except segment.CrowdedError:
             return Reading("", (), ok=False, reason=CROWDED)
         return self._view_reading(seen, single)
-
-    def _turn(self, seen: view.View) -> int:
-        return orientation.turn(self.classifier, self.line_reader, seen)
 
     def _view_reading(self, seen: view.View, single: bool = False) -> Reading:
         found = self._found(seen, single)
@@ -243,27 +239,38 @@ def _placed(sign: Found, seen: view.View) -> Digit:
     return Digit(int(probs.argmax()), sign.confidence, box, frame, probs)
 
 
-def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading:
-    """The digits of a row of cells sorted by cell, if none is outside.
+def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading | None:
+    """The reading with the digits in a row of cells sorted by cell, as one of its lines.
 
-    Digits may cross the sides of their boxes, so they are read together and not cell by cell.
+    Digits may cross the sides of their boxes, so they are read together and not cell by cell. A
+    digit of the same line close to an end of the row shows that some cells were not found: nothing
+    is sorted. None if no line is in the cells, or a side of a cell was taken for a digit.
     """
-    boxes = [one.box for one in row]
-    columns = [
-        next((at for at, box in enumerate(boxes) if is_centred_in(digit.box, box)), None)
-        for digit in reading.digits
-    ]
-    if None in columns:
-        return reading
-    inside = [
-        [digit for digit, at in zip(reading.digits, columns, strict=True) if at == column]
-        for column in range(len(row))
-    ]
+    boxes, rest = [one.box for one in row], iter(reading.digits)
+    lines = [(line, [*islice(rest, _num_digits(line))]) for line in reading.lines]
+    columns = [[cell.containing(boxes, digit.box) for digit in own] for _, own in lines]
+    for (_, own), of_line in zip(lines, columns, strict=True):
+        strays = [digit for digit, at in zip(own, of_line, strict=True) if at is None]
+        if 0 < len(strays) < len(own):
+            return reading if any(cell.is_at_end(boxes, digit.box) for digit in strays) else None
+    outside = [None in of_line for of_line in columns]
+    if all(outside):
+        return None
+    placed = list(zip(reading.digits, chain.from_iterable(columns), strict=True))
+    inside = [[digit for digit, at in placed if at == column] for column in range(len(row))]
     texts = ["".join(str(digit.digit) for digit in found) for found in inside]
     certain = [math.prod(digit.confidence for digit in found) for found in inside]
-    said = (Line(tuple(map(Number, texts, boxes, certain))),)
-    digits = tuple(chain.from_iterable(inside))
-    return replace(reading, text="".join(texts), digits=digits, lines=said)
+    sorted_row = Line(tuple(map(Number, texts, boxes, certain))), [*chain.from_iterable(inside)]
+    others = [line for line, out in zip(lines, outside, strict=True) if out]
+    others.insert(outside.index(False), sorted_row)
+    said, ordered = zip(*others, strict=True)
+    digits = tuple(chain.from_iterable(ordered))
+    text = "".join(str(digit.digit) for digit in digits)
+    return replace(reading, text=text, digits=digits, lines=said)
+
+
+def _num_digits(line: Line) -> int:
+    return sum(len(number.digits) for number in line.numbers)
 
 
 def _in_cell(reading: Reading, one: cell.Cell) -> Number:

@@ -1,6 +1,6 @@
-"""A picture of one sign, processed up to the digit classifier.
+"""A picture of one sign, processed as far as the digit classifier's input.
 
-For training classifiers, and for comparing them without reading the picture again.
+Classifiers can be trained and compared on samples without reading the pictures again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,15 +25,15 @@ from cnn_mnist.inference.segmentation import segment
 
 Part = tuple[int, int, int, int]  # x, y, width, height in the picture's pixels
 Place = tuple[Path, Part | None]  # without a part, all of the picture
-MARGIN = 0.25  # of a part's longer side, of the picture around it that is looked at, too
+MARGIN = 0.25  # of a part's longer side: how much of the picture around it is used, too
 
 
 @dataclass(frozen=True)
 class Sample:
     """What the reader knows of a sign before it asks the digit classifier.
 
-    `frame` is the sign in MNIST's frame, uint8 28×28; `is_ready` tells that the picture already is
-    it. `boxes` and `readings` are as for `agree_on_one`, with at most one glyph.
+    `frame` is the sign in MNIST's frame, uint8 28×28; `is_ready` means that the picture already was
+    such a frame. `boxes` and `readings` are as for `agree_on_one`, with at most one glyph.
     """
 
     frame: NDArray[np.uint8]
@@ -42,13 +42,13 @@ class Sample:
     readings: list[list[Sign]]
 
     def digit(self, probs: NDArray[np.float32], threshold: float, decides: Bars) -> int | None:
-        """The answer of `Reader.read` with `single`; None is not a digit.
+        """The answer of `Reader.read` with `single`; None if it is not a digit.
 
         Args:
             probs: the classifier's ten probabilities.
             threshold: below this the classifier rejects an image as not a digit.
-            decides: for each digit, the probability from which it decides alone, whatever the line
-                network says.
+            decides: for each digit, the probability from which the classifier overrules the line
+                network.
         """
         if self.is_ready:
             return int(probs.argmax()) if probs.max() >= threshold else None
@@ -57,7 +57,7 @@ class Sample:
 
 
 def look(reader: LineReader, page: Page) -> Sample:
-    """Find the one sign of a page.
+    """Find the only sign on a page.
 
     Raises:
         ImageError: there is no ink.
@@ -67,16 +67,16 @@ def look(reader: LineReader, page: Page) -> Sample:
     try:
         seen = view.of_page(page, single=True)
     except segment.CrowdedError as error:
-        raise ImageError("it has too many marks for one digit") from error
+        raise ImageError("too many marks for one digit; crop the picture to it") from error
     if not seen.glyphs:
-        raise ImageError("no ink found")
+        raise ImageError("no ink found: the picture is blank or its contrast too low")
     ways = lines.ways(reader, seen.grey, seen.layout)
     readings = [list(chain.from_iterable(rows)) for rows in ways]
     return Sample(seen.frames([0])[0], False, seen.boxes, readings)
 
 
 def asked(samples: Sequence[Sample], ask: Callable[[NDArray[np.uint8]], Probs]) -> Probs:
-    """What a classifier says to each sample, as the reader asks it.
+    """A classifier's probabilities N×10 for N samples, computed as in the reader.
 
     Args:
         ask: the probabilities N×10 of images N×28×28.
@@ -89,12 +89,12 @@ def asked(samples: Sequence[Sample], ask: Callable[[NDArray[np.uint8]], Probs]) 
 def samples(
     see: Callable[[Page], Sample], places: Iterable[Place], margin: float = MARGIN
 ) -> Iterator[Sample | ImageError]:
-    """What is seen on pictures, or on parts of them, in order; the error where one cannot be read.
+    """The samples of pictures, or of parts of them, in order; an error for each unreadable one.
 
-    Parts of one picture that follow each other have it decoded once.
+    Consecutive parts of one picture decode it only once.
 
     Args:
-        see: `look`, say; called in several threads.
+        see: makes a sample of a page, such as `look`; called in several threads.
         places: the pictures, each with its part.
         margin: around a part, as for `crop`.
     """

@@ -183,7 +183,7 @@ PREDICT: Schema = {
         401: _error("The token is missing or wrong", "this request needs the header Authorization"),
         408: _error("The body arrived too slowly", "the body did not arrive within 10 seconds"),
         413: _error("The body is too large", "the body is larger than 16,777,216 bytes"),
-        415: _error("Not a picture", "not a picture that can be read"),
+        415: _error("Not a picture", "not a picture in a supported format"),
         422: _error("The picture is damaged or too large", "the picture is damaged"),
         503: _busy("Too many requests at once", "too many requests at once"),
     },

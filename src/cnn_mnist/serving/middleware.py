@@ -23,7 +23,7 @@ ROUTES = (
     "/openapi.json",
 )
 SHORT = 64 * 1024  # bytes of its body that a refused client may still send
-PAUSE = 1.0  # seconds before a refused client is read again; also sent as Retry-After
+PAUSE = 1.0  # seconds before the next request of a refused client is read; as in Retry-After
 LINGER = 3  # times the timeout: how long a refused client may keep sending
 GONE = 499  # the client disconnected before the response; nginx's status code
 log = logging.getLogger("cnn_mnist.serving")
@@ -46,7 +46,7 @@ class RequestMiddleware:
         try:
             await self._admit(scope, incoming, exchange)
         except Refusal as refusal:
-            close = _hang_up(scope, refusal)
+            close = _must_close(scope, refusal)
             hasty = refusal.status == 503 and not close
             await exchange.refuse(refusal, close)
         except Exception as error:
@@ -108,8 +108,8 @@ class RequestMiddleware:
             raise Refusal(408, f"the body did not arrive within {seconds}") from None
 
 
-def _hang_up(scope: Scope, refusal: Refusal) -> bool:
-    """Whether too much of the body may be left to wait for."""
+def _must_close(scope: Scope, refusal: Refusal) -> bool:
+    """Whether to close the connection, because too much of the body may still be coming."""
     length = dict(scope["headers"]).get(b"content-length", b"")
     short = length.isdigit() and int(length[:20]) <= SHORT
     return refusal.status in (408, 413) or not short

@@ -158,9 +158,10 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+        # Python appends the address, which the message has already, after a parenthesis
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" (")[0]
         raise ValueError(
-            f"cannot listen on {host} port {port}: {reason}; choose another"
+            f"cannot listen on {host} port {port}: {reason}; choose another --host or --port"
         ) from error
     listener.set_inheritable(True)
     return listener

@@ -1,4 +1,4 @@
-"""The signs in a folder's pictures, and what the reader takes them for."""
+"""The signs in a folder's pictures, and what the reader reads them as."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,8 +39,8 @@ def of_picture(
 ) -> Iterator[Sign]:
     """The signs in a picture, or on the first page of a file.
 
-    None if it cannot be read or is not upright, since a list of boxes does not record the
-    orientation.
+    There are none if it cannot be read, or if it is not upright, since a list of boxes does not
+    record the orientation.
     """
     try:
         reading = next(reader.read_pages(path, single))
@@ -48,7 +48,7 @@ def of_picture(
         notice(f"{path}: {error}")
         return
     if round(reading.turned / 90) % 4:
-        notice(f"{path}: skipped: it is not upright; rotate it by {reading.turned}°")
+        notice(f"{path} was skipped: it is not upright; rotate it by {reading.turned}° clockwise")
         return
     if reading.num_pages != 1:
         notice(f"{path}: only the first of {reading.num_pages} pages is used")

@@ -68,7 +68,7 @@ def wrong_rows(logits: Tensor, labels: Tensor) -> Tensor:
     return wrong[confidence[wrong].argsort(descending=True)]
 
 
-def least_sure_rows(logits: Tensor, labels: Tensor) -> Tensor:
+def least_confident_rows(logits: Tensor, labels: Tensor) -> Tensor:
     """The correctly classified images, least confident first."""
     confidence, answers = logits.softmax(dim=1).max(dim=1)
     right = (answers == labels).nonzero()[:, 0]

@@ -38,37 +38,45 @@ class Recipe:
     name: str
     model: str = setting("net", "architecture", choices=MODELS)
     epochs: int = setting(10, "passes over the training images", 1, 10_000)
-    epoch_size: int = setting(0, "images a pass, drawn anew each time; 0 = all", 0, 10**6)
-    batch_size: int = setting(256, "images a step; the last step takes what is left", 1, 60_000)
+    epoch_size: int = setting(0, "images per epoch, a new sample each time; 0 = all", 0, 10**6)
+    batch_size: int = setting(256, "images per step; the last step takes the rest", 1, 60_000)
 
-    lr: float = setting(0.01, "learning rate, at its highest", 1e-8, 10)
-    schedule: str = setting("one_cycle", "course of the lr", choices=("one_cycle", "step"))
-    warmup: float = setting(0.2, "one_cycle: share of the steps that the lr rises", 0, 1)
+    lr: float = setting(0.01, "peak learning rate", 1e-8, 10)
+    schedule: str = setting("one_cycle", "learning rate schedule", choices=("one_cycle", "step"))
+    warmup: float = setting(0.2, "one_cycle: share of the steps in which the lr rises", 0, 1)
     lr_step: int = setting(5, "step: epochs after which the lr falls", 1, 10_000)
     lr_gamma: float = setting(0.1, "step: factor by which it falls", 0, 1)
     beta1: float = setting(0.9, "AdamW: decay of the mean gradient", 0, 0.9999)
     beta2: float = setting(0.999, "AdamW: decay of the mean squared gradient", 0, 0.999999)
     weight_decay: float = setting(0.0, "AdamW: decoupled decay; at 0 this is Adam", 0, 10)
-    ema_decay: float = setting(0.0, "decay a step of the averaged weights; 0 = off", 0, 0.999999)
+    ema_decay: float = setting(0.0, "decay per step of the averaged weights; 0 = off", 0, 0.999999)
 
-    augment: str = setting("affine", "kind", choices=AUGMENT)
+    augment: str = setting("affine", "kind of augmentation", choices=AUGMENT)
     crop_p: float = setting(0.1, "reference: probability of the centre crop", 0, 1)
     rotation: float = setting(15.0, "uniform in ± this many degrees", 0, 180)
     scale: float = setting(0.15, "log of the size factor, uniform in ±", 0, 1)
     shear: float = setting(0.15, "uniform in ±", 0, 1)
-    shift: float = setting(2.0, "pixels, each way uniform in ±", 0, 14)
-    plain_p: float = setting(0.0, "handwriting: share of images moved as by affine alone", 0, 1)
+    shift: float = setting(2.0, "pixels, in x and y uniform in ±", 0, 14)
+    plain_p: float = setting(0.0, "handwriting: share of images that only get affine", 0, 1)
 
-    corrupted: float = setting(0.0, "share of images that noise, haze, stains… hide in part", 0, 1)
+    corrupted: float = setting(0.0, "share of images obscured by noise, haze, stains…", 0, 1)
 
-    drawn: int = setting(0, "drawn digits added to the training images, and non-digits", 0, 10**6)
-    outlier_weight: float = setting(0.5, "of a non-digit's loss, towards all ten alike", 0, 10)
+    drawn: int = setting(
+        0, "synthetic digits and non-digits added to the training images", 0, 10**6
+    )
+    outlier_weight: float = setting(
+        0.5, "weight of a non-digit's loss towards a uniform answer", 0, 10
+    )
 
     hardening: float = setting(0.0, "lines: share of the training in which they get harder", 0, 1)
 
     distil: float = setting(0.0, "share of the loss that follows a teacher; 0 = no teacher", 0, 1)
-    distil_temperature: float = setting(4.0, "softens the answers that are compared", 0.1, 100)
-    num_views: int = setting(10, "of the training images that a teacher answers", 1, 10_000)
+    distil_temperature: float = setting(
+        4.0, "softens the teacher's and the student's outputs", 0.1, 100
+    )
+    num_views: int = setting(
+        10, "augmented views of the training images for the teacher", 1, 10_000
+    )
 
     init_share: float = setting(0.0, "share of the initial weights in the final ones", 0, 1)
 

@@ -40,13 +40,13 @@ def begin(
         init: the run whose weights this one starts from.
 
     Raises:
-        RunError: the folder exists already, or cannot be created; or the recipe needs `init`.
+        RunError: the folder exists already or cannot be created, or the recipe needs `init`.
         ValueError: the seed is out of range, or the batch is larger than the training set.
     """
     check_batch(recipe, splits)
     check_teacher(recipe, splits, teacher)
     if recipe.init_share and init is None:
-        raise RunError(f"the recipe {recipe.name} starts from another run; name it with --init")
+        raise RunError(f"the recipe {recipe.name} starts from another run; give it with --init")
     device = torch.device(device)
     run = start(recipe, seed, device, precision(device, recipe), len(splits.classes))
     if init:
@@ -58,11 +58,14 @@ def begin(
     return run
 
 
-def go_on(folder: Path, epochs: int | None = None, device: str | torch.device = "cpu") -> Run:
-    """Load a folder's run as it was after its last epoch; give more epochs to train further.
+def resume(folder: Path, epochs: int | None = None, device: str | torch.device = "cpu") -> Run:
+    """Load the run of a folder as it was after its last epoch.
+
+    Args:
+        epochs: the new number of epochs, to train a run further than its settings say.
 
     Raises:
-        RunError: the folder is not a run's, is damaged, or has trained that many epochs already.
+        RunError: the folder is not a run's, is damaged, or has more epochs than that already.
     """
     config, device = load_config(folder), torch.device(device)
     recipe = config.recipe.changed(epochs=epochs)
@@ -71,7 +74,8 @@ def go_on(folder: Path, epochs: int | None = None, device: str | torch.device = 
         _take_weights(run, _init_of(folder))
     if len(run.history) > recipe.epochs:
         raise RunError(
-            f"{folder} has trained {len(run.history)} epochs already; give more with --epochs"
+            f"{folder} has already been trained for {len(run.history)} epochs; give a larger "
+            "--epochs to train further"
         )
     if recipe != config.recipe and distributed.rank() == 0:
         save_config(folder, replace(config, recipe=recipe))
@@ -82,18 +86,18 @@ def check_teacher(recipe: Recipe, splits: Splits, teacher: Path | None) -> None:
     """Check that a run folder is a valid teacher for the recipe.
 
     Raises:
-        RunError: the recipe needs a teacher and none is given, or the other way round; or the
-            teacher has seen images that are held out here.
+        RunError: the recipe needs a teacher but none is given, or one is given but not needed; or
+            the teacher has seen images that are held out here.
     """
     if recipe.distil and teacher is None:
         raise RunError(
-            f"the recipe {recipe.name} learns from a teacher; train one with: "
-            "cnn-mnist train --recipe teacher --out runs/teacher, and pass it with --teacher"
+            f"the recipe {recipe.name} needs a teacher; train one with: cnn-mnist train "
+            "--recipe teacher --out runs/teacher, then pass it with --teacher runs/teacher"
         )
     if teacher is None:
         return
     if not recipe.distil:
-        raise RunError(f"the recipe {recipe.name} learns without a teacher; leave --teacher out")
+        raise RunError(f"the recipe {recipe.name} uses no teacher; omit --teacher")
     for member in run_folder.members(teacher):
         _check_unseen(member, splits, "teacher")
 
@@ -105,15 +109,18 @@ def _check_unseen(folder: Path, splits: Splits, role: str) -> None:
     if learned != (splits.name, splits.sha256) or config.num_train > len(splits.train):
         raise RunError(
             f"the {role} {folder} was trained on {config.num_train:,} images of "
-            f"{config.dataset}, but this run uses {len(splits.train):,} of {splits.name}; "
-            f"held-out images must be new to the {role} too: train it with --split val"
+            f"{config.dataset}, but this run trains on {len(splits.train):,} of {splits.name}; the "
+            f"{role} must not have seen the held-out images either: train it with --split val"
         )
 
 
 def _check_same(used: Path, sha256: str, folder: Path) -> None:
     """Check that the weights of another run are those that a run started with."""
     if run_folder.weights_sha256(used) != sha256:
-        raise RunError(f"{used} is not the one that {folder} started with")
+        raise RunError(
+            f"{used} has changed since {folder} started with it; put the old weights back, or "
+            "train a new run"
+        )
 
 
 def _take_weights(run: Run, folder: Path) -> None:
@@ -121,8 +128,8 @@ def _take_weights(run: Run, folder: Path) -> None:
     model = load_config(folder).recipe.model
     if model != run.recipe.model:
         raise RunError(
-            f"{folder} is a run of the model {model}, and the recipe {run.recipe.name} trains "
-            f"{run.recipe.model}; name a run of that with --init"
+            f"{folder} is a run of the model {model}, but the recipe {run.recipe.name} trains "
+            f"{run.recipe.model}; give a run of that model with --init"
         )
     weights = checkpoint.load_model(folder).state_dict()
     for net in filter(None, (run.net, run.averaged)):
@@ -136,8 +143,8 @@ def _init_of(folder: Path) -> Path:
     return Path(config.init)
 
 
-def _go_back(run: Run, folder: Path) -> None:
-    """Go a share of the way back to the initial weights, to keep what these could do.
+def _mix_in_initial_weights(run: Run, folder: Path) -> None:
+    """Interpolate between the final and the initial weights, to keep the initial model's abilities.
 
     Wortsman et al., Robust fine-tuning of zero-shot models (CVPR 2022).
     """
@@ -186,10 +193,10 @@ def finish(
     """Train a run to its last epoch, saving every epoch, and evaluate it.
 
     Args:
-        teacher: the run's own, if loaded already; its outputs serve several runs.
+        teacher: the run's own teacher, if it has been loaded; several runs can share its outputs.
 
     Returns:
-        The content of metrics.json: the run's facts and its metrics on the test split.
+        The content of metrics.json: what the run is, and its metrics on the test split.
 
     Raises:
         RunError: an epoch could not be saved.
@@ -209,7 +216,7 @@ def finish(
         teacher = teacher or _teacher_of(run, splits, folder)
         fit(run.recipe, splits, save_then_tell, run=run, teacher=teacher, on_step=on_step)
     if run.recipe.init_share:
-        _go_back(run, folder)
+        _mix_in_initial_weights(run, folder)
     if is_lines:
         test = asdict(evaluate_lines(run.model, written_lines(splits.test)))
     else:
@@ -234,7 +241,7 @@ def finish(
     return metrics
 
 
-def draw(run: Run, splits: Splits, folder: Path) -> None:
+def save_plots(run: Run, splits: Splits, folder: Path) -> None:
     """Save the plots of a digit classifier's run as PNG files in its folder."""
     if run.recipe.model == "lines":
         return

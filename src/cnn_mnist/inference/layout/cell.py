@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout.view import View
+from cnn_mnist.inference.pictures.crop import is_centred_in
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.line import normalized_width
 from cnn_mnist.inference.segmentation import paper, segment
@@ -24,6 +25,7 @@ NOISE = 6.0  # times a cell's median contrast, which is that of its paper
 WEAK = 0.35  # of a cell's strongest contrast
 LEAST_SIGN = 0.15  # of the cell's shorter side
 CROSSED = 0.3  # of the written cells; on squared paper strokes pass through more of them
+BEYOND = 2  # cells from the end of a row to a digit whose own cell was not found
 EDGE = 0.12  # of the cell's shorter side; marks along a border that reach no deeper are lines
 
 
@@ -55,6 +57,20 @@ class Cell(View):
         margin = round(MARGIN / (1 + 2 * MARGIN) * min(self.grey.shape))
         height, width = self.grey.shape
         return self.original_box((margin, margin, width - 2 * margin, height - 2 * margin))
+
+
+def containing(row: list[Box], box: Box) -> int | None:
+    """The number of the cell in which the centre of a box is."""
+    return next((number for number, one in enumerate(row) if is_centred_in(box, one)), None)
+
+
+def is_at_end(row: list[Box], box: Box) -> bool:
+    """Whether a box is where the next cell of a row would be, or the one after it."""
+    sides = np.array([row[0], row[-1], box])
+    first, last, own = sides[:, :2] + sides[:, 2:] / 2
+    along, end = last - first, len(row) - 1
+    place = end * float((own - first) @ along / (along @ along))
+    return 0 < max(-place, place - end) < BEYOND
 
 
 def straightened(page: Page, corners: NDArray[Any]) -> Cell:
@@ -107,14 +123,23 @@ def _contrast(pixels: NDArray[np.uint8]) -> Contrast:
 
 
 def _paper(colours: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The paper's colour, which varies linearly in a cell: a plane through its lighter half."""
-    y, x = np.mgrid[: colours.shape[0], : colours.shape[1]].astype(np.float32)
-    plane = cv2.merge([x, y, np.ones_like(x)])
+    """The paper's colour, which varies smoothly in a cell: a parabola through its lighter half.
+
+    Lighter than a first parabola through all of it, whose curve may be the edge of a shadow.
+    """
+    high, wide = colours.shape[:2]
+    y, x = np.meshgrid(
+        *(np.linspace(-1, 1, side, dtype=np.float32) for side in (high, wide)), indexing="ij"
+    )
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
     luma = cv2.transform(colours, np.ones((1, 3)))
-    light = luma >= np.median(luma)
+    some = np.s_[:: 1 + high * wide // FIT]
+    first = np.linalg.lstsq(terms.reshape(-1, 6)[some], luma.reshape(-1)[some])[0]
+    lighter = luma - terms @ first
+    light = lighter >= np.median(lighter)
     step = 1 + np.count_nonzero(light) // FIT
-    slopes = np.linalg.lstsq(plane[light][::step], colours[light][::step])[0]
-    return np.asarray(cv2.transform(plane, slopes.T))
+    slopes = np.linalg.lstsq(terms[light][::step], colours[light][::step])[0]
+    return np.asarray(terms @ slopes, np.float32)
 
 
 def _marks(contrast: Contrast) -> tuple[Components, NDArray[np.bool_]]:

@@ -28,6 +28,7 @@ ALIKE = 1.6  # maximum ratio to the width of the column's cells and the height o
 DISPLACED = 0.2  # of a cell's shorter side
 LEAST_FOUND = 0.6  # of a grid's cells
 LEAST_OUTER = 0.3  # of an outer row's or column's
+MOST_ALIKE = 2  # regions of a cell's size for each cell; around squared paper's grids are more
 NOBODY = -1
 
 
@@ -42,8 +43,12 @@ def find(grey: Grey) -> list[Quads]:
     scale = min(1.0, SEARCH_SIDE / max(grey.shape))
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     most = min(max(grey.size // CELL_ROOM, FEW_CELLS), MOST_CELLS)
-    masks = quads.line_masks(np.asarray(small, np.uint8))
-    best = max((_lattices(mask, most) for mask in masks), key=_worth)
+    best: list[Lattice] = []
+    for mask in quads.line_masks(np.asarray(small, np.uint8)):
+        found = _lattices(mask, most)
+        if found is None:
+            return []
+        best = max(best, found, key=_worth)
     outer = [grid for grid, _ in best if not any(_within(grid, other) for other, _ in best)]
     ordered = sorted(outer, key=lambda grid: float(grid[..., 1].mean()))
     return [grid / scale for grid in ordered if _least_side(grid) >= READABLE * scale]
@@ -65,15 +70,26 @@ def _worth(lattices: list[Lattice]) -> int:
     return sum(lattice.worth for lattice in lattices)
 
 
-def _lattices(lines: Mask, most: int) -> list[Lattice]:
-    """The cells bounded by lines, in rows and columns, at most so many."""
+def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
+    """The cells bounded by lines, in rows and columns, at most so many; None on squared paper."""
     if len(cells := quads.find(lines, LEAST_CELLS, most)) < LEAST_CELLS:
         return []
     linked = (places for places in _places(*_links(cells)) if len(places) >= LEAST_CELLS)
     placed = (_lattice(cells, places, most) for places in linked)
     near = np.asarray(cv2.dilate(lines, np.ones((5, 5), np.uint8)), np.uint8)
     whole = (lattice for lattice in placed if lattice is not None)
-    return [lattice for lattice in whole if not _runs_on(lattice.corners, lines, near)]
+    grids = [lattice for lattice in whole if not _runs_on(lattice.corners, lines, near)]
+    return None if _among_squares(grids, cells) else grids
+
+
+def _among_squares(grids: list[Lattice], cells: Quads) -> bool:
+    """Whether most regions of the size of the grids' cells are outside, as on squared paper."""
+    if not grids:
+        return False
+    inside = np.concatenate([quads.sides(grid.corners).reshape(-1, 4) for grid in grids])
+    relative = quads.sides(cells) / np.median(inside, axis=0)
+    alike = (relative < ALIKE) & (relative > 1 / ALIKE)
+    return bool(alike.all(axis=1).sum() > MOST_ALIKE * len(inside))
 
 
 def _links(cells: Quads) -> tuple[Links, Links]:

@@ -18,6 +18,7 @@ SLENDER = 8  # length over width; anything longer is a ruled line
 FEW = 3  # signs; lines with fewer take the page's slope
 STEEP = 0.4  # slope; more tilted pages are straightened first
 ALIGNED = 0.5  # of a digit's height: maximum offset between distant parts of one line
+RISES = 0, 0.02, -0.02, 0.04, -0.04  # how much a number may fall more than its line
 EVEN = 0.6  # of the tallest digit; print beside a number is lower
 CLOSE = 0.1  # digits; ways that differ by less are equal
 LINE_HEIGHT = 0.3  # of a picture's height; with taller digits, the picture is one line
@@ -119,7 +120,8 @@ def _grouped(corners: NDArray[Any], level: NDArray[Any]) -> list[NDArray[Any]]:
     """Boxes grouped by line, determined on the levelled page."""
     rows = _rows(level)
     ends = np.cumsum(np.bincount(rows)).tolist()
-    return np.split(corners[np.argsort(rows, kind="stable")], ends)[:-1]
+    ordered = corners[np.argsort(rows, kind="stable")]
+    return [ordered[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _slope(lines: list[NDArray[Any]]) -> float:
@@ -154,6 +156,7 @@ def _level(boxes: NDArray[Any], slope: float) -> NDArray[Any]:
 class _Piece(NamedTuple):
     """Signs read together: their centre on the levelled page, and their height."""
 
+    x: float
     y: float
     high: float
     signs: list[Sign]
@@ -162,22 +165,37 @@ class _Piece(NamedTuple):
     def of(cls, signs: list[Sign], slope: float) -> "_Piece":
         tallest = max(sign.box[3] for sign in signs)
         boxes = [sign.box for sign in signs if sign.box[3] >= 0.5 * tallest]
+        x = median(x + wide / 2 for x, _, wide, _ in boxes)
         y = median(y - slope * (x + wide / 2) + high / 2 for x, y, wide, high in boxes)
-        return cls(y, median(high for _, _, _, high in boxes), signs)
+        return cls(x, y, median(high for _, _, _, high in boxes), signs)
+
+    def level(self, slope: float) -> "_Piece":
+        """The piece on a page levelled by some slope more."""
+        return self._replace(y=self.y - slope * self.x)
 
 
 def _joined(pieces: list[list[Sign]], slope: float) -> list[list[Sign]]:
-    """Lines joined from pieces that are side by side at one height, at any distance."""
+    """Lines joined from pieces that are side by side at one height, at any distance.
+
+    The numbers of some hands rise above their line: of slopes near that of the numbers, the one
+    with the fewest lines is right.
+    """
+    found = [_Piece.of(signs, slope) for signs in pieces]
+    ways = (_side_by_side([piece.level(rise) for piece in found]) for rise in RISES)
+    return [
+        [sign for piece in sorted(line, key=lambda p: p.signs[0].box[0]) for sign in piece.signs]
+        for line in min(ways, key=len)
+    ]
+
+
+def _side_by_side(pieces: list[_Piece]) -> list[list[_Piece]]:
     lines: list[list[_Piece]] = []
-    for piece in sorted((_Piece.of(signs, slope) for signs in pieces), key=lambda piece: piece.y):
+    for piece in sorted(pieces, key=lambda piece: piece.y):
         if lines and _beside(lines[-1], piece):
             lines[-1].append(piece)
         else:
             lines.append([piece])
-    return [
-        [sign for piece in sorted(line, key=lambda p: p.signs[0].box[0]) for sign in piece.signs]
-        for line in lines
-    ]
+    return lines
 
 
 def _beside(line: list[_Piece], piece: _Piece) -> bool:

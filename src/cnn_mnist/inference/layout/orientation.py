@@ -16,6 +16,7 @@ LEAST_SIGNS = 5  # fewer are no clear evidence
 MOST_SIGNS = 200  # that are looked at; more would say the same
 MOST_LINES = 6  # that the line network reads in each orientation
 CLEAR = 0.3  # of a glyph's mean log top probability: a worse orientation differs by more
+UNLIKE = -1.3  # of it: glyphs less likely in each orientation are no digits
 TILTED = 6  # degrees; smaller tilts are corrected line by line
 NEAR = 8  # degrees: maximum deviation of neighbours on a line from its direction
 ALIGNED = 0.5  # of the signs have their neighbour in the lines' direction
@@ -23,17 +24,39 @@ LEAST_KEPT = 0.8  # of the digits
 BETTER = 0.04  # of the lines' certainty: required lead if the glyphs are undecided
 
 
+def upright(classifier: Classifier, reader: LineReader, seen: View) -> View:
+    """The view, rotated so that its lines are level and its digits upright.
+
+    Raises:
+        CrowdedError: as for `view.of_page`.
+    """
+    seen, signs = _level(reader, seen)
+    degrees = _turn(classifier, reader, seen, signs)
+    return view.rotate(seen, degrees) if degrees else seen
+
+
 def level(reader: LineReader, seen: View) -> View:
+    """The view, rotated so that its lines are level, unless most digits are lost.
+
+    Raises:
+        CrowdedError: as for `view.of_page`.
+    """
+    return _level(reader, seen)[0]
+
+
+def _level(reader: LineReader, seen: View) -> tuple[View, list[Sign] | None]:
     """The view, rotated if its lines are tilted, unless most digits are lost.
 
-    A form's digits and the ticks between them form slanted lines, too.
+    A form's digits and the ticks between them form slanted lines, too. The signs of some lines are
+    returned if they were looked at.
     """
     degrees = tilt(seen.boxes)
     if not degrees:
-        return seen
+        return seen, None
     rotated = view.rotate(seen, degrees)
-    kept = _num_digits(reader, rotated) >= LEAST_KEPT * _num_digits(reader, seen)
-    return rotated if kept else seen
+    before, after = (_signs(reader, way.grey, way.layout) for way in (seen, rotated))
+    kept = _num_digits(after) >= LEAST_KEPT * _num_digits(before)
+    return (rotated, after) if kept else (seen, before)
 
 
 def tilt(boxes: list[Box]) -> int:
@@ -63,14 +86,21 @@ def tilt(boxes: list[Box]) -> int:
     return -degrees if abs(degrees) >= TILTED else 0
 
 
-def turn(classifier: Classifier, reader: LineReader, seen: View) -> int:
-    """The degrees to rotate a page clockwise; 0 if the evidence is unclear."""
+def _turn(classifier: Classifier, reader: LineReader, seen: View, signs: list[Sign] | None) -> int:
+    """The degrees to rotate a page clockwise; 0 if the evidence is unclear.
+
+    Args:
+        signs: of some of the page's lines as they are, if they were looked at.
+    """
     if len(seen.glyphs) < LEAST_SIGNS:
         return 0
     ways = _likely(classifier, seen.frames(_some(len(seen.glyphs))))
     if ways == [0]:
         return 0
-    sure = {way: _certainty(reader, seen, way) for way in {0, *ways}}
+    if signs is None:
+        signs = _signs(reader, seen.grey, seen.layout)
+    sure = {0: _certainty(signs)}
+    sure |= {way: _certainty(_signs_turned(reader, seen, way)) for way in ways if way}
     best = max(sure, key=lambda way: sure[way])
     margin = BETTER if 0 in ways else 0.0
     return 90 * best if sure[best] > sure[0] + margin else 0
@@ -94,30 +124,37 @@ def _some(count: int) -> range:
 
 
 def _likely(classifier: Classifier, frames: NDArray[np.uint8]) -> list[int]:
-    """The quarter turns for which the glyphs are about as likely digits as for the best."""
+    """The quarter turns for which the glyphs are about as likely digits as for the best.
+
+    If they look like no digits in any, they are no evidence: none but 0.
+    """
     turned = np.concatenate([np.rot90(frames, -way, (1, 2)) for way in range(4)])
     probs = classifier.probs(np.ascontiguousarray(turned)).max(axis=1)
     means = np.log(probs).reshape(4, -1).mean(axis=1)
+    if means.max() < UNLIKE:
+        return [0]
     return np.flatnonzero(means > means.max() - CLEAR).tolist()
 
 
-def _certainty(reader: LineReader, seen: View, way: int) -> float:
-    """The line network's certainty on some lines of a page after some quarter turns."""
-    grey = np.ascontiguousarray(np.rot90(seen.grey, -way))
-    layout = lines.Layout.of(_turned(seen.boxes, seen.grey.shape, way)) if way else seen.layout
-    signs = _signs(reader, grey, layout)
+def _certainty(signs: list[Sign]) -> float:
     return num_right(signs) / max(1, len(signs))
 
 
-def _num_digits(reader: LineReader, seen: View) -> float:
-    """How many digits of some lines are right, on average."""
-    signs = _signs(reader, seen.grey, seen.layout)
+def _num_digits(signs: list[Sign]) -> float:
+    """How many of the digits are right, on average."""
     return num_right([sign for sign in signs if sign.character in DIGITS])
 
 
 def _signs(reader: LineReader, grey: NDArray[np.uint8], layout: lines.Layout) -> list[Sign]:
+    """The signs of some lines of a page."""
     some = lines.sample(grey, layout, MOST_LINES)
     return [sign for line in some for sign in reader.look(line)]
+
+
+def _signs_turned(reader: LineReader, seen: View, way: int) -> list[Sign]:
+    """The same after some quarter turns."""
+    layout = lines.Layout.of(_turned(seen.boxes, seen.grey.shape, way))
+    return _signs(reader, np.rot90(seen.grey, -way), layout)
 
 
 def _turned(boxes: list[Box], shape: tuple[int, ...], way: int) -> list[Box]:

@@ -27,7 +27,7 @@ SIMPLE = 0.05  # edges per pixel of a mask; below, tracing outlines is faster th
 
 
 def line_masks(grey: Grey) -> Iterator[Mask]:
-    """Candidate masks of horizontal and vertical lines.
+    """Candidate masks of horizontal and vertical lines, each different from the one before.
 
     How much darker than the paper the lines are depends on print and light. Darker ink counts no
     more than twice that, so that its average does not reach faint lines beside it.
@@ -38,10 +38,14 @@ def line_masks(grey: Grey) -> Iterator[Mask]:
     paper = cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
     even = cv2.divide(grey, paper, scale=LIGHT)
     lacking = 1 - np.arange(256) / LIGHT
+    lines = np.zeros(0, np.uint8)
     for least in DARKER:
+        before = lines
         dark = cv2.LUT(even, np.rint(255 * np.clip(lacking / (2 * least), 0, 1)).astype(np.uint8))
         along = cv2.max(cv2.blur(dark, (ALONG, 1)), cv2.blur(dark, (1, ALONG)))
-        yield (along > 127).astype(np.uint8)
+        lines = (along > 127).astype(np.uint8)
+        if not np.array_equal(lines, before):
+            yield lines
 
 
 def find(lines: Mask, least: int, most: int) -> Quads:

@@ -2,7 +2,7 @@
 
 import math
 from itertools import islice, pairwise
-from statistics import median
+from statistics import mean, median, quantiles
 
 from cnn_mnist.inference.recognition.agree import Found
 from cnn_mnist.inference.recognition.line import OTHER, SIGNS
@@ -20,6 +20,7 @@ LEAST = 1e-3  # no sign is more certain than this to be a letter or a digit
 MANY = 10  # letters of a page that may be text
 DOUBT = 0.25  # in the digits there, times the letters per digit if over 1; with more it is text
 SURE = 0.9  # mean probability of the digits on a page of text that has some written over it
+LOWER = 0.85  # of the height of sure digits: print beside handwriting is lower than that
 
 Line = list[Found]
 
@@ -27,19 +28,53 @@ Line = list[Found]
 def without_words(lines: list[Line]) -> list[Line]:
     """The lines with all text as OTHER, including letters that look like digits."""
     kept = [[sign for phrase in _split(line, PHRASE) for sign in _phrase(phrase)] for line in lines]
-    every = [sign for line in kept for sign in line]
-    letters = [sign for sign in every if sign.character == OTHER]
-    digits = [sign for sign in every if sign.is_digit]
+    return _without_text(_without_print(kept))
+
+
+def _without_print(lines: list[Line]) -> list[Line]:
+    """Print beside higher handwriting: doubtful numbers that are nearly as low are letters."""
+    letters, digits = _letters_and_digits(lines)
+    sure = [sign.box[3] for sign in digits if sign.confidence > SURE]
+    if len(letters) < MANY or not sure:
+        return lines
+    written, printed = median(sure), quantiles([sign.box[3] for sign in letters], n=10)[-1]
+    if printed > LOWER * written:
+        return lines
+    least = math.sqrt(printed * written)
+    phrases = [_split(line, PHRASE) for line in lines]
+    return [
+        [s for part in parts for s in (_letters(part) if _is_low(part, least) else part)]
+        for parts in phrases
+    ]
+
+
+def _is_low(signs: Line, least: float) -> bool:
+    """Whether all digits are lower than that, and on average not sure."""
+    digits = [sign for sign in signs if sign.is_digit]
+    if not digits or max(sign.box[3] for sign in digits) >= least:
+        return False
+    return mean(sign.confidence for sign in digits) < SURE
+
+
+def _without_text(lines: list[Line]) -> list[Line]:
+    """The lines of a page of text without digits, but for those written over it."""
+    letters, digits = _letters_and_digits(lines)
     if not digits:
-        return kept
+        return lines
     doubt = sum(1 - sign.confidence for sign in digits) / len(digits)
     if len(letters) > PAGE * len(digits):
         least = TALLER * median(sign.box[3] for sign in letters)
-        kept = [[s if s.box[3] >= least else _letter(s) for s in line] for line in kept]
+        lines = [[s if s.box[3] >= least else _letter(s) for s in line] for line in lines]
         is_text = doubt > 1 - SURE
     else:
         is_text = max(len(letters), len(digits)) * doubt > DOUBT * len(digits)
-    return [_letters(line) for line in kept] if is_text and len(letters) >= MANY else kept
+    return [_letters(line) for line in lines] if is_text and len(letters) >= MANY else lines
+
+
+def _letters_and_digits(lines: list[Line]) -> tuple[Line, Line]:
+    every = [sign for line in lines for sign in line]
+    letters = [sign for sign in every if sign.character == OTHER]
+    return letters, [sign for sign in every if sign.is_digit]
 
 
 def _in_context(words: list[Line]) -> list[Line]:

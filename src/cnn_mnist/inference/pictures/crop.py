@@ -12,15 +12,16 @@ from cnn_mnist.inference.pictures.page import ImageError, Page
 
 SIDES = ("x", "y", "width", "height")
 Box = tuple[int, int, int, int]  # these four, in the original picture's pixels
-MARGIN = 0.1  # of the longer side of a box; ink is found by the paper around it
+MARGIN = 0.1  # of a box's longer side; ink is found by its contrast with the paper around it
 
 
 def crop(page: Page, box: Box, margin: float = MARGIN) -> Page:
-    """What is in a box, and some paper around it.
+    """What a box contains, with a margin of paper around it.
 
     Args:
         page: the picture as given.
-        margin: around it, as a share of its longer side.
+        box: in the original picture's pixels.
+        margin: width of the margin, as a share of the box's longer side.
 
     Raises:
         ImageError: the box lies outside the picture.
@@ -28,7 +29,7 @@ def crop(page: Page, box: Box, margin: float = MARGIN) -> Page:
     (height, width), (wide, high) = page.pixels.shape[:2], page.size
     x, y, across, down = box
     if x >= wide or y >= high:
-        raise ImageError(f"its part {box} lies outside the picture")
+        raise ImageError(f"the box {box} lies outside the picture of {wide}×{high} pixels")
     more = margin * max(across, down)
     left, right = max(0, x - more) * width / wide, (x + across + more) * width / wide
     top, bottom = max(0, y - more) * height / high, (y + down + more) * height / high

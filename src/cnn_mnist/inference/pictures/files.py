@@ -1,4 +1,4 @@
-"""Files of pictures: which ones a folder holds, and their bytes."""
+"""Picture files: which ones a folder holds, and their bytes."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -27,24 +27,25 @@ def pictures(paths: Iterable[Path]) -> Iterator[Path]:
         if path.is_dir():
             files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
             if not files:
-                raise ImageError(f"{path}: no pictures in this folder ({', '.join(SUFFIXES)})")
+                kinds = ", ".join(SUFFIXES)
+                raise ImageError(f"{path}: no pictures in this folder; supported are {kinds}")
             yield from files
         else:
             yield path
 
 
 def file_bytes(path: Path) -> bytes:
-    """The content of a file, cut off one byte after MAX_BYTES.
+    """The content of a file, cut off one byte after MAX_BYTES. Errors do not repeat the path.
 
     Raises:
         ImageError: there is no such file, or it cannot be read.
     """
     if path.is_dir():
-        raise ImageError(f"{path} is a folder, not a picture")
+        raise ImageError("this is a folder; give the pictures in it")
     if not path.is_file():  # excludes devices and pipes, which may never end
-        raise ImageError(f"{path}: no such file")
+        raise ImageError("no such file; check the path")
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ImageError(f"{path}: {error.strerror}") from error
+        raise ImageError(f"the file cannot be read: {error.strerror}") from error

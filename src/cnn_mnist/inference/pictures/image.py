@@ -57,7 +57,7 @@ def pages(source: Source) -> Iterator[Page]:
         return
     picture = _picture(source)
     sizes = _page_sizes(picture)
-    if DAMAGED in sizes.values():  # Pillow is in disorder after a seek that failed
+    if DAMAGED in sizes.values():  # a failed seek leaves Pillow's image in an invalid state
         picture = _picture(source)
     notice = FIRST_FRAME if _is_animated(picture) else None
     for number, frame in enumerate(sizes, start=1):
@@ -92,7 +92,8 @@ def _picture(source: Source) -> Image.Image:
         return _open(source)
     if isinstance(source, str | os.PathLike):
         return _open(file_bytes(Path(source)))
-    raise ImageError(f"cannot read a {type(source).__name__} as a picture")
+    kind = type(source).__name__
+    raise ImageError(f"cannot read a {kind}; give a path, bytes, a PIL image or an array")
 
 
 def _page_sizes(picture: Image.Image) -> dict[int, tuple[int, int]]:
@@ -114,7 +115,7 @@ def _page_sizes(picture: Image.Image) -> dict[int, tuple[int, int]]:
         raise ImageError(f"the file has more than {MAX_PAGES} pages; split it")
     if sum(width * height for width, height in sizes.values()) > MAX_ALL_PIXELS:
         limit = MAX_ALL_PIXELS // 10**6
-        raise ImageError(f"the pages have more than {limit:,} million pixels together; split it")
+        raise ImageError(f"the pages have more than {limit:,} million pixels in all; split it")
     return sizes
 
 
@@ -129,16 +130,18 @@ def _open(data: bytes) -> Image.Image:
     if not data:
         raise ImageError("the file is empty")
     if len(data) > MAX_BYTES:
-        raise ImageError(f"the file is larger than {MAX_BYTES >> 20} MiB; save it smaller")
+        raise ImageError(f"the file is larger than {MAX_BYTES >> 20} MiB; make it smaller")
     if data[4:8] == b"ftyp":
-        raise ImageError("HEIC and AVIF pictures are not read; save it as JPEG or PNG")
+        raise ImageError("HEIC and AVIF are not supported; save it as JPEG or PNG")
     try:
         if data.startswith(b"%PDF"):
             return PdfFile(data, WORKING_SIDE, MAX_PAGES + 1)
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
         kinds = ", ".join(FORMATS)
-        raise ImageError(f"not a picture that can be read; save it as one of {kinds}") from error
+        raise ImageError(
+            f"not a picture in a supported format; save it as one of {kinds}"
+        ) from error
     except PdfError as error:
         raise ImageError(str(error)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

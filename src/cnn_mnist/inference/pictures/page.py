@@ -62,6 +62,8 @@ def rotated(picture: NDArray[Any], degrees: int, border: int) -> NDArray[Any]:
         degrees: clockwise.
         border: OpenCV's constant for what lies outside.
     """
+    if degrees % 90 == 0:
+        return np.ascontiguousarray(np.rot90(picture, -degrees // 90))
     back, size = _rotation(picture.shape, degrees)
     centres = back[:2].copy()  # OpenCV counts from the centre of the first pixel
     centres[:, 2] += back[:2, :2] @ [0.5, 0.5] - 0.5

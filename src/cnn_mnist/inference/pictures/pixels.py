@@ -1,4 +1,4 @@
-"""Arrays and Pillow's modes, with any numbers and transparency → 8-bit RGB.
+"""Arrays and images in any of Pillow's modes, also transparent ones → 8-bit RGB.
 
 Colour is kept, because pale blue or yellow ink differs from its paper in colour more than in
 lightness.
@@ -13,7 +13,7 @@ from PIL import Image
 from cnn_mnist.inference.pictures.page import ImageError
 
 MAX_PIXELS = 80_000_000  # of a page
-TOO_MANY_PIXELS = f"the picture has more than {MAX_PIXELS // 10**6} million pixels; save it smaller"
+TOO_MANY_PIXELS = f"the picture has more than {MAX_PIXELS // 10**6} million pixels; reduce its size"
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
@@ -31,9 +31,10 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
-    """Lay a transparent picture on a suitable background.
+    """Put a transparent picture on a suitable background.
 
-    That is the paper's own colour, or the opposite of the ink's if there is only ink.
+    If most of it is opaque, that is the paper's own colour; otherwise it is white for dark ink and
+    black for light ink.
     """
     if picture.mode != "RGBA":
         return picture
@@ -51,11 +52,11 @@ def _opaque(picture: Image.Image) -> Image.Image:
 
 
 def from_array(array: NDArray[Any]) -> Image.Image:
-    """A picture of an array of HxW, HxWx1, HxWx3 or HxWx4; numbers as in `to_uint8`."""
+    """An array of H×W, H×W×1, H×W×3 or H×W×4 as a picture; values as in `to_uint8`."""
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise ImageError(f"an array of shape {array.shape} is not a picture; give HxW or HxWx3")
+        raise ImageError(f"an array of shape {array.shape} is not a picture; give H×W or H×W×3")
     check_size(array.shape[1], array.shape[0])
     return Image.fromarray(np.ascontiguousarray(to_uint8(array)))
 
@@ -71,13 +72,15 @@ def to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.dtype == np.bool_:
         return np.asarray(np.where(array, 255, 0), np.uint8)
     if array.dtype.kind not in "iuf":
-        raise ImageError(f"an array of {array.dtype} is not a picture; give numbers")
+        raise ImageError(f"an array of {array.dtype} is not a picture; give integers or floats")
     if not np.isfinite(array).all():
-        raise ImageError("the array holds NaN or infinity")
+        raise ImageError("the array contains NaN or infinity; give finite values")
     low, high = float(array.min()), float(array.max())
     full_scale = 1.0 if array.dtype.kind == "f" and high <= 1 else 255.0 if high <= 255 else 65535.0
     if low < 0 or high > 65535 or (high > 255 and array.dtype.kind == "f"):
-        raise ImageError(f"array values {low:g} to {high:g}; give 0..1, 0..255 or 16 bit")
+        raise ImageError(
+            f"the array's values are {low:g} to {high:g}; give 0..1, 0..255 or unsigned 16 bits"
+        )
     scaled = np.rint(array.astype(np.float32) * (255.0 / full_scale))
     return np.asarray(scaled.astype(np.uint8), np.uint8)
 
@@ -85,6 +88,6 @@ def to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
 def check_size(width: int, height: int) -> None:
     """Refuse an empty picture, and one of more than MAX_PIXELS."""
     if width < 1 or height < 1:
-        raise ImageError(f"the picture is empty ({width}x{height} pixels)")
+        raise ImageError(f"the picture is empty ({width}×{height} pixels)")
     if width * height > MAX_PIXELS:
         raise ImageError(TOO_MANY_PIXELS)

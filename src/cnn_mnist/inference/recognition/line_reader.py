@@ -71,10 +71,11 @@ class LineReader:
     def look(self, grey: NDArray[np.uint8], width: float = LOOKS[0]) -> list[Sign]:
         """The signs of one line, read once, at a width factor."""
         line = normalized(grey, width)
-        scale = grey.shape[1] / line.shape[2], grey.shape[0] / HEIGHT
-        if line.shape[2] % STRIDE:
-            line = np.pad(line, ((0, 0), (0, 0), (0, 1)))
-        outputs = self._session.run(["probabilities", "boxes"], {"lines": line[None]})
+        wide = line.shape[2]
+        scale = grey.shape[1] / wide, grey.shape[0] / HEIGHT
+        whole = np.zeros((1, 2, HEIGHT, wide + wide % STRIDE), np.float32)  # whole columns
+        whole[0, ..., :wide] = line
+        outputs = self._session.run(["probabilities", "boxes"], {"lines": whole})
         probs, boxes = (output[0] for output in outputs)
         edges = _edges(boxes) * (scale * 2)
         found = places(probs, boxes)

@@ -18,6 +18,7 @@ LEAST_STEP = 35  # luma between sheet and desk
 LEAST_SHARE, MOST_SHARE = 0.1, 0.95  # of the picture
 RECTANGULAR = 0.88  # of its enclosing rectangle; even a broad 0 fills less
 SLENDER = 0.3  # width over length; a broad 1 is more slender
+MOST_STROKE = 0.5  # of the picture; a strip of paper fills more of it than a broad 1
 SHARP = 0.8  # of the outline; the rim of a shadow is soft
 MOST_STRAY = 0.12  # of the surroundings may be as light as the sheet
 LEAST_INK = 0.0005  # of the sheet; without any ink inside, a light area may be the ink itself
@@ -75,7 +76,7 @@ def _is_rectangular(filled: Mask) -> bool:
     width, height = cv2.minAreaRect(points)[1]
     area = float(filled.sum())
     solid = area > 0.93 * cv2.contourArea(cv2.convexHull(points))
-    slender = min(width, height) < SLENDER * max(width, height)
+    slender = min(width, height) < SLENDER * max(width, height) and filled.mean() < MOST_STROKE
     return bool(solid and not slender and area > RECTANGULAR * width * height)
 
 

@@ -178,7 +178,7 @@ async function take(file) {
     changed();
   } catch {
     forget();
-    tell("This file cannot be read as a picture", "none");
+    tell("This file cannot be read as a picture; choose a PNG or JPEG", "none");
   }
 }
 
@@ -245,8 +245,8 @@ function send(pause = PAUSE) {
   timer = setTimeout(ask, pause);
 }
 
-// A photograph is sent as shown, strokes in black on white. Large digits are read as well when they
-// are smaller, in less time.
+// A photograph is sent as shown; strokes are sent in black on white. Large digits are sent smaller:
+// they are read equally well, in less time.
 function snapshot() {
   if (photo) return encoded(canvas, photo.type);
   const copy = document.createElement("canvas");
@@ -336,7 +336,7 @@ function render(answer) {
   else {
     const least = Math.min(...answer.digits.map((digit) => digit.confidence));
     const digits = [...answer.text].join(" ");
-    tell(`${percent(least)} sure`, "", `${least < LEAST_SURE ? "Perhaps" : "It reads"} ${digits}`);
+    tell(`Confidence ${percent(least)}`, "", `${least < LEAST_SURE ? "Perhaps" : "It reads"} ${digits}`);
   }
 }
 
@@ -375,7 +375,7 @@ function detail() {
   const image = new ImageData(28, 28);
   pixels.forEach((value, i) => image.data.set([value, value, value, 255], 4 * i));
   $("network").getContext("2d").putImageData(image, 0, 0);
-  $("bars-title").textContent = sign.rejected ? "Not a digit; most similar to" : "How sure it is";
+  $("bars-title").textContent = sign.rejected ? "Not a digit; most similar to" : "Probability of each digit";
   const rows = $("bars").children;
   sign.probs.forEach((prob, digit) => {
     rows[digit].className = digit === sign.digit && !sign.rejected ? "best" : "";

@@ -50,7 +50,7 @@ async function show() {
 }
 
 function described({ path, answered, confidence }) {
-  const read = answered ? `read as ${answered}, ${(100 * confidence).toFixed(0)}% sure` : "not read as a digit";
+  const read = answered ? `read as ${answered}, confidence ${(100 * confidence).toFixed(0)}%` : "not read as a digit";
   return `${path}: ${read}`;
 }
 

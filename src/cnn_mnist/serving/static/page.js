@@ -108,7 +108,7 @@ function row(line, index) {
 function cell(text, number) {
   const made = element("td", { className: number ? kind(number) : "empty" });
   made.append(number && isCollecting ? choice(text, number) : text);
-  if (made.className === "unsure") made.ariaLabel = `${text}, ${percent(number.confidence)} sure`;
+  if (made.className === "unsure") made.ariaLabel = `${text}, confidence ${percent(number.confidence)}`;
   return made;
 }
 

@@ -1,1 +1,1 @@
-"""One person's digits → the released classifier, trained to read them too."""
+"""Fine-tuning the released classifier on one person's digits."""

@@ -1,6 +1,6 @@
-"""Answers to each of a person's pictures by a model that has not learned from it.
+"""Answers to each of a person's pictures by a model that was not trained on it.
 
-A part is held out, and the others are learned from, in turn (cross-fitting).
+This is a k-fold cross-validation: each fold is held out once, and the others are trained on.
 """
 
 from collections.abc import Callable
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cnn_mnist.inference.recognition.classifier import Probs
-from cnn_mnist.training.adapt.hand import LEAST, Hand
-from cnn_mnist.training.adapt.lessons import RECIPE, Lessons
+from cnn_mnist.training.adapt.finetuning import RECIPE, FineTuning
+from cnn_mnist.training.adapt.handwriting import LEAST, Handwriting
 from cnn_mnist.training.adapt.overruling import Overruling
 from cnn_mnist.training.data import NOT_A_DIGIT, Split
 from cnn_mnist.training.evaluation import predict_logits
 from cnn_mnist.training.runs.model_card import Card
 
-PARTS = 4
-SUSPECT = 0.8  # probability of another digit, at which a label is doubted
+FOLDS = 4
+SUSPECT = 0.8  # probability of another digit from which a label is doubted
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """A picture whose label may be wrong, and what a model that has not seen it reads there."""
+    """A picture whose label may be wrong, and the answer of a model that was not trained on it."""
 
     path: Path
     label: int
@@ -36,48 +36,51 @@ class Suspect:
 
 
 class Unseen(NamedTuple):
-    """For each sample, the probabilities of a model that has not seen it, and if it misreads it."""
+    """For each sample: a model's probabilities, and whether it is misread.
+
+    The model was not trained on that sample.
+    """
 
     probs: Probs
     wrong: NDArray[np.bool_]
 
 
 def answers(
-    hand: Hand,
-    lessons: Lessons,
+    writing: Handwriting,
+    finetuning: FineTuning,
     overruling: Overruling,
     card: Card,
-    on_part: Callable[[int, int], None],
+    on_training: Callable[[int, int], None],
 ) -> Unseen | None:
-    """What models answer to each sample that has been held out from them; None of too few.
+    """The answers to each sample of the model it was held out from; None for too few samples.
 
     Args:
         card: the released model's.
-        on_part: called with (trainings done, trainings in all).
+        on_training: called with (trainings done, trainings in all).
     """
-    if len(hand) < LEAST:
+    if len(writing) < LEAST:
         return None
-    found = Unseen(np.zeros((len(hand), 10), np.float32), np.zeros(len(hand), bool))
-    for part in range(PARTS):
-        rows = _rows(hand, part)
-        held, learned = hand.only(rows), hand.without(rows)
-        ask = asking(lessons.teach(learned.split), card["temperature"])
+    found = Unseen(np.zeros((len(writing), 10), np.float32), np.zeros(len(writing), bool))
+    for fold in range(FOLDS):
+        rows = _rows(writing, fold)
+        held, learned = writing.only(rows), writing.without(rows)
+        ask = predictor(finetuning.train(learned.split), card["temperature"])
         found.probs[rows] = held.probs(ask)
         bars = overruling.bars(learned, ask)
         found.wrong[rows] = held.errors(found.probs[rows], card["threshold"], bars)
-        on_part(part + 1, PARTS + 1)
+        on_training(fold + 1, FOLDS + 1)
     return found
 
 
-def _rows(hand: Hand, part: int) -> NDArray[np.int64]:
-    """The rows of a part, with as many of each digit as in the others."""
-    order = np.random.default_rng(0).permutation(len(hand))
-    order = order[np.argsort(np.array(hand.labels)[order], kind="stable")]
-    return np.sort(order[part::PARTS])
+def _rows(writing: Handwriting, fold: int) -> NDArray[np.int64]:
+    """The rows of a fold, with as many of each digit as in the others (stratified)."""
+    order = np.random.default_rng(0).permutation(len(writing))
+    order = order[np.argsort(np.array(writing.labels)[order], kind="stable")]
+    return np.sort(order[fold::FOLDS])
 
 
-def asking(model: nn.Module, temperature: float) -> Callable[[NDArray[np.uint8]], Probs]:
-    """What gives a model's probabilities N×10 of images N×28×28."""
+def predictor(model: nn.Module, temperature: float) -> Callable[[NDArray[np.uint8]], Probs]:
+    """A function from images N×28×28 to the model's probabilities N×10."""
 
     def ask(images: NDArray[np.uint8]) -> Probs:
         shown = Split(torch.from_numpy(images), torch.zeros(len(images)))
@@ -87,12 +90,13 @@ def asking(model: nn.Module, temperature: float) -> Callable[[NDArray[np.uint8]]
     return ask
 
 
-def suspects(hand: Hand, probs: Probs) -> list[Suspect]:
-    """The labels that these probabilities speak against, the clearest first."""
+def suspects(writing: Handwriting, probs: Probs) -> list[Suspect]:
+    """The samples whose labels these probabilities contradict, most confident first."""
     answers, confidences = probs.argmax(axis=1), probs.max(axis=1)
-    labels = np.array(hand.labels)
+    labels = np.array(writing.labels)
     doubted = (labels != NOT_A_DIGIT) & (answers != labels) & (confidences >= SUSPECT)
     rows = sorted(np.flatnonzero(doubted).tolist(), key=lambda row: -float(confidences[row]))
     return [
-        Suspect(hand.paths[r], hand.labels[r], int(answers[r]), float(confidences[r])) for r in rows
+        Suspect(writing.paths[r], writing.labels[r], int(answers[r]), float(confidences[r]))
+        for r in rows
     ]

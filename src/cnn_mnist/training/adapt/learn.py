@@ -1,7 +1,7 @@
-"""From a hand to a model that reads it, measured on pictures that it has not learned from.
+"""A person's handwriting → a model that reads it, evaluated by cross-validation.
 
-What is measured and chosen comes from models that a part of the pictures was held out from; the
-one that is kept has learned from all.
+Everything measured and chosen comes from models that did not see part of the pictures; the model
+that is kept is trained on all of them.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from torch import nn
 from cnn_mnist import shelf
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.training.adapt import held_out
-from cnn_mnist.training.adapt.hand import Hand
-from cnn_mnist.training.adapt.held_out import PARTS, Suspect, asking
-from cnn_mnist.training.adapt.lessons import NUM_OLD, RECIPE, Lessons
+from cnn_mnist.training.adapt.finetuning import NUM_OLD, RECIPE, FineTuning
+from cnn_mnist.training.adapt.handwriting import Handwriting
+from cnn_mnist.training.adapt.held_out import FOLDS, Suspect, predictor
 from cnn_mnist.training.adapt.overruling import Overruling
 from cnn_mnist.training.adapt.score import Comparison, Score
 from cnn_mnist.training.data import Split, Splits
@@ -27,7 +27,7 @@ from cnn_mnist.training.runs.model_card import Card
 
 @dataclass(frozen=True)
 class Adapted:
-    """A model, its card, how it compares with the one before, and the labels to look at again."""
+    """A model, its card, its comparison with the previous model, and the labels to check."""
 
     model: nn.Module
     card: Card
@@ -35,44 +35,47 @@ class Adapted:
     suspects: list[Suspect]
 
 
-def learn(
-    hand: Hand, splits: Splits, before: Classifier, on_part: Callable[[int, int], None]
+def adapt(
+    writing: Handwriting,
+    splits: Splits,
+    before: Classifier,
+    on_training: Callable[[int, int], None],
 ) -> Adapted:
-    """Teach the released model a hand.
+    """Fine-tune the released model on a person's handwriting.
 
     Args:
-        splits: MNIST, or what stands in for it.
+        splits: MNIST, or the bundled digits in its place.
         before: the model that the new one is compared with.
-        on_part: called with (trainings done, trainings in all).
+        on_training: called with (trainings done, trainings in all).
     """
-    lessons, overruling = prepare(splits)
-    unseen = held_out.answers(hand, lessons, overruling, _released(), on_part)
-    model, card = teach(hand, splits, lessons, overruling)
-    on_part(PARTS + 1, PARTS + 1)
+    finetuning, overruling = prepare(splits)
+    unseen = held_out.answers(writing, finetuning, overruling, _released(), on_training)
+    model, card = train(writing, splits, finetuning, overruling)
+    on_training(FOLDS + 1, FOLDS + 1)
     test = _test_score(before, splits.test), Score(card["test"]["error_count"], len(splits.test))
     if unseen is None:
         return Adapted(model, card, Comparison(None, test), [])
-    own = _own_score(before, hand), Score(int(unseen.wrong.sum()), len(hand))
+    own = _own_score(before, writing), Score(int(unseen.wrong.sum()), len(writing))
     card["own"] = own[1].to_dict()
-    return Adapted(model, card, Comparison(own, test), held_out.suspects(hand, unseen.probs))
+    return Adapted(model, card, Comparison(own, test), held_out.suspects(writing, unseen.probs))
 
 
-def prepare(splits: Splits) -> tuple[Lessons, Overruling]:
-    """What all trainings share."""
+def prepare(splits: Splits) -> tuple[FineTuning, Overruling]:
+    """Prepare what all trainings share."""
     released = checkpoint.load_model(shelf.get(shelf.DIGITS).folder)
     old = splits.hold_out(splits.num_val).train
-    return Lessons(released, old), Overruling(splits.train[:NUM_OLD])
+    return FineTuning(released, old), Overruling(splits.train[:NUM_OLD])
 
 
-def teach(
-    hand: Hand, splits: Splits, lessons: Lessons, overruling: Overruling
+def train(
+    writing: Handwriting, splits: Splits, finetuning: FineTuning, overruling: Overruling
 ) -> tuple[nn.Module, Card]:
-    """A model that has learned from all of a hand, and its card."""
-    model, card = lessons.teach(hand.split), _released()
+    """A model fine-tuned on all samples, and its card."""
+    model, card = finetuning.train(writing.split), _released()
     card |= {"recipe": RECIPE.to_dict(), "dataset": splits.name}
     norm, threshold = RECIPE.test_norm, card["threshold"]
     card |= model_card.calibrated(model, norm, splits, splits.num_val, threshold)
-    card["decides"] = overruling.bars(hand, asking(model, card["temperature"]))
+    card["decides"] = overruling.bars(writing, predictor(model, card["temperature"]))
     return model, card
 
 
@@ -80,12 +83,12 @@ def _released() -> Card:
     return model_card.released(shelf.get(shelf.DIGITS).folder)
 
 
-def _own_score(before: Classifier, hand: Hand) -> Score:
-    """Of the old model; of an adapted one, what it was worth on pictures that it had not seen."""
+def _own_score(before: Classifier, writing: Handwriting) -> Score:
+    """The previous model's score; if it was adapted itself, its cross-validation's."""
     if known := before.about("own"):
         return Score(known["error_count"], known["num_images"])
-    wrong = hand.errors(hand.probs(before.probs), before.threshold, before.decides)
-    return Score(int(wrong.sum()), len(hand))
+    wrong = writing.errors(writing.probs(before.probs), before.threshold, before.decides)
+    return Score(int(wrong.sum()), len(writing))
 
 
 def _test_score(before: Classifier, test: Split) -> Score:
@@ -94,10 +97,10 @@ def _test_score(before: Classifier, test: Split) -> Score:
 
 
 def write(adapted: Adapted, out: Path, splits: Splits) -> None:
-    """Write a complete model file, or leave what was there.
+    """Write a complete model file, or leave the existing one.
 
     Raises:
-        ValueError: it cannot be written, or does not compute what the model does.
+        ValueError: it cannot be written, or differs from the model.
     """
     card = adapted.card
     some, about = splits.train.images[-1000:], model_card.metadata(card)
@@ -105,7 +108,7 @@ def write(adapted: Adapted, out: Path, splits: Splits) -> None:
 
 
 def report(adapted: Adapted) -> dict[str, Any]:
-    """What there is to say of it, for JSON."""
+    """The report, for JSON."""
     names = "before", "after"
     scores: dict[str, Any] = {"own": None}
     for title, pair in (("own", adapted.comparison.own), ("test", adapted.comparison.test)):

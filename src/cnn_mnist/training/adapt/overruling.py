@@ -1,7 +1,7 @@
-"""Which digits an adapted classifier reads without asking the line network.
+"""The digits for which an adapted classifier overrules the line network.
 
-They are those that the released reader misreads in the person's pictures: the line network has not
-learned them, and outvotes the classifier, which has. For the other digits nothing changes.
+They are those that the released reader misreads in the person's pictures: the line network, which
+was not trained on them, would outvote the classifier, which was. For the others nothing changes.
 """
 
 from collections.abc import Callable
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.recognition.classifier import NEVER, Bars, Classifier, Probs, steady
-from cnn_mnist.training.adapt.hand import Hand
+from cnn_mnist.training.adapt.handwriting import Handwriting
 from cnn_mnist.training.data import NOT_A_DIGIT, Split
 from cnn_mnist.training.synthetic.examples import extend
 
-LOW = 0.9  # probability, below which the classifier never decides alone
-PASS = 0.998  # share of the drawn non-digits that must stay below the bar
+LOW = 0.9  # probability below which the classifier never overrules
+PASS = 0.998  # share of the drawn non-digits that must stay below the threshold
 NUM_DRAWN = 1_000
 
 
@@ -26,21 +26,21 @@ class Overruling:
         """Draw the non-digits.
 
         Args:
-            old: MNIST's images, of which some non-digits are made.
+            old: MNIST images, from which some of the non-digits are made.
         """
-        drawn = extend(old, NUM_DRAWN, seed=1)  # others than are learned from
+        drawn = extend(old, NUM_DRAWN, seed=1)  # not those of the training
         self._others = drawn.images[drawn.labels == NOT_A_DIGIT].numpy()
         self._released = Classifier()
 
-    def bars(self, hand: Hand, ask: Callable[[NDArray[np.uint8]], Probs]) -> Bars:
-        """The bar of each digit for a classifier that has learned a hand.
+    def bars(self, writing: Handwriting, ask: Callable[[NDArray[np.uint8]], Probs]) -> Bars:
+        """The threshold of each digit, for a classifier fine-tuned on the handwriting.
 
         Args:
             ask: the classifier's probabilities N×10 of images N×28×28.
         """
         released = self._released
-        wrong = hand.errors(hand.probs(released.probs), released.threshold, NEVER)
-        misread = sorted(set(np.array(hand.labels)[wrong].tolist()) - {NOT_A_DIGIT})
+        wrong = writing.errors(writing.probs(released.probs), released.threshold, NEVER)
+        misread = sorted(set(np.array(writing.labels)[wrong].tolist()) - {NOT_A_DIGIT})
         probs = steady(ask, self._others)
         passing = np.where(np.isin(probs.argmax(axis=1), misread), probs.max(axis=1), 0)
         bar = max(LOW, float(np.quantile(passing, PASS)))

@@ -1,22 +1,22 @@
-"""How often a model errs, how sure that is, and whether one is worse than another."""
+"""Error rates with confidence intervals, and whether one model is worse than another."""
 
 from dataclasses import dataclass
 from typing import Any
 
-OWN_LOSS = 1  # picture of a person, by which a model may be worse: that is chance
-TEST_LOSS = 0.001  # of the test images, by which it may be worse at them
-FEW = 3  # of few test images, so many
+OWN_LOSS = 1  # additional error on the person's pictures that is accepted: it may be chance
+TEST_LOSS = 0.001  # additional errors that are accepted, as a share of the test images
+FEW = 3  # additional errors that are accepted if there are few test images
 
 
 @dataclass(frozen=True)
 class Score:
-    """Errors among so many images, at least one."""
+    """The number of errors among at least one image."""
 
     error_count: int
     num_images: int
 
     @property
-    def share(self) -> float:
+    def error_rate(self) -> float:
         """The share of errors."""
         return self.error_count / self.num_images
 
@@ -27,7 +27,7 @@ class Score:
         found = binomtest(self.error_count, self.num_images).proportion_ci(method="wilson")
         interval = [float(found.low), float(found.high)]
         return {"error_count": self.error_count, "num_images": self.num_images} | {
-            "error_rate": self.share,
+            "error_rate": self.error_rate,
             "interval": interval,
         }
 
@@ -44,17 +44,17 @@ class Comparison:
 
     @property
     def problem(self) -> str:
-        """Why the new model should not replace the old one, or nothing."""
+        """Why the new model should not replace the previous one, or an empty string."""
         if self.own and _more_errors(*self.own) > OWN_LOSS:
-            return "it reads fewer of your pictures than the old one"
+            return "it reads fewer of your pictures than the previous model"
         before, after = self.test
         if _more_errors(before, after) > max(FEW, TEST_LOSS * after.num_images):
             return (
-                f"it makes {after.error_count - before.error_count} more errors in the test images"
+                f"it makes {after.error_count - before.error_count} more errors on the test images"
             )
         return ""
 
 
 def _more_errors(before: Score, after: Score) -> float:
-    """Than the model before would have made in as many images."""
+    """How many more errors than the previous model would have made on as many images."""
     return after.error_count - before.error_count * (after.num_images / before.num_images)

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from cnn_mnist.training.data import Split
-from cnn_mnist.training.metrics import least_sure_rows, wrong_rows
+from cnn_mnist.training.metrics import least_confident_rows, wrong_rows
 from cnn_mnist.training.runs import plots
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.runs.run_folder import write as write_whole
 
-LEAST_SURE = 40  # correct answers
+NUM_LEAST_CONFIDENT = 40  # correct answers shown
 MOST_SHOWN = 100  # on the sheet; the table lists all
 
 
@@ -27,7 +27,7 @@ def write(folder: Path, split: Split, logits: Tensor, classes: tuple[str, ...]) 
     """
     logits, labels = logits.cpu(), split.labels.cpu()
     wrong = wrong_rows(logits, labels)
-    unsure = least_sure_rows(logits, labels)[:LEAST_SURE]
+    unsure = least_confident_rows(logits, labels)[:NUM_LEAST_CONFIDENT]
     shown = torch.cat([wrong[: MOST_SHOWN - len(unsure)], unsure])
     title = f"{len(wrong)} mistakes, most confident first; then the {len(unsure)} least confident"
     sheet = plots.answers(split.to("cpu"), logits, shown, title, classes)

@@ -141,8 +141,8 @@ def readme(model: Model, card: Card) -> str:
             *(_lines_figures(card) if recipe["model"] == "lines" else _figures_table(card)),
             *_of_the_study(model),
             "",
-            "Written by `python -m cnn_mnist.training.runs.release`. What the models are for, "
-            "their data and their limits: docs/model_card.md.",
+            "Written by `python -m cnn_mnist.training.runs.release`. docs/model_card.md describes "
+            "what the models are for, their data and their limits.",
             "",
         ]
     )
@@ -164,7 +164,7 @@ def _figures_table(card: Card) -> list[str]:
         ("accuracy", "accuracy"),
         ("accuracy without the labels known to be wrong", "clean_label_accuracy"),
         ("calibration error", "ece"),
-        ("taken for no digit", "rejected"),
+        ("rejected as not a digit", "rejected"),
     ]
     rows = [
         f"| {title} | {_percent(val[name])} | {_percent(test[name])} |" for title, name in shares
@@ -174,10 +174,10 @@ def _figures_table(card: Card) -> list[str]:
         "|---|---|---|",
         f"| errors | {val['error_count']} | {test['error_count']} |",
         *rows,
-        f"| cross-entropy of an image | {val['nll']:.4f} | {test['nll']:.4f} |",
+        f"| cross-entropy per image | {val['nll']:.4f} | {test['nll']:.4f} |",
         "",
-        f'Temperature {card["temperature"]:.3f}, "not a digit" below {card["threshold"]:.3f}, both '
-        "chosen on the held-out images; the test images were read once, when all was chosen.",
+        f'Temperature {card["temperature"]:.3f}; "not a digit" below {card["threshold"]:.3f}. Both '
+        "were chosen on the held-out images; the test images were read once, after that.",
     ]
 
 

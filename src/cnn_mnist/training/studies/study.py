@@ -17,7 +17,7 @@ from cnn_mnist.training.runs import run_folder
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.studies.workers import StudyWorkers
-from cnn_mnist.training.train import begin, check_teacher, finish, go_on, load_teacher
+from cnn_mnist.training.train import begin, check_teacher, finish, load_teacher, resume
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _begin_or_resume(
     begun = config.recipe, config.dataset, config.images_sha256, config.teacher_sha256
     if begun != (recipe, splits.name, splits.sha256, taught_by):
         raise RunError(f"{folder} has another recipe, data set or teacher; choose another --out")
-    return None if (folder / "metrics.json").exists() else go_on(folder, device=device)
+    return None if (folder / "metrics.json").exists() else resume(folder, device=device)
 
 
 def summarize(accuracies: Sequence[float]) -> Summary:

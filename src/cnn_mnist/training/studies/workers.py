@@ -22,7 +22,7 @@ from cnn_mnist.training.distillation import Teacher
 from cnn_mnist.training.recipes import Recipe
 from cnn_mnist.training.runs import run_folder
 from cnn_mnist.training.runs.run_folder import RunError
-from cnn_mnist.training.train import finish, go_on, load_teacher
+from cnn_mnist.training.train import finish, load_teacher, resume
 
 Files = dict[str, bytes]  # a run folder, as `run_folder.pack` gives it
 TEACHES = "config.json", "model.safetensors"  # in a teacher's folder
@@ -133,7 +133,7 @@ class StudyWorkers:
 
 
 def _finish(folder: Path, shared: Shared) -> dict[str, Any]:
-    run = go_on(folder, device=shared.device)
+    run = resume(folder, device=shared.device)
     return finish(run, shared.splits, folder, teacher=shared.teacher)
 
 

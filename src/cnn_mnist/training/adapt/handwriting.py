@@ -16,13 +16,13 @@ from cnn_mnist.inference.sample import Sample, asked, look, samples
 from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Split
 from cnn_mnist.training.data.labelled import FORMS, NO_DIGIT, Labelled, labelled
 
-MOST = 10_000  # pictures that are kept; of more, so many drawn by chance
-LEAST = 8  # pictures, of which a part can be held out
-TOLD = 5  # problems that are told one by one
+MOST = 10_000  # pictures that are used; if there are more, a random sample of this size
+LEAST = 8  # pictures needed for a cross-validation
+TOLD = 5  # problems that are reported one by one
 
 
 @dataclass
-class Hand:
+class Handwriting:
     """A person's samples with their labels, 0 to 9 or NOT_A_DIGIT, and their pictures' paths.
 
     `num_skipped` pictures were left out; `problems` are the first of the reasons.
@@ -39,22 +39,22 @@ class Hand:
 
     @property
     def split(self) -> Split:
-        """What the classifier learns from."""
+        """The samples as training images."""
         images = torch.from_numpy(np.stack([sample.frame for sample in self.samples]))
         return Split(images, torch.tensor(self.labels))
 
-    def only(self, rows: Iterable[int]) -> "Hand":
+    def only(self, rows: Iterable[int]) -> "Handwriting":
         """Some of the samples."""
         picked = [(self.samples[r], self.labels[r], self.paths[r]) for r in rows]
         samples, labels, paths = map(list, zip(*picked, strict=True))
-        return Hand(samples, labels, paths)
+        return Handwriting(samples, labels, paths)
 
-    def without(self, rows: Iterable[int]) -> "Hand":
+    def without(self, rows: Iterable[int]) -> "Handwriting":
         """All but some of the samples."""
         return self.only(sorted(set(range(len(self))) - set(rows)))
 
     def probs(self, ask: Callable[[NDArray[np.uint8]], Probs]) -> Probs:
-        """What a classifier says to each sample, as the reader asks it.
+        """A classifier's probabilities N×10 for the N samples, computed as in the reader.
 
         Args:
             ask: the probabilities N×10 of images N×28×28.
@@ -69,18 +69,21 @@ class Hand:
 
     @property
     def warnings(self) -> list[str]:
-        """What the user would not expect."""
+        """Notices about skipped pictures, and about too few or too similar ones."""
         told, more = list(self.problems), self.num_skipped - len(self.problems)
         if more:
-            told.append(f"{more:,} more were skipped")
+            told.append(f"{more:,} more pictures were skipped")
         if len(self) < LEAST:
-            told.append(f"{len(self)} pictures are too few to hold any out: give at least {LEAST}")
+            told.append(
+                f"{len(self)} pictures are too few to hold any out, so nothing is measured on your "
+                f"pictures; give at least {LEAST}"
+            )
         if len(set(self.labels)) == 1:
-            told.append(f"All pictures show a {self.labels[0]}: nothing is learned of other digits")
+            told.append(f"All pictures show a {self.labels[0]}; the other digits are not learned")
         return told
 
     def add(self, sample: Sample, label: int, path: Path = Path()) -> None:
-        """Keep a sample."""
+        """Add a sample."""
         self.samples.append(sample)
         self.labels.append(label)
         self.paths.append(path)
@@ -92,8 +95,10 @@ class Hand:
             self.problems.append(f"{path} was skipped: {why}")
 
 
-def read(folder: Path, on_picture: Callable[[int], None] | None = None) -> Hand:
-    """The labelled pictures of a folder. What cannot be read is skipped; of more than MOST, some.
+def read(folder: Path, on_picture: Callable[[int], None] | None = None) -> Handwriting:
+    """Read the labelled pictures of a folder; unreadable ones are skipped.
+
+    If there are more than MOST, a random sample of them is read.
 
     Args:
         on_picture: called with the number of pictures done so far.
@@ -101,33 +106,33 @@ def read(folder: Path, on_picture: Callable[[int], None] | None = None) -> Hand:
     Raises:
         DataError: the folder has no digit that can be learned from.
     """
-    hand = Hand()
-    chosen = _chosen(_digits(folder, hand))
+    writing = Handwriting()
+    chosen = _chosen(_digits(folder, writing))
     seen = samples(partial(look, LineReader()), [(one.path, one.box) for one in chosen])
     for number, (one, sample) in enumerate(zip(chosen, seen, strict=True), start=1):
         if isinstance(sample, Sample):
-            hand.add(sample, NOT_A_DIGIT if one.label == NO_DIGIT else int(one.label), one.path)
+            writing.add(sample, NOT_A_DIGIT if one.label == NO_DIGIT else int(one.label), one.path)
         else:
-            hand.skip(one.path, str(sample))
+            writing.skip(one.path, str(sample))
         if on_picture:
             on_picture(number)
-    if not any(label != NOT_A_DIGIT for label in hand.labels):
-        first = f" ({hand.problems[0]})" if hand.problems else ""
-        raise DataError(f"{folder} has no digit to learn from; {FORMS}{first}")
-    return hand
+    if not any(label != NOT_A_DIGIT for label in writing.labels):
+        first = f" ({writing.problems[0]})" if writing.problems else ""
+        raise DataError(f"{folder} has no pictures of digits; {FORMS}{first}")
+    return writing
 
 
-def _digits(folder: Path, hand: Hand) -> Iterator[Labelled]:
-    """The pictures of a folder whose label is a digit, or says that there is none."""
+def _digits(folder: Path, writing: Handwriting) -> Iterator[Labelled]:
+    """The pictures of a folder that are labelled as a digit or as not a digit."""
     for one in labelled(folder):
         if one.label == NO_DIGIT or (len(one.label) == 1 and one.label in "0123456789"):
             yield one
         else:
-            hand.skip(one.path, f"its label {one.label!r} is neither a digit nor {NO_DIGIT!r}")
+            writing.skip(one.path, f"its label {one.label!r} is neither a digit nor {NO_DIGIT!r}")
 
 
 def _chosen(found: Iterator[Labelled], most: int = MOST) -> list[Labelled]:
-    """All of them, or a sample of so many, in order (reservoir sampling)."""
+    """All of them, or a random sample of `most`, in order (reservoir sampling)."""
     rng, kept = random.Random(0), dict[int, tuple[int, Labelled]]()
     for number, one in enumerate(found):
         place = number if number < most else rng.randrange(number + 1)

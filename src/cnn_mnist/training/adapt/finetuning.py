@@ -1,7 +1,7 @@
-"""What the classifier is shown: the person's images among MNIST's and drawn ones.
+"""Fine-tuning of the classifier on a person's images, mixed with MNIST's and drawn ones.
 
-To MNIST's and to the drawn images, digits or not, it shall answer as before (distillation), to the
-person's as they are labelled: to what is no digit with all ten alike.
+For MNIST's and the drawn images, digits or not, it should keep its answers (distillation). For the
+person's, it should learn the labels; for a non-digit, all ten digits should be equally probable.
 """
 
 import torch
@@ -25,22 +25,22 @@ RECIPE = recipes.get("reader").changed(
     num_views=8,
     mixed_precision=False,
 )
-NUM_OLD = 5_000  # of MNIST's images an epoch
-NUM_DRAWN = 1_500  # digits, and as many non-digits
-OWN = 0.05  # share of the person's among all that are shown
-TRUST = 0.995  # in a person's label
+NUM_OLD = 5_000  # MNIST images per epoch
+NUM_DRAWN = 1_500  # drawn digits, and as many drawn non-digits
+OWN = 0.05  # share of the person's images in an epoch
+TRUST = 0.995  # target probability of a person's label
 CPU = torch.device("cpu")
 
 
-class Lessons:
-    """The lessons of one model, for any number of trainings that start from it."""
+class FineTuning:
+    """Trainings that all start from one model."""
 
     def __init__(self, model: nn.Module, old: Split) -> None:
-        """Let the model answer the old images, so that it does not forget them.
+        """Compute the model's answers to the old images, which it should keep.
 
         Args:
-            model: to be trained.
-            old: images like those that it has learned from.
+            model: the model to start from.
+            old: images like those that it was trained on.
         """
         self._model = model
         shown = extend(old, NUM_DRAWN)
@@ -55,8 +55,8 @@ class Lessons:
             for epoch, rows in enumerate(parts, start=1)
         ]
 
-    def teach(self, own: Split) -> nn.Module:
-        """The model, once it has learned these digits, too."""
+    def train(self, own: Split) -> nn.Module:
+        """The model, fine-tuned on these images."""
         run = start(RECIPE)
         for net in (run.net, run.averaged):
             assert net is not None
@@ -67,7 +67,7 @@ class Lessons:
 
 
 def _shown(own: Split, num_old: int, epoch: int) -> Split:
-    """The person's images, each as often as their share wants, in another form each time."""
+    """The person's images, repeated up to their share of an epoch, augmented anew each time."""
     generator = seeded(CPU, 1, epoch)
     count = round(num_old * OWN / (1 - OWN))
     some = own[torch.randperm(count, generator=generator) % len(own)]
@@ -76,7 +76,7 @@ def _shown(own: Split, num_old: int, epoch: int) -> Split:
 
 
 def _wanted(labels: Tensor) -> Tensor:
-    """Logits N×10 that say a label is right, but not for sure; of a non-digit, that none is."""
+    """Target logits N×10: the label with probability TRUST; for a non-digit, all ten alike."""
     probs = torch.full((len(labels), 10), (1 - TRUST) / 9)
     digits = labels != NOT_A_DIGIT
     probs[digits, labels[digits]] = TRUST
