@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from clustered import dask, working
+from cnn_mnist import shelf
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.recipes import REFERENCE, Recipe
 from cnn_mnist.training.runs import checkpoint, run_folder
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.studies.study import study
 from cnn_mnist.training.studies.workers import Shared, StudyWorkers
-from cnn_mnist.training.train import begin, finish
+from cnn_mnist.training.train import begin, finish, load_teacher
 from cnn_mnist.workers import workers
 
 
@@ -158,6 +160,16 @@ def test_the_teacher_travels_with_what_is_shared(
         )
     assert many == serial
     assert rows(tmp_path / "many") == rows(tmp_path / "serial")
+
+
+def test_a_released_model_teaches_in_workers_too(tiny: Recipe, few_digits: Splits) -> None:
+    student = tiny.changed(distil=0.5, num_views=1)
+    folder = shelf.find("small")
+    here = load_teacher(folder, student, few_digits).view(1)
+    shared = pickle.loads(pickle.dumps(Shared(student, few_digits, folder)))
+    there = shared.teacher
+    assert there is not None
+    torch.testing.assert_close(there.view(1).targets, here.targets)
 
 
 def test_what_is_shared_travels_without_the_rest_of_the_memory(

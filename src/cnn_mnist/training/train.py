@@ -153,7 +153,7 @@ def _mix_in_initial_weights(run: Run, folder: Path) -> None:
         if value.is_floating_point():
             value.lerp_(initial[name].to(value.device), run.recipe.init_share)
     if distributed.rank() == 0:
-        checkpoint.save_model(folder, run)
+        checkpoint.save_model(folder, run.model)
 
 
 def load_teacher(

@@ -44,9 +44,9 @@ def save(folder: Path, run: Run) -> None:
         ) from error
 
 
-def save_model(folder: Path, run: Run) -> None:
+def save_model(folder: Path, model: nn.Module) -> None:
     """Write the weights to use; the resume state stays."""
-    write(folder / "model.safetensors", pack(dict(run.model.state_dict())))
+    write(folder / "model.safetensors", pack(dict(model.state_dict())))
 
 
 def load_model(folder: Path) -> nn.Module:

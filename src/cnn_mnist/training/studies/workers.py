@@ -20,12 +20,12 @@ import torch
 from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.distillation import Teacher
 from cnn_mnist.training.recipes import Recipe
-from cnn_mnist.training.runs import run_folder
+from cnn_mnist.training.runs import checkpoint, run_folder
+from cnn_mnist.training.runs.config import create_folder, load_config
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import finish, load_teacher, resume
 
 Files = dict[str, bytes]  # a run folder, as `run_folder.pack` gives it
-TEACHES = "config.json", "model.safetensors"  # in a teacher's folder
 TRIES = 5
 
 
@@ -43,8 +43,7 @@ class Shared:
         self.splits = replace(splits, train=_own(splits.train), test=_own(splits.test))
         self.device = str(device)
         self._recipe = recipe
-        files = run_folder.pack(teacher) if teacher else {}
-        self._teacher = {name: files[name] for name in files if Path(name).name in TEACHES}
+        self._teacher = _packed(teacher) if teacher else {}
 
     def __call__(self) -> Callable[[], object]:
         """Keep it in this process until the returned function is called."""
@@ -140,6 +139,16 @@ def _finish(folder: Path, shared: Shared) -> dict[str, Any]:
 def _sees(folder: Path, begun: Files) -> bool:
     config = folder / "config.json"
     return config.exists() and config.read_bytes() == begun[config.name]
+
+
+def _packed(teacher: Path) -> Files:
+    """A teacher's models as run folders: of runs, of a released model, or of a model file."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number, member in enumerate(run_folder.members(teacher)):
+            copy = Path(folder, f"{number:03}")
+            create_folder(copy, load_config(member))
+            checkpoint.save_model(copy, checkpoint.load_model(member))
+        return run_folder.pack(Path(folder))
 
 
 def _own(split: Split) -> Split:
