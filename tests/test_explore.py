@@ -482,7 +482,7 @@ def test_everything_to_use_has_a_name(still: Visit) -> None:
 def test_the_server_has_the_page_too(browser: "playwright.Browser", server: Served) -> None:
     visit = Watched(browser, server.url, viewport={"width": 1360, "height": 900})
     page = visit.page
-    page.click("text=See how the network does it")
+    page.click("text=See how the network works")
     page.wait_for_selector("body[data-ready]")
     page.keyboard.press("4")
     playwright.expect(page.locator("#answer")).to_have_text("4")

@@ -75,7 +75,7 @@ def test_a_blank_and_noise_are_no_digits(classifier: Classifier) -> None:
     [np.zeros((2, 28, 28)), np.zeros((28, 28), np.uint8), np.zeros((1, 28, 27), np.uint8)],
 )
 def test_other_arrays_are_refused(classifier: Classifier, batch: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="uint8 Nx28x28"):
+    with pytest.raises(ValueError, match="uint8 N×28×28"):
         classifier.probs(batch)
 
 

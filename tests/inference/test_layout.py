@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cnn_mnist import Reader
-from cnn_mnist.inference.layout.lines import REACH, Layout
+from cnn_mnist.inference.layout.lines import REACH, Layout, without_combs
 from drawn import coverage
 
 SIDES = st.integers(1, 40)
@@ -45,6 +45,7 @@ def test_lines_are_those_of_a_comparison_of_all_pairs(
     across, down = stretch
     boxes: list[Box] = [(x * across, y * down, wide, high) for x, y, wide, high in places]
     boxes = [box for box in boxes if box[2] < 8 * box[3]]
+    assume(len(without_combs(np.reshape(np.array(boxes, float), (-1, 4)))) == len(boxes))
     layout = Layout.of(boxes)
     if layout.slope:
         return
@@ -62,6 +63,21 @@ def test_rows_of_digits_are_lines(slope: float) -> None:
     layout = Layout.of(boxes)
     assert [len(line) for line in layout.lines] == [40] * 30
     assert layout.slope == pytest.approx(slope, abs=0.01)
+
+
+def test_the_ticks_of_a_comb_are_no_signs() -> None:
+    digits: list[Box] = [(40 + 60 * i, 20 + i % 3, 36, 48) for i in range(6)]
+    ticks: list[Box] = [(25 + 60 * i, 55, 4, 26) for i in range(7) if i != 3]  # one joins a digit
+    layout = Layout.of(digits + ticks)
+    assert [line.tolist() for line in layout.lines] == [[list(box) for box in digits]]
+
+
+def test_ones_and_commas_are_no_ticks() -> None:
+    digits: list[Box] = [(40 + 60 * i, 20, 36, 48) for i in range(6)]
+    ones: list[Box] = [(25 + 60 * i, 20, 4, 48) for i in range(7)]
+    commas: list[Box] = [(25 + 60 * i + 9 * (i % 2), 60, 4, 14) for i in range(7)]
+    for marks in (ones, commas):
+        assert sum(map(len, Layout.of(digits + marks).lines)) == 13
 
 
 def test_no_boxes_have_no_lines() -> None:

@@ -49,6 +49,19 @@ def test_a_turned_grid_is_read_as_the_upright_one(reader: Reader, quarters: int)
     assert reading.turned == 90 * quarters
 
 
+@pytest.mark.parametrize(("text", "rise"), [("38", 55), ("94", 40), ("643", 55), ("7697", 55)])
+def test_the_ticks_of_a_comb_do_not_tilt_it(reader: Reader, text: str, rise: int) -> None:
+    pitch, floor = 120, 130
+    form = np.full((150, pitch * len(text) + 60, 3), 255, np.uint8)
+    for number, digit in enumerate(text):
+        form[10:, 30 + pitch * number : 30 + pitch * (number + 1)] = page(digit, 80, 6)[:140]
+    cv2.line(form, (30, floor), (30 + pitch * len(text), floor), (20, 20, 20), 4)
+    for x in range(30, form.shape[1], pitch):
+        cv2.line(form, (x, floor), (x, floor - rise), (20, 20, 20), 4)
+    reading = reader.read(form)
+    assert (reading.text, reading.turned) == (text, 0)
+
+
 def test_boxes_of_a_turned_page_are_in_the_picture_as_it_was_given(reader: Reader) -> None:
     picture = np.ascontiguousarray(np.rot90(sheet()))
     for digit in reader.read(picture).digits:

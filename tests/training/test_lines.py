@@ -275,7 +275,7 @@ def test_a_run_begins_with_the_weights_of_another_and_with_no_others(
             assert all(torch.equal(mine[name], v) for name, v in given.state_dict().items())
     others = tensors.pack(dict(LineNet().state_dict()))
     run_folder.write(moved / "model.safetensors", others)
-    with pytest.raises(RunError, match=r"moved has changed since .*run started with$"):
+    with pytest.raises(RunError, match=r"moved has changed since .*run started with it"):
         resume(folder)
 
 
@@ -300,7 +300,7 @@ def test_a_share_of_the_initial_weights_stays(
 def test_weights_that_do_not_fit_are_refused(
     tmp_path: Path, few_digits: Splits, earlier: Path
 ) -> None:
-    with pytest.raises(RunError, match=r"model lines, and the recipe default trains net"):
+    with pytest.raises(RunError, match=r"model lines, but the recipe default trains net"):
         begin(recipes.get("default"), few_digits, tmp_path / "run", init=earlier)
     with pytest.raises(RunError, match=r"the run must not have seen the held-out images either"):
         begin(TINY, few_digits.hold_out(100), tmp_path / "run", init=earlier)
@@ -323,7 +323,7 @@ def test_the_exported_file_reads_lines_and_says_where_its_weights_began(
 def test_a_line_network_is_calibrated_on_what_it_held_out(
     tmp_path: Path, few_digits: Splits, held_out: Splits, earlier: Path
 ) -> None:
-    with pytest.raises(RunError, match=r"finds no sign in any line; train it longer"):
+    with pytest.raises(RunError, match=r"reads nothing in any line; train it for more epochs"):
         held_out_answers(earlier, few_digits)
     eager = begin(TINY.changed(epochs=1), held_out, tmp_path / "eager")
     for net in (eager.net, eager.model):

@@ -187,7 +187,7 @@ class Reader:
     def read_many(self, sources: Iterable[image.Source], single: bool = False) -> list[Reading]:
         """Read pictures in order.
 
-        A stack Nx28x28 of uint8 is read as N pictures, in one network call if they are MNIST images
+        A stack N×28×28 of uint8 is read as N pictures, in one network call if they are MNIST images
         already.
         """
         if not _is_stack(sources):

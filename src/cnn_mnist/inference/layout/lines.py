@@ -16,6 +16,9 @@ REACH = 6  # heights of a sign: maximum distance to the next one on its line
 MARGIN = 0.25  # of a line's height: the margin around it
 SLENDER = 8  # length over width; anything longer is a ruled line
 FEW = 3  # signs; lines with fewer take the page's slope
+NARROW = 2  # height over width of a tick
+TICK = 0.75  # of the height of the wider marks; ticks between these are lower
+UNEVEN = 0.15  # of the distance between ticks, and of their height
 STEEP = 0.4  # slope; more tilted pages are straightened first
 ALIGNED = 0.5  # of a digit's height: maximum offset between distant parts of one line
 RISES = 0, 0.02, -0.02, 0.04, -0.04  # how much a number may fall more than its line
@@ -54,7 +57,7 @@ class Layout(NamedTuple):
     @classmethod
     def of(cls, boxes: list[Box]) -> "Layout":
         """Arrange the boxes of a page's ink in lines."""
-        corners = _signs(boxes)
+        corners = without_combs(_signs(boxes))
         lines = _grouped(corners, corners)
         slope = _slope(lines)
         return cls(_grouped(corners, _level(corners, slope)) if slope else lines, slope)
@@ -114,6 +117,30 @@ def _signs(boxes: list[Box]) -> NDArray[Any]:
     corners = np.array(boxes, float).reshape(-1, 4)
     width, height = corners[:, 2], corners[:, 3]
     return np.asarray(corners[width < SLENDER * height])
+
+
+def without_combs(corners: NDArray[Any]) -> NDArray[Any]:
+    """The boxes without the ticks of a comb, which are lower than the digits between them."""
+    width, height = corners[:, 2:].T
+    narrow = height > NARROW * width
+    if np.count_nonzero(narrow) < FEW or narrow.all():
+        return corners
+    low = narrow & (height < TICK * np.median(height[~narrow]))
+    rows = _grouped(corners[low], corners[low])
+    return np.concatenate([corners[~low], *(row for row in rows if not _is_comb(row))])
+
+
+def _is_comb(row: NDArray[Any]) -> bool:
+    """Whether marks side by side are of one height and equally far apart, but for missing ones."""
+    if len(row) < FEW:
+        return False
+    middle, height = row[:, 0] + row[:, 2] / 2, row[:, 3]
+    steps = np.diff(np.sort(middle))
+    if steps.min() < height.max():
+        return False
+    pitches = steps / steps.min()
+    is_even = np.abs(pitches - np.rint(pitches)).max() < UNEVEN
+    return bool(is_even and np.ptp(height) < UNEVEN * height.max() + 1)
 
 
 def _grouped(corners: NDArray[Any], level: NDArray[Any]) -> list[NDArray[Any]]:

@@ -36,7 +36,7 @@ def upright(classifier: Classifier, reader: LineReader, seen: View) -> View:
 
 
 def level(reader: LineReader, seen: View) -> View:
-    """The view, rotated so that its lines are level, unless most digits are lost.
+    """The view, rotated so that its lines are level, unless it is then read worse.
 
     Raises:
         CrowdedError: as for `view.of_page`.
@@ -45,10 +45,11 @@ def level(reader: LineReader, seen: View) -> View:
 
 
 def _level(reader: LineReader, seen: View) -> tuple[View, list[Sign] | None]:
-    """The view, rotated if its lines are tilted, unless most digits are lost.
+    """The view, rotated if its lines are tilted, unless most digits or some certainty are lost.
 
-    A form's digits and the ticks between them form slanted lines, too. The signs of some lines are
-    returned if they were looked at.
+    A form's digits and the ticks between them form slanted lines, too: rotated by them, the digits
+    are less certain, and the ticks look like 1s. The signs of some lines are returned if they were
+    looked at.
     """
     degrees = tilt(seen.boxes)
     if not degrees:
@@ -56,7 +57,8 @@ def _level(reader: LineReader, seen: View) -> tuple[View, list[Sign] | None]:
     rotated = view.rotate(seen, degrees)
     before, after = (_signs(reader, way.grey, way.layout) for way in (seen, rotated))
     kept = _num_digits(after) >= LEAST_KEPT * _num_digits(before)
-    return (rotated, after) if kept else (seen, before)
+    is_better = kept and _certainty(after) >= _certainty(before)
+    return (rotated, after) if is_better else (seen, before)
 
 
 def tilt(boxes: list[Box]) -> int:

@@ -39,12 +39,12 @@ class Found(NamedTuple):
         return self.character in DIGITS
 
     def as_digit(self) -> "Found":
-        """The sign taken for the most probable digit."""
+        """The sign as the most probable digit."""
         best = int(self.digit_probs.argmax())
         return self._replace(character=DIGITS[best], confidence=float(self.digit_probs[best]))
 
     def as_letter(self) -> "Found":
-        """The sign taken for none of the alphabet's."""
+        """The sign as a character outside the alphabet."""
         return self._replace(character=OTHER, confidence=1 - self.p_digit)
 
 

@@ -1,4 +1,4 @@
-"""ONNX session: uint8 Nx28x28 → calibrated probabilities, and the "not a digit" rule.
+"""ONNX session: uint8 N×28×28 → calibrated probabilities, and the "not a digit" rule.
 
 The model file is complete: input normalisation and softmax temperature are in its graph; the
 rule's threshold and the probabilities from which it decides alone are in its metadata.
@@ -61,7 +61,7 @@ class Classifier:
         self._check(path)
 
     def probs(self, images: NDArray[np.uint8]) -> Probs:
-        """Calibrated probabilities Nx10 of uint8 images Nx28x28, light ink on black.
+        """Calibrated probabilities N×10 of uint8 images N×28×28, light ink on black.
 
         Raises:
             ValueError: the shape or type is different.
@@ -76,7 +76,7 @@ class Classifier:
         return steady(self.probs, images)
 
     def logits(self, images: NDArray[np.uint8]) -> Probs:
-        """Logits Nx10, for checks against the trained network."""
+        """Logits N×10, for checks against the trained network."""
         return self._run("logits", images)
 
     def is_digit(self, probs: Probs) -> NDArray[np.bool_]:
@@ -89,7 +89,7 @@ class Classifier:
 
     def _run(self, output: str, images: NDArray[np.uint8]) -> Probs:
         if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
-            raise ValueError(f"images must be uint8 Nx28x28, not {images.dtype} {images.shape}")
+            raise ValueError(f"images must be uint8 N×28×28, not {images.dtype} {images.shape}")
         if len(images) == 0:
             return np.zeros((0, 10), np.float32)
         name = self._session.get_inputs()[0].name

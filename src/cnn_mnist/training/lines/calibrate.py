@@ -64,7 +64,7 @@ def held_out_answers(folder: Path, splits: Splits) -> Answers:
     lines = written_lines(splits.hold_out(count).test)
     given = answers(checkpoint.load_model(folder), lines)
     if not given.lines:
-        raise RunError(f"{folder}: the network finds no sign in any line; train it longer")
+        raise RunError(f"{folder}: the network reads nothing in any line; train it for more epochs")
     return given
 
 

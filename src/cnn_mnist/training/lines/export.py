@@ -54,12 +54,12 @@ def export_lines(
         probability that has moved to other signs, over the typical ones.
 
     Raises:
-        RunError: the folder is no run of a line network.
+        RunError: the folder is not a run of a line network.
         ExportError: they do not agree; no file is written.
     """
     config = load_config(folder)
     if config.recipe.model != "lines":
-        raise RunError(f"{folder} is no run of a line network")
+        raise RunError(f"{folder} is not a run of a line network; give one of the recipe lines")
     exported = ExportedLines(checkpoint.load_model(folder), temperature).eval()
     example = torch.zeros(2, 2, HEIGHT, 64)
     names = ("lines", ["probabilities", "boxes"])
