@@ -47,7 +47,7 @@ def find(grey: Grey) -> list[Quads]:
     for mask in quads.line_masks(np.asarray(small, np.uint8)):
         found = _lattices(mask, most)
         if found is None:
-            return []
+            break
         best = max(best, found, key=_worth)
     outer = [grid for grid, _ in best if not any(_within(grid, other) for other, _ in best)]
     ordered = sorted(outer, key=lambda grid: float(grid[..., 1].mean()))

@@ -125,9 +125,9 @@ def without_combs(corners: NDArray[Any]) -> NDArray[Any]:
     narrow = height > NARROW * width
     if np.count_nonzero(narrow) < FEW or narrow.all():
         return corners
-    low = narrow & (height < TICK * np.median(height[~narrow]))
-    rows = _grouped(corners[low], corners[low])
-    return np.concatenate([corners[~low], *(row for row in rows if not _is_comb(row))])
+    low = np.flatnonzero(narrow & (height < TICK * np.median(height[~narrow])))
+    ticks = [row for row in _grouped(low, corners[low]) if _is_comb(corners[row])]
+    return np.delete(corners, list(chain.from_iterable(ticks)), axis=0)
 
 
 def _is_comb(row: NDArray[Any]) -> bool:
@@ -144,7 +144,7 @@ def _is_comb(row: NDArray[Any]) -> bool:
 
 
 def _grouped(corners: NDArray[Any], level: NDArray[Any]) -> list[NDArray[Any]]:
-    """Boxes grouped by line, determined on the levelled page."""
+    """Boxes, or their indices, grouped by line, determined on the levelled page."""
     rows = _rows(level)
     ends = np.cumsum(np.bincount(rows)).tolist()
     ordered = corners[np.argsort(rows, kind="stable")]

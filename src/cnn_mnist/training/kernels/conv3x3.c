@@ -10,6 +10,8 @@
 
 int lanes(void) { return LANES; }
 
+int block(void) { return BLOCK; }
+
 /* Going from place to place takes longer for a single input. */
 static const way_back *way_of(const layer *l) { return l->pooled && l->inputs > 1 ? &pooled : &dense; }
 

@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from cnn_mnist.training.kernels import library
 
-BLOCK = 4  # channels that conv3x3.h works on together
-
 
 def lay_out(images: Tensor, precision: torch.dtype) -> Tensor:
     """Images N×1×H×W in the layout that a network computes fastest.
@@ -70,12 +68,13 @@ def convolve(x: Tensor, *steps: Step) -> Tensor:
 
 
 def _kernels_fit(x: Tensor, steps: tuple[Step, ...]) -> bool:
-    """Whether every number of channels is a multiple of BLOCK, except for an image's 1."""
+    """Whether every number of channels is a multiple of their block, except for an image's 1."""
     first, *others = [
         count for step in steps for count in (step.layer.in_channels, step.layer.out_channels)
     ]
     others += [first] if x.requires_grad else []
-    return not any(count % BLOCK for count in others)
+    block = _kernels().block()
+    return not any(count % block for count in others)
 
 
 class _Layer(ctypes.Structure):
