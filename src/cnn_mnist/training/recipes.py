@@ -168,7 +168,7 @@ BEST = DEFAULT.changed(
 )
 BEST_BN = BEST.changed(name="best-bn", model="bn")
 BEST_SMALL = BEST.changed(name="best-small", model="bn-small")
-BEST_TINY = BEST.changed(name="best-tiny", model="bn-tiny")
+BEST_TINY = BEST.changed(name="best-tiny", model="bn-tiny", epochs=60)
 ROBUST = BEST_BN.changed(name="robust", corrupted=0.08)
 READER = DEFAULT.changed(
     name="reader",
