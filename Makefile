@@ -11,8 +11,7 @@ train: .venv/.train
 test: .venv/.dev
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/mypy & $(BIN)/pytest -n 2 --dist worksteal $(ARGS); tests=$$?; wait $$! && exit $$tests
 
 test-slow: .venv/.dev
 	$(BIN)/pytest -m slow $(ARGS)

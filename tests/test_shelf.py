@@ -114,7 +114,17 @@ def test_the_command_lists_them() -> None:
     assert all(Path(model["folder"], name).exists() for model in listed for name in model["files"])
 
 
-@pytest.mark.parametrize("name", [name for name in RELEASED if name != "lines"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "reader",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in RELEASED
+            if name not in ("lines", "reader")
+        ),
+    ],
+)
 def test_evaluating_a_name_gives_the_figures_of_its_card(
     name: str, mnist: Splits, mnist_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -297,17 +297,24 @@ def test_two_jobs_do_not_write_one_file(tmp_path: Path) -> None:
         Results(path, {})
 
 
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
+    """Three files of several pages, and the lines of their results."""
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "a.tif").write_bytes(encoded(("4", "2"), "TIFF"))
+    (folder / "b.tif").write_bytes(encoded(("7", "3", "5"), "TIFF"))
+    addresses = [str(folder / name) for name in ("a.tif", "b.tif", "b.tif")]
+    read(folder / "whole.jsonl", addresses)
+    return addresses, (folder / "whole.jsonl").read_text().splitlines(keepends=True)
+
+
 @pytest.mark.parametrize("torn", ["", '{"path": "half a li'])
 @pytest.mark.parametrize("cut", range(8))
 def test_a_file_whose_last_pages_are_missing_is_read_again(
-    cut: int, torn: str, tmp_path: Path
+    cut: int, torn: str, pages: tuple[list[str], list[str]], tmp_path: Path
 ) -> None:
     """Power loss may leave the first lines of a batch."""
-    (tmp_path / "a.tif").write_bytes(encoded(("4", "2"), "TIFF"))
-    (tmp_path / "b.tif").write_bytes(encoded(("7", "3", "5"), "TIFF"))
-    addresses = [str(tmp_path / name) for name in ("a.tif", "b.tif", "b.tif")]
-    read(tmp_path / "whole.jsonl", addresses)
-    whole = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
+    addresses, whole = pages
     out, here = tmp_path / "r.jsonl", Settings.here(False, None, 60)
     Results(out, here.kept()).__exit__(None, None, None)
     (tmp_path / "r.jsonl.part" / "lines.jsonl").write_text("".join(whole[:cut]) + torn)

@@ -3,6 +3,8 @@
 Work is counted, not timed: signs, the pixels of their boxes, images that the network sees, kernels.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.layout import grid, lines, orientation, place, quads
+from cnn_mnist.inference.layout import grid, lines, orientation, place, quads, view
+from cnn_mnist.inference.pictures.page import Page, rotated
 from cnn_mnist.inference.reader import CROWDED, MOST_COLUMNS, Reader
 from cnn_mnist.inference.recognition import classifier, line, line_reader
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
@@ -20,6 +23,7 @@ from drawn import coverage
 from generators.hostile import COARSEST, DRAWN, FINEST, KINDS, Kind, hostile
 
 SIZES = st.tuples(st.integers(30, 700), st.integers(30, 700))
+SIDE = st.integers(30, 200)  # of pages on which every mark is looked at
 GRAINS = st.integers(FINEST, COARSEST)
 
 
@@ -209,6 +213,76 @@ def test_signs_that_look_like_no_digits_are_not_read_in_other_orientations(
     assert len(reading.rejected) >= orientation.LEAST_SIGNS
 
 
+def test_many_signs_that_look_like_no_digits_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader()
+    monkeypatch.setattr(reader, "line_reader", None)
+    _, picture = hostile("clouds", 1.0, 1)
+    reading = reader.read(picture)
+    assert (reading.ok, reading.reason) == (False, CROWDED)
+
+
+def test_signs_are_framed_in_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    framed = []
+
+    def spy(marks: NDArray[np.float32]) -> NDArray[np.float32]:
+        framed.append(max(marks.shape))
+        return even_stroke(marks)
+
+    monkeypatch.setattr(view, "even_stroke", spy)
+    row = np.concatenate([coverage("7", 1500, 150), coverage("1", 1500, 20)], axis=1)
+    page = Page(np.rint(255 * (1 - np.stack([row] * 3, axis=2))).astype(np.uint8), row.shape[::-1])
+    seen = view.of_page(page, single=False)
+    seen.frames()
+    seen.frame((0, 0, *row.shape[::-1]))
+    assert len(framed) == 3
+    assert segment.LARGE / 2 <= min(framed) <= max(framed) <= segment.LARGE
+
+
+def test_lines_are_reduced_by_a_whole_factor(monkeypatch: pytest.MonkeyPatch) -> None:
+    factors = []
+    original = cv2.resize
+
+    def spy(grey: NDArray[np.uint8], size: tuple[int, int], **how: Any) -> NDArray[np.uint8]:
+        factors.append([a / b for a, b in zip(grey.shape[::-1], size, strict=True)])
+        return np.asarray(original(grey, size, **how), np.uint8)
+
+    monkeypatch.setattr(cv2, "resize", spy)
+    page = np.full((997, 1409), 255, np.uint8)
+    place.Place(13, 17, 1301, 809, 0.1).crop(page)
+    assert [a == b == round(a) > 1 for a, b in factors] == [True, True]
+
+
+def test_the_slope_of_rules_is_searched_on_few_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = []
+    original = ruling._shear
+
+    def spy(mask: NDArray[np.uint8], slope: float) -> NDArray[np.uint8]:
+        searched.append(mask.shape[1])
+        return original(mask, slope)
+
+    monkeypatch.setattr(ruling, "_shear", spy)
+    mask = np.zeros((ruling.SEARCH_SIDE, ruling.SEARCH_SIDE), np.uint8)
+    for y in range(60, 400, 40):
+        cv2.line(mask, (0, y), (399, y - 35), 1, 1)
+    assert abs(ruling._slope(mask) + 35 / 399) < np.tan(np.radians(0.5))
+    assert sum(searched) <= len(ruling.SLOPES) * ruling.SEARCH_SIDE / 4
+
+
+@pytest.mark.parametrize("degrees", [-90, 0, 90, 180, 270, 360])
+def test_a_picture_rotated_by_quarters_keeps_its_pixels(degrees: int) -> None:
+    picture = np.arange(105, dtype=np.uint8).reshape(5, 7, 3)
+    turned = rotated(picture, degrees, cv2.BORDER_CONSTANT)
+    assert np.array_equal(turned, np.rot90(picture, -degrees // 90))
+
+
+def test_a_hairline_of_a_giant_sign_stays_whole() -> None:
+    page = np.zeros((1600, 1600), np.float32)
+    cv2.line(page, (100, 100), (1500, 1337), 1, 1)
+    (sign,) = segment.split(page)
+    assert components.components((sign.ink > 0.5).astype(np.uint8)).stats.shape[0] == 2
+    assert sign.ink.max() == 1
+
+
 def test_the_ink_of_a_rotated_page_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     original = ink.find
@@ -225,7 +299,7 @@ def test_the_ink_of_a_rotated_page_is_found_once(monkeypatch: pytest.MonkeyPatch
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.sampled_from(DRAWN), SIZES, GRAINS, st.integers(0, 999))
+@given(st.sampled_from(DRAWN), st.tuples(SIDE, SIDE), GRAINS, st.integers(0, 999))
 def test_some_components_need_no_second_search(
     kind: Kind, size: tuple[int, int], grain: int, seed: int
 ) -> None:

@@ -193,6 +193,14 @@ def test_faint_lines_beside_dark_writing_bound_cells() -> None:
     assert np.ptp(found[..., 0, 0], axis=0).max() < 6
 
 
+def test_boxes_that_look_like_squared_paper_without_the_faint_ones_are_a_row() -> None:
+    page = boxes_in_a_row(16, 60, 50)
+    for x in range(30 + 4 * 60, 30 + 16 * 60, 4 * 60):
+        cv2.rectangle(page, (x, 30), (x + 50, 102), 215, 2)
+    (found,) = grid.find(page)
+    assert found.shape[:2] == (1, 16)
+
+
 def test_writing_over_the_corners_moves_no_corner() -> None:
     page = form(ROWS)
     for row in range(len(ROWS)):

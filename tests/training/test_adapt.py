@@ -22,6 +22,7 @@ from cnn_mnist.training import evaluation
 from cnn_mnist.training.adapt import finetuning, handwriting, held_out, learn, overruling
 from cnn_mnist.training.adapt.finetuning import FineTuning
 from cnn_mnist.training.adapt.handwriting import Handwriting
+from cnn_mnist.training.adapt.learn import Adapted
 from cnn_mnist.training.adapt.overruling import LOW, Overruling
 from cnn_mnist.training.adapt.score import Comparison, Score
 from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Split, Splits
@@ -55,21 +56,42 @@ def odd_images(count: int) -> np.ndarray:
     return np.stack([look(reader, image.load(picture)).frame for _, picture in pictures])
 
 
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fine-tuning that is fast, and teaches little."""
+def shorten(patch: pytest.MonkeyPatch) -> None:
+    """Make fine-tuning fast; it teaches little."""
     recipe = finetuning.RECIPE.changed(epochs=1)
     for module in (finetuning, learn, held_out):
-        monkeypatch.setattr(module, "RECIPE", recipe)
+        patch.setattr(module, "RECIPE", recipe)
     for module in (finetuning, learn):
-        monkeypatch.setattr(module, "NUM_OLD", 300)
+        patch.setattr(module, "NUM_OLD", 300)
     for module in (finetuning, overruling):
-        monkeypatch.setattr(module, "NUM_DRAWN", 40)
+        patch.setattr(module, "NUM_DRAWN", 40)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def adapted(digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Adapted:
+    """A model after such a fine-tuning on ten pictures."""
+    mine = handwriting.read(write_odd(tmp_path_factory.mktemp("adapted"), 10))
+    with pytest.MonkeyPatch.context() as patch:
+        shorten(patch)
+        return learn.adapt(mine, digits, Classifier(), lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def model_file(adapted: Adapted, digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("adapted") / "mine.onnx"
+    learn.write(adapted, path, digits)
+    return path
 
 
 # --- learning ---
 
 
+@pytest.mark.slow  # tests/serving/test_circle.py proves it by default, on fewer drawings
 def test_a_two_that_is_read_as_a_seven_is_one_after_a_few_corrections(
     few_old_images: None, digits: Splits, tmp_path: Path
 ) -> None:
@@ -84,18 +106,15 @@ def test_a_two_that_is_read_as_a_seven_is_one_after_a_few_corrections(
     assert adapted.comparison.problem == ""
 
 
-def test_the_file_is_a_whole_model(short: None, digits: Splits, tmp_path: Path) -> None:
-    mine, out = handwriting.read(write_odd(tmp_path / "mine", 10)), tmp_path / "mine.onnx"
-    adapted = learn.adapt(mine, digits, Classifier(), lambda *_: None)
-    learn.write(adapted, out, digits)
-    images, model = digits.test.images[:50], Classifier(out)
+def test_the_file_is_a_whole_model(adapted: Adapted, model_file: Path, digits: Splits) -> None:
+    images, model = digits.test.images[:50], Classifier(model_file)
     found = held_out.predictor(adapted.model, adapted.card["temperature"])(images.numpy())
     np.testing.assert_allclose(model.probs(images.numpy()), found, atol=1e-4)
     assert (model.decides, model.threshold) == (adapted.card["decides"], adapted.card["threshold"])
     assert model.about("own")["num_images"] == 10
-    kept = checkpoint.load_model(out).state_dict()
+    kept = checkpoint.load_model(model_file).state_dict()
     assert all(torch.equal(kept[k], v) for k, v in adapted.model.state_dict().items())
-    assert load_config(out).recipe.name == "adapted"
+    assert load_config(model_file).recipe.name == "adapted"
 
 
 def test_each_picture_is_held_out_once_and_no_digit_misses_from_a_part(
@@ -327,8 +346,9 @@ def test_bad_input_ends_in_one_line(
 
 
 def test_a_full_disk_leaves_the_old_model(
-    short: None, adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    adapted: Adapted, adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(learn, "adapt", lambda *_: adapted)
     write_odd(tmp_path / "mine", 10)
     (tmp_path / "a.onnx").write_bytes(old := shelf.file("reader", shelf.ONNX).read_bytes())
 
@@ -360,16 +380,15 @@ def test_a_kill_leaves_the_old_model(
 
 
 def test_an_adapted_file_is_exported_with_all_that_it_says(
-    short: None, adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_odd(tmp_path / "mine", 12)
-    code, out, _ = adapt("mine", "--out", "a.onnx", "--force")
-    assert (code, out.count("a.onnx: written")) == (0, 1)
-    monkeypatch.setattr(sys, "argv", ["cnn-mnist", "export", "a.onnx", "--out", "b.onnx"])
+    out = tmp_path / "b.onnx"
+    line = ["cnn-mnist", "export", str(model_file), "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", line)
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert not end.value.code
-    one, two = Classifier("a.onnx"), Classifier("b.onnx")
+    one, two = Classifier(model_file), Classifier(out)
     assert all(one.about(name) == two.about(name) is not None for name in ("own", "decides"))
     images = odd_images(10)
     np.testing.assert_allclose(one.probs(images), two.probs(images), atol=1e-5)

@@ -220,9 +220,9 @@ def _cells(page: Page) -> list[list[cell.Cell]]:
 
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
     kept = without_words(rows)
-    signs = [(sign, _placed(sign, seen)) for row in kept for sign in row]
-    digits = tuple(digit for sign, digit in signs if sign.is_digit)
-    rejected = tuple(digit for sign, digit in signs if sign.character == OTHER)
+    signs = list(chain.from_iterable(kept))
+    digits = tuple(_placed(sign, seen) for sign in signs if sign.is_digit)
+    rejected = tuple(_placed(sign, seen) for sign in signs if sign.character == OTHER)
     turned = seen.page.turned
     if not digits:
         return Reading("", (), False, NO_DIGIT, rejected, turned=turned)

@@ -12,8 +12,14 @@ def add_errors(app: FastAPI) -> None:
     """Add a handler for every exception that a route may raise."""
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, raised: HTTPException) -> Response:
-        return JSONResponse({"error": str(raised.detail)}, raised.status_code, raised.headers)
+    async def http(request: Request, raised: HTTPException) -> Response:
+        headers = raised.headers or {}
+        said = {
+            404: "there is nothing at this path",
+            405: f"this path does not answer {request.method}; use {headers.get('Allow')}",
+        }
+        message = said.get(raised.status_code, str(raised.detail))
+        return JSONResponse({"error": message}, raised.status_code, headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, raised: RequestValidationError) -> Response:

@@ -49,7 +49,7 @@ def _add(app: FastAPI, page: str, folder: str, files: dict[str, bytes], index: s
     @route(f"{folder}{{name}}")
     async def respond(name: str = index) -> Response:
         if name not in files:
-            raise HTTPException(404, "Not Found")
+            raise HTTPException(404)
         kind = TYPES[Path(name).suffix]
         headers = {"cache-control": "no-cache"}
         return Response(files[name], media_type=kind, headers=headers)

@@ -11,6 +11,7 @@ from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line import DIGITS
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, num_right
+from cnn_mnist.inference.segmentation import segment
 
 LEAST_SIGNS = 5  # fewer are no clear evidence
 MOST_SIGNS = 200  # that are looked at; more would say the same
@@ -28,11 +29,18 @@ def upright(classifier: Classifier, reader: LineReader, seen: View) -> View:
     """The view, rotated so that its lines are level and its digits upright.
 
     Raises:
-        CrowdedError: as for `view.of_page`.
+        CrowdedError: as for `view.of_page`, or many signs look like no digits.
     """
-    seen, signs = _level(reader, seen)
-    degrees = _turn(classifier, reader, seen, signs)
-    return view.rotate(seen, degrees) if degrees else seen
+    ways = _likely(classifier, _frames(seen))
+    if not ways:
+        if len(seen.glyphs) > MOST_SIGNS:
+            raise segment.CrowdedError
+        return seen
+    levelled, signs = _level(reader, seen)
+    if levelled is not seen:
+        ways = _likely(classifier, _frames(levelled))
+    degrees = _turn(reader, levelled, signs, ways)
+    return view.rotate(levelled, degrees) if degrees else levelled
 
 
 def level(reader: LineReader, seen: View) -> View:
@@ -88,16 +96,14 @@ def tilt(boxes: list[Box]) -> int:
     return -degrees if abs(degrees) >= TILTED else 0
 
 
-def _turn(classifier: Classifier, reader: LineReader, seen: View, signs: list[Sign] | None) -> int:
+def _turn(reader: LineReader, seen: View, signs: list[Sign] | None, ways: list[int]) -> int:
     """The degrees to rotate a page clockwise; 0 if the evidence is unclear.
 
     Args:
         signs: of some of the page's lines as they are, if they were looked at.
+        ways: the likely quarter turns.
     """
-    if len(seen.glyphs) < LEAST_SIGNS:
-        return 0
-    ways = _likely(classifier, seen.frames(_some(len(seen.glyphs))))
-    if ways == [0]:
+    if ways in ([], [0]):
         return 0
     if signs is None:
         signs = _signs(reader, seen.grey, seen.layout)
@@ -114,27 +120,32 @@ def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:
     Args:
         frames: uint8 N×28×28, of the glyphs of all cells.
     """
-    if len(frames) < LEAST_SIGNS:
-        return 0
     ways = _likely(classifier, frames[_some(len(frames))])
-    return 0 if 0 in ways else 90 * ways[0]
+    return 90 * ways[0] if ways and 0 not in ways else 0
+
+
+def _frames(seen: View) -> NDArray[np.uint8]:
+    """The glyphs that are looked at, in MNIST's format."""
+    return seen.frames(_some(len(seen.glyphs)))
 
 
 def _some(count: int) -> range:
     """MOST_SIGNS of many signs, spread over the page."""
-    return range(0, count, -(-count // MOST_SIGNS))
+    return range(0, count, max(1, -(-count // MOST_SIGNS)))
 
 
 def _likely(classifier: Classifier, frames: NDArray[np.uint8]) -> list[int]:
     """The quarter turns for which the glyphs are about as likely digits as for the best.
 
-    If they look like no digits in any, they are no evidence: none but 0.
+    None if they are few, or look like no digits in any.
     """
+    if len(frames) < LEAST_SIGNS:
+        return []
     turned = np.concatenate([np.rot90(frames, -way, (1, 2)) for way in range(4)])
     probs = classifier.probs(np.ascontiguousarray(turned)).max(axis=1)
     means = np.log(probs).reshape(4, -1).mean(axis=1)
     if means.max() < UNLIKE:
-        return [0]
+        return []
     return np.flatnonzero(means > means.max() - CLEAR).tolist()
 
 

@@ -58,7 +58,7 @@ class View:
         inside = self.ink[y : y + height, x : x + width]
         if not inside.any():
             return np.zeros((SIDE, SIDE), np.uint8)
-        return to_mnist(even_stroke(inside))
+        return to_mnist(even_stroke(segment.reduced(inside)))
 
 
 def of_page(page: Page, single: bool) -> View:

@@ -1,0 +1,207 @@
+"""What several test files share: data, a recipe that trains in a second, and running systems."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+import playwright.sync_api as playwright
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+from torch.onnx._internal._lazy_import import onnxscript_apis
+
+from clustered import Clustered, dask
+from cnn_mnist import cli
+from cnn_mnist.training.adapt import finetuning, learn
+from cnn_mnist.training.data import DataError, Split, Splits, datasets, load
+from cnn_mnist.training.recipes import Recipe
+from desk import Desk
+from served import Served, serve
+from waiting import TIMEOUT
+
+torch.set_num_threads(1)  # one thread adds in one order, here and in every subprocess
+
+
+@cache
+def operators() -> Any:
+    """torch compiles these for every export, which takes a third of its time."""
+    return import_module(onnxscript_apis._name).get_torchlib_ops()
+
+
+onnxscript_apis.get_torchlib_ops = operators
+
+SOURCE = Path(__file__).parents[2] / "src"
+REQUIRED = os.environ.get("CNN_MNIST_REQUIRE")  # what no test may be skipped for: browser
+
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
+
+
+def leave_out(what: str, how: str) -> NoReturn:
+    """Skip a test for want of something, or fail where CNN_MNIST_REQUIRE names it."""
+    (pytest.fail if what == REQUIRED else pytest.skip)(f"{what}: {how}")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Some tests measure with more, and the next ones add in one order again."""
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def digits() -> Splits:
+    """The bundled digits, 1,437 to train on and 360 to test with."""
+    return load("digits")
+
+
+@pytest.fixture(scope="session")
+def few_digits(digits: Splits) -> Splits:
+    """300 training and 60 test digits: an epoch of them takes a blink."""
+    return Splits("digits", digits.train[:300], digits.test[:60])
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """Where the real thing is, for the tests that need it."""
+    folder = os.environ.get("CNN_MNIST_DATA")
+    if not folder:
+        leave_out("MNIST", "set CNN_MNIST_DATA to the folder with its four .gz files")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def mnist(mnist_folder: Path) -> Splits:
+    return load("mnist", mnist_folder, mirrors=())
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Recipe:
+    """Everything that a training can have switched on, in two short epochs of float32."""
+    return Recipe(
+        name="tiny",
+        epochs=2,
+        batch_size=100,
+        ema_decay=0.9,
+        augment="affine",
+        mixed_precision=False,
+    )
+
+
+@pytest.fixture
+def blank() -> Split:
+    """250 random images without a pattern."""
+    generator = torch.Generator().manual_seed(5)
+    images = torch.randint(0, 256, (250, 28, 28), generator=generator, dtype=torch.uint8)
+    return Split(images, torch.arange(250) % 10)
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """For subprocesses: this source tree, one thread, no MNIST on the way."""
+    path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+    kept = {name: value for name, value in os.environ.items() if name != "CNN_MNIST_DATA"}
+    return kept | {"PYTHONPATH": path}
+
+
+@pytest.fixture
+def cnn_mnist(
+    environment: dict[str, str], tmp_path: Path
+) -> Callable[..., "subprocess.Popen[str]"]:
+    """Starts the command line in a process and an empty folder of its own."""
+
+    def begin(*arguments: object) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "cnn_mnist", *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    return begin
+
+
+@pytest.fixture
+def few_old_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fine-tuning mixes in fewer images, since there are only a few bundled digits."""
+    for module in (finetuning, learn):
+        monkeypatch.setattr(module, "NUM_OLD", 500)
+    monkeypatch.setattr(finetuning, "NUM_DRAWN", 150)
+
+
+@pytest.fixture
+def adapt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs `cnn-mnist adapt` in this process, on a machine that has no MNIST."""
+
+    def missing(*_: object) -> None:
+        raise DataError("not here")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets, "load_mnist", missing)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cnn-mnist", "adapt", *map(str, arguments)])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        assert isinstance(code, int)
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One server for all tests that do not change how it runs."""
+    with serve(tmp_path_factory.mktemp("server")) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, for the pages."""
+    program = (
+        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    )
+    if not program:
+        leave_out("browser", "apt install chromium, or name one in CHROMIUM")
+    playwright.expect.set_options(timeout=1000 * TIMEOUT)
+    with playwright.sync_playwright() as play:
+        started = play.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def desk(browser: Any, server: Served) -> Iterator[Desk]:
+    desk = Desk(browser, server.url)
+    yield desk
+    desk.context.close()
+    assert desk.said == []
+    assert [url for url in desk.asked if not url.startswith((server.url, "blob:"))] == []
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
+    """A Dask cluster of two workers, for the tests that do not end it. It gives work up that one
+    worker died over: the next might die while it starts, and such a one is not replaced."""
+    pytest.importorskip("distributed")
+    once: dict[str, Any] = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    with dask(tmp_path_factory.mktemp("cluster"), **once) as started:
+        yield started
