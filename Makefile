@@ -50,13 +50,14 @@ release: runs/reader/metrics.json runs/lines-boxes/metrics.json
 
 # Trains all released models from scratch: teachers, students, then the two above. An interrupted run is resumed.
 TEACHERS := $(patsubst %,runs/teachers/%/metrics.json,teacher teacher-affine teacher-warped)
-STUDENTS := $(patsubst %,runs/%/metrics.json,best best-bn best-small robust)
+STUDENTS := $(patsubst %,runs/%/metrics.json,best best-bn best-small best-tiny robust)
 
 records: $(STUDENTS) release
 	$(BIN)/python -m cnn_mnist.training.runs.release $(patsubst %/metrics.json,%,$(STUDENTS))
 
 $(STUDENTS): private FROM = --teacher runs/teachers
 $(STUDENTS): $(TEACHERS)
+runs/best-tiny/metrics.json: private FROM = --teacher bn
 
 runs/reader/metrics.json: private FROM = --teacher runs/teachers/teacher
 runs/reader/metrics.json: runs/teachers/teacher/metrics.json
@@ -73,7 +74,7 @@ runs/fonts/package.json: src/cnn_mnist/training/lines/package.json
 	npm install --prefix runs/fonts --no-audit --no-fund $$(sed -n 's/ *"\(@fontsource[^"]*\)": "\([^"]*\)".*/\1@\2/p' $<)
 	cp $< $@
 
-# The teacher models of best, best-bn and best-small: --teacher runs/teachers. About 40 minutes.
+# The teacher models of best, best-bn, best-small and robust: --teacher runs/teachers. About 40 minutes.
 teachers: $(TEACHERS)
 
 runs/%/metrics.json: | .venv/.train

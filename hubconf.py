@@ -27,6 +27,11 @@ def small(pretrained: bool = True) -> _nn.Module:
     return _pretrained.create_model("small", pretrained)
 
 
+def tiny(pretrained: bool = True) -> _nn.Module:
+    """As bn, 2,454 parameters."""
+    return _pretrained.create_model("tiny", pretrained)
+
+
 def robust(pretrained: bool = True) -> _nn.Module:
     """As bn, for images under noise, blur and fog."""
     return _pretrained.create_model("robust", pretrained)

@@ -64,6 +64,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "best": TAUGHT,
     "best-bn": TAUGHT | {"four convolutions": {}, "four wider ones": {}, "six convolutions": {}},
     "best-small": TAUGHT | {"four small convolutions": {}, "six small convolutions": {}},
+    "best-tiny": TAUGHT | {"wide first": {}, "wide fourth": {}, "four tiny convolutions": {}},
     "robust": {f"corrupted share {share}": {"corrupted": share} for share in (0.15, 0.4)},
 }
 NETS = {  # other architectures: channels, and the convolutions that a pool follows
@@ -72,6 +73,9 @@ NETS = {  # other architectures: channels, and the convolutions that a pool foll
     "six convolutions": ((8, 12, 20, 24, 28, 36), (1, 4)),
     "four small convolutions": ((8, 12, 16, 16), (1, 3)),
     "six small convolutions": ((8, 12, 12, 12, 16, 16), (1, 4)),
+    "wide first": ((8, 8, 8, 8, 4), (1, 3)),
+    "wide fourth": ((4, 8, 8, 12, 4), (1, 3)),
+    "four tiny convolutions": ((4, 8, 8, 8), (1, 3)),
 }
 
 

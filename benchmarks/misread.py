@@ -59,7 +59,7 @@ def main() -> None:
     given = answers(test)
     rows = missed_by_all(given, test)
     titles = [title(number, given, test) for number in rows]
-    heading = f"{len(rows)} test images, missed by {' and '.join(given)}: number, label, answer"
+    heading = f"{len(rows)} test images that all {len(given)} models miss: number, label, answer"
     figure = plots.gallery(test.images[torch.tensor(rows)], heading, titles, columns=8)
     figure.savefig(args.out, dpi=130)
     models = {name: errors(said, test) for name, said in given.items()}

@@ -54,7 +54,8 @@ def test_the_documented_recipes_exist_under_their_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("best", 24_488), ("best-bn", 24_488), ("best-small", 8_000)]
+    ("name", "most"),
+    [("best", 24_488), ("best-bn", 24_488), ("best-small", 8_000), ("best-tiny", 2_500)],
 )
 def test_the_best_recipes_keep_to_their_size(name: str, most: int) -> None:
     assert count_params(MODELS[RECIPES[name].model]()) <= most

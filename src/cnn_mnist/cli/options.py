@@ -13,8 +13,8 @@ from cnn_mnist.terminal import Terminal
 RecipeOption = Annotated[
     str | None,
     typer.Option(
-        help="reference, default, fast, best, best-bn, best-small, robust, reader, lines, "
-        "lines-restart, lines-boxes, or a teacher model: teacher, teacher-affine, teacher-warped.",
+        help="reference, default, fast, best, best-bn, best-small, best-tiny, robust, reader, "
+        "lines, lines-restart, lines-boxes, or a teacher: teacher, teacher-affine, teacher-warped.",
         show_default="default",
     ),
 ]

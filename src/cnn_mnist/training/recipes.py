@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-MODELS = ("net", "bn", "bn-small", "bn-wide", "lines")
+MODELS = ("net", "bn", "bn-small", "bn-tiny", "bn-wide", "lines")
 AUGMENT = ("none", "reference", "affine", "handwriting")
 NORM = (0.1307, 0.3081)  # mean and std of the MNIST training images, of values in 0..1
 RENAMED = {"damaged": "corrupted"}  # settings in the files of versions before 1.0
@@ -168,6 +168,7 @@ BEST = DEFAULT.changed(
 )
 BEST_BN = BEST.changed(name="best-bn", model="bn")
 BEST_SMALL = BEST.changed(name="best-small", model="bn-small")
+BEST_TINY = BEST.changed(name="best-tiny", model="bn-tiny", epochs=60)
 ROBUST = BEST_BN.changed(name="robust", corrupted=0.08)
 READER = DEFAULT.changed(
     name="reader",
@@ -224,7 +225,7 @@ LINES = Recipe(
 LINES_RESTART = LINES.changed(name="lines-restart", epochs=36, lr=0.002, hardening=0)  # with --init
 LINES_BOXES = LINES_RESTART.changed(name="lines-boxes", epochs=30, init_share=0.3)
 
-STUDENTS = (REFERENCE, DEFAULT, FAST, BEST, BEST_BN, BEST_SMALL, ROBUST, READER)
+STUDENTS = (REFERENCE, DEFAULT, FAST, BEST, BEST_BN, BEST_SMALL, BEST_TINY, ROBUST, READER)
 LINE_READERS = (LINES, LINES_RESTART, LINES_BOXES)
 TEACHERS = (TEACHER, TEACHER_AFFINE, TEACHER_WARPED)
 RECIPES = {recipe.name: recipe for recipe in STUDENTS + LINE_READERS + TEACHERS}

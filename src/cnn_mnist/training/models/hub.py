@@ -17,7 +17,7 @@ class HubModel(nn.Module, PyTorchModelHubMixin):
         """Build the network with fresh weights.
 
         Args:
-            architecture: net, bn or bn-small.
+            architecture: net, bn, bn-small or bn-tiny.
             mean: of the input's normalisation; stored for users of the model.
             std: likewise.
         """

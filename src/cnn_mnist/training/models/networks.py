@@ -84,11 +84,16 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "net": Net,
     "bn": partial(BatchNormNet, (8, 16, 24, 32, 36), (1, 3)),  # 23,642 parameters
     "bn-small": partial(BatchNormNet, (8, 12, 16, 16, 12), (1, 3)),  # 7,314 parameters
+    "bn-tiny": partial(BatchNormNet, (4, 8, 8, 8, 8), (1, 3)),  # 2,454 parameters
     "bn-wide": partial(BatchNormNet, (32, 48, 64, 96), (1, 3)),  # 112,906; a teacher model
     "lines": _line_net,  # 292,314; it has its own alphabet
 }
 
-NARROW = {"net", "bn-small"}  # with so few channels, the kernels are faster than torch in bfloat16
+NARROW = {
+    "net",
+    "bn-small",
+    "bn-tiny",
+}  # with so few channels, the kernels are faster than torch in bfloat16
 
 
 def count_params(model: nn.Module) -> int:
