@@ -106,7 +106,7 @@ def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) ->
     whole_and_one = 4 * line.MOST_WIDE  # the whole picture, and always one line, twice each
     columns = whole_and_one + lines.SPARE + lines.SHARE * picture.size
     beginning = place.BEGINNING * line.HEIGHT
-    columns += 8 * orientation.MOST_LINES * beginning  # level or not, which way up, and again level
+    columns += 7 * orientation.MOST_LINES * beginning  # level or not, which way up, and again level
     columns = max(columns, len(line_reader.LOOKS) * MOST_COLUMNS)  # of a grid
     assert counting_lines.columns <= columns
 

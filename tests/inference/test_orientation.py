@@ -119,8 +119,18 @@ def test_a_page_upside_down_is_levelled_too(reader: Reader) -> None:
     assert 208 <= reading.turned <= 212
 
 
-def test_a_tilted_page_is_looked_at_twice(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("likely", "looks"),
+    [
+        ([0], [False, False]),  # as it is, and level
+        ([0, 2], [False, False, True]),  # and upside down
+    ],
+)
+def test_a_tilted_page_is_looked_at_once_in_each_orientation(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, likely: list[int], looks: list[bool]
+) -> None:
     looked = []
+    monkeypatch.setattr(orientation, "_likely", lambda _: likely)
     original = orientation._look
 
     def spy(network: LineReader, seen: View, upside_down: bool = False) -> object:
@@ -130,4 +140,4 @@ def test_a_tilted_page_is_looked_at_twice(reader: Reader, monkeypatch: pytest.Mo
     monkeypatch.setattr(orientation, "_look", spy)
     reading = reader.read(rotated(sheet(), 30, cv2.BORDER_REPLICATE))
     assert reading.text == "".join(ROWS)
-    assert looked == [False, False]  # as it is, and level
+    assert looked == looks

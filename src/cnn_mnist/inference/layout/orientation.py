@@ -42,10 +42,10 @@ def upright(classifier: Classifier, reader: LineReader, page: Page) -> View:
         if len(seen.glyphs) > MOST_SIGNS:
             raise segment.CrowdedError
         return seen
-    levelled = level(reader, seen)
+    levelled, look = _level(reader, seen)
     if levelled is not seen:
         means = _mean_log_probs(classifier, _frames(levelled))
-    degrees = _turn(classifier, reader, levelled, means)
+    degrees = _turn(classifier, reader, levelled, means, look)
     return level(reader, view.of_page(page.turn(degrees))) if degrees else levelled
 
 
@@ -58,13 +58,18 @@ def level(reader: LineReader, seen: View) -> View:
     Raises:
         CrowdedError: as for `view.of_page`.
     """
+    return _level(reader, seen)[0]
+
+
+def _level(reader: LineReader, seen: View) -> tuple[View, "_Look | None"]:
+    """The same, and how the view is read, if that was looked at."""
     degrees = tilt(seen.boxes)
     if not degrees:
-        return seen
+        return seen, None
     rotated = view.rotate(seen, degrees)
     before, after = _look(reader, seen), _look(reader, rotated)
     is_better = after.certainty >= before.certainty and after.share >= before.share
-    return rotated if is_better else seen
+    return (rotated, after) if is_better else (seen, before)
 
 
 def tilt(boxes: list[Box]) -> int:
@@ -95,7 +100,11 @@ def tilt(boxes: list[Box]) -> int:
 
 
 def _turn(
-    classifier: Classifier, reader: LineReader, seen: View, means: NDArray[np.float64]
+    classifier: Classifier,
+    reader: LineReader,
+    seen: View,
+    means: NDArray[np.float64],
+    look: "_Look | None",
 ) -> int:
     """The degrees to rotate a page clockwise; 0 if the evidence is unclear.
 
@@ -104,13 +113,15 @@ def _turn(
 
     Args:
         means: how much its glyphs look like digits, after each number of quarter turns.
+        look: how it is read as it is, if that was looked at.
     """
     if _likely(means) in ([], [0]):
         return 0
     aside = view.rotate(seen, 90)
-    means[1::2] = _mean_log_probs(classifier, _frames(aside), (0, 2))
-    ways = _likely(means)
-    looks = {way: _look(reader, (seen, aside)[way % 2], way > 1) for way in {0, *ways}}
+    sideways = _mean_log_probs(classifier, _frames(aside), (0, 2))
+    ways = _likely(np.stack([means[::2], sideways], axis=1).ravel())
+    looks = {0: look or _look(reader, seen)}
+    looks |= {way: _look(reader, (seen, aside)[way % 2], way > 1) for way in ways if way}
     best = max(looks, key=lambda way: looks[way].share)
     margin = BETTER if 0 in ways else 0.0
     is_clear = looks[0].signs >= LEAST_SIGNS and looks[best].share > looks[0].share + margin
