@@ -57,7 +57,9 @@ records: $(STUDENTS) release
 
 $(STUDENTS): private FROM = --teacher runs/teachers
 $(STUDENTS): $(TEACHERS)
-runs/best-tiny/metrics.json: private FROM = --teacher bn
+
+runs/best-tiny/metrics.json: private FROM = --teacher runs/best-bn
+runs/best-tiny/metrics.json: runs/best-bn/metrics.json
 
 runs/reader/metrics.json: private FROM = --teacher runs/teachers/teacher
 runs/reader/metrics.json: runs/teachers/teacher/metrics.json
