@@ -117,12 +117,9 @@ def test_the_command_lists_them() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "reader",
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in RELEASED
-            if name not in ("lines", "reader")
-        ),
+        pytest.param(name, marks=() if name == "reader" else pytest.mark.slow)
+        for name in RELEASED
+        if name != "lines"
     ],
 )
 def test_evaluating_a_name_gives_the_figures_of_its_card(

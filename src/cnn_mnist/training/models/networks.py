@@ -89,11 +89,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "lines": _line_net,  # 292,314; it has its own alphabet
 }
 
-NARROW = {
-    "net",
-    "bn-small",
-    "bn-tiny",
-}  # with so few channels, the kernels are faster than torch in bfloat16
+# With so few channels, the kernels are faster than torch in bfloat16.
+NARROW = {"net", "bn-small", "bn-tiny"}
 
 
 def count_params(model: nn.Module) -> int:
