@@ -40,6 +40,7 @@ FLOORS = {
     "inference": [
         {"pictures", "segmentation", "recognition"},
         {"layout"},
+        {"reading"},
         {"reader", "sample"},
         {"table", "preview"},
     ],

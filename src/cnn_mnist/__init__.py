@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnn_mnist.inference.pictures.page import ImageError
-    from cnn_mnist.inference.reader import Digit, Reader, Reading
+    from cnn_mnist.inference.reader import Reader
+    from cnn_mnist.inference.reading import Digit, Reading
     from cnn_mnist.shelf import list_models
     from cnn_mnist.training.models.pretrained import load_model
 
@@ -25,10 +26,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Digit": "inference.reader",
+    "Digit": "inference.reading",
     "ImageError": "inference.pictures.page",
     "Reader": "inference.reader",
-    "Reading": "inference.reader",
+    "Reading": "inference.reading",
     "list_models": "shelf",
     "load_model": "training.models.pretrained",
 }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from cnn_mnist.inference.reader import Reading
+    from cnn_mnist.inference.reading import Reading
     from cnn_mnist.training.loop import Run
 
 

@@ -6,7 +6,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from cnn_mnist import Reader
-from cnn_mnist.inference.layout.lines import REACH, Layout, without_combs
+from cnn_mnist.inference.layout.lines import Layout
+from cnn_mnist.inference.layout.rows import REACH, without_combs
 from drawn import coverage
 
 SIDES = st.integers(1, 40)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cnn_mnist.inference import table
-from cnn_mnist.inference.reader import Reading, unreadable
+from cnn_mnist.inference.reading import Reading, unreadable
 from gridded import grid
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cnn_mnist.inference.layout.structure import Line, Number
-from cnn_mnist.inference.reader import Reading
+from cnn_mnist.inference.reading import Reading
 
 
 def grid(*rows: Sequence[str], cell: int = 40) -> Reading:

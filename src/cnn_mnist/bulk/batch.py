@@ -13,7 +13,8 @@ from cnn_mnist import shelf
 from cnn_mnist.bulk.addresses import source
 from cnn_mnist.bulk.deadline import each
 from cnn_mnist.inference.pictures.page import ImageError
-from cnn_mnist.inference.reader import Reader, Reading, unreadable
+from cnn_mnist.inference.reader import Reader
+from cnn_mnist.inference.reading import Reading, unreadable
 
 FORMAT = 3  # version of the line format
 

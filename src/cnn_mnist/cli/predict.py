@@ -21,7 +21,7 @@ from cnn_mnist.terminal import Terminal
 
 if TYPE_CHECKING:
     from cnn_mnist.bulk import Addresses, Settings
-    from cnn_mnist.inference.reader import Reading
+    from cnn_mnist.inference.reading import Reading
 
 
 def predict(
@@ -126,7 +126,8 @@ def _readings(
     """All pages of the pictures; an unreadable page ends its file with the reason."""
     from cnn_mnist.inference.pictures import files, image
     from cnn_mnist.inference.pictures.page import ImageError
-    from cnn_mnist.inference.reader import Reader, unreadable
+    from cnn_mnist.inference.reader import Reader
+    from cnn_mnist.inference.reading import unreadable
 
     reader = Reader(model)
     if preview:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from cnn_mnist.inference.layout.structure import Box, Number, around
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.page import Page
-from cnn_mnist.inference.reader import Digit, Reading
+from cnn_mnist.inference.reading import Digit, Reading
 
 SURE, UNSURE, REJECTED = (0, 125, 70), (190, 95, 0), (200, 0, 0)
 EMPTY, LINE, GROUND = (165, 170, 180), (120, 150, 215), (238, 239, 241)

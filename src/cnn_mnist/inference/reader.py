@@ -3,9 +3,8 @@
 import math
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain, islice
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.page import Page
+from cnn_mnist.inference.reading import Digit, Reading
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line import OTHER
@@ -28,54 +28,6 @@ NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
 EMPTY_GRID = "the cells of the grid are empty"
 CROWDED = "too many marks: this is not a page of digits"
-
-
-@dataclass(frozen=True)
-class Digit:
-    """A digit that was read.
-
-    `box` is x, y, width, height in the original picture's pixels, `image` what the network saw
-    (uint8 28x28), `probs` its ten probabilities.
-    """
-
-    digit: int
-    confidence: float
-    box: tuple[int, int, int, int]
-    image: NDArray[np.uint8] = field(repr=False, compare=False)
-    probs: NDArray[np.float32] = field(repr=False, compare=False)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The result of reading a page. Without a digit, `ok` is False, `text` empty and `reason` set.
-
-    `text` has all digits in reading order; `lines` has the numbers with their signs. `rejected` are
-    signs that were found but are not digits. `num_pages` is None if the other pages were not
-    opened, and `notice` tells what else in the file was not read. `turned` is the rotation of the
-    page for reading, in degrees clockwise.
-    """
-
-    text: str
-    digits: tuple[Digit, ...]
-    ok: bool
-    reason: str | None = None
-    rejected: tuple[Digit, ...] = ()
-    lines: tuple[Line, ...] = ()
-    page: int = 1
-    num_pages: int | None = None
-    notice: str | None = None
-    turned: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON object of `cnn-mnist predict`, without the path."""
-        digits = [
-            {"digit": d.digit, "confidence": round(d.confidence, 4), "box": list(d.box)}
-            for d in self.digits
-        ]
-        pages = {"page": self.page, "num_pages": self.num_pages}
-        said = {"text": self.text, "digits": digits, "ok": self.ok, "reason": self.reason}
-        lines = [line.to_dict() for line in self.lines]
-        return pages | said | {"lines": lines, "turned": self.turned, "notice": self.notice}
 
 
 class Reader:
@@ -279,11 +231,6 @@ def _in_cell(reading: Reading, one: cell.Cell) -> Number:
     numbers = [number for line in reading.lines for number in line.numbers]
     confidence = float(np.prod([number.confidence for number in numbers]))
     return Number("".join(number.text for number in numbers), one.box, confidence)
-
-
-def unreadable(reason: str, page: int = 1) -> Reading:
-    """The reading of a page that could not be read."""
-    return Reading("", (), ok=False, reason=reason, page=page)
 
 
 def _frame_reading(digit: Digit, is_accepted: bool) -> Reading:

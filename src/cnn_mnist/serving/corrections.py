@@ -9,7 +9,8 @@ import numpy as np
 
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.crop import Box, is_centred_in, png
-from cnn_mnist.inference.reader import Digit, Reader, Reading
+from cnn_mnist.inference.reader import Reader
+from cnn_mnist.inference.reading import Digit, Reading
 from cnn_mnist.inference.recognition.line import DIGITS, SIGNS
 from cnn_mnist.serving.collection import NONE, Pair
 from cnn_mnist.serving.limits import Limits, Refusal

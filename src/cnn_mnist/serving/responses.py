@@ -9,7 +9,8 @@ from PIL import UnidentifiedImageError
 
 from cnn_mnist.inference import table
 from cnn_mnist.inference.pictures.page import ImageError
-from cnn_mnist.inference.reader import Digit, Reader, Reading, unreadable
+from cnn_mnist.inference.reader import Reader
+from cnn_mnist.inference.reading import Digit, Reading, unreadable
 from cnn_mnist.serving import metrics
 from cnn_mnist.serving.collection import Collection, FullError
 from cnn_mnist.serving.corrections import Corrected, pairs

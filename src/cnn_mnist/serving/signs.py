@@ -7,7 +7,8 @@ from typing import NamedTuple
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.crop import Box, png
 from cnn_mnist.inference.pictures.page import ImageError
-from cnn_mnist.inference.reader import Reader, Reading
+from cnn_mnist.inference.reader import Reader
+from cnn_mnist.inference.reading import Reading
 
 SHOWN_SIDE = 800  # px; larger pictures are shown reduced
 
