@@ -37,7 +37,7 @@ from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.synthetic import pen_digits
 from cnn_mnist.training.train import begin, finish, resume
-from tablet import ONE, write_tablet
+from tablet import ONE, use_tablet
 
 TINY = recipes.get("lines").changed(epochs=2, epoch_size=16, batch_size=2)
 
@@ -46,13 +46,10 @@ TINY = recipes.get("lines").changed(epochs=2, epoch_size=16, batch_size=2)
 def handwriting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Stand-ins for the handwriting typefaces and the tablet's digits."""
     folder = tmp_path_factory.mktemp("fonts")
-    tablet = folder / "digits.dat"
-    write_tablet(tablet, {digit: [ONE] for digit in range(10)})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CNN_MNIST_FONTS", str(folder))
-        patch.setenv("CNN_MNIST_PEN_DIGITS", str(tablet))
+        use_tablet(folder / "digits.dat", {digit: [ONE] for digit in range(10)}, patch)
         typefaces.handwritten.cache_clear()
-        pen_digits.samples.cache_clear()
         for path in typefaces.files(folder):
             path.parent.mkdir(parents=True)
             path.symlink_to(typefaces.printed("DejaVuSans-Oblique"))

@@ -1,29 +1,22 @@
 """Digits written on a tablet: curves through the points, and samples in one stroke only."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.interpolate import CubicHermiteSpline
 
+from cnn_mnist.training.data import load
 from cnn_mnist.training.synthetic import pen_digits
+from cnn_mnist.training.synthetic.examples import extend
 from cnn_mnist.training.synthetic.pen_digits import curve, pen_digit
-from tablet import ONE, write_tablet
-
-Use = Callable[..., None]
+from tablet import ONE, use_tablet
 
 
-@pytest.fixture
-def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Use]:
-    """Reads from a file with the given samples."""
-
-    def write(samples: dict[int, list[list[int]]]) -> None:
-        write_tablet(tmp_path / "digits.dat", samples)
-        pen_digits.samples.cache_clear()
-
-    monkeypatch.setenv("CNN_MNIST_PEN_DIGITS", str(tmp_path / "digits.dat"))
-    yield write
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    yield
     pen_digits.samples.cache_clear()
 
 
@@ -35,8 +28,10 @@ def test_a_curve_is_that_of_scipy() -> None:
     assert drawn == pytest.approx(judge(np.linspace(0, 7, len(drawn))))
 
 
-def test_a_digit_is_upright_and_a_one_is_narrow(use: Use) -> None:
-    use({digit: [ONE] for digit in range(10)})
+def test_a_digit_is_upright_and_a_one_is_narrow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_tablet(tmp_path / "digits.dat", {digit: [ONE] for digit in range(10)}, monkeypatch)
     rng = np.random.default_rng(0)
     for digit in range(10):
         path = pen_digit(digit, rng)
@@ -45,10 +40,12 @@ def test_a_digit_is_upright_and_a_one_is_narrow(use: Use) -> None:
 
 
 @pytest.mark.parametrize("digit", [1, 5, 7])
-def test_samples_with_a_lifted_pen_are_left_out(digit: int, use: Use) -> None:
+def test_samples_with_a_lifted_pen_are_left_out(
+    digit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # A bar or a roof is drawn last: the path runs on to the right, above the lowest point.
     lifted = [0, 100, 30, 90, 50, 60, 50, 30, 40, 0, 20, 40, 60, 45, 100, 50]
-    use({digit: [lifted, ONE, lifted]})
+    use_tablet(tmp_path / "digits.dat", {digit: [lifted, ONE, lifted]}, monkeypatch)
     assert len(pen_digits.samples()[digit]) == 1
 
 
@@ -59,3 +56,15 @@ def test_a_missing_file_is_told_in_one_line(
     pen_digits.samples.cache_clear()
     with pytest.raises(ValueError, match=r"none\.dat: no such file.*make pen-digits$"):
         pen_digit(3, np.random.default_rng(0))
+
+
+def test_the_share_of_the_synthetic_digits_that_come_from_the_tablet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flat = [0, 0, 14, 0, 28, 0, 42, 0, 57, 0, 71, 0, 85, 0, 100, 0]
+    use_tablet(tmp_path / "digits.dat", {digit: [flat] for digit in range(10)}, monkeypatch)
+    train = load("digits").train
+    for share in (0.0, 0.6):
+        added = extend(train, 50, tablet=share).images[len(train) : len(train) + 50].numpy()
+        heights = [np.ptp(np.flatnonzero(image.any(axis=1))) + 1 for image in added]
+        assert np.count_nonzero(np.array(heights) < 16) == 50 * share

@@ -64,6 +64,9 @@ class Recipe:
     drawn: int = setting(
         0, "synthetic digits and non-digits added to the training images", 0, 10**6
     )
+    tablet: float = setting(
+        0.0, "share of the synthetic digits that people wrote on a tablet", 0, 1
+    )
     outlier_weight: float = setting(
         0.5, "weight of a non-digit's loss towards a uniform answer", 0, 10
     )
@@ -177,6 +180,7 @@ READER = DEFAULT.changed(
     augment="handwriting",
     plain_p=0.75,
     drawn=9_000,
+    tablet=0.4,
     distil=0.9,
     distil_temperature=2.0,
 )
@@ -200,6 +204,7 @@ TEACHER_AFFINE = TEACHER.changed(
     shear=0.15,
     shift=2.0,
     drawn=0,
+    tablet=0.0,
 )
 TEACHER_WARPED = TEACHER_AFFINE.changed(
     name="teacher-warped",
