@@ -187,6 +187,7 @@ READER = DEFAULT.changed(
 TEACHER = READER.changed(
     name="teacher",
     model="bn-wide",
+    tablet=0.0,
     epochs=24,
     batch_size=128,
     lr=0.005,
@@ -194,7 +195,7 @@ TEACHER = READER.changed(
     distil=0.0,
     weight_decay=0.02,
 )
-
+READER_TEACHER = TEACHER.changed(name="reader-teacher", tablet=READER.tablet)
 TEACHER_AFFINE = TEACHER.changed(
     name="teacher-affine",
     epochs=20,
@@ -204,7 +205,6 @@ TEACHER_AFFINE = TEACHER.changed(
     shear=0.15,
     shift=2.0,
     drawn=0,
-    tablet=0.0,
 )
 TEACHER_WARPED = TEACHER_AFFINE.changed(
     name="teacher-warped",
@@ -232,7 +232,7 @@ LINES_BOXES = LINES_RESTART.changed(name="lines-boxes", epochs=30, init_share=0.
 
 STUDENTS = (REFERENCE, DEFAULT, FAST, BEST, BEST_BN, BEST_SMALL, BEST_TINY, ROBUST, READER)
 LINE_READERS = (LINES, LINES_RESTART, LINES_BOXES)
-TEACHERS = (TEACHER, TEACHER_AFFINE, TEACHER_WARPED)
+TEACHERS = (TEACHER, TEACHER_AFFINE, TEACHER_WARPED, READER_TEACHER)
 RECIPES = {recipe.name: recipe for recipe in STUDENTS + LINE_READERS + TEACHERS}
 
 
