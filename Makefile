@@ -61,9 +61,8 @@ $(STUDENTS): $(TEACHERS)
 runs/best-tiny/metrics.json: private FROM = --teacher runs/best-bn
 runs/best-tiny/metrics.json: runs/best-bn/metrics.json
 
-runs/reader/metrics.json: private FROM = --teacher runs/reader-teacher
-runs/reader/metrics.json: runs/reader-teacher/metrics.json
-runs/reader-teacher/metrics.json: | pen-digits
+runs/reader/metrics.json: private FROM = --teacher runs/teachers/teacher
+runs/reader/metrics.json: runs/teachers/teacher/metrics.json
 runs/lines/metrics.json: | fonts pen-digits
 runs/lines-restart/metrics.json: private FROM = --init runs/lines --seed 1
 runs/lines-restart/metrics.json: runs/lines/metrics.json

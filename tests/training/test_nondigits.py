@@ -26,9 +26,7 @@ from cnn_mnist.training.schedule import learning_rate
 from cnn_mnist.training.synthetic.examples import extend
 from cnn_mnist.training.train import begin, finish, resume
 
-TINY = READER.changed(
-    epochs=2, batch_size=64, drawn=60, tablet=0.0, distil=0.0, mixed_precision=False
-)
+TINY = READER.changed(epochs=2, batch_size=64, drawn=60, distil=0.0, mixed_precision=False)
 
 
 @pytest.fixture(scope="module")

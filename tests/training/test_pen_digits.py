@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicHermiteSpline
 
-from cnn_mnist.training.data import load
 from cnn_mnist.training.synthetic import pen_digits
-from cnn_mnist.training.synthetic.examples import extend
 from cnn_mnist.training.synthetic.pen_digits import curve, pen_digit
 from tablet import ONE, use_tablet
 
@@ -56,15 +54,3 @@ def test_a_missing_file_is_told_in_one_line(
     pen_digits.samples.cache_clear()
     with pytest.raises(ValueError, match=r"none\.dat: no such file.*make pen-digits$"):
         pen_digit(3, np.random.default_rng(0))
-
-
-def test_the_share_of_the_synthetic_digits_that_come_from_the_tablet(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flat = [0, 0, 14, 0, 28, 0, 42, 0, 57, 0, 71, 0, 85, 0, 100, 0]
-    use_tablet(tmp_path / "digits.dat", {digit: [flat] for digit in range(10)}, monkeypatch)
-    train = load("digits").train
-    for share in (0.0, 0.6):
-        added = extend(train, 50, tablet=share).images[len(train) : len(train) + 50].numpy()
-        heights = [np.ptp(np.flatnonzero(image.any(axis=1))) + 1 for image in added]
-        assert np.count_nonzero(np.array(heights) < 16) == 50 * share

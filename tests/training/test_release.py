@@ -21,9 +21,7 @@ from cnn_mnist.training.runs.release import main, register, release
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import begin, finish
 
-TINY = READER.changed(
-    epochs=2, batch_size=64, drawn=100, tablet=0.0, distil=0.0, mixed_precision=False
-)
+TINY = READER.changed(epochs=2, batch_size=64, drawn=100, distil=0.0, mixed_precision=False)
 NUM_VAL = 200
 
 

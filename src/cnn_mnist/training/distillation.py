@@ -40,7 +40,7 @@ class Teacher:
             precision: of the models' arithmetic.
         """
         self._models = [(model.eval(), norm) for model, norm in models]
-        self._train = extend(train, recipe.drawn, tablet=recipe.tablet)
+        self._train = extend(train, recipe.drawn)
         self._recipe = recipe
         self._precision = precision
         self._views: dict[int, Split] = {}

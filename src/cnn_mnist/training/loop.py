@@ -154,7 +154,7 @@ def fit(
     run = run or start(recipe, seed, device, precision, len(splits.classes))
     splits = splits.to(run.device)
     lessons = teacher if recipe.distil else None
-    train = splits.train if lessons else extend(splits.train, recipe.drawn, tablet=recipe.tablet)
+    train = splits.train if lessons else extend(splits.train, recipe.drawn)
     for epoch in range(len(run.history) + 1, recipe.epochs + 1):
         began = time.perf_counter()
         shown = lessons.view(epoch) if lessons else train

@@ -64,9 +64,6 @@ class Recipe:
     drawn: int = setting(
         0, "synthetic digits and non-digits added to the training images", 0, 10**6
     )
-    tablet: float = setting(
-        0.0, "share of the synthetic digits that people wrote on a tablet", 0, 1
-    )
     outlier_weight: float = setting(
         0.5, "weight of a non-digit's loss towards a uniform answer", 0, 10
     )
@@ -180,14 +177,12 @@ READER = DEFAULT.changed(
     augment="handwriting",
     plain_p=0.75,
     drawn=9_000,
-    tablet=0.4,
     distil=0.9,
     distil_temperature=2.0,
 )
 TEACHER = READER.changed(
     name="teacher",
     model="bn-wide",
-    tablet=0.0,
     epochs=24,
     batch_size=128,
     lr=0.005,
@@ -195,7 +190,7 @@ TEACHER = READER.changed(
     distil=0.0,
     weight_decay=0.02,
 )
-READER_TEACHER = TEACHER.changed(name="reader-teacher", tablet=READER.tablet)
+
 TEACHER_AFFINE = TEACHER.changed(
     name="teacher-affine",
     epochs=20,
@@ -232,7 +227,7 @@ LINES_BOXES = LINES_RESTART.changed(name="lines-boxes", epochs=30, init_share=0.
 
 STUDENTS = (REFERENCE, DEFAULT, FAST, BEST, BEST_BN, BEST_SMALL, BEST_TINY, ROBUST, READER)
 LINE_READERS = (LINES, LINES_RESTART, LINES_BOXES)
-TEACHERS = (TEACHER, TEACHER_AFFINE, TEACHER_WARPED, READER_TEACHER)
+TEACHERS = (TEACHER, TEACHER_AFFINE, TEACHER_WARPED)
 RECIPES = {recipe.name: recipe for recipe in STUDENTS + LINE_READERS + TEACHERS}
 
 

@@ -1,8 +1,8 @@
 """What MNIST lacks: other forms of the digits, and images that are not digits.
 
-The digits are drawn with our own strokes, or as people wrote them on a tablet, or they are MNIST's
-1s, 7s and 0s with a flag and a foot, a bar or a slash added. The non-digits are letters and signs,
-scribbles, and pairs of MNIST digits squeezed into one frame.
+Half of the digits are drawn with our own strokes, half are MNIST's 1s, 7s and 0s with a flag and a
+foot, a bar or a slash added. The non-digits are letters and signs, scribbles, and pairs of MNIST
+digits squeezed into one frame.
 """
 
 import cv2
@@ -13,10 +13,8 @@ from torch import Tensor
 
 from cnn_mnist.inference.recognition.normalize import SIDE, to_mnist
 from cnn_mnist.training.data import NOT_A_DIGIT, Split
-from cnn_mnist.training.synthetic.cursive import bend
 from cnn_mnist.training.synthetic.forms import any_form
 from cnn_mnist.training.synthetic.nondigits import scribble, symbol, zigzag
-from cnn_mnist.training.synthetic.pen_digits import pen_digit
 from cnn_mnist.training.synthetic.strokes import Glyph, draw, write
 
 Image = NDArray[np.uint8]
@@ -27,7 +25,7 @@ NONDIGITS = {symbol: 0.5, scribble: 0.15, zigzag: 0.1}  # share of each kind; th
 PEN = (1.6, 3.6)  # px wide, of the 28×28 frame
 
 
-def extend(train: Split, count: int, seed: int = 0, tablet: float = 0.0) -> Split:
+def extend(train: Split, count: int, seed: int = 0) -> Split:
     """The training images, then `count` drawn digits, then `count` non-digits.
 
     The labels of the non-digits are NOT_A_DIGIT. The same arguments give the same split; every
@@ -35,21 +33,14 @@ def extend(train: Split, count: int, seed: int = 0, tablet: float = 0.0) -> Spli
 
     Args:
         train: MNIST's training images, or a part of them that has 0s, 1s and 7s.
-        tablet: share of the digits written on a tablet; half of the others are MNIST's.
-
-    Raises:
-        ValueError: the tablet's digits are missing.
     """
     if not count:
         return train
     rng = np.random.default_rng(seed)
     images, labels = train.images.cpu().numpy(), train.labels.cpu().numpy()
-    written = round(tablet * count)
-    copies, copied = _flourished(images, labels, (count - written) // 2, rng)
-    digits = rng.integers(0, 10, count - len(copies))
-    drawn = [
-        draw_digit(int(digit), rng, on_tablet=index < written) for index, digit in enumerate(digits)
-    ]
+    copies, copied = _flourished(images, labels, count // 2, rng)
+    digits = rng.integers(0, 10, count - count // 2)
+    drawn = [draw_digit(int(digit), rng) for digit in digits]
     others = _nondigits(images, count, rng)
     added_labels = np.concatenate([copied, digits, np.full(count, NOT_A_DIGIT)])
     return Split(
@@ -63,13 +54,10 @@ def _append(tensor: Tensor, array: NDArray[np.generic]) -> Tensor:
     return torch.cat([tensor, torch.from_numpy(array).to(tensor.device)])
 
 
-def draw_digit(digit: int, rng: Random, on_tablet: bool = False) -> Image:
+def draw_digit(digit: int, rng: Random) -> Image:
     """Draw the digit in a random form, as an image like MNIST's."""
-    haste = rng.uniform(0, 1)
-    glyph = bend([pen_digit(digit, rng)], haste, rng) if on_tablet else any_form(digit, haste, rng)
-    pen, aspect = rng.uniform(*PEN), rng.uniform(0.55, 1)
-    # A tablet's path has so many points that tremor would be noise.
-    return write(glyph, pen, aspect, 0 if on_tablet else rng.uniform(0, 0.035), rng)
+    glyph = any_form(digit, rng.uniform(0, 1), rng)
+    return write(glyph, rng.uniform(*PEN), rng.uniform(0.55, 1), rng.uniform(0, 0.035), rng)
 
 
 def _nondigits(images: Image, count: int, rng: Random) -> list[Image]:
