@@ -162,11 +162,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A headless Chromium, for the pages."""
-    program = (
-        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    )
+    # The headless shell comes first: it opens a page at a fifth of the others' cost.
+    found = map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))
+    program = os.environ.get("CHROMIUM") or next(filter(None, found), None)
     if not program:
-        leave_out("browser", "apt install chromium, or name one in CHROMIUM")
+        leave_out("browser", "apt install chromium-headless-shell, or name one in CHROMIUM")
     playwright.expect.set_options(timeout=1000 * TIMEOUT)
     with playwright.sync_playwright() as play:
         started = play.chromium.launch(
