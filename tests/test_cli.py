@@ -8,7 +8,7 @@ import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,6 +22,7 @@ from cnn_mnist.inference.reader import NO_INK
 from cnn_mnist.training import data
 from drawn import page
 from paged import encoded
+from shell import Outcome, Shell
 
 TRAIN_FIELDS = {
     "run", "recipe", "dataset", "data_source", "seed", "epochs", "num_params", "test_accuracy",
@@ -41,51 +42,6 @@ EXPORT_FIELDS = {
 READING_FIELDS = {
     "path", "page", "num_pages", "text", "digits", "ok", "reason", "lines", "turned", "notice",
 }  # fmt: skip
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-class Shell:
-    """Runs the command line in this process, in a folder of its own."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-
-    def __call__(self, line: str, *more: object) -> Outcome:
-        self._monkeypatch.setattr(sys, "argv", ["cnn-mnist", *line.split(), *map(str, more)])
-        self._capsys.readouterr()
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = self._capsys.readouterr()
-        assert isinstance(code, int)
-        return Outcome(code, out, err)
-
-
-@pytest.fixture
-def shell(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CNN_MNIST_DATA", raising=False)
-    return Shell(monkeypatch, capsys)
-
-
-@pytest.fixture
-def no_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without MNIST and without network."""
-
-    def missing(*_: object) -> None:
-        raise data.DataError("not to be had")
-
-    monkeypatch.setattr("cnn_mnist.training.data.datasets.load_mnist", missing)
-
 
 SHORT = "--recipe reference --dataset digits --epochs 1 --batch-size 100 --device cpu"
 

@@ -11,6 +11,7 @@ import playwright.sync_api as playwright
 from cnn_mnist.training.synthetic.odd_hand import FORMS
 from desk import Desk
 from served import serve
+from shell import Outcome
 
 HEIGHT = 240  # CSS px
 UNSTEADY = 5  # CSS px, standard deviation
@@ -36,7 +37,7 @@ def draw_barred_two(desk: Desk, seed: int) -> None:
 def test_a_two_that_was_read_as_a_seven_is_read_once_it_was_corrected(
     few_old_images: None,
     browser: Any,
-    adapt: Callable[..., tuple[int, str, str]],
+    adapt: Callable[..., Outcome],
     tmp_path: Path,
 ) -> None:
     folder, model = tmp_path / "mine", tmp_path / "mine.onnx"

@@ -28,6 +28,7 @@ from cnn_mnist.serving.corrections import pairs, parse
 from cnn_mnist.serving.limits import Limits, Refusal
 from drawn import page
 from served import SOURCE, Served, get, post, serve
+from shell import Shell
 from waiting import TIMEOUT, wait_until
 
 ABOUT = {
@@ -391,15 +392,14 @@ def test_the_schema_has_an_example_of_every_answer(collecting: Served) -> None:
     )
 
 
-def test_two_servers_with_two_workers_each_share_a_folder(tmp_path: Path) -> None:
+def test_two_servers_and_the_workers_of_one_share_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "pairs"
-    options = ("--collect", folder, "--workers", 2)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     wanted = body(FORTY_TWO, {"label": "47"})
     with (
-        serve(tmp_path / "a", *options) as one,
-        serve(tmp_path / "b", *options) as two,
+        serve(tmp_path / "a", "--collect", folder) as one,
+        serve(tmp_path / "b", "--collect", folder, "--workers", 2) as two,
         ThreadPoolExecutor(8) as pool,
     ):
         answers = list(pool.map(lambda n: correct((one, two)[n % 2], wanted), range(24)))
@@ -409,16 +409,9 @@ def test_two_servers_with_two_workers_each_share_a_folder(tmp_path: Path) -> Non
     assert len(files(folder)) == 96
 
 
-def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    command = [sys.executable, "-m", "cnn_mnist", "serve", "--port", "0", "--collect"]
-    outcome = subprocess.run(
-        [*command, str(tmp_path / "file")],
-        env=os.environ | {"PYTHONPATH": str(SOURCE)},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    )
-    assert outcome.returncode == 1
-    assert outcome.stderr.count("\n") == 1
-    assert f"cannot store corrections in {tmp_path / 'file'}" in outcome.stderr
+def test_a_folder_that_cannot_be_is_one_line(shell: Shell) -> None:
+    Path("file").touch()
+    outcome = shell("serve --port 0 --collect file")
+    assert outcome.code == 1
+    assert outcome.err.count("\n") == 1
+    assert "cannot store corrections in file" in outcome.err

@@ -20,6 +20,7 @@ from PIL import Image
 from cnn_mnist.serving.labels import Labels, Place
 from drawn import page
 from served import SOURCE, get, post
+from shell import Shell
 from waiting import TIMEOUT, wait_until
 from watched import Watched
 
@@ -53,19 +54,16 @@ class Labelling(NamedTuple):
         return list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
 
 
-def command(*arguments: object, **environment: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "cnn_mnist", "label", *map(str, arguments)],
+@contextlib.contextmanager
+def labelling(folder: Path, *options: object, **environment: str) -> Iterator[Labelling]:
+    options = options or ("--no-browser",)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cnn_mnist", "label", *map(str, (folder, *options))],
         env=os.environ | {"PYTHONPATH": str(SOURCE)} | environment,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-
-
-@contextlib.contextmanager
-def labelling(folder: Path, *options: object, **environment: str) -> Iterator[Labelling]:
-    process = command(folder, *(options or ["--no-browser"]), **environment)
     assert process.stdout is not None
     assert process.stderr is not None
     try:
@@ -189,7 +187,9 @@ def desk(started: Labelling) -> Iterator[Labelling]:
         started.put(number, None)
 
 
-def test_the_least_sure_come_first_and_each_label_is_on_the_disk(folder: Path) -> None:
+def test_the_least_sure_come_first_and_each_label_is_on_the_disk(
+    folder: Path, shell: Shell
+) -> None:
     with labelling(folder) as desk:
         signs = desk.signs()
         assert [sign["path"] for sign in signs[:1]] == ["blank.png"]
@@ -214,10 +214,9 @@ def test_the_least_sure_come_first_and_each_label_is_on_the_disk(folder: Path) -
         assert len(again.signs()) == 4
         for number in range(5):
             again.put(number, "7")
-    done = command(folder, "--no-browser")
-    out, said = done.communicate(timeout=TIMEOUT)
-    assert (done.returncode, out) == (0, "")
-    assert f"All 5 signs have labels in {folder / 'labels.csv'}." in said
+    done = shell("label --no-browser", folder)
+    assert (done.code, done.out) == (0, "")
+    assert f"All 5 signs have labels in {folder / 'labels.csv'}." in done.err
 
 
 def test_a_killed_one_loses_nothing_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:
@@ -252,13 +251,12 @@ def test_only_who_knows_the_token_sees_or_says_anything(desk: Labelling) -> None
     ],
 )
 def test_what_cannot_be_labelled_is_one_line(
-    folder: Path, prepare: Callable[[Path], Path], reason: str
+    folder: Path, prepare: Callable[[Path], Path], reason: str, shell: Shell
 ) -> None:
-    process = command(prepare(folder), "--no-browser")
-    _, said = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 1
-    assert reason in said
-    assert said.count("\n") == 1
+    outcome = shell("label --no-browser", prepare(folder))
+    assert outcome.code == 1
+    assert reason in outcome.err
+    assert outcome.err.count("\n") == 1
 
 
 def test_the_browser_is_opened(folder: Path, tmp_path: Path) -> None:

@@ -10,8 +10,6 @@ import re
 import signal
 import socket
 import struct
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -34,6 +32,7 @@ from cnn_mnist.serving.server import HOLD_BACK, MOST_HOLD_BACK, SharedListener, 
 from drawn import page
 from paged import chain, encoded, locked
 from served import SOURCE, Served, get, post, serve
+from shell import Shell
 from waiting import TIMEOUT, wait_until
 
 FIELDS = {
@@ -408,22 +407,20 @@ def test_who_does_not_wait_after_a_503_is_made_to_wait(strict: Served) -> None:
         assert time.monotonic() - began > 0.9 * PAUSE
 
 
-def test_a_crowd_does_not_keep_pictures_from_being_read(tmp_path: Path) -> None:
+def test_a_crowd_does_not_keep_pictures_from_being_read(strict: Served) -> None:
     def insist(_: int) -> list[int]:
         statuses: list[int] = []
-        with httpx.Client(base_url=served.url, timeout=TIMEOUT, verify=False) as client:
+        with httpx.Client(base_url=strict.url, timeout=TIMEOUT, verify=False) as client:
             while statuses.count(200) < 3:
-                answer = client.post("v1/predict", content=SEVEN)
+                answer = client.post("v1/predict", content=SEVEN, headers=AUTHORIZED)
                 assert answer.status_code == 503 or answer.json()["text"] == "7"
                 statuses.append(answer.status_code)
         return statuses
 
-    with serve(tmp_path, "--max-in-flight", 2) as served:
-        served.wait_for(STARTED)
-        began = time.monotonic()
-        with concurrent.futures.ThreadPoolExecutor(6) as crowd:
-            told = [status for statuses in crowd.map(insist, range(6)) for status in statuses]
-        taken = time.monotonic() - began
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(6) as crowd:
+        told = [status for statuses in crowd.map(insist, range(6)) for status in statuses]
+    taken = time.monotonic() - began
     assert told.count(503) <= 6 * (1 + taken / PAUSE)
 
 
@@ -639,16 +636,6 @@ def test_a_killed_server_frees_its_port_and_the_next_one_removes_its_folder(
 # --- the command ---
 
 
-def run(*options: object, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "cnn_mnist", "serve", *map(str, options)],
-        env=os.environ | {"PYTHONPATH": str(SOURCE)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    )
-
-
 @pytest.mark.parametrize("count", [1, 2])
 def test_ctrl_c_ends_it_without_a_word(tmp_path: Path, count: int) -> None:
     with serve(tmp_path, "--workers", count) as served:
@@ -659,14 +646,14 @@ def test_ctrl_c_ends_it_without_a_word(tmp_path: Path, count: int) -> None:
         assert all(line.startswith("{") for line in served.log.read_text().splitlines())
 
 
-def test_a_taken_port_and_a_wrong_model_are_one_line(server: Served, tmp_path: Path) -> None:
-    taken = run("--port", urlsplit(server.url).port)
-    assert "cannot listen on 127.0.0.1 port" in taken.stderr
-    (tmp_path / "model.onnx").write_text("none")
-    wrong = run("--model", tmp_path / "model.onnx")
-    assert "is not a digit classifier exported by cnn-mnist" in wrong.stderr
-    nowhere = run("--host", "no.such.host.invalid")
-    assert "cannot listen on no.such.host.invalid" in nowhere.stderr
+def test_a_taken_port_and_a_wrong_model_are_one_line(server: Served, shell: Shell) -> None:
+    taken = shell("serve --port", urlsplit(server.url).port)
+    assert "cannot listen on 127.0.0.1 port" in taken.err
+    Path("model.onnx").write_text("none")
+    wrong = shell("serve --model model.onnx")
+    assert "is not a digit classifier exported by cnn-mnist" in wrong.err
+    nowhere = shell("serve --host no.such.host.invalid")
+    assert "cannot listen on no.such.host.invalid" in nowhere.err
     for outcome in (taken, wrong, nowhere):
-        assert outcome.returncode == 1
-        assert outcome.stderr.count("\n") == 1
+        assert outcome.code == 1
+        assert outcome.err.count("\n") == 1

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,12 +15,12 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from clustered import Clustered, dask
-from cnn_mnist import cli
 from cnn_mnist.training.adapt import finetuning, learn
 from cnn_mnist.training.data import DataError, Split, Splits, datasets, load
 from cnn_mnist.training.recipes import Recipe
 from desk import Desk
 from served import Served, serve
+from shell import Outcome, Shell
 from waiting import TIMEOUT
 
 torch.set_num_threads(1)  # one thread adds in one order, here and in every subprocess
@@ -128,28 +129,29 @@ def few_old_images(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def adapt(
+def shell(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., tuple[int, str, str]]:
-    """Runs `cnn-mnist adapt` in this process, on a machine that has no MNIST."""
+) -> Shell:
+    """The command line in this process and an empty folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CNN_MNIST_DATA", raising=False)
+    return Shell(monkeypatch, capsys)
+
+
+@pytest.fixture
+def no_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without MNIST and without network."""
 
     def missing(*_: object) -> None:
         raise DataError("not here")
 
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets, "load_mnist", missing)
 
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["cnn-mnist", "adapt", *map(str, arguments)])
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        assert isinstance(code, int)
-        return (code, *capsys.readouterr())
 
-    return run
+@pytest.fixture
+def adapt(shell: Shell, no_mnist: None) -> Callable[..., Outcome]:
+    """Runs `cnn-mnist adapt` on a machine that has no MNIST."""
+    return partial(shell, "adapt")
 
 
 @pytest.fixture(scope="session")

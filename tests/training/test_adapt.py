@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
@@ -13,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_mnist import Reader, cli, shelf
+from cnn_mnist import Reader, shelf
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.recognition.classifier import NEVER, Classifier
 from cnn_mnist.inference.recognition.line_reader import LineReader
@@ -32,13 +31,14 @@ from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.synthetic import odd_hand
 from cnn_mnist.training.synthetic.examples import extend
+from shell import Outcome, Shell
 
 FIELDS = {
     "out", "num_pictures", "num_skipped", "own", "test", "decides", "temperature", "threshold",
     "suspects", "written",
 }  # fmt: skip
 
-Adapt = Callable[..., tuple[int, str, str]]  # the fixture: exit code, output and messages
+Adapt = Callable[..., Outcome]
 Pair = tuple[tuple[int, int], tuple[int, int]]  # errors and images, before and after
 
 
@@ -380,29 +380,19 @@ def test_a_kill_leaves_the_old_model(
 
 
 def test_an_adapted_file_is_exported_with_all_that_it_says(
-    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model_file: Path, shell: Shell, no_mnist: None
 ) -> None:
-    out = tmp_path / "b.onnx"
-    line = ["cnn-mnist", "export", str(model_file), "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", line)
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert not end.value.code
-    one, two = Classifier(model_file), Classifier(out)
+    assert shell("export --out b.onnx", model_file).code == 0
+    one, two = Classifier(model_file), Classifier("b.onnx")
     assert all(one.about(name) == two.about(name) is not None for name in ("own", "decides"))
     images = odd_images(10)
     np.testing.assert_allclose(one.probs(images), two.probs(images), atol=1e-5)
 
 
-def test_a_page_is_not_made_from_a_model_file(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    line = f"cnn-mnist export {shelf.file('reader', shelf.ONNX)} --format web"
-    monkeypatch.setattr(sys, "argv", line.split())
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert end.value.code == 1
-    assert capsys.readouterr().err.endswith("--format web needs a run folder\n")
+def test_a_page_is_not_made_from_a_model_file(shell: Shell) -> None:
+    outcome = shell("export --format web", shelf.file("reader", shelf.ONNX))
+    assert outcome.code == 1
+    assert outcome.err.endswith("--format web needs a run folder\n")
 
 
 @pytest.mark.parametrize(
@@ -416,18 +406,8 @@ def test_a_file_that_is_no_model_is_told(tmp_path: Path, content: bytes, problem
         load_config(path)
 
 
-def test_evaluate_takes_a_model_file(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    model = shelf.file("reader", shelf.ONNX)
-    for line in (
-        f"evaluate {model} --dataset digits --device cpu --json",
-        "evaluate --dataset digits --device cpu --json",
-    ):
-        monkeypatch.setattr(sys, "argv", ["cnn-mnist", *line.split()])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        assert not end.value.code
-    ours, released = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+def test_evaluate_takes_a_model_file(shell: Shell) -> None:
+    line = "evaluate --dataset digits --device cpu --json"
+    ours, released = shell(line, shelf.file("reader", shelf.ONNX)), shell(line)
+    assert ours.code == 0
     assert ours == released

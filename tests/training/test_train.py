@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 
-from cnn_mnist import cli
 from cnn_mnist.terminal import Terminal
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.loop import Run
@@ -20,6 +19,7 @@ from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import begin, finish, resume, save_plots
+from shell import Shell
 
 WEIGHTS = {"model.safetensors", "resume.safetensors", "epochs"}
 FILES = {"config.json", "history.csv", "metrics.json"} | WEIGHTS
@@ -156,23 +156,20 @@ TRAIN = "train --recipe reference --dataset digits --epochs 2 --batch-size 100 -
 
 
 def test_ctrl_c_ends_with_130_and_says_how_to_resume(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def interrupt(said: Terminal, done: int, total: int) -> None:
         if names(tmp_path / "run") > {"history.csv"} and done == 5:  # of the second epoch
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Terminal, "step", interrupt)
-    monkeypatch.setattr(sys, "argv", ["cnn-mnist", *TRAIN.split()])
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with pytest.raises(SystemExit) as end:
-            cli.main()
+        outcome = shell(TRAIN)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert end.value.code == 130
-    assert "Resume with: cnn-mnist train --resume run" in capsys.readouterr().err
+    assert outcome.code == 130
+    assert "Resume with: cnn-mnist train --resume run" in outcome.err
     assert len(resume(tmp_path / "run").history) == 1
     assert names(tmp_path / "run") == FILES - {"metrics.json"}
 
