@@ -35,6 +35,7 @@ from cnn_mnist.workers import Workers, workers
 from drawn import page
 from gridded import grid
 from paged import chain, encoded
+from shell import Shell
 from waiting import TIMEOUT, wait_until
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -327,7 +328,9 @@ def test_a_file_whose_last_pages_are_missing_is_read_again(
 # --- the command ---
 
 
-def test_the_command_reads_what_predict_prints(cnn_mnist: Start, tmp_path: Path) -> None:
+def test_the_command_reads_what_predict_prints(
+    cnn_mnist: Start, shell: Shell, tmp_path: Path
+) -> None:
     pictures(tmp_path / "p", 120)
     bulk = cnn_mnist("predict", "p", "--out", "r.jsonl", "--workers", 2, "--json")
     out, err = bulk.communicate(timeout=TIMEOUT)
@@ -336,8 +339,7 @@ def test_the_command_reads_what_predict_prints(cnn_mnist: Start, tmp_path: Path)
     assert figures.pop("seconds") > 0
     counts = {"num_images": 121, "num_read": 121, "num_unreadable": 1}
     assert figures == {"out": "r.jsonl", **counts}
-    plain = cnn_mnist("predict", "p", "--json").communicate(timeout=TIMEOUT)[0]
-    assert (tmp_path / "r.jsonl").read_text() == plain
+    assert (tmp_path / "r.jsonl").read_text() == shell("predict p --json").out
 
 
 def test_a_terminal_sees_rate_and_time_left(environment: dict[str, str], tmp_path: Path) -> None:

@@ -5,9 +5,7 @@ import importlib.util
 import io
 import json
 import zlib
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import Popen
 
 import numpy as np
 import pytest
@@ -22,6 +20,7 @@ from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.reader import NO_INK, Reader
 from drawn import page
 from paged import chain, document, encoded, locked, one_page, stream
+from shell import Shell
 
 
 @pytest.fixture(scope="module")
@@ -238,27 +237,23 @@ MUTABLE = chain(4, side=8) + bytes(64)
 # --- the command ---
 
 
-def test_the_command_names_the_pages(
-    cnn_mnist: Callable[..., "Popen[str]"], tmp_path: Path
-) -> None:
-    (tmp_path / "three.tif").write_bytes(tiff("7", "3", "5"))
-    (tmp_path / "one.gif").write_bytes(encoded(("8", "1"), "GIF"))
-    out, err = cnn_mnist("predict", "three.tif", "one.gif", "--preview", "seen").communicate()
+def test_the_command_names_the_pages(shell: Shell) -> None:
+    Path("three.tif").write_bytes(tiff("7", "3", "5"))
+    Path("one.gif").write_bytes(encoded(("8", "1"), "GIF"))
+    _, out, err = shell("predict three.tif one.gif --preview seen")
     names = [line.partition(":")[0] for line in out.splitlines()]
     assert names == ["three.tif#1", "three.tif#2", "three.tif#3", "one.gif"]
     assert [line.split()[1] for line in out.splitlines()] == ["7", "3", "5", "8"]
     assert err == f"one.gif: {FIRST_FRAME}\n"
-    seen = sorted(path.name for path in (tmp_path / "seen").iterdir())
+    seen = sorted(path.name for path in Path("seen").iterdir())
     assert seen == ["0001-three-1.png", "0001-three-2.png", "0001-three-3.png", "0002-one.png"]
 
 
-def test_a_page_that_cannot_be_read_is_a_line_and_exit_code_1(
-    cnn_mnist: Callable[..., "Popen[str]"], tmp_path: Path
-) -> None:
-    (tmp_path / "half.tif").write_bytes(chain(2)[:62])
-    process = cnn_mnist("predict", "half.tif", "--json")
-    first, second = map(json.loads, process.communicate()[0].splitlines())
-    assert process.returncode == 1
+def test_a_page_that_cannot_be_read_is_a_line_and_exit_code_1(shell: Shell) -> None:
+    Path("half.tif").write_bytes(chain(2)[:62])
+    code, out, _ = shell("predict half.tif --json")
+    first, second = map(json.loads, out.splitlines())
+    assert code == 1
     assert (first["path"], first["page"], first["num_pages"]) == ("half.tif", 1, 2)
     assert (second["path"], second["page"], second["num_pages"]) == ("half.tif", 2, None)
     assert first["reason"] == NO_INK

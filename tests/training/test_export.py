@@ -193,7 +193,7 @@ def test_a_place_that_is_none_is_told(net: Net, images: Tensor, tmp_path: Path, 
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_file(
-    net: Net, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    net: Net, images: Tensor, converted: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "model.onnx").write_bytes(b"old")
 
@@ -202,7 +202,7 @@ def test_a_full_disk_is_told_and_leaves_the_old_file(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ExportError, match=r"model\.onnx cannot be written: No space left"):
-        export(net, tmp_path / "model.onnx", NORM, images, METADATA)
+        export(net, tmp_path / "model.onnx", NORM, images, METADATA, converted)
     assert (tmp_path / "model.onnx").read_bytes() == b"old"
 
 

@@ -14,10 +14,11 @@ from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import begin, finish
 
 
-@pytest.fixture
-def run(tiny: Recipe, digits: Splits, tmp_path: Path) -> Path:
-    finish(begin(tiny, digits, tmp_path / "run"), digits, tmp_path / "run")
-    return tmp_path / "run"
+@pytest.fixture(scope="module")
+def run(tiny: Recipe, digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("card") / "run"
+    finish(begin(tiny, digits, folder), digits, folder)
+    return folder
 
 
 def test_a_run_is_calibrated_and_measured(run: Path, digits: Splits) -> None:
@@ -48,7 +49,7 @@ def test_the_model_file_says_what_the_card_says(run: Path, digits: Splits) -> No
     assert written == json.loads(json.dumps({name: about[name] for name in names}))
 
 
-def test_an_unfinished_run_is_refused(run: Path, digits: Splits) -> None:
-    (run / "metrics.json").unlink()
+def test_an_unfinished_run_is_refused(tiny: Recipe, digits: Splits, tmp_path: Path) -> None:
+    begin(tiny, digits, tmp_path / "run")
     with pytest.raises(RunError, match=r"not a finished run: there is no metrics\.json"):
-        model_card.of_run(run, digits)
+        model_card.of_run(tmp_path / "run", digits)

@@ -23,11 +23,11 @@ from cnn_mnist.training.train import begin, finish
 NUM_PARAMS = 24_488
 
 
-@pytest.fixture
-def folder(tiny: Recipe, few_digits: Splits, tmp_path: Path) -> Path:
-    run = begin(tiny, few_digits, tmp_path / "run", seed=2)
-    finish(run, few_digits, tmp_path / "run")
-    return tmp_path / "run"
+@pytest.fixture(scope="module")
+def folder(tiny: Recipe, few_digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("web") / "run"
+    finish(begin(tiny, few_digits, folder, seed=2), few_digits, folder)
+    return folder
 
 
 def read(page: Path) -> tuple[dict[str, Any], bytes]:
@@ -44,7 +44,7 @@ def test_a_page_is_the_sources_and_a_model(
     sources = {path.name for path in web.PAGE.iterdir()}
     assert {path.name for path in (tmp_path / "page").iterdir()} == sources | {"model.js"}
     assert page.size == sum(path.stat().st_size for path in (tmp_path / "page").iterdir())
-    assert {path.name for path in tmp_path.iterdir()} == {"run", "page"}, "nothing is left over"
+    assert {path.name for path in tmp_path.iterdir()} == {"page"}, "nothing is left over"
 
 
 def test_the_last_weights_are_exact_and_the_others_nearly(
