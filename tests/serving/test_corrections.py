@@ -392,14 +392,15 @@ def test_the_schema_has_an_example_of_every_answer(collecting: Served) -> None:
     )
 
 
-def test_two_servers_and_the_workers_of_one_share_a_folder(tmp_path: Path) -> None:
+def test_two_servers_with_two_workers_each_share_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "pairs"
+    options = ("--collect", folder, "--workers", 2)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     wanted = body(FORTY_TWO, {"label": "47"})
     with (
-        serve(tmp_path / "a", "--collect", folder) as one,
-        serve(tmp_path / "b", "--collect", folder, "--workers", 2) as two,
+        serve(tmp_path / "a", *options) as one,
+        serve(tmp_path / "b", *options) as two,
         ThreadPoolExecutor(8) as pool,
     ):
         answers = list(pool.map(lambda n: correct((one, two)[n % 2], wanted), range(24)))
