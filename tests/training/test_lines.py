@@ -35,20 +35,17 @@ from cnn_mnist.training.metrics import calibration_error
 from cnn_mnist.training.runs import checkpoint, run_folder, tensors
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
-from cnn_mnist.training.synthetic import pen_digits
 from cnn_mnist.training.train import begin, finish, resume
-from tablet import ONE, use_tablet
 
 TINY = recipes.get("lines").changed(epochs=2, epoch_size=16, batch_size=2)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def handwriting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Stand-ins for the handwriting typefaces and the tablet's digits."""
+    """Print in place of the handwriting typefaces, which are not part of the package."""
     folder = tmp_path_factory.mktemp("fonts")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CNN_MNIST_FONTS", str(folder))
-        use_tablet(folder / "digits.dat", {digit: [ONE] for digit in range(10)}, patch)
         typefaces.handwritten.cache_clear()
         for path in typefaces.files(folder):
             path.parent.mkdir(parents=True)
@@ -59,7 +56,6 @@ def handwriting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         )
         yield
     typefaces.handwritten.cache_clear()
-    pen_digits.samples.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +101,7 @@ def test_every_box_of_a_form_has_one_sign_or_none(written: Digits, text: str) ->
         assert without.max() > 0.2  # the boxes
 
 
-@pytest.mark.parametrize("source", ["mnist", "traced", "strokes", "tablet"])
+@pytest.mark.parametrize("source", ["mnist", "traced", "strokes"])
 @pytest.mark.parametrize("text", ["4071", "1.250,00", "-7", "$3+5=8", "12/03:€9£", f"2{OTHER}"])
 def test_every_sign_of_a_line_has_its_ink_in_its_box(
     source: str, text: str, written: Digits
@@ -157,7 +153,7 @@ def test_a_trace_keeps_its_proportions_and_stays_closed() -> None:
 
 
 def test_a_low_zero_stands_on_the_line(written: Digits) -> None:
-    for source in ("mnist", "traced", "strokes", "tablet"):
+    for source in ("mnist", "traced", "strokes"):
         line = write("808", hand(source, low_zero=0.6), written, np.random.default_rng(0))
         tops, bottoms = ([mark.box[side] for mark in line.marks] for side in (1, 3))
         assert tops[1] > tops[0] + 0.25 * line.height

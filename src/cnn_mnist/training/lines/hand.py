@@ -10,14 +10,14 @@ from cnn_mnist.training.synthetic.strokes import Glyph
 
 Random = np.random.Generator
 
-SOURCES = {"mnist": 0.17, "traced": 0.22, "strokes": 0.2, "tablet": 0.25, "typeface": 0.16}
+SOURCES = {"mnist": 0.22, "traced": 0.28, "strokes": 0.3, "typeface": 0.2}
 
 
 @dataclass
 class Hand:
     """Slant, pen, size and spacing of a line. Lengths are shares of a digit's height."""
 
-    source: str  # of the digits: mnist, traced, strokes, tablet, typeface or print
+    source: str  # of the digits: mnist, traced, strokes, typeface or print
     height: float  # of a digit, px
     pen: float  # width
     slant: float  # to the right a height upwards
@@ -60,8 +60,6 @@ def any_hand(rng: Random, printed: float) -> Hand:
         rise=float(rng.normal(0, 0.03)),
         joined=float(rng.uniform(0, 0.5)) if rng.random() < 0.2 else 0.0,
     )
-    if source == "tablet":  # its strokes have so many points that tremor would be noise
-        hand.tremor = 0.0
     if source == "typeface":
         every = typefaces.handwritten()
         hand.typeface = every[rng.integers(len(every))]

@@ -16,7 +16,6 @@ from cnn_mnist.training.synthetic.cursive import bend, smooth
 from cnn_mnist.training.synthetic.examples import flourish
 from cnn_mnist.training.synthetic.forms import any_form
 from cnn_mnist.training.synthetic.nondigits import SYMBOLS, scribble
-from cnn_mnist.training.synthetic.pen_digits import pen_digit
 from cnn_mnist.training.synthetic.strokes import Glyph
 from cnn_mnist.training.synthetic.tracing import LIKENESS, likeness, trace
 
@@ -112,10 +111,7 @@ def _shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
             return _stroked(bend(strokes, hand.haste, rng), replace(hand, tremor=0), rng)
         return _scanned(digits.draw(digit, rng), hand, rng)
     if character not in hand.forms or rng.random() < 0.2:
-        if hand.source == "tablet":
-            hand.forms[character] = bend([pen_digit(digit, rng)], hand.haste, rng)
-        else:
-            hand.forms[character] = any_form(digit, hand.haste, rng)
+        hand.forms[character] = any_form(digit, hand.haste, rng)
     return _stroked(hand.forms[character], hand, rng)
 
 
