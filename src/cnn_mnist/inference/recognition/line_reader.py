@@ -15,8 +15,9 @@ from cnn_mnist.inference.recognition.line import ALPHABET, DIGITS, HEIGHT, norma
 
 Box = tuple[float, float, float, float]
 
-LOOKS = 1.0, 0.85  # width factors at which a line is read, the second only if in doubt
 DOUBT = 0.9  # if a sign is less probable, the line is read again; the better reading is used
+DIGIT_HEIGHT, DIGIT_ASPECT = 0.5, 0.95  # of the line, and width over height, in the second look
+STRETCH = 0.7, 1.6  # least and most width factor of the second look
 SAME = 0.5  # intersection over union of two boxes above which they are of one sign
 STRIDE = 2  # px of the normalised line per column of the network's output
 
@@ -32,6 +33,11 @@ class Sign(NamedTuple):
     confidence: float
     box: Box
     digit_probs: NDArray[np.float32]
+
+    def moved_down(self, rows: int) -> "Sign":
+        """The sign of a crop that begins so many rows below the top of a larger one."""
+        x, y, width, height = self.box
+        return self._replace(box=(x, y + rows, width, height))
 
 
 class LineReader:
@@ -65,10 +71,23 @@ class LineReader:
         return self.look_again(grey, signs) if in_doubt(signs) else signs
 
     def look_again(self, grey: NDArray[np.uint8], signs: list[Sign]) -> list[Sign]:
-        """The better reading: the signs of a first look, or those of a second one."""
-        return max(signs, self.look(grey, LOOKS[1]), key=num_right)
+        """The better reading: the signs of a first look, or those of a second one.
 
-    def look(self, grey: NDArray[np.uint8], width: float = LOOKS[0]) -> list[Sign]:
+        The second look is at the line scaled to digits of the size at which the network is best.
+        """
+        digits = np.array([sign.box for sign in signs if sign.character in DIGITS])
+        if not len(digits):
+            return signs
+        top, height = np.median(digits[:, 1::2], axis=0).tolist()
+        rows = max(8, round(height / DIGIT_HEIGHT))
+        above = round(top + height / 2 - rows / 2)
+        aspect = float(np.median(digits[:, 2] / digits[:, 3]))
+        again = self.look(
+            _rows(grey, above, rows), min(max(STRETCH[0], DIGIT_ASPECT / aspect), STRETCH[1])
+        )
+        return max(signs, [sign.moved_down(above) for sign in again], key=num_right)
+
+    def look(self, grey: NDArray[np.uint8], width: float = 1.0) -> list[Sign]:
         """The signs of one line, read once, at a width factor."""
         line = normalized(grey, width)
         wide = line.shape[2]
@@ -90,6 +109,12 @@ def in_doubt(signs: list[Sign]) -> bool:
 def num_right(signs: list[Sign]) -> float:
     """How many signs of a reading are right, on average: a sign left out is no gain."""
     return sum(sign.confidence for sign in signs)
+
+
+def _rows(grey: NDArray[np.uint8], first: int, count: int) -> NDArray[np.uint8]:
+    """Some rows of a crop; rows beyond its edges repeat the outermost."""
+    wanted = np.arange(first, first + count).clip(0, len(grey) - 1)
+    return np.ascontiguousarray(grey[wanted])
 
 
 def places(probs: NDArray[Any], boxes: NDArray[Any]) -> list[list[int]]:

@@ -206,8 +206,9 @@ def _without_lines(marks: Components, contrast: Contrast, strong: int, part: _Pa
     ruled = contrast[marks.mask > rest]
     if ruled.size:
         paler = math.ceil(1.3 * float(np.percentile(ruled, 80)))
-        if paler < strong:
-            return ruling.without_frames(_hysteresis(contrast, paler, strong, part.grain))
+        if paler < strong:  # the rules go with their crossings; a darker margin is left
+            marks = _hysteresis(contrast, paler, strong, part.grain)
+            rest = part.without_lines(marks.mask)
     unframed = ruling.without_frames(marks)
     if unframed is not marks:
         rest = part.without_lines(unframed.mask)
