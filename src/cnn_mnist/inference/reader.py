@@ -197,7 +197,8 @@ def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading | None:
 
     Digits may cross the sides of their boxes, so they are read together and not cell by cell. A
     digit of the same line close to an end of the row shows that some cells were not found: nothing
-    is sorted. None if no line is in the cells, or a side of a cell was taken for a digit.
+    is sorted, nor if no line is in the cells, which may be icons. None if a side of a cell was
+    taken for a digit.
     """
     boxes, rest = [one.box for one in row], iter(reading.digits)
     lines = [(line, [*islice(rest, _num_digits(line))]) for line in reading.lines]
@@ -208,7 +209,7 @@ def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading | None:
             return reading if any(cell.is_at_end(boxes, digit.box) for digit in strays) else None
     outside = [None in of_line for of_line in columns]
     if all(outside):
-        return None
+        return reading
     placed = list(zip(reading.digits, chain.from_iterable(columns), strict=True))
     inside = [[digit for digit, at in placed if at == column] for column in range(len(row))]
     texts = ["".join(str(digit.digit) for digit in found) for found in inside]

@@ -21,7 +21,7 @@ from cnn_mnist.inference.layout.rows import (
 from cnn_mnist.inference.recognition.line import DIGITS
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, in_doubt, num_right
 
-MARGIN = 0.25  # of a line's height: the margin around it
+MARGIN, ENDS = 0.25, 0.75  # of a line's height: the margins above and below it, and at its ends
 ALIGNED = 0.5  # of a digit's height: maximum offset between distant parts of one line
 RISES = 0, 0.02, -0.02, 0.04, -0.04  # how much a number may fall more than its line
 EVEN = 0.6  # of the tallest digit; print beside a number is lower
@@ -187,7 +187,7 @@ def _place(shape: tuple[int, ...], line: NDArray[Any], slope: float) -> Place:
     if len(line) >= FEW:
         slope = fall(line) or slope
     flat = levelled(line, slope)
-    margin = 2 + MARGIN * line[:, 3].max()
+    margin = 2 + np.array([ENDS, MARGIN]) * line[:, 3].max()  # a minus is apart from its number
     low, high = flat[:, :2].min(axis=0) - margin, (flat[:, :2] + flat[:, 2:]).max(axis=0) + margin
     if not slope:
         low, high = np.maximum(low, 0), np.minimum(high, shape[::-1])

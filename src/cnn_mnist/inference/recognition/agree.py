@@ -16,7 +16,7 @@ from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS
 from cnn_mnist.inference.recognition.line_reader import Box, Sign
 
 MEETS = 0.3  # of the smaller of two boxes inside the other
-DOUBT = 0.02  # probability of a digit at which a sure classifier may overrule a slash or a comma
+DOUBT = 0.1  # a sign of a number with a lower probability of a digit is a letter or % for certain
 SURE = 0.5  # mean probability from which a sign counts as a digit
 
 
@@ -57,6 +57,9 @@ def agree(
 ) -> list[Found]:
     """Combine the answers for a line or page.
 
+    Whether a sign of several is a digit is best known to the line network, which sees the others.
+    The classifier has never seen a slash, a % or a °C: alone, these look like 1, 8 and 0.
+
     Args:
         signs: the line network's, in reading order, with boxes in the page's pixels.
         glyphs: the `partners` of the signs.
@@ -65,10 +68,12 @@ def agree(
         decides: for each digit, the probability from which the classifier alone turns a letter or
             another digit into it. A comma or a slash stays.
     """
-    bars = [NEVER if sign.character in SIGNS else decides for sign in signs]
+    is_one = len(signs) == 1
     return [
-        _alone(sign) if n is None else _together(sign, n, boxes[n], probs[n], bar)
-        for sign, n, bar in zip(signs, glyphs, bars, strict=True)
+        _alone(sign)
+        if n is None or (sign.character in SIGNS and not is_one)
+        else _together(sign, n, boxes[n], probs[n], decides, 0.0 if is_one else DOUBT)
+        for sign, n in zip(signs, glyphs, strict=True)
     ]
 
 
@@ -110,19 +115,24 @@ def _alone(sign: Sign) -> Found:
     return found.as_letter() if found.is_digit and p_digit < SURE else found
 
 
-def _together(sign: Sign, glyph: int, box: Box, probs: NDArray[np.float32], decides: Bars) -> Found:
-    likeliest = int(probs.argmax())
+def _together(
+    sign: Sign,
+    glyph: int,
+    box: Box,
+    probs: NDArray[np.float32],
+    decides: Bars,
+    doubt: float = 0.0,
+) -> Found:
+    likeliest, p_network = int(probs.argmax()), float(sign.digit_probs.sum())
     sure = float(probs[likeliest])
     if sure >= decides[likeliest]:
         return Found(DIGITS[likeliest], sure, box, probs, sure, glyph)
+    if p_network < doubt:
+        return _alone(sign)
     mean = (sign.digit_probs + probs) / 2
-    p_digit = float(sign.digit_probs.sum() + sure) / 2
+    p_digit = (p_network + sure) / 2
     found = Found(sign.character, sign.confidence, box, mean, p_digit, glyph)
-    is_digit = p_digit >= SURE
-    if sign.character in SIGNS:
-        best = int(mean.argmax())
-        is_digit = mean[best] >= SURE and sign.digit_probs[best] >= DOUBT
-    if is_digit:
+    if p_digit >= SURE:
         return found.as_digit()
     return found if sign.character in SIGNS else found.as_letter()
 
