@@ -61,9 +61,17 @@ def test_a_digit_is_one_though_the_two_differ_which() -> None:
 
 
 def test_a_letter_is_a_digit_where_the_classifier_is_sure_enough() -> None:
-    signs = [sign("?", 0.9, LEFT, d5=0.08), sign("?", 0.99, RIGHT)]
-    probs = np.stack([digits(d5=0.96), digits(d5=0.6)])
+    signs = [sign("?", 0.8, LEFT, d5=0.15), sign("?", 0.8, RIGHT, d5=0.15)]
+    probs = np.stack([digits(d5=0.9), digits(d5=0.6)])
     assert [f.character for f in agree(signs, [LEFT, RIGHT], probs)] == ["5", "?"]
+
+
+@pytest.mark.parametrize("character", ["?", "/", ","])
+def test_the_line_network_knows_what_is_no_digit_among_several_signs(character: str) -> None:
+    five, other = sign("5", 0.9, LEFT, d5=0.9), sign(character, 0.9, RIGHT, d1=0.05)
+    probs = np.stack([digits(d5=0.9), digits(d1=1.0)])
+    assert [f.character for f in agree([five, other], [LEFT, RIGHT], probs)] == ["5", character]
+    assert [f.character for f in agree([other], [RIGHT], probs[1:])] == ["1"]
 
 
 def test_what_neither_is_sure_of_is_no_digit() -> None:
@@ -106,5 +114,7 @@ def test_a_classifier_decides_about_the_digits_that_it_knows_better() -> None:
 
 def test_a_comma_is_none_though_the_classifier_knows_the_hand() -> None:
     comma, probs = sign(",", 0.95, LEFT, d1=0.01), digits(d1=0.95)[None]
-    assert [f.character for f in agree([comma], [LEFT], probs, (0.9,) * 10)] == [","]
+    both = [comma, sign("1", 0.95, RIGHT, d1=0.95)]
+    read = agree(both, [LEFT, RIGHT], probs.repeat(2, axis=0), (0.9,) * 10)
+    assert [f.character for f in read] == [",", "1"]
     assert [f.character for f in agree_on_one([[comma]], [LEFT], probs, (0.9,) * 10)] == ["1"]

@@ -32,9 +32,9 @@ class CountingLines(LineReader):
 
     looks = columns = 0
 
-    def look(self, grey: NDArray[np.uint8], width: float = line_reader.LOOKS[0]) -> list[Sign]:
+    def look(self, grey: NDArray[np.uint8], width: float = 1.0) -> list[Sign]:
         self.looks += 1
-        self.columns += line.normalized_width(*grey.shape)
+        self.columns += round(width * line.normalized_width(*grey.shape))
         return super().look(grey, width)
 
 
@@ -103,11 +103,12 @@ def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) ->
     signs = 1 if single else components.most(picture.size)
     ways = 0 if single else 6 * min(signs, orientation.MOST_SIGNS)  # 2 on its side
     assert counting.seen <= len(classifier.MOVES) * signs + ways
-    whole_and_one = 4 * line.MOST_WIDE  # the whole picture, and always one line, twice each
+    both = 1 + line_reader.LONGER  # times the columns of a first look, with a second one
+    whole_and_one = 2 * both * line.MOST_WIDE  # the whole picture, and always one line
     columns = whole_and_one + lines.SPARE + lines.SHARE * picture.size
     beginning = place.BEGINNING * line.HEIGHT
     columns += 7 * orientation.MOST_LINES * beginning  # level or not, which way up, and again level
-    columns = max(columns, len(line_reader.LOOKS) * MOST_COLUMNS)  # of a grid
+    columns = max(columns, both * MOST_COLUMNS)  # of a grid
     assert counting_lines.columns <= columns
 
 

@@ -150,6 +150,18 @@ def test_a_number_below_a_row_of_boxes_is_a_line_of_its_own(reader: Reader) -> N
     assert reader.read(page).text == "4372305"
 
 
+def test_a_row_of_icons_is_no_row_of_boxes(reader: Reader) -> None:
+    page = np.full((800, 1280), 255, np.uint8)
+    page[:64] = 241
+    for icon in range(10):
+        x = 20 + 44 * icon
+        cv2.rectangle(page, (x, 34), (x + 30, 60), 62, 1)
+        cv2.circle(page, (x + 15, 47), 4 + icon % 4, 62, -(icon % 2) or 1)
+    put(page, "4072", 180, 150, height=100)
+    put(page, "385", 180, 330, height=100)
+    assert texts(reader, page) == [["4072"], ["385"]]
+
+
 def test_the_edges_of_shadows_in_cells_are_no_strokes(reader: Reader) -> None:
     page = boxes_in_a_row(6, pitch=90, wide=80)
     put(page, "4", 45, 32)

@@ -75,6 +75,21 @@ def test_ruled_lines_go_and_digits_stay(angle: float, squared: bool) -> None:
     assert found[:40].max() == 0
 
 
+def test_a_margin_darker_than_the_rules_is_no_ink() -> None:
+    pixels, truth = np.full((700, 1000, 3), 245, np.uint8), np.zeros((700, 1000), np.float32)
+    for row in range(4):
+        high = np.s_[20 + 160 * row : 180 + 160 * row, 200:648]
+        pixels[high] = page("4728365", 80, 6, paper=(245, 245, 245))[:160, :448]
+        truth[high] = coverage("4728365", 80, 6)[:160, :448]
+    paper = np.full_like(pixels, 245)
+    for y in range(20, 700, 40):
+        cv2.line(paper, (0, y), (1000, y), (175, 195, 225), 2, cv2.LINE_AA)
+    cv2.line(paper, (120, 0), (120, 700), (215, 90, 100), 3, cv2.LINE_AA)
+    found = ink.find(np.minimum(pixels, paper))
+    assert overlap(found, truth) > 0.8
+    assert found[:, :150].max() == 0
+
+
 def test_lines_as_dark_as_the_ink_are_taken_out_without_cutting() -> None:
     mask = (coverage("4", 150, 10) > 0.5).astype(np.uint8)
     lined = mask.copy()

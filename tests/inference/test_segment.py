@@ -32,6 +32,16 @@ def test_blank_paper_has_no_signs() -> None:
     assert segment.split(np.zeros((50, 50), np.float32)) == []
 
 
+@pytest.mark.parametrize(
+    ("y", "x", "is_sign"), [(158, 45, True), (158, 245, True), (200, 45, False), (158, 300, False)]
+)
+def test_a_dash_beside_the_middle_of_a_number_is_a_sign(y: int, x: int, is_sign: bool) -> None:
+    ink = sheet(("45", 80, 80, 60), size=(240, 400))  # from x=100 to y=120..200
+    bar(ink, y, x, 6, 25)
+    boxes = [glyph.box for glyph in segment.split(ink)]
+    assert len(boxes) == 2 + is_sign
+
+
 def test_signs_are_found_from_the_left() -> None:
     glyphs = segment.split(sheet(("12345", 60, 100, 50)))
     lefts = [glyph.box[0] for glyph in glyphs]

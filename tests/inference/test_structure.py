@@ -82,6 +82,8 @@ def kept(*rows: list[Found]) -> list[str]:
     [
         ("12?34", "12?34"),  # one digit taken for a letter
         ("?0?", "???"),  # a letter taken for a digit
+        ("40??", "40??"),  # a number with its unit
+        ("??40", "????"),
         ("?0??1 12.50", "????? 12.50".replace(" ", "")),  # Total 12.50
         ("?0??1  12.50", "?????12.50"),
     ],
@@ -166,8 +168,8 @@ def test_digits_that_nobody_is_sure_of_among_letters_are_text() -> None:
 
 def test_a_page_of_text_has_no_numbers_but_what_is_written_over_it() -> None:
     text = [written("??????????", y=100 * row) for row in range(3)]
-    stray = written("50", y=300)
-    large = [sign._replace(box=(0, 400, 60, 90)) for sign in written("5")]
+    stray = written("50", y=300, confidence=0.95)
+    large = [sign._replace(box=(0, 400, 60, 90)) for sign in written("5", confidence=0.95)]
     assert kept(*text, stray, large)[-2:] == ["??", "5"]
 
 

@@ -19,9 +19,16 @@ from cnn_mnist.inference.layout.rows import (
     without_rules,
 )
 from cnn_mnist.inference.recognition.line import DIGITS
-from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, in_doubt, num_right
+from cnn_mnist.inference.recognition.line_reader import (
+    LONGER,
+    Box,
+    LineReader,
+    Sign,
+    in_doubt,
+    num_right,
+)
 
-MARGIN, ENDS = 0.25, 0.75  # of a line's height: the margins above and below it, and at its ends
+MARGIN = 0.25  # of a line's height: the margin around it
 ALIGNED = 0.5  # of a digit's height: maximum offset between distant parts of one line
 RISES = 0, 0.02, -0.02, 0.04, -0.04  # how much a number may fall more than its line
 EVEN = 0.6  # of the tallest digit; print beside a number is lower
@@ -80,7 +87,8 @@ def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> l
     crops = {place: place.crop(page) for place in places}
     read = {place: reader.look(crop) for place, crop in crops.items()}
     left -= sum(place.cost for place in places)
-    for place in _affordable([place for place in places if in_doubt(read[place])], left):
+    doubtful = [place for place in places if in_doubt(read[place])]
+    for place in _affordable(doubtful, left / LONGER):
         read[place] = reader.look_again(crops[place], read[place])
     pieces = [[place.on_page(sign) for sign in signs] for place, signs in read.items()]
     return _joined([piece for piece in pieces if piece], layout.slope)
@@ -187,7 +195,7 @@ def _place(shape: tuple[int, ...], line: NDArray[Any], slope: float) -> Place:
     if len(line) >= FEW:
         slope = fall(line) or slope
     flat = levelled(line, slope)
-    margin = 2 + np.array([ENDS, MARGIN]) * line[:, 3].max()  # a minus is apart from its number
+    margin = 2 + MARGIN * line[:, 3].max()
     low, high = flat[:, :2].min(axis=0) - margin, (flat[:, :2] + flat[:, 2:]).max(axis=0) + margin
     if not slope:
         low, high = np.maximum(low, 0), np.minimum(high, shape[::-1])

@@ -18,8 +18,9 @@ PAGE, TALLER = 4, 1.5  # letters per digit on a page of text; a digit written ov
 SWITCH = 0.1, 0.3  # how often letters follow digits or digits letters, in a word and after it
 LEAST = 1e-3  # no sign is more certain than this to be a letter or a digit
 MANY = 10  # letters of a page that may be text
-DOUBT = 0.25  # in the digits there, times the letters per digit if over 1; with more it is text
-SURE = 0.9  # mean probability of the digits on a page of text that has some written over it
+DOUBT = 0.2  # in the digits there, times the letters per digit if over 1; with more it is text
+WRITTEN = 0.93  # mean probability of the digits on a page of text that has some written over it
+SURE = 0.9  # a digit is that certain; on average, digits of small print are less
 LOWER = 0.85  # of the height of sure digits: print beside handwriting is lower than that
 
 Line = list[Found]
@@ -65,7 +66,7 @@ def _without_text(lines: list[Line]) -> list[Line]:
     if len(letters) > PAGE * len(digits):
         least = TALLER * median(sign.box[3] for sign in letters)
         lines = [[s if s.box[3] >= least else _letter(s) for s in line] for line in lines]
-        is_text = doubt > 1 - SURE
+        is_text = doubt > 1 - WRITTEN
     else:
         is_text = max(len(letters), len(digits)) * doubt > DOUBT * len(digits)
     return [_letters(line) for line in lines] if is_text and len(letters) >= MANY else lines
@@ -132,7 +133,15 @@ def _phrase(signs: Line) -> Line:
 
 def _is_text(signs: Line) -> bool:
     letters = sum(sign.character == OTHER for sign in signs)
-    return letters > LETTERS * sum(sign.is_digit for sign in signs)
+    num_digits = sum(sign.is_digit for sign in signs)
+    return letters > (1 if _has_unit(signs) else LETTERS) * num_digits
+
+
+def _has_unit(signs: Line) -> bool:
+    """Whether certain digits come first and letters last, as in 12kg."""
+    is_letter = [sign.character == OTHER for sign in signs]
+    certain = all(sign.confidence >= SURE for sign in signs if sign.is_digit)
+    return certain and is_letter == sorted(is_letter)
 
 
 def _is_number(word: Line, height: float) -> bool:

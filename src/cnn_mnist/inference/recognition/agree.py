@@ -66,7 +66,7 @@ def agree(
         boxes: the glyphs' boxes.
         probs: the classifier's, glyphs×10; only those of the partners are used.
         decides: for each digit, the probability from which the classifier alone turns a letter or
-            another digit into it. A comma or a slash stays.
+            another digit into it. A comma or a slash beside other signs stays.
     """
     is_one = len(signs) == 1
     return [

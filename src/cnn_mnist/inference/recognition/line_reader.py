@@ -18,6 +18,7 @@ Box = tuple[float, float, float, float]
 DOUBT = 0.9  # if a sign is less probable, the line is read again; the better reading is used
 DIGIT_HEIGHT, DIGIT_ASPECT = 0.5, 0.95  # of the line, and width over height, in the second look
 STRETCH = 0.7, 1.6  # least and most width factor of the second look
+LONGER = 2  # times the columns of the first look
 SAME = 0.5  # intersection over union of two boxes above which they are of one sign
 STRIDE = 2  # px of the normalised line per column of the network's output
 
@@ -33,11 +34,6 @@ class Sign(NamedTuple):
     confidence: float
     box: Box
     digit_probs: NDArray[np.float32]
-
-    def moved_down(self, rows: int) -> "Sign":
-        """The sign of a crop that begins so many rows below the top of a larger one."""
-        x, y, width, height = self.box
-        return self._replace(box=(x, y + rows, width, height))
 
 
 class LineReader:
@@ -73,19 +69,19 @@ class LineReader:
     def look_again(self, grey: NDArray[np.uint8], signs: list[Sign]) -> list[Sign]:
         """The better reading: the signs of a first look, or those of a second one.
 
-        The second look is at the line scaled to digits of the size at which the network is best.
+        The second look is at the line scaled to digits of the size at which the network is best; it
+        takes at most LONGER times as many columns.
         """
         digits = np.array([sign.box for sign in signs if sign.character in DIGITS])
         if not len(digits):
             return signs
         top, height = np.median(digits[:, 1::2], axis=0).tolist()
-        rows = max(8, round(height / DIGIT_HEIGHT))
-        above = round(top + height / 2 - rows / 2)
-        aspect = float(np.median(digits[:, 2] / digits[:, 3]))
-        again = self.look(
-            _rows(grey, above, rows), min(max(STRETCH[0], DIGIT_ASPECT / aspect), STRETCH[1])
-        )
-        return max(signs, [sign.moved_down(above) for sign in again], key=num_right)
+        rows = max(round(height / DIGIT_HEIGHT), -(-len(grey) // LONGER))
+        above = round(top + (height - rows) / 2)
+        least, most = STRETCH[0], min(STRETCH[1], LONGER * rows / len(grey))
+        stretch = DIGIT_ASPECT / float(np.median(digits[:, 2] / digits[:, 3]))
+        again = self.look(_rows(grey, above, rows), min(max(stretch, least), most))
+        return max(signs, [_moved(sign, above, grey.shape) for sign in again], key=num_right)
 
     def look(self, grey: NDArray[np.uint8], width: float = 1.0) -> list[Sign]:
         """The signs of one line, read once, at a width factor."""
@@ -160,6 +156,12 @@ def _sign(probs: NDArray[np.float32], edges: NDArray[Any], shape: tuple[int, ...
     best = 1 + int(mean[1:].argmax())
     box = _within(edges[int(probs[best].argmax())].tolist(), shape)
     return Sign(ALPHABET[best - 1], float(mean[best]), box, mean[1 : 1 + len(DIGITS)])
+
+
+def _moved(sign: Sign, rows: int, shape: tuple[int, ...]) -> Sign:
+    """A sign of a crop that begins so many rows below the top of a larger one, of this shape."""
+    x, y, width, height = sign.box
+    return sign._replace(box=_within([x, y + rows, x + width, y + rows + height], shape))
 
 
 def _within(edges: list[float], shape: tuple[int, ...]) -> Box:

@@ -21,6 +21,8 @@ Owners = NDArray[Any]  # the sign to which each part belongs; NOBODY for none
 
 INK = 0.35  # of full ink; neighbouring pixels above it are connected
 TALLEST = 1.25  # times a digit's height; parts that are taller together are several signs
+FLAT = 2  # times as wide as high: a dash
+BESIDE = 0.75  # of a digit's height from its number
 LARGE = 300  # px; larger signs are looked at on a reduced copy
 NOBODY = -1
 
@@ -159,6 +161,10 @@ def split(ink: Ink) -> list[Glyph]:
     loose = np.flatnonzero(~whole)
     largest = loose[np.argsort(-parts.sizes[loose].max(axis=1), kind="stable")][: most(ink.size)]
     owners[largest] = _attach(signs, parts.corners[largest], height)
+    apart = largest[owners[largest] == NOBODY]
+    dashes = apart[_are_dashes(signs, parts.corners[apart], height)]
+    owners[dashes] = len(signs) + np.arange(len(dashes))
+    signs = np.vstack([signs, parts.corners[dashes]])
     if crowded(signs[:, 2:] - signs[:, :2], ink.size):
         raise CrowdedError
     return _glyphs(parts, owners, signs)
@@ -246,6 +252,17 @@ def _attach(signs: Corners, loose: Corners, height: float) -> Owners:
             owners[number] = nearest
             signs[nearest] = whole
     return owners
+
+
+def _are_dashes(signs: Corners, loose: Corners, height: float) -> NDArray[np.bool_]:
+    """Which small parts are flat and beside the middle of a sign, as the minus of a number."""
+    wide, high = (loose[:, 2:] - loose[:, :2]).T
+    found = (wide >= FLAT * high) & (wide <= height)
+    for number in np.flatnonzero(found):
+        part = loose[number]
+        level = np.abs((part[1] + part[3] - signs[:, 1] - signs[:, 3]) / 2) < 0.25 * height
+        found[number] = (level & (_gaps(signs, part) <= BESIDE * height)).any()
+    return np.asarray(found)
 
 
 def _in_word(loose: Corners, part: Corners) -> bool:
