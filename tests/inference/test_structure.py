@@ -92,6 +92,11 @@ def test_letters_take_their_word_along_and_not_the_number_beside(said: str, left
     assert kept(narrow(said)) == [left]
 
 
+def test_a_capital_letter_taken_for_a_digit_is_no_number_with_a_unit() -> None:
+    large, *small = narrow("30??")  # Bonn
+    assert kept([large._replace(box=(0, -25, 20, 65)), *small]) == ["????"]
+
+
 def doubtful(*digits: float) -> list[Found]:
     """Signs side by side that may be a 7, with these probabilities of it."""
     found = []
