@@ -210,10 +210,13 @@ def test_a_client_that_disconnects_is_not_handed_on(caplog: pytest.LogCaptureFix
     ("length", "closed"),
     [("0", False), ("65536", False), ("65537", True), (None, True), ("many", True)],
 )
-def test_a_refused_client_is_cut_off_if_much_may_come(length: str | None, closed: bool) -> None:
+def test_a_refused_client_is_cut_off_if_much_may_come(
+    length: str | None, closed: bool, pauses: list[float]
+) -> None:
     headers: dict[str, Any] = {"content_length": length} if length else {}
     answer = ask(b"", token="secret", **headers)
     assert (answer.headers.get(b"connection") == b"close") == closed
+    assert pauses == [], "only who comes at a busy time is kept waiting"
 
 
 def test_one_too_many_is_refused_and_the_next_are_not(pauses: list[float]) -> None:
