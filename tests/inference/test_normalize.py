@@ -119,6 +119,12 @@ def test_small_and_ordinary_strokes_are_left_alone() -> None:
         assert np.array_equal(even_stroke(crop), crop)
 
 
+def test_a_blot_that_would_vanish_is_left_alone() -> None:
+    blot = np.zeros((61, 61), np.float32)
+    cv2.circle(blot, (30, 30), 30, 1.0, -1)
+    assert np.array_equal(even_stroke(blot), blot)
+
+
 def as_page(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(frame).convert("RGB"))
 
@@ -138,15 +144,21 @@ def test_other_pictures_are_not_ready() -> None:
     coloured[..., 0] //= 2
     moved = np.roll(as_page(frame), 4, axis=1)
     others = [coloured, moved, as_page(frame)[:27], np.zeros((28, 28, 3), np.uint8)]
-    for side in (10, 26):  # of the digit's box; MNIST's is 20
-        square = np.zeros((28, 28), np.uint8)
-        cv2.rectangle(square, (14 - side // 2,) * 2, (13 + side // 2,) * 2, 255)
-        others.append(as_page(square))
     filled = np.zeros((28, 28), np.uint8)
     filled[4:24, 4:24] = 100  # more than half of the picture
     others.append(as_page(filled))
     for picture in others:
         assert ready_frame(picture) is None
+
+
+@pytest.mark.parametrize(
+    ("side", "ready"), [(10, False), (18, False), (19, True), (21, True), (22, False), (26, False)]
+)
+def test_a_box_of_about_20_pixels_is_ready(side: int, ready: bool) -> None:
+    square = np.zeros((28, 28), np.uint8)
+    begin = 14 - side // 2
+    cv2.rectangle(square, (begin,) * 2, (begin + side - 1,) * 2, 255)
+    assert (ready_frame(as_page(square)) is not None) == ready
 
 
 def test_mnist_is_ready(mnist: Splits) -> None:

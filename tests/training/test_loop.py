@@ -3,13 +3,14 @@
 import copy
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
 
-from cnn_mnist.training import loop
+from cnn_mnist.training import distributed, loop
 from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.loop import (
@@ -145,6 +146,23 @@ def test_streams_of_random_numbers_differ_by_seed_epoch_and_stream() -> None:
     draws = [draw(*key) for key in itertools.product(range(3), range(3), range(3))]
     assert len(set(draws)) == 27
     assert draw(1, 2, 0) == draw(1, 2, 0)
+
+
+def test_every_process_draws_numbers_of_its_own(
+    tiny: Recipe, few_digits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, drawn = start(tiny), []
+
+    def watched(images: Tensor, generator: torch.Generator, _: Recipe) -> Tensor:
+        drawn.append(float(torch.rand(1, generator=generator)))
+        return images
+
+    monkeypatch.setattr(loop, "augment", watched)
+    for rank in range(3):
+        monkeypatch.setattr(distributed, "rank", partial(int, rank))
+        train_epoch(run, few_digits.train[:100], 1)
+    order = float(torch.rand(1, generator=epoch_generator(run, 1, stream=0)))
+    assert len({*drawn, order}) == 4
 
 
 # --- one training ---
