@@ -142,3 +142,13 @@ def test_reframe_errs_by_its_shift(images: Tensor) -> None:
     centres = np.array([ndimage.center_of_mass(image) for image in framed])
     assert np.abs(centres - 14).max() == pytest.approx(1.4, abs=0.15)
     assert centres.std(axis=0) == pytest.approx(1.4 / np.sqrt(3), rel=0.1)
+
+
+def test_reframe_measures_clear_ink_and_enlarges_small_digits_by_five_thirds_at_most() -> None:
+    images = torch.zeros(3, 28, 28)
+    images[1, 5:24, 5:24] = 65  # counts as ink
+    images[2, 5:24, 5:24] = 64  # does not
+    images[:, 10:19, 10:19] = 255
+    framed = reframe(images, seeded(), shift=0, zoom=0)
+    sides = (framed > 160).sum(dim=(1, 2)).sqrt()
+    assert sides.tolist() == pytest.approx([9 * 20 / 12, 9 * 20 / 19, 9 * 20 / 12], abs=0.6)

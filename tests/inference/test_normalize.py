@@ -76,25 +76,40 @@ def test_normalising_again_changes_nothing() -> None:
     assert np.array_equal(to_mnist(frame / np.float32(255)), frame)
 
 
-@pytest.mark.parametrize("pen", [1, 2, 4, 8, 16, 30])
+@pytest.mark.parametrize("pen", [1, 2, 3, 4, 8, 9, 16, 30])
 def test_pens_are_measured(pen: int) -> None:
     bar = np.zeros((120, 120), np.float32)
     bar[20:100, 40 : 40 + pen] = 1
-    assert stroke_width(bar) == pytest.approx(pen, abs=1)
+    even = pen % 2 == 0  # with no pixel in the middle
+    assert stroke_width(bar) == (pen - 1 if even else pen)
+
+
+def test_ink_too_faint_to_measure_is_a_hairline() -> None:
+    assert stroke_width(np.full((50, 50), 0.4)) == 1
 
 
 # A pen wider than a fifth of the height closes every loop.
 @pytest.mark.parametrize(
-    ("height", "pen"),
-    [(h, p) for h in (100, 240) for p in (1, 2, 4, 10, 20, 36) if p <= h / 5] + [(1000, 1)],
+    ("text", "height", "pen"),
+    [("3", h, p) for h in (100, 240) for p in (1, 2, 4, 10, 20, 36) if p <= h / 5]
+    + [("3", 1000, 1), ("7", 700, 300)],
 )
-def test_hairlines_and_markers_come_into_range(height: int, pen: int) -> None:
-    ink = coverage("3", height, pen)
+def test_hairlines_and_markers_come_into_range(text: str, height: int, pen: int) -> None:
+    ink = coverage(text, height, pen)
     rows, cols = np.flatnonzero((ink > 0.3).any(axis=1)), np.flatnonzero((ink > 0.3).any(axis=0))
     even = even_stroke(ink[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1])
     rows, cols = np.flatnonzero((even > 0.3).any(axis=1)), np.flatnonzero((even > 0.3).any(axis=0))
-    side = max(rows[-1] - rows[0], cols[-1] - cols[0]) + 1
+    tall, wide = np.ptp(rows) + 1, np.ptp(cols) + 1
+    side = max(tall, wide)
+    assert tall > wide
     assert THIN - 0.3 <= stroke_width(even) * BOX / side <= THICK + 0.3
+
+
+@pytest.mark.parametrize("height", [40, 100, 900])  # the last one is widened in a reduced copy
+def test_a_hairline_gets_mnists_stroke_to_the_pixel(height: int) -> None:
+    even = even_stroke(np.ones((height, 1), np.float32)) > 0.5
+    tall, wide = (np.count_nonzero(even.any(axis=axis)) for axis in (1, 0))
+    assert wide == pytest.approx(2.7 / BOX * tall, abs=1)
 
 
 def test_small_and_ordinary_strokes_are_left_alone() -> None:
@@ -102,6 +117,12 @@ def test_small_and_ordinary_strokes_are_left_alone() -> None:
         rows, cols = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
         crop = ink[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
         assert np.array_equal(even_stroke(crop), crop)
+
+
+def test_a_blot_that_would_vanish_is_left_alone() -> None:
+    blot = np.zeros((61, 61), np.float32)
+    cv2.circle(blot, (30, 30), 30, 1.0, -1)
+    assert np.array_equal(even_stroke(blot), blot)
 
 
 def as_page(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -123,15 +144,21 @@ def test_other_pictures_are_not_ready() -> None:
     coloured[..., 0] //= 2
     moved = np.roll(as_page(frame), 4, axis=1)
     others = [coloured, moved, as_page(frame)[:27], np.zeros((28, 28, 3), np.uint8)]
-    for side in (10, 26):  # of the digit's box; MNIST's is 20
-        square = np.zeros((28, 28), np.uint8)
-        cv2.rectangle(square, (14 - side // 2,) * 2, (13 + side // 2,) * 2, 255)
-        others.append(as_page(square))
     filled = np.zeros((28, 28), np.uint8)
     filled[4:24, 4:24] = 100  # more than half of the picture
     others.append(as_page(filled))
     for picture in others:
         assert ready_frame(picture) is None
+
+
+@pytest.mark.parametrize(
+    ("side", "ready"), [(10, False), (18, False), (19, True), (21, True), (22, False), (26, False)]
+)
+def test_a_box_of_about_20_pixels_is_ready(side: int, ready: bool) -> None:
+    square = np.zeros((28, 28), np.uint8)
+    begin = 14 - side // 2
+    cv2.rectangle(square, (begin,) * 2, (begin + side - 1,) * 2, 255)
+    assert (ready_frame(as_page(square)) is not None) == ready
 
 
 def test_mnist_is_ready(mnist: Splits) -> None:

@@ -150,7 +150,9 @@ def test_a_page_needs_no_token_and_its_body_is_not_read_before() -> None:
 # --- what it refuses ---
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", "Basic secret", "secret"])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer wrong", "Basic secret", "Digest secret", "secret"]
+)
 def test_without_its_token_nothing_is_answered(header: str) -> None:
     answer = ask(b"", token="secret", authorization=header, content_length="0")
     assert answer.status == 401
@@ -206,12 +208,15 @@ def test_a_client_that_disconnects_is_not_handed_on(caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize(
     ("length", "closed"),
-    [("0", False), (str(SHORT), False), (str(SHORT + 1), True), (None, True), ("many", True)],
+    [("0", False), ("65536", False), ("65537", True), (None, True), ("many", True)],
 )
-def test_a_refused_client_is_cut_off_if_much_may_come(length: str | None, closed: bool) -> None:
+def test_a_refused_client_is_cut_off_if_much_may_come(
+    length: str | None, closed: bool, pauses: list[float]
+) -> None:
     headers: dict[str, Any] = {"content_length": length} if length else {}
     answer = ask(b"", token="secret", **headers)
     assert (answer.headers.get(b"connection") == b"close") == closed
+    assert pauses == [], "only who comes at a busy time is kept waiting"
 
 
 def test_one_too_many_is_refused_and_the_next_are_not(pauses: list[float]) -> None:
@@ -300,9 +305,18 @@ def test_the_rest_of_a_refused_body_is_read_up_to_a_limit(monkeypatch: pytest.Mo
     assert len(ask(bytes(101), *parts, token="secret").left) == 6
 
 
-def test_a_refused_client_that_falls_silent_is_left() -> None:
+def test_a_refused_client_that_falls_silent_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float] = []
+    real = asyncio.timeout
+
+    def timeout(seconds: float) -> asyncio.Timeout:
+        limits.append(seconds)
+        return real(seconds)
+
+    monkeypatch.setattr(asyncio, "timeout", timeout)
     silent = {"type": "http.request", "body": b"", "more_body": True}
     assert ask(silent, token="secret").status == 401
+    assert limits == pytest.approx([0.15, 0.05, 0.05])  # for everything, and for each part
 
 
 def test_a_refused_client_that_trickles_is_left() -> None:

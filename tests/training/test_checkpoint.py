@@ -67,6 +67,13 @@ def test_the_model_comes_back_ready_to_use(run: Run, folder: Path) -> None:
     assert not model.training
 
 
+def test_other_weights_to_use_leave_the_resume_state(run: Run, folder: Path) -> None:
+    other = start(run.recipe, seed=5).model
+    checkpoint.save_model(folder, other)
+    assert equal(checkpoint.load_model(folder).state_dict(), other.state_dict())
+    assert equal(reload(folder, run.recipe).model.state_dict(), run.model.state_dict())
+
+
 def test_the_weights_of_every_epoch_come_back(
     tiny: Recipe, few_digits: Splits, tmp_path: Path
 ) -> None:
@@ -75,6 +82,7 @@ def test_the_weights_of_every_epoch_come_back(
     def save(run: Run) -> None:
         checkpoint.save(folder, run)
         weights[len(run.history)] = {k: v.clone() for k, v in run.model.state_dict().items()}
+        assert list(checkpoint.load_epochs(folder)) == list(weights)
 
     run = start(tiny, seed=4)
     create_folder(folder, Config.of(run, few_digits))

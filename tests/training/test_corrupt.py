@@ -47,6 +47,31 @@ def test_every_way_changes_most_images_and_depends_on_the_generator_alone(
     assert results[0].isfinite().all()
 
 
+# The mean ink, the mean change, and the mean step from a pixel to the next one.
+GOLDEN: dict[str, list[float]] = {
+    "corrupt": [53.88, 25.113, 14.315],
+    "speckle": [50.278, 16.077, 39.136],
+    "grain": [39.252, 24.860, 40.977],
+    "smear": [39.336, 10.045, 10.406],
+    "jitter": [39.305, 11.201, 11.188],
+    "light": [107.311, 73.600, 8.412],
+    "haze": [92.913, 67.162, 13.213],
+    "stain": [50.091, 13.261, 20.090],
+    "invert_band": [127.297, 99.524, 19.295],
+    "line": [48.749, 9.410, 19.862],
+    "outline": [12.546, 38.003, 11.587],
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_corruptions_stay_as_they_were(name: str, images: Tensor, generator: Generator) -> None:
+    """The measured accuracy of a recipe holds for these corruptions, and no others."""
+    share = {"share": 0.5} if name == "corrupt" else {}
+    result = getattr(corrupt, name)(images, generator, **share)
+    figures = [result, (result - images).abs(), result.diff(dim=2).abs()]
+    assert [float(figure.mean()) for figure in figures] == pytest.approx(GOLDEN[name], rel=1e-3)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 def test_a_share_of_the_images_is_corrupted(
     images: Tensor, generator: Generator, share: float
@@ -99,10 +124,10 @@ def test_blank_paper_has_no_outline(generator: Generator) -> None:
     assert outline(torch.zeros(5, 28, 28), generator).max() == 0
 
 
-def test_a_recipe_corrupts_what_the_network_sees(digits: Splits, tiny: Recipe) -> None:
+def test_a_recipe_corrupts_what_the_network_sees(few_digits: Splits, tiny: Recipe) -> None:
     losses = []
     for share in (0.0, 0.8):
-        run = fit(tiny.changed(epochs=3, corrupted=share), digits, seed=1)
+        run = fit(tiny.changed(epochs=5, corrupted=share), few_digits, seed=1)
         losses.append([run.history[-1].train_loss, run.history[-1].test_accuracy])
     assert losses[1][0] > 1.3 * losses[0][0]  # the corrupted ones are harder
-    assert losses[1][1] > 0.6
+    assert losses[1][1] > 0.3  # it learns nevertheless

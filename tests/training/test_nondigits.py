@@ -86,10 +86,15 @@ def test_non_digits_move_the_weights_but_count_in_no_figure(splits: Splits) -> N
     (without, figures), (with_outliers, same_figures) = rows
     assert torch.equal(figures, same_figures)
     assert not same(without.net, with_outliers.net)
-    with torch.no_grad():
-        logits = start(recipe).net(normalize(images[:40], *recipe.train_norm))
-    assert float(figures[0]) == pytest.approx(40 * float(F.cross_entropy(logits, labels[:40])))
-    assert float(figures[1]) == float((logits.argmax(dim=1) == labels[:40]).sum())
+    plain = start(recipe)
+    logits = plain.net(normalize(images, *recipe.train_norm))
+    loss = F.cross_entropy(logits[:40], labels[:40], reduction="sum")
+    outliers = F.cross_entropy(logits[40:], torch.full((20, 10), 0.1), reduction="sum")
+    ((loss + 0.5 * outliers) / 60).backward()
+    assert plain.params.grad is not None
+    torch.testing.assert_close(with_outliers.params.grad, plain.params.grad)
+    assert float(figures[0]) == pytest.approx(float(loss.detach()))
+    assert float(figures[1]) == float((logits[:40].argmax(dim=1) == labels[:40]).sum())
 
 
 def test_the_training_accuracy_is_that_of_the_digits(
