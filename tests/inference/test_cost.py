@@ -78,7 +78,6 @@ def test_a_full_page_of_digits_is_no_crowd() -> None:
     assert len(segment.split(np.concatenate([row] * 40))) == 1600
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(DRAWN), SIZES, GRAINS, st.integers(0, 999))
 def test_signs_and_their_boxes_are_bounded(
     kind: Kind, size: tuple[int, int], grain: int, seed: int
@@ -93,7 +92,7 @@ def test_signs_and_their_boxes_are_bounded(
     assert sum(sign.ink.size for sign in signs) <= components.OVERLAP * marks.size
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sampled_from(sorted(KINDS)), st.integers(0, 999), st.booleans())
 def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) -> None:
     _, picture = hostile(kind, 0.1, seed)
@@ -123,7 +122,6 @@ def test_the_beginning_of_every_look_counts() -> None:
     assert 0.5 < cost / (lines.SPARE + lines.SHARE * page.size) <= 1
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(DRAWN), SIZES, GRAINS, st.integers(0, 999))
 def test_no_kernel_grows_with_the_sign(
     kind: Kind, size: tuple[int, int], grain: int, seed: int
@@ -305,7 +303,6 @@ def test_the_ink_is_found_again_only_if_a_page_is_not_upright(
         assert len(found) == searches
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.sampled_from(DRAWN), st.tuples(SIDE, SIDE), GRAINS, st.integers(0, 999))
 def test_some_components_need_no_second_search(
     kind: Kind, size: tuple[int, int], grain: int, seed: int

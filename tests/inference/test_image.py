@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageOps
@@ -174,7 +174,6 @@ def test_truncated_files_are_refused_or_read(kind: str) -> None:
         read_or_refuse(data[:keep])
 
 
-@settings(max_examples=300)
 @given(
     kind=st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"]),
     changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=9),
@@ -186,7 +185,6 @@ def test_mutated_files_are_refused_or_read(kind: str, changes: list[tuple[int, i
     read_or_refuse(bytes(data))
 
 
-@settings(max_examples=200)
 @given(
     st.sampled_from([np.uint8, np.uint16, np.int32, np.float32, np.float64, np.bool_]).flatmap(
         lambda dtype: arrays(dtype, array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=6))

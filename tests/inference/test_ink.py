@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -245,7 +245,6 @@ def test_small_crops(height: int) -> None:
     assert overlap(ink.find(pixels[crop]), truth[crop]) > 0.5
 
 
-@settings(max_examples=150)
 @given(
     arrays(np.uint8, st.tuples(st.integers(1, 80), st.integers(1, 80), st.just(3)))
     | st.tuples(st.integers(1, 300), st.integers(1, 300), st.integers(0, 2**32)).map(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from cnn_mnist import Reader
@@ -38,7 +38,6 @@ def plain(boxes: list[Box]) -> list[set[Box]]:
     return lines
 
 
-@settings(max_examples=60)
 @given(BOXES, st.sampled_from([(1, 1), (8, 1), (1, 8)]))
 @example([(0, 0, 1, 3), (0, 0, 1, 3), (0, 0, 3, 6), (0, 4, 1, 3), (0, 5, 2, 3)], (1, 1))
 def test_lines_are_those_of_a_comparison_of_all_pairs(

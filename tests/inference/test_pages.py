@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
@@ -217,7 +217,6 @@ def test_without_the_extra_a_pdf_says_what_is_missing(monkeypatch: pytest.Monkey
         image.load(one_page())
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=9),
     cut=st.integers(0, 2000) | st.none(),

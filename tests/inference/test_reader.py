@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
@@ -177,7 +177,6 @@ def test_preview_shows_page_and_tiles(reader: Reader, tmp_path: Path) -> None:
     assert np.array_equal(sheet[rows : rows + preview.TILE, : preview.TILE, 0], enlarged)
 
 
-@settings(max_examples=100)
 @given(
     pixels=st.sampled_from([np.uint8, np.bool_, np.float32]).flatmap(
         lambda dtype: arrays(

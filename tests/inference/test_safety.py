@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -18,7 +18,6 @@ READER = Reader()
 NUMBERS = [np.bool_, np.uint8, np.int8, np.uint16, np.int64, np.float16, np.float32, np.float64]
 
 
-@settings(max_examples=200)
 @given(
     array=st.sampled_from(NUMBERS).flatmap(
         lambda dtype: arrays(dtype, array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=40))
@@ -30,7 +29,6 @@ def test_any_array_is_read_or_refused(array: np.ndarray, single: bool) -> None:
         assert_well_formed(READER.read(array, single), array.shape[1], array.shape[0])
 
 
-@settings(max_examples=75)
 @given(
     height=st.integers(1, 400),
     width=st.integers(1, 400),

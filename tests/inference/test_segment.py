@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -91,7 +91,6 @@ def test_a_glyph_holds_no_ink_of_its_neighbour() -> None:
     assert sum(float(glyph.ink.sum()) for glyph in glyphs) <= float(ink.sum()) * 1.01
 
 
-@settings(max_examples=150)
 @given(arrays(np.float32, st.tuples(*[st.integers(1, 40)] * 2), elements=st.floats(0, 1, width=16)))
 def test_boxes_lie_inside_the_map_and_fit_their_ink(ink: Ink) -> None:
     for glyph in [*segment.single(ink), *segment.split(ink)]:

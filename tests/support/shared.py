@@ -1,11 +1,11 @@
 """What several test files share: data, a recipe that trains in a second, and running systems."""
 
+import functools
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,6 +13,7 @@ import playwright.sync_api as playwright
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from clustered import Clustered, dask
 from cnn_mnist.training.adapt import finetuning, learn
@@ -25,11 +26,16 @@ from waiting import TIMEOUT
 
 torch.set_num_threads(1)  # one thread adds in one order, here and in every subprocess
 
+# Each conversion would build the same table of ONNX functions again, in half of its time.
+table = functools.cache(ONNXRegistry.from_torchlib)
+ONNXRegistry.from_torchlib = staticmethod(table)  # type: ignore[method-assign]
+
 SOURCE = Path(__file__).parents[2] / "src"
 REQUIRED = os.environ.get("CNN_MNIST_REQUIRE")  # what no test may be skipped for: browser
 
+# Every run draws other examples, so that many runs try many.
 settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "any machine", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
 
@@ -151,7 +157,7 @@ def no_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def adapt(shell: Shell, no_mnist: None) -> Callable[..., Outcome]:
     """Runs `cnn-mnist adapt` on a machine that has no MNIST."""
-    return partial(shell, "adapt")
+    return functools.partial(shell, "adapt")
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from cnn_mnist.training.adapt.overruling import LOW, Overruling
 from cnn_mnist.training.adapt.score import Comparison, Score
 from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Split, Splits
 from cnn_mnist.training.data.labelled import Labelled, labelled
-from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs import checkpoint, export
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.synthetic import odd_hand
@@ -346,9 +346,14 @@ def test_bad_input_ends_in_one_line(
 
 
 def test_a_full_disk_leaves_the_old_model(
-    adapted: Adapted, adapt: Adapt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    adapted: Adapted,
+    model_file: Path,
+    adapt: Adapt,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(learn, "adapt", lambda *_: adapted)
+    monkeypatch.setattr(export, "to_onnx", lambda *_: model_file.read_bytes())
     write_odd(tmp_path / "mine", 10)
     (tmp_path / "a.onnx").write_bytes(old := shelf.file("reader", shelf.ONNX).read_bytes())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from onnxruntime import InferenceSession
 from onnxruntime.quantization import CalibrationMethod
 from torch import Tensor, nn
 
@@ -67,8 +68,9 @@ def export_lines(
     if int8:
         inputs = [line.numpy() for line in lines]
         content = quantize(content, inputs, CalibrationMethod.MinMax)
-    difference = max(_difference(exported, content, width) for width in WIDTHS)
-    moved = float(np.mean([_moved(exported, content, line) for line in lines]))
+    session = open_session(content)
+    difference = max(_difference(exported, session, width) for width in WIDTHS)
+    moved = float(np.mean([_moved(exported, session, line) for line in lines]))
     if not (moved <= MOVED if int8 else difference <= TOLERANCE):
         raise ExportError(
             f"the exported model differs from torch by {difference:.2g}; {moved:.2%} of the "
@@ -89,17 +91,17 @@ def _metadata(config: Config) -> dict[str, str]:
 
 
 @torch.no_grad()
-def _difference(exported: nn.Module, content: bytes, width: int) -> float:
+def _difference(exported: nn.Module, session: InferenceSession, width: int) -> float:
     lines = torch.randn(2, 2, HEIGHT, width, generator=torch.Generator().manual_seed(0))
-    got = open_session(content).run(None, {"lines": lines.numpy()})
+    got = session.run(None, {"lines": lines.numpy()})
     return max(
         float(np.abs(a - b.numpy()).max()) for a, b in zip(got, exported(lines), strict=True)
     )
 
 
 @torch.no_grad()
-def _moved(exported: nn.Module, content: bytes, line: Tensor) -> float:
-    probs = open_session(content).run(["probabilities"], {"lines": line.numpy()})[0]
+def _moved(exported: nn.Module, session: InferenceSession, line: Tensor) -> float:
+    probs = session.run(["probabilities"], {"lines": line.numpy()})[0]
     return float(np.abs(probs - exported(line)[0].numpy()).sum(axis=1).mean() / 2)
 
 
