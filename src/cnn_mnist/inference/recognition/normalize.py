@@ -43,14 +43,15 @@ def to_mnist(ink: NDArray[np.floating]) -> NDArray[np.uint8]:
     scale = BOX / max(digit.shape)
     height, width = (max(1, round(side * scale)) for side in digit.shape)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    digit = cv2.resize(digit, (width, height), interpolation=how)
+    small = np.asarray(cv2.resize(digit, (width, height), interpolation=how), np.float32)
 
     corner = np.zeros((SIDE, SIDE), np.float32)  # OpenCV takes an array N×2 for N points
-    corner[:height, :width] = digit
+    corner[:height, :width] = small
     mass = cv2.moments(corner)
-    left, top = _offset(mass["m10"] / mass["m00"], width), _offset(mass["m01"] / mass["m00"], height)
+    left = _offset(mass["m10"] / mass["m00"], width)
+    top = _offset(mass["m01"] / mass["m00"], height)
     frame = np.zeros((SIDE, SIDE), np.uint8)
-    frame[top : top + height, left : left + width] = np.rint(np.clip(digit, 0, 1) * 255)
+    frame[top : top + height, left : left + width] = np.rint(np.clip(small, 0, 1) * 255)
     return frame
 
 
