@@ -108,18 +108,20 @@ def _turn(
 ) -> int:
     """The degrees to rotate a page clockwise; 0 if the evidence is unclear.
 
-    What a page on its side has above each other is joined to one glyph. So a page that is not
-    clearly upright is rotated by a quarter, and its glyphs are found again.
+    What a page on its side has above each other is joined to one glyph. So a page that may be on
+    its side is rotated by a quarter, and its glyphs are found again.
 
     Args:
         means: how much its glyphs look like digits, after each number of quarter turns.
         look: how it is read as it is, if that was looked at.
     """
-    if _likely(means) in ([], [0]):
+    ways, aside = _likely(means), seen
+    if ways in ([], [0]):
         return 0
-    aside = view.rotate(seen, 90)
-    sideways = _mean_log_probs(classifier, _frames(aside), (0, 2))
-    ways = _likely(np.stack([means[::2], sideways], axis=1).ravel())
+    if 1 in ways or 3 in ways:
+        aside = view.rotate(seen, 90)
+        sideways = _mean_log_probs(classifier, _frames(aside), (0, 2))
+        ways = _likely(np.stack([means[::2], sideways], axis=1).ravel())
     looks = {0: look or _look(reader, seen)}
     looks |= {way: _look(reader, (seen, aside)[way % 2], way > 1) for way in ways if way}
     best = max(looks, key=lambda way: looks[way].share)

@@ -24,6 +24,7 @@ WAVER = 1.5  # px of the copy, of a cell's straight side
 LARGEST = 1 / 3  # of the picture, of a cell
 FULL = 0.87, 1.12  # share of its quadrilateral that a cell covers; a round loop covers more
 SIMPLE = 0.05  # edges per pixel of a mask; below, tracing outlines is faster than filling
+MESSY = 0.17  # of them; more are noise, and even the smallest cells, all filled in, have fewer
 
 
 def line_masks(grey: Grey) -> Iterator[Mask]:
@@ -56,7 +57,8 @@ def find(lines: Mask, least: int, most: int) -> Quads:
         least: where it is plain that there are fewer, none are found.
         most: regions that are looked at, the largest ones.
     """
-    if _too_few_holes(lines, least):
+    edges = np.count_nonzero(lines[1:] != lines[:-1]) / lines.size
+    if edges > MESSY or (edges < SIMPLE and _too_few_holes(lines, least)):
         return np.zeros((0, 4, 2), np.float32)
     height, width = lines.shape
     _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - lines, connectivity=4)
@@ -76,8 +78,6 @@ def find(lines: Mask, least: int, most: int) -> Quads:
 
 def _too_few_holes(lines: Mask, least: int) -> bool:
     """Whether a simple drawing encloses fewer large regions."""
-    if np.count_nonzero(lines[1:] != lines[:-1]) > SIMPLE * lines.size:
-        return False
     outlines, levels = cv2.findContours(lines, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     if len(outlines) < least:
         return True

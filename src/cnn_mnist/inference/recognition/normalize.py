@@ -35,30 +35,29 @@ def to_mnist(ink: NDArray[np.floating]) -> NDArray[np.uint8]:
     Raises:
         ValueError: there is no ink.
     """
-    rows, cols = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    if rows.size == 0:
+    x, y, width, height = cv2.boundingRect((ink > 0).astype(np.uint8))
+    if width == 0:
         raise ValueError("there is no ink to normalise")
-    digit = ink[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1].astype(np.float32)
+    digit = ink[y : y + height, x : x + width].astype(np.float32)
 
     scale = BOX / max(digit.shape)
     height, width = (max(1, round(side * scale)) for side in digit.shape)
-    shrinking = scale < 1
-    resized = cv2.resize(
-        digit, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    )
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = np.asarray(cv2.resize(digit, (width, height), interpolation=how), np.float32)
 
-    digit = resized.astype(np.float32)
+    corner = np.zeros((SIDE, SIDE), np.float32)  # OpenCV takes an array N×2 for N points
+    corner[:height, :width] = small
+    mass = cv2.moments(corner)
+    left = _offset(mass["m10"] / mass["m00"], width)
+    top = _offset(mass["m01"] / mass["m00"], height)
     frame = np.zeros((SIDE, SIDE), np.uint8)
-    top, left = _offset(digit, axis=0), _offset(digit, axis=1)
-    frame[top : top + height, left : left + width] = np.rint(np.clip(digit, 0, 1) * 255)
+    frame[top : top + height, left : left + width] = np.rint(np.clip(small, 0, 1) * 255)
     return frame
 
 
-def _offset(digit: NDArray[np.float32], axis: int) -> int:
+def _offset(centre: float, size: int) -> int:
     """Offset in whole pixels from the frame's edge that puts the centre of mass on CENTRE."""
-    mass = digit.sum(axis=1 - axis)
-    centre = float(mass @ np.arange(mass.size)) / float(mass.sum())
-    return min(max(round(CENTRE - centre), 0), SIDE - len(mass))
+    return min(max(round(CENTRE - centre), 0), SIDE - size)
 
 
 def ready_frame(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:

@@ -92,7 +92,7 @@ class Glyph:
         ink, labels = marks.ink[top:bottom, left:right], marks.labels[top:bottom, left:right]
         own = (self._owners.take(labels) == self._number).astype(np.uint8)
         rim = cv2.dilate(own, np.ones((3, 3), np.uint8)) > (labels > 0)
-        return np.where(rim | (own > 0), ink, 0).astype(np.float32)
+        return np.asarray(cv2.copyTo(ink, own | rim))
 
 
 def reduced(ink: Ink) -> Ink:
@@ -217,7 +217,8 @@ def _join_fragments(corners: Corners, height: float) -> tuple[Owners, Corners]:
     beside = np.empty(0, np.int64)  # the signs that reach as far to the right as the part
     for part in np.argsort(corners[:, 0], kind="stable"):
         beside = beside[signs[beside, 2] > corners[part, 0]]
-        fits = beside[_one_digit(signs[beside], corners[part], height)]
+        near = beside[_height_together(signs[beside], corners[part]) <= TALLEST * height]
+        fits = near[_one_digit(signs[near], corners[part])] if len(near) else near
         if len(fits):
             owners[part] = fits[0]
             signs[fits[0]] = _union(signs[fits[0]], corners[part])
@@ -227,13 +228,16 @@ def _join_fragments(corners: Corners, height: float) -> tuple[Owners, Corners]:
     return owners, signs[:count]
 
 
-def _one_digit(many: Corners, one: Corners, height: float) -> NDArray[np.bool_]:
+def _height_together(many: Corners, one: Corners) -> NDArray[Any]:
+    return np.asarray(np.maximum(many[:, 3], one[3]) - np.minimum(many[:, 1], one[1]))
+
+
+def _one_digit(many: Corners, one: Corners) -> NDArray[np.bool_]:
     """Whether parts are stacked, or a stroke is in the other's width (the stem of an open 4)."""
     across, down = (np.minimum(many[:, 2:], one[2:]) - np.maximum(many[:, :2], one[:2])).T
-    taller = np.maximum(many[:, 3], one[3]) - np.minimum(many[:, 1], one[1])
     narrow, low = np.minimum(many[:, 2:] - many[:, :2], one[2:] - one[:2]).T
     share = np.where(down < 0.3 * low, 0.5, 0.85)
-    return np.asarray((across > share * narrow) & (taller <= TALLEST * height))
+    return np.asarray(across > share * narrow)
 
 
 def _attach(signs: Corners, loose: Corners, height: float) -> Owners:
