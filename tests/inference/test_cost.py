@@ -170,6 +170,12 @@ def test_nested_frames_are_read_or_refused(side: int) -> None:
     assert ink.find(np.stack([page] * 3, axis=2)).shape == page.shape
 
 
+def test_noise_is_not_searched_for_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).integers(0, 2, (400, 400)).astype(np.uint8)
+    monkeypatch.setattr(cv2, "connectedComponentsWithStats", None)
+    assert len(quads.find(noise, grid.LEAST_CELLS, grid.MOST_CELLS)) == 0
+
+
 def test_the_regions_looked_at_for_cells_are_bounded_by_the_pixels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -52,6 +52,14 @@ def test_a_turned_grid_is_read_as_the_upright_one(reader: Reader, quarters: int)
     assert reading.turned == 90 * quarters
 
 
+def test_a_page_upside_down_is_not_looked_at_on_its_side(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(view, "rotate")
+    reading = reader.read(np.ascontiguousarray(np.rot90(sheet(), 2)))
+    assert (reading.turned, reading.text) == (180, reader.read(sheet()).text)
+
+
 @pytest.mark.parametrize(("text", "rise"), [("38", 55), ("94", 40), ("643", 55), ("7697", 55)])
 def test_the_ticks_of_a_comb_do_not_tilt_it(reader: Reader, text: str, rise: int) -> None:
     pitch, floor = 120, 130
