@@ -124,10 +124,10 @@ def test_blank_paper_has_no_outline(generator: Generator) -> None:
     assert outline(torch.zeros(5, 28, 28), generator).max() == 0
 
 
-def test_a_recipe_corrupts_what_the_network_sees(few_digits: Splits, tiny: Recipe) -> None:
+def test_a_recipe_corrupts_what_the_network_sees(digits: Splits, tiny: Recipe) -> None:
     losses = []
     for share in (0.0, 0.8):
-        run = fit(tiny.changed(epochs=5, corrupted=share), few_digits, seed=1)
+        run = fit(tiny.changed(epochs=3, corrupted=share), digits, seed=1)
         losses.append([run.history[-1].train_loss, run.history[-1].test_accuracy])
     assert losses[1][0] > 1.3 * losses[0][0]  # the corrupted ones are harder
-    assert losses[1][1] > 0.3  # it learns nevertheless
+    assert losses[1][1] > 0.6

@@ -140,11 +140,8 @@ def _is_text(signs: Line) -> bool:
 def _has_unit(signs: Line) -> bool:
     """Whether certain digits of one height come first and letters last, as in 12kg."""
     is_letter = [sign.character == OTHER for sign in signs]
-    digits = [sign for sign in signs if sign.is_digit]
-    heights = [sign.box[3] for sign in digits]
-    certain = all(sign.confidence >= SURE for sign in digits)
-    even = not heights or min(heights) >= EVEN * max(heights)
-    return certain and even and is_letter == sorted(is_letter)
+    certain = all(sign.confidence >= SURE for sign in signs if sign.is_digit)
+    return certain and _is_number(signs, 0) and is_letter == sorted(is_letter)
 
 
 def _is_number(word: Line, height: float) -> bool:
