@@ -30,6 +30,7 @@ NOISE_FACTOR = 4.0
 SPECK = 6  # px; readable digits are never smaller
 # A speck is smaller than these shares of the largest group of marks, and of the typical mark.
 SPECK_SHARE, MARK_SHARE = 0.12, 0.5
+BLOT = 1.5  # pens: thickness of a disc; strokes of any thickness are shares of that
 GRAIN = 4  # px; pieces of a stroke are never smaller, except on small pictures
 
 
@@ -64,7 +65,7 @@ def _ink(contrast: Contrast) -> Ink:
     strong = _otsu(seen, faint)
     marks = _hysteresis(seen, max(faint, math.ceil(0.4 * strong)), strong, part.grain)
     written = _without_lines(ruling.without_rules(marks), seen, strong, part)
-    mask = _without_specks(written, part.reach)
+    mask = _without_specks(_without_blots(written), part.reach)
     if not mask.any():
         return found
     full = _percentile(seen, 75, mask)
@@ -215,6 +216,17 @@ def _without_lines(marks: Components, contrast: Contrast, strong: int, part: _Pa
     return marks if rest is marks.mask else components(rest)
 
 
+def _without_blots(marks: Components) -> Components:
+    """Drop what is solid and much thicker than the pen: punched holes, stickers, fingertips."""
+    depth = cv2.distanceTransform(marks.mask, cv2.DIST_L2, 3)
+    radius = np.ones(len(marks.stats), np.float32)
+    inked = marks.mask > 0
+    np.maximum.at(radius, marks.labels[inked], depth[inked])
+    pen = _median(radius[1:], (marks.sides**2 / radius)[1:])
+    share = math.pi * radius**2 / marks.stats[:, cv2.CC_STAT_AREA]
+    return marks.only(share * radius < BLOT * pen)
+
+
 def _without_specks(marks: Components, reach: int) -> Mask:
     """Drop groups of marks much smaller than the largest; a broken stroke is one group.
 
@@ -232,9 +244,13 @@ def _without_specks(marks: Components, reach: int) -> Mask:
 
 def _typical(sides: NDArray[Any]) -> float:
     """The median of the marks' sides, weighted by their squares: dust hardly counts."""
-    ordered = np.sort(sides).astype(np.float64)
-    weights = np.cumsum(ordered**2)
-    return float(ordered[np.searchsorted(weights, weights[-1] / 2)])
+    return _median(sides, sides.astype(np.float64) ** 2)
+
+
+def _median(values: NDArray[Any], weights: NDArray[Any]) -> float:
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(below, below[-1] / 2)])
 
 
 def _least_side(largest: int) -> float:
