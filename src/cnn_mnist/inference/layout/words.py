@@ -4,6 +4,7 @@ import math
 from itertools import islice, pairwise
 from statistics import mean, median, quantiles
 
+from cnn_mnist.inference.recognition.agree import DOUBT as LETTER
 from cnn_mnist.inference.recognition.agree import Found
 from cnn_mnist.inference.recognition.line import OTHER, SIGNS
 
@@ -84,25 +85,33 @@ def _in_context(words: list[Line]) -> list[Line]:
     The most probable sequence of the two (Viterbi): a doubtful sign among digits is a digit.
     """
     signs = [sign for word in words for sign in word]
+    between = _between_numbers(signs)
     begins = [place == 0 for word in words for place in range(len(word))]
-    scores, origins = _log_probs(signs[0]), []
-    for sign, begin in zip(signs[1:], begins[1:], strict=True):
+    probs = [(0.0, 0.0) if k else _log_probs(s) for s, k in zip(signs, between, strict=True)]
+    scores, origins = probs[0], []
+    for (letter, digit), begin in zip(probs[1:], begins[1:], strict=True):
         turn, stay = math.log(SWITCH[begin]), math.log(1 - SWITCH[begin])
         ways = [(scores[k] + stay, scores[1 - k] + turn) for k in (0, 1)]
         origins.append([k if ways[k][0] >= ways[k][1] else 1 - k for k in (0, 1)])
-        letter, digit = _log_probs(sign)
         scores = max(ways[0]) + letter, max(ways[1]) + digit
     path = [int(scores[1] > scores[0])]
     for origin in reversed(origins):
         path.append(origin[path[-1]])
-    told = (_as(sign, bool(k)) for sign, k in zip(signs, reversed(path), strict=True))
+    ways = zip(signs, between, reversed(path), strict=True)
+    told = (sign if fixed else _as(sign, bool(k)) for sign, fixed, k in ways)
     return [list(islice(told, len(word))) for word in words]
 
 
+def _between_numbers(signs: Line) -> list[bool]:
+    """Which signs are for certain neither digits nor parts of a word: the x of 3x4, or a comma."""
+    alone = [False] * len(signs)
+    for place, (left, sign, right) in enumerate(zip(signs, signs[1:], signs[2:], strict=False)):
+        alone[place + 1] = left.is_digit and right.is_digit and sign.p_digit < LETTER
+    return [sign.character in SIGNS or lone for sign, lone in zip(signs, alone, strict=True)]
+
+
 def _log_probs(sign: Found) -> tuple[float, float]:
-    """Of being a letter, and of being a digit; a comma goes with either."""
-    if sign.character in SIGNS:
-        return 0.0, 0.0
+    """Of being a letter, and of being a digit."""
     p = min(max(sign.p_digit, LEAST), 1 - LEAST)
     return math.log(1 - p), math.log(p)
 
