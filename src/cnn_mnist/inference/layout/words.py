@@ -12,6 +12,7 @@ SPACE = 0.25  # of a sign's height; a wider gap may end a word
 WIDER = 1.5  # times the typical gap between signs; spaced letters form one word, too
 PHRASE = 0.8  # of a sign's height; closer words form one phrase
 LETTERS = 0.5  # letters per digit; a word with more is text
+FLOATING = 0.1  # of a digit's height above its foot: asterisks and quotes float, letters stand
 EVEN = 0.75  # of the tallest sign; the digits of a number are at least this tall
 FEW_WORDS = 2  # words beside a number; with more it is a sentence, and holds no number
 PAGE, TALLER = 4, 1.5  # letters per digit on a page of text; a digit written over it is taller
@@ -141,9 +142,15 @@ def _phrase(signs: Line) -> Line:
 
 
 def _is_text(signs: Line) -> bool:
-    letters = sum(sign.character == OTHER for sign in signs)
     num_digits = sum(sign.is_digit for sign in signs)
-    return letters > (1 if _has_unit(signs) else LETTERS) * num_digits
+    return _num_letters(signs) > (1 if _has_unit(signs) else LETTERS) * num_digits
+
+
+def _num_letters(signs: Line) -> int:
+    """How many signs are letters: these stand on the line, as digits do."""
+    feet = [sign.box[1] + (1 - FLOATING) * sign.box[3] for sign in signs if sign.is_digit]
+    line = min(feet, default=-math.inf)
+    return sum(s.character == OTHER and s.box[1] + s.box[3] > line for s in signs)
 
 
 def _has_unit(signs: Line) -> bool:
