@@ -196,9 +196,9 @@ def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading | None:
     """The reading with the digits in a row of cells sorted by cell, as one of its lines.
 
     Digits may cross the sides of their boxes, so they are read together and not cell by cell. A
-    digit of the same line close to an end of the row shows that some cells were not found: nothing
-    is sorted, nor if no line is in the cells, which may be icons. None if a side of a cell was
-    taken for a digit.
+    digit of the same line beyond an end of the row shows that some cells were not found, or is in
+    none: nothing is sorted, nor if no line is in the cells, which may be icons. None if a side of
+    a cell was taken for a digit.
     """
     boxes, rest = [one.box for one in row], iter(reading.digits)
     lines = [(line, [*islice(rest, _num_digits(line))]) for line in reading.lines]
@@ -206,7 +206,7 @@ def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading | None:
     for (_, own), of_line in zip(lines, columns, strict=True):
         strays = [digit for digit, at in zip(own, of_line, strict=True) if at is None]
         if 0 < len(strays) < len(own):
-            return reading if any(cell.is_at_end(boxes, digit.box) for digit in strays) else None
+            return reading if any(cell.is_beside(boxes, digit.box) for digit in strays) else None
     outside = [None in of_line for of_line in columns]
     if all(outside):
         return reading

@@ -25,7 +25,6 @@ NOISE = 6.0  # times a cell's median contrast, which is that of its paper
 WEAK = 0.35  # of a cell's strongest contrast
 LEAST_SIGN = 0.15  # of the cell's shorter side
 CROSSED = 0.3  # of the written cells; on squared paper strokes pass through more of them
-BEYOND = 2  # cells from the end of a row to a digit whose own cell was not found
 EDGE = 0.12  # of the cell's shorter side; marks along a border that reach no deeper are lines
 
 
@@ -64,13 +63,13 @@ def containing(row: list[Box], box: Box) -> int | None:
     return next((number for number, one in enumerate(row) if is_centred_in(box, one)), None)
 
 
-def is_at_end(row: list[Box], box: Box) -> bool:
-    """Whether a box is where the next cell of a row would be, or the one after it."""
+def is_beside(row: list[Box], box: Box) -> bool:
+    """Whether a box is beyond an end of a row, where more cells may be."""
     sides = np.array([row[0], row[-1], box])
     first, last, own = sides[:, :2] + sides[:, 2:] / 2
     along, end = last - first, len(row) - 1
     place = end * float((own - first) @ along / (along @ along))
-    return 0 < max(-place, place - end) < BEYOND
+    return place < 0 or place > end
 
 
 def straightened(page: Page, corners: NDArray[Any]) -> Cell:
