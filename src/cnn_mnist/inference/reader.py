@@ -22,6 +22,7 @@ from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.recognition.normalize import SIDE, ready_frame, ready_frames
 from cnn_mnist.inference.segmentation import segment
 
+MOST_BUTTONS = 0.1  # of a page that the buttons of a program's window cover
 MOST_COLUMNS = 40_000  # of a grid that the line network reads
 WHOLE = 0, 0, SIDE, SIDE
 NO_INK = "no ink found: the picture is blank or its contrast too low"
@@ -66,7 +67,8 @@ class Reader:
             if degrees := orientation.turn_of_cells(self.classifier, frames):
                 page = page.turn(degrees)
                 cells = _cells(page) or cells
-            return self._row_reading(page, cells) or self._grid_reading(cells)
+            beside = self._row_reading(page, cells) or self._reading_beside(page, cells)
+            return beside or self._grid_reading(cells)
         reading = self._page_reading(page, single)
         return self._grid_reading(cells) if cells and not reading.ok else reading
 
@@ -76,6 +78,15 @@ class Reader:
             return None
         reading = self._page_reading(page, single=False, is_upright=True)
         return _in_cells(reading, cells[0]) if reading.ok else None
+
+    def _reading_beside(self, page: Page, cells: list[list[cell.Cell]]) -> Reading | None:
+        """The reading of a page with a digit too tall for its few cells, which are buttons."""
+        boxes = np.array([one.box for row in cells for one in row])
+        if boxes[:, 2:].prod(axis=1).sum() > MOST_BUTTONS * math.prod(page.size):
+            return None
+        reading = self._page_reading(page, single=False)
+        tallest = max((digit.box[3] for digit in reading.digits), default=0)
+        return reading if tallest > np.median(boxes[:, 3]) else None
 
     def _page_reading(self, page: Page, single: bool, is_upright: bool = False) -> Reading:
         try:
