@@ -17,7 +17,6 @@ FEW = 3  # signs; lines with fewer take the page's slope
 NARROW = 2  # height over width of a tick
 TICK = 0.75  # of the height of the wider marks; ticks between these are lower
 UNEVEN = 0.15  # of the distance between ticks, and of their height
-MANY, REPEATED = 8, 0.8  # marks in a row of which this share is alike: a spiral
 STEEP = 0.4  # slope; more tilted pages are straightened first
 BAND = 64  # boxes whose neighbours are searched together
 NOBODY = -1
@@ -41,46 +40,17 @@ def without_combs(corners: NDArray[Any]) -> NDArray[Any]:
     return np.delete(corners, list(chain.from_iterable(ticks)), axis=0)
 
 
-def bindings(boxes: list[Box]) -> list[int]:
-    """The indices of marks that repeat in long rows or columns: a spiral, perforation, a border.
-
-    Nobody writes many digits of one width, one height and one distance.
-    """
-    corners = np.array(boxes, float).reshape(-1, 4)
-    every = np.arange(len(corners))
-    ways = corners, corners[:, [1, 0, 3, 2]]
-    return [
-        int(index)
-        for level in ways
-        for row in grouped(every, level)
-        for index in row[_repeated(level[row])]
-    ]
-
-
-def _repeated(row: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which marks of a row repeat: nearly all, or none."""
-    sizes = row[:, 2:]
-    alike = (np.abs(sizes - np.median(sizes, axis=0)) <= 1 + UNEVEN * sizes).all(axis=1)
-    if len(row) < MANY or alike.mean() < REPEATED or not _are_even(row[alike]):
-        return np.zeros(len(row), np.bool_)
-    return np.asarray(alike)
-
-
-def _are_even(row: NDArray[Any]) -> bool:
-    """Whether marks side by side are equally far apart, but for missing ones."""
-    steps = np.diff(np.sort(row[:, 0] + row[:, 2] / 2))
-    pitches = steps / max(float(steps.min()), 1)
-    return bool(np.abs(pitches - np.rint(pitches)).max() < UNEVEN)
-
-
 def _is_comb(row: NDArray[Any]) -> bool:
     """Whether marks side by side are of one height and equally far apart, but for missing ones."""
     if len(row) < FEW:
         return False
-    height = row[:, 3]
-    steps = np.diff(np.sort(row[:, 0] + row[:, 2] / 2))
-    is_level = np.ptp(height) < UNEVEN * height.max() + 1
-    return bool(steps.min() >= height.max() and is_level and _are_even(row))
+    middle, height = row[:, 0] + row[:, 2] / 2, row[:, 3]
+    steps = np.diff(np.sort(middle))
+    if steps.min() < height.max():
+        return False
+    pitches = steps / steps.min()
+    is_even = np.abs(pitches - np.rint(pitches)).max() < UNEVEN
+    return bool(is_even and np.ptp(height) < UNEVEN * height.max() + 1)
 
 
 def grouped(corners: NDArray[Any], level: NDArray[Any]) -> list[NDArray[Any]]:

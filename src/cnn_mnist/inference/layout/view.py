@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import lines
-from cnn_mnist.inference.layout.rows import bindings
 from cnn_mnist.inference.pictures.page import Page, rotated
 from cnn_mnist.inference.recognition import line_reader
 from cnn_mnist.inference.recognition.normalize import SIDE, even_stroke, to_mnist
@@ -72,7 +71,7 @@ def of_page(page: Page, single: bool = False) -> View:
         CrowdedError: there are more signs than a page of digits can have.
     """
     marks = ink.find(page.pixels)
-    glyphs = segment.single(marks) if single else _signs(marks)
+    glyphs = segment.single(marks) if single else segment.split(marks)
     grey = lines.grey_page(page.pixels)
     return View(replace(page, pixels=grey), grey, marks, glyphs)
 
@@ -85,11 +84,4 @@ def rotate(seen: View, degrees: int) -> View:
     """
     page = seen.page.turn(degrees)
     marks = rotated(seen.ink, degrees, cv2.BORDER_CONSTANT)
-    return View(page, page.pixels, marks, _signs(marks))
-
-
-def _signs(ink: segment.Ink) -> list[segment.Glyph]:
-    """All signs on a page but the marks of its binding."""
-    found = segment.split(ink)
-    bound = set(bindings([glyph.box for glyph in found]))
-    return [glyph for number, glyph in enumerate(found) if number not in bound]
+    return View(page, page.pixels, marks, segment.split(marks))

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.segmentation import paper, ruling, sheet
+from cnn_mnist.inference.segmentation import clutter, paper, ruling, sheet
 from cnn_mnist.inference.segmentation.components import Components, Mask, components
 
 Ink = NDArray[np.float32]
@@ -27,10 +27,6 @@ BAND = 64  # rows; a band fits into the processor's cache
 MAX_LIGHT_GAIN = 6.0  # a shadow may remove 5/6 of the light
 LIT_PAPER = 80.0  # luma; darker paper is a board or a screen, whose lighting needs no correction
 NOISE_FACTOR = 4.0
-SPECK = 6  # px; readable digits are never smaller
-# A speck is smaller than these shares of the largest group of marks, and of the typical mark.
-SPECK_SHARE, MARK_SHARE = 0.12, 0.5
-BLOT = 1.5  # pens: thickness of a disc; strokes of any thickness are shares of that
 GRAIN = 4  # px; pieces of a stroke are never smaller, except on small pictures
 
 
@@ -65,7 +61,7 @@ def _ink(contrast: Contrast) -> Ink:
     strong = _otsu(seen, faint)
     marks = _hysteresis(seen, max(faint, math.ceil(0.4 * strong)), strong, part.grain)
     written = _without_lines(ruling.without_rules(marks), seen, strong, part)
-    mask = _without_specks(_without_blots(written), part.reach)
+    mask = clutter.without_specks(clutter.without_clutter(written), part.reach)
     if not mask.any():
         return found
     full = _percentile(seen, 75, mask)
@@ -214,44 +210,3 @@ def _without_lines(marks: Components, contrast: Contrast, strong: int, part: _Pa
     if unframed is not marks:
         rest = part.without_lines(unframed.mask)
     return marks if rest is marks.mask else components(rest)
-
-
-def _without_blots(marks: Components) -> Components:
-    """Drop what is solid and much thicker than the pen: punched holes, stickers, fingertips."""
-    depth = cv2.distanceTransform(marks.mask, cv2.DIST_L2, 3)
-    radius = np.ones(len(marks.stats), np.float32)
-    inked = marks.mask > 0
-    np.maximum.at(radius, marks.labels[inked], depth[inked])
-    pen = _median(radius[1:], (marks.sides**2 / radius)[1:])
-    share = math.pi * radius**2 / marks.stats[:, cv2.CC_STAT_AREA]
-    return marks.only(share * radius < BLOT * pen)
-
-
-def _without_specks(marks: Components, reach: int) -> Mask:
-    """Drop groups of marks much smaller than the largest; a broken stroke is one group.
-
-    Lines of digits form large groups: a digit alone on its line is compared with single marks, of
-    which the largest may be strokes of two lines that touch.
-    """
-    together = max(cv2.boundingRect(marks.mask)[2:])
-    if (marks.sides[1:] - 2 * reach >= _least_side(together)).all():
-        return marks.mask
-    near = components(cv2.dilate(marks.mask, np.ones((2 * reach + 1,) * 2, np.uint8)))
-    sides = near.sides - 2 * reach
-    least = max(SPECK, min(SPECK_SHARE * sides[1:].max(), MARK_SHARE * _typical(marks.sides[1:])))
-    return np.asarray(marks.mask & near.pixels(sides >= least))
-
-
-def _typical(sides: NDArray[Any]) -> float:
-    """The median of the marks' sides, weighted by their squares: dust hardly counts."""
-    return _median(sides, sides.astype(np.float64) ** 2)
-
-
-def _median(values: NDArray[Any], weights: NDArray[Any]) -> float:
-    order = np.argsort(values, kind="stable")
-    below = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(below, below[-1] / 2)])
-
-
-def _least_side(largest: int) -> float:
-    return max(SPECK, SPECK_SHARE * largest)

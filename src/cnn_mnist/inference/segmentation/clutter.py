@@ -1,0 +1,87 @@
+"""Marks that nobody wrote: punched holes and stickers, the wires of a binding, specks."""
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.segmentation.components import Components, Mask, components
+
+BLOT = 1.5  # pens: thickness of a disc; that of a stroke counts as little as a disc covers of it
+WIRES, UNEVEN = 6, 0.15  # least number of wires; how much they may differ in size and distance
+SPECK = 6  # px; readable digits are never smaller
+# A speck is smaller than these shares of the largest group of marks, and of the typical mark.
+SPECK_SHARE, MARK_SHARE = 0.12, 0.5
+
+
+def without_clutter(marks: Components) -> Components:
+    """The marks without blots and bindings."""
+    if len(marks.stats) == 1:
+        return marks
+    return marks.only(~(_are_blots(marks) | _are_wires(marks)))
+
+
+def _are_blots(marks: Components) -> NDArray[np.bool_]:
+    """Which marks are solid and much thicker than the pen: holes, stickers, fingertips."""
+    depth = cv2.distanceTransform(marks.mask, cv2.DIST_L2, 3)
+    radius = np.ones(len(marks.stats), np.float32)
+    inked = marks.mask > 0
+    np.maximum.at(radius, marks.labels[inked], depth[inked])
+    pen = _median(radius[1:], (marks.sides**2 / radius)[1:])
+    disc = math.pi * radius**2 / marks.stats[:, cv2.CC_STAT_AREA]
+    return np.asarray(disc * radius > BLOT * pen)
+
+
+def _are_wires(marks: Components) -> NDArray[np.bool_]:
+    """Which marks are cut off by the picture's border, of one size and equally far apart."""
+    corner, size = marks.stats[:, :2], marks.stats[:, 2:4]
+    found = np.zeros(len(size), np.bool_)
+    for axis, end in enumerate(marks.mask.shape[::-1]):
+        for at_border in (corner[:, axis] == 0, corner[:, axis] + size[:, axis] == end):
+            row = 1 + np.flatnonzero(at_border[1:])
+            if len(row) < WIRES:
+                continue
+            typical = np.median(size[row], axis=0)
+            alike = row[(np.abs(size[row] - typical) <= 1 + UNEVEN * typical).all(axis=1)]
+            middles = (corner + size / 2)[alike, 1 - axis]
+            found[alike] = len(alike) >= WIRES and _are_even(middles)
+    return found
+
+
+def _are_even(places: NDArray[Any]) -> bool:
+    """Whether places are equally far apart, but for missing ones."""
+    steps = np.diff(np.sort(places))
+    pitches = steps / max(1, float(steps.min()))
+    return bool(np.abs(pitches - np.rint(pitches)).max() < UNEVEN)
+
+
+def without_specks(marks: Components, reach: int) -> Mask:
+    """Drop groups of marks much smaller than the largest; a broken stroke is one group.
+
+    Lines of digits form large groups: a digit alone on its line is compared with single marks, of
+    which the largest may be strokes of two lines that touch.
+    """
+    together = max(cv2.boundingRect(marks.mask)[2:])
+    if (marks.sides[1:] - 2 * reach >= _least_side(together)).all():
+        return marks.mask
+    near = components(cv2.dilate(marks.mask, np.ones((2 * reach + 1,) * 2, np.uint8)))
+    sides = near.sides - 2 * reach
+    least = max(SPECK, min(SPECK_SHARE * sides[1:].max(), MARK_SHARE * _typical(marks.sides[1:])))
+    return np.asarray(marks.mask & near.pixels(sides >= least))
+
+
+def _typical(sides: NDArray[Any]) -> float:
+    """The median of the marks' sides, weighted by their squares: dust hardly counts."""
+    return _median(sides, sides.astype(np.float64) ** 2)
+
+
+def _median(values: NDArray[Any], weights: NDArray[Any]) -> float:
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(below, below[-1] / 2)])
+
+
+def _least_side(largest: int) -> float:
+    return max(SPECK, SPECK_SHARE * largest)
