@@ -162,6 +162,27 @@ def test_a_row_of_icons_is_no_row_of_boxes(reader: Reader) -> None:
     assert texts(reader, page) == [["4072"], ["385"]]
 
 
+def test_buttons_are_no_cells_of_the_writing_beside_them(reader: Reader) -> None:
+    page = np.full((800, 1280), 255, np.uint8)
+    for button in range(8):
+        y = 110 + 44 * button
+        cv2.rectangle(page, (16, y), (52, y + 36), 70, 1)
+        cv2.circle(page, (34, y + 18), 5 + button % 5, 70, -(button % 2) or 1)
+    put(page, "4072", 180, 150, height=100)
+    put(page, "385", 180, 330, height=100)
+    assert reader.read(page).text == "4072385"
+
+
+def test_digits_far_from_a_row_of_boxes_are_kept(reader: Reader) -> None:
+    page = np.full((140, 800), 245, np.uint8)
+    for box, text in enumerate("1925 36"):
+        x = 30 + 80 * box + (150 if box > 4 else 0)
+        if text != " ":
+            cv2.rectangle(page, (x, 30), (x + 58, 102), 60, 2)
+            put(page, text, x + 5, 32)
+    assert reader.read(page).text == "192536"
+
+
 def test_the_edges_of_shadows_in_cells_are_no_strokes(reader: Reader) -> None:
     page = boxes_in_a_row(6, pitch=90, wide=80)
     put(page, "4", 45, 32)

@@ -257,3 +257,49 @@ def test_any_page_gives_a_map_of_its_size(pixels: NDArray[np.uint8]) -> None:
     assert found.dtype == np.float32
     assert found.min() >= 0
     assert found.max() <= 1
+
+
+def numbers(*texts: str) -> NDArray[np.uint8]:
+    """A page with a wide left margin and a number on each line."""
+    written = np.full((60 + 140 * len(texts), 700, 3), 255, np.uint8)
+    for row, text in enumerate(texts):
+        part = page(text, 70, 8)
+        top = 30 + 140 * row
+        written[top : top + part.shape[0], 150 : 150 + part.shape[1]] = part
+    return written
+
+
+@pytest.mark.parametrize("radius", [20, 45])
+def test_punched_holes_and_stickers_are_no_ink(radius: int) -> None:
+    bare = numbers("407", "25", "386")
+    marked = bare.copy()
+    for row, colour in enumerate([(40, 38, 36), (220, 50, 50), (60, 150, 70)]):
+        cv2.circle(marked, (80, 100 + 140 * row), radius, colour, -1, cv2.LINE_AA)
+    assert not ink.find(noisy(marked))[:, :150].any()
+    assert overlap(ink.find(noisy(marked)), ink.find(noisy(bare))) > 0.95
+
+
+def test_a_disc_alone_and_the_dots_of_a_pen_are_ink() -> None:
+    alone = np.full((300, 300, 3), 255, np.uint8)
+    cv2.circle(alone, (150, 150), 50, (20, 20, 25), -1, cv2.LINE_AA)
+    assert ink.find(alone).any()
+    dotted = numbers("470", "25")
+    cv2.circle(dotted, (338, 130), 6, (20, 20, 25), -1, cv2.LINE_AA)
+    assert ink.find(dotted)[126:134, 336:342].any()
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_the_wires_of_a_spiral_are_no_ink(turns: int) -> None:
+    bare = numbers("407", "25", "386")
+    bound = bare.copy()
+    for y in range(20, len(bare) - 20, 36):
+        cv2.line(bound, (0, y), (40, y + 4), (110, 110, 115), 7, cv2.LINE_AA)
+    found = ink.find(noisy(np.rot90(bound, turns)))
+    assert overlap(found, ink.find(noisy(np.rot90(bare, turns)))) > 0.95
+
+
+def test_strokes_that_the_border_cuts_off_unevenly_are_ink() -> None:
+    strokes = numbers("407", "25", "386")
+    for y in (20, 70, 101, 160, 240, 275, 330, 420):
+        cv2.line(strokes, (0, y), (40, y + 4), (20, 20, 25), 7, cv2.LINE_AA)
+    assert ink.find(strokes)[:, :30].any()

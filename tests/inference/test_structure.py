@@ -120,6 +120,25 @@ def test_a_doubtful_sign_is_what_its_neighbours_are(digits: list[float], left: s
     assert kept(doubtful(*digits)) == [left]
 
 
+@pytest.mark.parametrize(
+    ("digits", "left"),
+    [
+        ((0.8, 0.001, 0.99, 0.99), "7?77"),  # unsure digits beside an x are no letters
+        ((0.99, 0.99, 0.05, 0.99), "77?7"),  # and the x is no digit
+        ((0.99, 0.99, 0.15, 0.99), "7777"),
+    ],
+)
+def test_an_x_between_numbers_leaves_them_as_they_are(digits: list[float], left: str) -> None:
+    assert kept(doubtful(*digits)) == [left]
+
+
+@pytest.mark.parametrize(("foot", "left"), [(33, "??1250??"), (40, "????????")])
+def test_asterisks_around_a_number_are_no_letters(foot: int, left: str) -> None:
+    signs = narrow("??1250??")
+    low = [s if s.is_digit else s._replace(box=(s.box[0], foot - 20, 20, 20)) for s in signs]
+    assert kept(low) == [left]
+
+
 def test_a_doubtful_digit_makes_its_number_doubtful() -> None:
     (line,) = lines(without_words([doubtful(0.9, 0.3, 0.9)])[0])
     assert line.numbers[0].confidence == pytest.approx(0.9 * 0.3 * 0.9)
