@@ -303,3 +303,9 @@ def test_strokes_that_the_border_cuts_off_unevenly_are_ink() -> None:
     for y in (20, 70, 101, 160, 240, 275, 330, 420):
         cv2.line(strokes, (0, y), (40, y + 4), (20, 20, 25), 7, cv2.LINE_AA)
     assert ink.find(strokes)[:, :30].any()
+
+
+def test_a_highlighted_number_is_ink() -> None:
+    highlighted = numbers("407", "25", "386").astype(np.float64)
+    highlighted[195:285, 160:280] *= np.array([1, 0.95, 0.4])
+    assert ink.find(noisy(highlighted))[205:275, 185:255].any()

@@ -7,31 +7,48 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.segmentation.components import Components, Mask, components
+from cnn_mnist.inference.segmentation.components import Components, Mask, components, crowded
 
 BLOT = 1.5  # pens: thickness of a disc; that of a stroke counts as little as a disc covers of it
+WRITTEN = 1.5  # times the contrast of a mark: that of ink on it
 WIRES, UNEVEN = 6, 0.15  # least number of wires; how much they may differ in size and distance
 SPECK = 6  # px; readable digits are never smaller
 # A speck is smaller than these shares of the largest group of marks, and of the typical mark.
 SPECK_SHARE, MARK_SHARE = 0.12, 0.5
 
 
-def without_clutter(marks: Components) -> Components:
-    """The marks without blots and bindings."""
+def without_clutter(marks: Components, contrast: NDArray[Any]) -> Components:
+    """The marks without blots and bindings.
+
+    Args:
+        marks: on a page or a part of it that has all of them.
+        contrast: uint8, how much each pixel differs from the paper.
+    """
     if len(marks.stats) == 1:
         return marks
-    return marks.only(~(_are_blots(marks) | _are_wires(marks)))
+    return marks.only(~(_are_blots(marks, contrast) | _are_wires(marks)))
 
 
-def _are_blots(marks: Components) -> NDArray[np.bool_]:
-    """Which marks are solid and much thicker than the pen: holes, stickers, fingertips."""
+def _are_blots(marks: Components, contrast: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which marks are solid and much thicker than the pen: holes, stickers, fingertips.
+
+    Not what is written on, such as a stroke of a highlighter.
+    """
     depth = cv2.distanceTransform(marks.mask, cv2.DIST_L2, 3)
     radius = np.ones(len(marks.stats), np.float32)
     inked = marks.mask > 0
     np.maximum.at(radius, marks.labels[inked], depth[inked])
     pen = _median(radius[1:], (marks.sides**2 / radius)[1:])
     disc = math.pi * radius**2 / marks.stats[:, cv2.CC_STAT_AREA]
-    return np.asarray(disc * radius > BLOT * pen)
+    found = disc * radius > BLOT * pen
+    if crowded(marks.stats[found, 2:4], marks.mask.size):
+        return np.zeros(len(found), np.bool_)
+    for index in np.flatnonzero(found):
+        x, y, wide, high = marks.stats[index, :4]
+        box = np.s_[y : y + high, x : x + wide]
+        usual, most = np.percentile(contrast[box][marks.labels[box] == index], (50, 98))
+        found[index] = most < WRITTEN * usual
+    return np.asarray(found)
 
 
 def _are_wires(marks: Components) -> NDArray[np.bool_]:

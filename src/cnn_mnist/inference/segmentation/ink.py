@@ -61,7 +61,7 @@ def _ink(contrast: Contrast) -> Ink:
     strong = _otsu(seen, faint)
     marks = _hysteresis(seen, max(faint, math.ceil(0.4 * strong)), strong, part.grain)
     written = _without_lines(ruling.without_rules(marks), seen, strong, part)
-    mask = clutter.without_specks(clutter.without_clutter(written), part.reach)
+    mask = clutter.without_specks(clutter.without_clutter(written, seen), part.reach)
     if not mask.any():
         return found
     full = _percentile(seen, 75, mask)
