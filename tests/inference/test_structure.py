@@ -139,6 +139,11 @@ def test_asterisks_around_a_number_are_no_letters(foot: int, left: str) -> None:
     assert kept(low) == [left]
 
 
+def test_letters_above_the_foot_of_a_capital_are_no_asterisks() -> None:
+    capital, *small = narrow("5???")
+    assert kept([capital._replace(box=(0, 0, 20, 46)), *small]) == ["????"]
+
+
 def test_a_doubtful_digit_makes_its_number_doubtful() -> None:
     (line,) = lines(without_words([doubtful(0.9, 0.3, 0.9)])[0])
     assert line.numbers[0].confidence == pytest.approx(0.9 * 0.3 * 0.9)

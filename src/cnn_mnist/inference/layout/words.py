@@ -147,10 +147,12 @@ def _is_text(signs: Line) -> bool:
 
 
 def _num_letters(signs: Line) -> int:
-    """How many signs are letters: these stand on the line, as digits do."""
+    """How many signs are letters; not those that float around a number, such as asterisks."""
     feet = [sign.box[1] + (1 - FLOATING) * sign.box[3] for sign in signs if sign.is_digit]
     line = min(feet, default=-math.inf)
-    return sum(s.character == OTHER and s.box[1] + s.box[3] > line for s in signs)
+    stands = [s.box[1] + s.box[3] > line for s in signs if s.character == OTHER]
+    is_framed = signs[0].character == signs[-1].character == OTHER and not (stands[0] or stands[-1])
+    return sum(stands) if is_framed else len(stands)
 
 
 def _has_unit(signs: Line) -> bool:
