@@ -98,8 +98,8 @@ def _in_context(words: list[Line]) -> list[Line]:
     path = [int(scores[1] > scores[0])]
     for origin in reversed(origins):
         path.append(origin[path[-1]])
-    ways = zip(signs, between, reversed(path), strict=True)
-    told = (sign if fixed else _as(sign, bool(k)) for sign, fixed, k in ways)
+    decided = zip(signs, between, reversed(path), strict=True)
+    told = (sign if fixed else _as(sign, bool(k)) for sign, fixed, k in decided)
     return [list(islice(told, len(word))) for word in words]
 
 
