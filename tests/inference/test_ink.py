@@ -28,7 +28,7 @@ def overlap(found: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
     return float((a & b).sum() / max(1, (a | b).sum()))
 
 
-def noisy(pixels: NDArray[np.number], sigma: float = 4) -> NDArray[np.uint8]:
+def noisy(pixels: NDArray[np.floating] | NDArray[np.uint8], sigma: float = 4) -> NDArray[np.uint8]:
     noise = np.random.default_rng(0).normal(0, sigma, pixels.shape)
     return np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
 
