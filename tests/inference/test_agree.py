@@ -44,6 +44,19 @@ def test_a_glyph_of_two_signs_is_two_digits() -> None:
     assert [f.glyph for f in found] == [None, None]
 
 
+def test_a_glyph_with_a_ring_around_its_digit_is_not_classified() -> None:
+    (found,) = agree(
+        [sign("3", 0.8, (12, 14, 20, 40), d3=0.8)], [(0, 0, 46, 70)], digits(d0=1)[None]
+    )
+    assert (found.character, found.glyph) == ("3", None)
+
+
+def test_a_glyph_of_a_digit_and_its_minus_is_not_classified() -> None:
+    signs = [sign("-", 0.9, (0, 18, 12, 5)), sign("7", 0.9, (18, 0, 20, 40), d7=0.9)]
+    found = agree(signs, [(0, 0, 38, 40)], digits(d4=1.0)[None])
+    assert [f.character for f in found] == ["-", "7"]
+
+
 def test_what_the_line_network_takes_for_no_writing_is_left_out() -> None:
     assert agree([], [LEFT], digits(d1=1.0)[None]) == []
 
@@ -91,6 +104,12 @@ def test_a_frame_taken_for_the_glyph_gives_way_to_the_sign_elsewhere() -> None:
     (found,) = agree_on_one([[sign("4", 0.9, LEFT, d4=0.9)], []], [frame], digits(d1=1.0)[None])
     assert found.character == "4"
     assert found.glyph is None
+
+
+def test_the_one_digit_of_a_picture_may_have_a_ring_around_it() -> None:
+    inside, ring = (12, 14, 20, 40), (0, 0, 46, 70)
+    (found,) = agree_on_one([[sign("3", 0.8, inside, d3=0.8)]], [ring], digits(d0=1.0)[None])
+    assert found.character == "3"
 
 
 def test_without_a_sign_there_is_nothing() -> None:

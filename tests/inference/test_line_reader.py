@@ -65,6 +65,8 @@ def test_two_peaks_at_one_place_are_one_sign() -> None:
     probs[:, [5, 7]] = probs[:, [7, 5]]
     boxes[:2, 5] = 0.9, 1.0
     assert places(probs, boxes) == [[4], [5]]  # one above the other
+    boxes[:, 5] = 0.45, 0.9, 0.1, 0.1
+    assert places(probs, boxes) == [[4, 5]]  # a large part of the other, such as the + of a 4
 
 
 def test_boxes_end_where_the_picture_ends(reader: LineReader) -> None:

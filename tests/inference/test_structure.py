@@ -29,7 +29,9 @@ def lines(*rows: list[Found]) -> tuple[Line, ...]:
     return lines_of(list(rows), lambda box: box)
 
 
-@pytest.mark.parametrize("text", ["12/03/2024", "1,250", "-42", "3.14", "7+5=12", "$20.00"])
+@pytest.mark.parametrize(
+    "text", ["12/03/2024", "1,250", "-42", "3.14", "7+5=12", "$20.00", "(030)", "5%", "-7°"]
+)
 def test_a_number_keeps_its_signs(text: str) -> None:
     (line,) = lines(written(text))
     (number,) = line.numbers
@@ -71,6 +73,13 @@ def test_a_minus_belongs_to_the_digit_that_it_is_nearer_to() -> None:
     far = [first, minus._replace(box=(60, 0, 20, 40)), second._replace(box=(85, 0, 20, 40))]
     (line,) = lines(far)
     assert line.text == "1 -2"
+
+
+def test_a_bracket_belongs_to_the_number_that_it_closes() -> None:
+    item, bracket, number = written("1)7")
+    apart = [item, bracket, number._replace(box=(100, 0, 20, 40))]
+    (line,) = lines(apart)
+    assert line.text == "1) 7"
 
 
 def kept(*rows: list[Found]) -> list[str]:

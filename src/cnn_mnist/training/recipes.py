@@ -223,7 +223,7 @@ LINES = Recipe(
     mixed_precision=False,
 )
 LINES_RESTART = LINES.changed(name="lines-restart", epochs=36, lr=0.002, hardening=0)  # with --init
-LINES_BOXES = LINES_RESTART.changed(name="lines-boxes", epochs=30, init_share=0.3)
+LINES_BOXES = LINES_RESTART.changed(name="lines-boxes", epochs=30, init_share=0.2)
 
 STUDENTS = (REFERENCE, DEFAULT, FAST, BEST, BEST_BN, BEST_SMALL, BEST_TINY, ROBUST, READER)
 LINE_READERS = (LINES, LINES_RESTART, LINES_BOXES)

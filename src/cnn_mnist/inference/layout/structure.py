@@ -15,7 +15,7 @@ Box = tuple[int, int, int, int]
 
 GAP = 0.8  # of a digit's height; two digits with a wider gap belong to two numbers
 AROUND_SIGN = 2 * GAP  # the same, between a digit and a sign such as a comma
-LEADING = "-+$€£"
+LEADING, TRAILING = "-+$€£(", ")%°"
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,13 @@ def _parts(signs: list[Found]) -> list[list[Found]]:
 def _ends(signs: list[Found], height: float) -> bool:
     """Whether a number ends before the second of two or three signs.
 
-    A comma may be far from its digits; a minus or currency sign belongs to the nearer digit.
+    A comma may be far from its digits; a minus or currency sign belongs to the nearer digit, and a
+    closing bracket or a percent sign to the one on its left.
     """
     gaps = [right.box[0] - left.box[0] - left.box[2] for left, right in pairwise(signs)]
     left, right = signs[:2]
     leads = right.character in LEADING and len(gaps) > 1 and gaps[0] > gaps[1]
-    near = (left.is_digit and right.is_digit) or leads
+    near = (right.is_digit and (left.is_digit or left.character in TRAILING)) or leads
     return bool(gaps[0] > (GAP if near else AROUND_SIGN) * height)
 
 

@@ -17,6 +17,7 @@ from cnn_mnist.inference.recognition.line_reader import Box, Sign
 
 MEETS = 0.3  # of the smaller of two boxes inside the other
 DOUBT = 0.1  # a sign of a number with a lower probability of a digit is a letter or % for certain
+AROUND = 1.25  # times as wide and as high as a sign: a glyph with a ring or a frame around the sign
 SURE = 0.5  # mean probability from which a sign counts as a digit
 
 
@@ -95,7 +96,8 @@ def agree_on_one(
         return []
     mean = np.mean([sign.digit_probs for sign in nearest], axis=0)
     most_certain = max(nearest, key=lambda sign: sign.confidence)
-    if boxes and any(_overlap([sign.box], boxes)[0, 0] > MEETS for sign in nearest):
+    at = [sign.box for sign in nearest]
+    if boxes and ((_overlap(at, boxes) > MEETS) & ~_around(nearest, boxes)).any():
         return [_together(most_certain._replace(digit_probs=mean), 0, boxes[0], probs[0], decides)]
     return [_alone(most_certain)]
 
@@ -138,12 +140,20 @@ def _together(
 
 
 def partners(signs: list[Sign], boxes: list[Box]) -> list[int | None]:
-    """For each sign its glyph, if they overlap only each other."""
+    """For each sign its glyph, if they overlap only each other and are of about one size."""
     if not signs or not boxes:
         return [None] * len(signs)
-    meets = _overlap([sign.box for sign in signs], boxes) > MEETS
-    alone = (meets.sum(axis=1) == 1) & (meets[:, meets.argmax(axis=1)].sum(axis=0) == 1)
-    return [int(row.argmax()) if ok else None for row, ok in zip(meets, alone, strict=True)]
+    meets, around = _overlap([sign.box for sign in signs], boxes) > MEETS, _around(signs, boxes)
+    nearest = meets.argmax(axis=1)
+    alone = (meets.sum(axis=1) == 1) & (meets[:, nearest].sum(axis=0) == 1)
+    alone &= ~around[np.arange(len(signs)), nearest]
+    return [n if ok else None for n, ok in zip(nearest.tolist(), alone, strict=True)]
+
+
+def _around(signs: list[Sign], boxes: list[Box]) -> NDArray[np.bool_]:
+    """For each sign, which glyphs are so large that they hold more around it, such as a ring."""
+    signs_at, glyphs_at = np.array([sign.box for sign in signs]), np.array(boxes)
+    return np.asarray((glyphs_at[:, 2:] > AROUND * signs_at[:, None, 2:]).all(axis=2))
 
 
 def _overlap(some: list[Box], others: list[Box]) -> NDArray[Any]:

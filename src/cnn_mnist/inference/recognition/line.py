@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DIGITS = "0123456789"
-SIGNS = ".,-/:+=$€£"
+SIGNS = ".,-/:+=$€£%°()"
 OTHER = "?"  # a letter, or any sign that is neither a digit nor one of SIGNS
 ALPHABET = DIGITS + SIGNS + OTHER
 HEIGHT = 40  # px of the network's input

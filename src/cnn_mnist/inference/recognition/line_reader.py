@@ -20,6 +20,7 @@ DIGIT_HEIGHT, DIGIT_ASPECT = 0.5, 0.95  # of the line, and width over height, in
 STRETCH = 0.7, 1.6  # least and most width factor of the second look
 LONGER = 2  # times the columns of the first look
 SAME = 0.5  # intersection over union of two boxes above which they are of one sign
+PART, INSIDE = 1 / 3, 0.9  # of a sign, from which what lies inside it is a part, as the + of a 4
 STRIDE = 2  # px of the normalised line per column of the network's output
 
 
@@ -117,7 +118,7 @@ def places(probs: NDArray[Any], boxes: NDArray[Any]) -> list[list[int]]:
     """The columns of each sign, from left to right.
 
     These are the peaks of best-path decoding of CTC (Graves). A doubtful sign may have one peak for
-    each of two classes; their boxes nearly coincide.
+    each of two classes, whose boxes nearly coincide, or one for a large part of it.
 
     Args:
         probs: classes×columns.
@@ -129,18 +130,20 @@ def places(probs: NDArray[Any], boxes: NDArray[Any]) -> list[list[int]]:
         if not sign:
             continue
         column = max(run, key=probable.__getitem__)
-        if found and _intersection_over_union(edges[found[-1][-1]], edges[column]) > SAME:
+        if found and _are_one(edges[found[-1][-1]], edges[column]):
             found[-1].append(column)
         else:
             found.append([column])
     return found
 
 
-def _intersection_over_union(one: list[float], other: list[float]) -> float:
+def _are_one(one: list[float], other: list[float]) -> bool:
+    """Whether two boxes are of one sign, or one is a large part of the other."""
     (x0, y0, x1, y1), (u0, v0, u1, v1) = one, other
     both = max(0.0, min(x1, u1) - max(x0, u0)) * max(0.0, min(y1, v1) - max(y0, v0))
-    either = (x1 - x0) * (y1 - y0) + (u1 - u0) * (v1 - v0) - both
-    return both / max(either, 1e-6)
+    small, large = sorted(((x1 - x0) * (y1 - y0), (u1 - u0) * (v1 - v0)))
+    is_part = both > INSIDE * small and small > PART * large
+    return both > SAME * (small + large - both) or is_part
 
 
 def _edges(boxes: NDArray[Any]) -> NDArray[Any]:

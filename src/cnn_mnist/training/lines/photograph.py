@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.recognition.line import OTHER
 from cnn_mnist.training.lines.hand import Hand, any_hand
 from cnn_mnist.training.lines.shapes import Digits, Ink
-from cnn_mnist.training.lines.writing import Line, Mark, write
+from cnn_mnist.training.lines.writing import Line, Mark, moved, write
 
 Random = np.random.Generator
 Grey = NDArray[np.uint8]
@@ -70,14 +70,8 @@ def _framed(line: Line, rng: Random) -> tuple[Scene, tuple[Mark, ...]]:
     place = ink[max(0, top) : max(0, top) + len(seen), max(0, start) :]
     seen = seen[: place.shape[0], : place.shape[1]]
     place[: seen.shape[0], : seen.shape[1]] = seen
-    marks = tuple(Mark(m.character, _moved(m.box, start, top)) for m in line.marks)
+    marks = tuple(Mark(m.character, moved(m.box, start, top)) for m in line.marks)
     return Scene(ink, np.zeros(size, np.float32), unit), marks
-
-
-def _moved(
-    box: tuple[float, float, float, float], x: float, y: float
-) -> tuple[float, float, float, float]:
-    return box[0] + x, box[1] + y, box[2] + x, box[3] + y
 
 
 def _surround(scene: Scene, hand: Hand, digits: Digits, hard: float, rng: Random) -> None:

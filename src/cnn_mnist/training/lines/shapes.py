@@ -101,8 +101,10 @@ def _zero(hand: Hand, digits: Digits, rng: Random) -> Shape:
 def _shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
     if character == OTHER:
         return _other(hand, rng)
-    if hand.typeface is not None and character not in "€£":  # few typefaces have these
+    if hand.typeface is not None and character not in "€£°":  # few typefaces have these
         return _typeset(character, hand.typeface, hand, rng)
+    if character.isalpha():
+        return _typeset(character, _any_handwriting(rng), hand, rng)
     if not character.isdigit():
         return _stroked(SIGNS[character](rng), hand, rng)
     digit = int(character)
@@ -123,16 +125,18 @@ def _other(hand: Hand, rng: Random) -> Shape:
         glyph = SYMBOLS[name] if rng.random() < 0.75 else scribble(rng)
         return _stroked(glyph, hand, rng)
     if kind < 0.75:
-        path, known = hand.typeface, typefaces.LETTERS
-        if path is None:
-            every = typefaces.handwritten()
-            path = every[rng.integers(len(every))]
+        path, known = hand.typeface or _any_handwriting(rng), typefaces.LETTERS
     elif kind < 0.92:
         path, known = typefaces.printed(str(rng.choice(typefaces.WITH_GREEK))), typefaces.GREEK
     else:
         path = typefaces.printed(str(rng.choice(typefaces.WITH_OBJECTS)))
         known = typefaces.OBJECTS
     return _typeset(known[rng.integers(len(known))], path, hand, rng)
+
+
+def _any_handwriting(rng: Random) -> Path:
+    every = typefaces.handwritten()
+    return every[rng.integers(len(every))]
 
 
 def _scanned(image: NDArray[np.uint8], hand: Hand, rng: Random) -> Shape:

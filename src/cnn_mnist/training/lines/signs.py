@@ -1,4 +1,4 @@
-"""The signs that stand between digits, as pen strokes in a digit's square of 10 by 10."""
+"""The signs between and beside digits, as pen strokes in a digit's square of 10 by 10."""
 
 import numpy as np
 
@@ -84,6 +84,37 @@ def pound(rng: Random) -> Glyph:
     return [stem, [(1.2, 5.6), (6.3, 5.4)]]
 
 
+def opening_bracket(rng: Random) -> Glyph:
+    """A bow around what follows."""
+    width, above, below = rng.uniform(0.8, 3), rng.uniform(-2.5, 0.5), rng.uniform(9.5, 13)
+    return [arc(width, (above + below) / 2, width, (below - above) / 2, -95, -265)]
+
+
+def closing_bracket(rng: Random) -> Glyph:
+    """A bow around what precedes."""
+    return [[(4 - x, y) for x, y in stroke] for stroke in opening_bracket(rng)]
+
+
+def percent(rng: Random) -> Glyph:
+    """A slash between two small rings; the first is sometimes joined to it."""
+    width, height = rng.uniform(1.2, 2.2), rng.uniform(1.3, 2.4)
+    top, begin = (rng.uniform(5.5, 9), rng.uniform(-1, 1)), rng.uniform(-180, 180)
+    slash = [top, (rng.uniform(0, 3), rng.uniform(9, 11))]
+    upper = arc(width, 2.5, width, height, begin, begin - 350)
+    x = top[0] + rng.uniform(-1, 1.5)
+    lower = arc(x, 8, width, height, begin, begin + 350)
+    if rng.random() < 0.3:
+        return [[*arc(width, 2.5, width, height, -20, -370), *slash], lower]
+    return [upper, slash, lower]
+
+
+def degree(rng: Random) -> Glyph:
+    """A small ring as high as the top of a digit."""
+    radius = rng.uniform(0.8, 1.8)
+    ring = arc(radius, rng.uniform(-0.5, 2.2), radius, radius * rng.uniform(0.8, 1.3), -90, 260)
+    return [ring]
+
+
 SIGNS = {
     ".": full_stop,
     ",": comma,
@@ -95,4 +126,8 @@ SIGNS = {
     "$": dollar,
     "€": euro,
     "£": pound,
+    "%": percent,
+    "°": degree,
+    "(": opening_bracket,
+    ")": closing_bracket,
 }

@@ -18,6 +18,7 @@ from cnn_mnist.inference.recognition.line import ALPHABET, HEIGHT, normalized
 from cnn_mnist.training.lines.boxes import write_in_boxes
 from cnn_mnist.training.lines.hand import any_hand
 from cnn_mnist.training.lines.network import BLANK, STRIDE
+from cnn_mnist.training.lines.overdrawn import write_overdrawn
 from cnn_mnist.training.lines.photograph import photograph
 from cnn_mnist.training.lines.shapes import Digits
 from cnn_mnist.training.lines.text import field
@@ -30,6 +31,7 @@ PRINTED = 0.1  # share of lines in a typeface
 PRINTED_SINGLE = 0.4  # of single signs, which often come from printed grids
 HARD = 0.3, 1.0  # difficulty of a line, as a share of the current maximum
 BOXED = 0.15  # share of lines in boxes for one sign each
+OVERDRAWN = 0.05  # of lines with rings around numbers, or strokes through them
 INVERTED = 0.05  # share of lines with light ink on dark paper
 
 
@@ -108,7 +110,12 @@ def example(digits: Digits, hard: float, rng: Random) -> Example:
     text = field(rng)
     hand = any_hand(rng, PRINTED_SINGLE if len(text) < 2 else PRINTED)
     hard *= rng.uniform(*HARD)
-    line = (write_in_boxes if rng.random() < BOXED else write)(text, hand, digits, rng)
+    kind = rng.random()
+    if kind < OVERDRAWN:
+        line = write_overdrawn(hand, digits, rng)
+    else:
+        boxed = kind < OVERDRAWN + BOXED
+        line = (write_in_boxes if boxed else write)(text, hand, digits, rng)
     picture = photograph(line, hand, digits, hard, rng)
     grey = 255 - picture.grey if rng.random() < INVERTED else picture.grey
     return _example(normalized(grey), picture.grey.shape, picture.marks)

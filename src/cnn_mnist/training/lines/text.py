@@ -1,6 +1,7 @@
 """The text of a field: numbers of every kind, sometimes letters, or nothing.
 
-A text consists of characters of `ALPHABET`; a space is a wide gap, and every letter is OTHER.
+A text consists of characters of `ALPHABET` and of the letters of units; a space is a wide gap, and
+OTHER is any letter or sign outside the alphabet.
 """
 
 import numpy as np
@@ -16,9 +17,14 @@ def field(rng: Random) -> str:
     return kinds[rng.choice(len(kinds), p=SHARES)](rng)
 
 
+def number(rng: Random, most: int) -> str:
+    """One to `most` digits."""
+    return _digits(rng, int(rng.integers(1, most + 1)))
+
+
 def plain(rng: Random) -> str:
     """One to eight digits, sometimes in groups."""
-    text = _digits(rng, int(rng.integers(1, 9)))
+    text = number(rng, 8)
     if len(text) > 3 and rng.random() < 0.1:
         cut = int(rng.integers(1, len(text)))
         text = f"{text[:cut]} {text[cut:]}"
@@ -46,8 +52,8 @@ def amount(rng: Random) -> str:
 def decimal(rng: Random) -> str:
     """A number with a fraction, a sign, or both."""
     sign = "-" if rng.random() < 0.4 else "+" if rng.random() < 0.1 else ""
-    whole = _digits(rng, int(rng.integers(1, 4)))
-    point = f"{rng.choice(['.', ','])}{_digits(rng, int(rng.integers(1, 4)))}"
+    whole = number(rng, 3)
+    point = f"{rng.choice(['.', ','])}{number(rng, 3)}"
     return f"{sign}{whole}{point if rng.random() < 0.7 else ''}"
 
 
@@ -93,23 +99,49 @@ def letters(rng: Random) -> str:
 
 def labelled(rng: Random) -> str:
     """Letters and digits together: a unit, a house number."""
-    digits = _digits(rng, int(rng.integers(1, 5)))
+    digits = number(rng, 4)
     word = OTHER * int(rng.integers(1, 3))
     gap = " " if rng.random() < 0.5 else ""
     return f"{word}{gap}{digits}" if rng.random() < 0.5 else f"{digits}{gap}{word}"
 
 
+def fraction(rng: Random) -> str:
+    """A fraction, or a score."""
+    most = 10 ** int(rng.integers(1, 3))
+    return f"{rng.integers(1, most)}/{rng.integers(1, 10 * most if rng.random() < 0.3 else most)}"
+
+
+def measure(rng: Random) -> str:
+    """A number with its unit."""
+    gap = " " if rng.random() < 0.3 else ""
+    value = decimal(rng) if rng.random() < 0.5 else number(rng, 3)
+    return f"{value}{gap}{rng.choice(UNITS, p=UNIT_SHARES)}"
+
+
+def bracketed(rng: Random) -> str:
+    """The number of an item or a note, or a dialling code before its number."""
+    item = number(rng, 4)
+    text = f"{item})" if rng.random() < 0.4 else f"({item})"
+    return text + f" {number(rng, 5)}" * (rng.random() < 0.5)
+
+
+UNITS = ("%", "°", "°C", "kg", "km", "cm", "mm", "mg", "ml", "min", "h", "m", "x", "pcs")
+UNIT_SHARES = (0.3, 0.1, 0.1, *[0.5 / 11] * 11)
+
 KINDS = {
-    plain: 0.26,
-    amount: 0.25,
+    plain: 0.22,
+    amount: 0.22,
     decimal: 0.07,
     date: 0.06,
-    calculation: 0.05,
+    calculation: 0.04,
     repeated: 0.05,
     single: 0.12,
     nothing: 0.03,
     letters: 0.08,
     labelled: 0.03,
+    fraction: 0.02,
+    measure: 0.03,
+    bracketed: 0.03,
 }
 SHARES = list(KINDS.values())
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.recognition.line import ALPHABET, OTHER
 from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.shapes import MARK, Digits, Ink, Shape, shape
 
@@ -19,7 +20,7 @@ FAR = 1000  # px; the distance of a row without ink
 
 @dataclass(frozen=True)
 class Mark:
-    """One written sign: its character and its box in the ink, x0, y0, x1, y1 in px."""
+    """One written sign: its character, of `ALPHABET`, and its box, x0, y0, x1, y1 in px."""
 
     character: str
     box: Box
@@ -107,8 +108,14 @@ def together(placed: list[Placed], area: Box) -> tuple[Ink, list[Mark]]:
         column, row = round(x - left), round(y - top)
         place = ink[row : row + sign.ink.shape[0], column : column + sign.ink.shape[1]]
         np.maximum(place, sign.ink[: place.shape[0], : place.shape[1]], out=place)
-        marks.append(Mark(character, (column, row, column + place.shape[1], row + place.shape[0])))
+        read = character if character in ALPHABET else OTHER
+        marks.append(Mark(read, (column, row, column + place.shape[1], row + place.shape[0])))
     return ink, marks
+
+
+def moved(box: Box, x: float, y: float) -> Box:
+    """A box, `x` further to the right and `y` further down."""
+    return box[0] + x, box[1] + y, box[2] + x, box[3] + y
 
 
 def _join(ink: Ink, marks: list[Mark], hand: Hand, rng: Random) -> None:

@@ -152,9 +152,9 @@ def _lines_figures(card: Card) -> list[str]:
     test = card["test"]
     return [
         f"{_percent(test['accuracy'])} of {test['num_images']:,} generated lines at full "
-        "difficulty, made of held-out digits, are read exactly. The confidence of a whole line, "
-        f"calibrated on these lines with temperature {card['temperature']:.2f}, has an expected "
-        f"calibration error of {_percent(test['ece'])}."
+        "difficulty, made of digits that it did not learn from, are read exactly. The confidence "
+        f"of a whole line, with temperature {card['temperature']:.2f}, has an expected calibration "
+        f"error of {_percent(test['ece'])} there."
     ]
 
 

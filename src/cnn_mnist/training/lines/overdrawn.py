@@ -1,0 +1,112 @@
+"""Numbers with a ring around them, which are read, and numbers crossed out, which are not."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from cnn_mnist.inference.recognition.line import OTHER
+from cnn_mnist.training.lines.hand import Hand
+from cnn_mnist.training.lines.shapes import Digits, Ink
+from cnn_mnist.training.lines.text import number
+from cnn_mnist.training.lines.writing import Line, Mark, moved, write
+from cnn_mnist.training.synthetic.cursive import smooth
+from cnn_mnist.training.synthetic.strokes import Glyph, arc
+
+Random = np.random.Generator
+
+RINGED, CROSSED = 0.5, 0.25  # shares of the numbers in such a line
+
+
+def write_overdrawn(hand: Hand, digits: Digits, rng: Random) -> Line:
+    """One to three numbers side by side, some with a ring, some crossed out."""
+    numbers = []
+    for _ in range(int(rng.integers(1, 4))):
+        line = write(number(rng, most=4), hand, digits, rng)
+        kind = rng.random()
+        if kind < RINGED:
+            line = _overdrawn(line, hand, _ring, rng)
+        elif kind < RINGED + CROSSED and len(line.marks) > 1:  # one stroke may slash a 0
+            line = _overdrawn(line, hand, _strokes if rng.random() < 0.5 else _scribble, rng)
+            line = replace(line, marks=tuple(Mark(OTHER, mark.box) for mark in line.marks))
+        numbers.append(line)
+    return _side_by_side(numbers, rng)
+
+
+def _ring(wide: float, high: float, rng: Random) -> Glyph:
+    """An oval around a number, which need not close and mostly goes on beyond its beginning."""
+    x, y = (1.42 * side / 2 * rng.uniform(0.85, 1.3) for side in (wide, high))
+    x, y = max(x, 0.55 * high), max(y, 0.8 * high)
+    begin, turn = rng.uniform(0, 360), rng.uniform(330, 400)
+    ring = np.array(arc(wide / 2, high / 2, x, y, begin, begin + turn * rng.choice([-1, 1])))
+    drift = rng.normal(0, 0.03 * high, 2) * np.linspace(-1, 1, len(ring))[:, None]
+    return [list(map(tuple, smooth(smooth(ring + drift)).tolist()))]
+
+
+def _strokes(wide: float, high: float, rng: Random) -> Glyph:
+    """One or two strokes across a number; two may cross."""
+    steep = 0.5 * high * rng.uniform(0.1, 1.1) * rng.choice([-1, 1])
+    apart = high * rng.uniform(0.12, 0.3)
+    count, crossing = int(rng.integers(1, 3)), rng.random() < 0.4
+    out: Glyph = []
+    for at in range(count):
+        y = high / 2 + (at - (count - 1) / 2) * (0 if crossing else apart)
+        slope = -steep if crossing and at else steep
+        left, right = rng.uniform(0, 0.3, 2) * high
+        wobble = rng.normal(0, 0.03 * high, 2)
+        out.append([(-left, y - slope + wobble[0]), (wide + right, y + slope + wobble[1])])
+    return out
+
+
+def _scribble(wide: float, high: float, rng: Random) -> Glyph:
+    """A zigzag that covers a number."""
+    turns = max(5, round(wide / high * rng.uniform(4, 9)))
+    x = np.linspace(-0.1 * high, wide + 0.1 * high, turns) + rng.normal(0, 0.08 * high, turns)
+    y = high / 2 + np.where(np.arange(turns) % 2, 0.5, -0.5) * high * rng.uniform(0.4, 1.1, turns)
+    zigzag = np.stack([x, y], axis=1)
+    if rng.random() < 0.5:
+        zigzag = smooth(zigzag)
+    return [list(map(tuple, zigzag.tolist()))]
+
+
+def _overdrawn(
+    line: Line, hand: Hand, glyph: Callable[[float, float, Random], Glyph], rng: Random
+) -> Line:
+    """The line with strokes around or across it, and as much margin as they need."""
+    high, wide = line.ink.shape
+    strokes = [np.array(stroke) for stroke in glyph(wide, high, rng)]
+    pen = hand.pen * hand.height * rng.uniform(0.5, 1.3)
+    every = np.concatenate(strokes)
+    left, top = np.ceil(np.maximum(pen - every.min(axis=0), 0)).astype(int)
+    right, bottom = np.ceil(np.maximum(every.max(axis=0) + pen - (wide, high), 0)).astype(int)
+    drawn = np.zeros((high + top + bottom, wide + left + right), np.uint8)
+    fixed = [np.rint((stroke + np.array([left, top])) * 16).astype(np.int32) for stroke in strokes]
+    level = round(255 * rng.uniform(0.5, 1))  # of another pen
+    cv2.polylines(drawn, fixed, False, level, max(1, round(pen)), cv2.LINE_AA, 4)
+    ink = drawn.astype(np.float32) / 255
+    return Line(*_laid(ink, line, left, top), line.height)
+
+
+def _side_by_side(lines: list[Line], rng: Random) -> Line:
+    """Lines with gaps between them, centred on one line of writing."""
+    unit = lines[0].height
+    high = max(len(line.ink) for line in lines) + round(0.2 * unit)
+    gaps = rng.uniform(0.3, 1.5, len(lines)) * unit
+    wide = round(sum(line.ink.shape[1] for line in lines) + sum(gaps))
+    ink, x = np.zeros((high, wide), np.float32), 0
+    marks: list[Mark] = []
+    for line, gap in zip(lines, gaps, strict=True):
+        y = round((high - len(line.ink)) / 2 + rng.uniform(-0.1, 0.1) * unit)
+        ink, more = _laid(ink, line, x, y)
+        marks += more
+        x += line.ink.shape[1] + int(gap)
+    return Line(ink, tuple(marks), unit)
+
+
+def _laid(ink: Ink, line: Line, x: int, y: int) -> tuple[Ink, tuple[Mark, ...]]:
+    """Ink with a line added at x, y, and where its signs are."""
+    high, wide = line.ink.shape
+    place = ink[y : y + high, x : x + wide]
+    np.maximum(place, line.ink, out=place)
+    return ink, tuple(Mark(mark.character, moved(mark.box, x, y)) for mark in line.marks)
