@@ -73,6 +73,23 @@ class Visit(Watched):
     def evaluate(self, script: str, argument: object = None) -> Any:
         return self.page.evaluate(script, argument)
 
+    def seen(self, strokes: list[NDArray[np.float64]]) -> tuple[Any, NDArray[np.uint8]]:
+        """The image and the digit that the network sees in these strokes, and their ink."""
+        answer = self.evaluate(
+            """strokes => {
+                pad.write(strokes);
+                const coverage = pad.coverage();
+                const image = frameOf(coverage, PAD, PAD);
+                const { logits } = state.network.run(image);
+                const bytes = Array.from(coverage, (c) => String.fromCharCode(c)).join("");
+                const digit = logits.indexOf(Math.max(...logits));
+                return { image: [...image], digit, ink: btoa(bytes) };
+            }""",
+            [stroke.tolist() for stroke in strokes],
+        )
+        ink = np.frombuffer(base64.b64decode(answer["ink"]), np.uint8)
+        return answer, ink.reshape(PAD, PAD)
+
     def picture(self, canvas: str) -> str:
         return str(self.evaluate("id => document.getElementById(id).toDataURL()", canvas))
 
@@ -186,19 +203,7 @@ def test_drawings_are_seen_and_read_as_by_the_reader(reading: Visit, count: int)
     differences, same, as_read = [], [], []
     for number in range(count):
         strokes = handwritten(number % 10, rng)
-        answer = reading.evaluate(
-            """strokes => {
-                pad.write(strokes);
-                const coverage = pad.coverage();
-                const image = frameOf(coverage, PAD, PAD);
-                const { logits } = state.network.run(image);
-                const bytes = Array.from(coverage, (c) => String.fromCharCode(c)).join("");
-                const digit = logits.indexOf(Math.max(...logits));
-                return { image: [...image], digit, ink: btoa(bytes) };
-            }""",
-            [stroke.tolist() for stroke in strokes],
-        )
-        ink = np.frombuffer(base64.b64decode(answer["ink"]), np.uint8).reshape(PAD, PAD)
+        answer, ink = reading.seen(strokes)
         read = reader.read(255 - np.pad(ink, PAD // 2), single=True)
         (digit,) = (*read.digits, *read.rejected)
         differences.append(np.abs(digit.image.ravel() - np.array(answer["image"], int)).max())
@@ -232,18 +237,10 @@ def test_a_filled_blob_and_a_dot_are_seen_as_by_the_reader(reading: Visit) -> No
     """Thinning leaves little of a blob, which is then enlarged; a dot is too small to measure."""
     zigzag = np.array([[110 + 60 * (k % 2), 100 + 8 * k] for k in range(10)], float)
     for stroke in (zigzag, np.array([[140.3, 90.6]])):
-        got, ink = reading.evaluate(
-            """stroke => {
-                pad.write([stroke]);
-                const ink = pad.coverage();
-                return [[...frameOf(ink, PAD, PAD)], [...ink]];
-            }""",
-            stroke.tolist(),
-        )
-        page = 255 - np.pad(np.array(ink, np.uint8).reshape(PAD, PAD), PAD // 2)
-        read = Reader().read(page, single=True)
+        answer, ink = reading.seen([stroke])
+        read = Reader().read(255 - np.pad(ink, PAD // 2), single=True)
         (sign,) = (*read.digits, *read.rejected)
-        assert np.abs(sign.image.ravel() - np.array(got, int)).max() <= 1
+        assert np.abs(sign.image.ravel() - np.array(answer["image"], int)).max() <= 1
 
 
 def test_the_gradient_is_torchs(still: Visit, run: Path, few_digits: Splits) -> None:
