@@ -204,17 +204,12 @@ def test_no_module_is_a_drawer_for_odds_and_ends() -> None:
     assert not {"utils", "util", "common", "helpers", "misc"} & {p.stem for p in MODULES.values()}
 
 
-def test_reading_digits_never_imports_torch(environment: dict[str, str]) -> None:
-    parts = [n.removesuffix(".__init__") for n in MODULES if n.startswith("cnn_mnist.inference")]
-    program = f"import sys, {', '.join(parts)}; print([m for m in sys.modules if m in {FORBIDDEN}])"
-    assert output(program, environment) == "[]"
-
-
 FORBIDDEN = ("torch", "sklearn", "matplotlib", "cnn_mnist.training", "cnn_mnist.cli")
 
 
-def test_serving_never_imports_torch(environment: dict[str, str]) -> None:
-    parts = [n.removesuffix(".__init__") for n in MODULES if n.startswith("cnn_mnist.serving")]
+def test_reading_and_serving_never_import_torch(environment: dict[str, str]) -> None:
+    rooms = ("cnn_mnist.inference", "cnn_mnist.serving")
+    parts = [n.removesuffix(".__init__") for n in MODULES if n.startswith(rooms)]
     program = f"import sys, {', '.join(parts)}; print([m for m in sys.modules if m in {FORBIDDEN}])"
     assert output(program, environment) == "[]"
 
