@@ -8,6 +8,9 @@ BIN := .venv/bin
 train: .venv/.train
 	$(BIN)/cnn-mnist train $(ARGS)
 
+# The tests start many processes. Without bytecode on the disk, each would compile its modules again.
+test test-slow: export PYTHONDONTWRITEBYTECODE =
+
 test: .venv/.dev
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks

@@ -65,6 +65,12 @@ def trained(training: tuple[Outcome, Path]) -> Path:
     return training[1] / "runs" / "reference-1"
 
 
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For trainings that take less time than their plots."""
+    monkeypatch.setattr("cnn_mnist.training.train.save_plots", lambda *_: None)
+
+
 def strict_json(text: str) -> Any:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
@@ -144,9 +150,12 @@ def test_training_prints_rows_and_leaves_a_run(training: tuple[Outcome, Path]) -
     assert "run folder runs/reference-1" in outcome.out
     assert outcome.err == ""
     assert (folder / "runs/reference-1/metrics.json").exists()
+    assert (folder / "runs/reference-1/mistakes.png").exists()
 
 
-def test_training_with_json_prints_one_object_and_the_rows_elsewhere(shell: Shell) -> None:
+def test_training_with_json_prints_one_object_and_the_rows_elsewhere(
+    shell: Shell, no_plots: None
+) -> None:
     outcome = shell(f"train {SHORT} --json --seed 7 --out here")
     figures = strict_json(outcome.out)
     assert outcome.code == 0
@@ -198,7 +207,7 @@ def test_evaluating_another_split_measures_it(shell: Shell, trained: Path) -> No
     assert outcome.out.startswith("train: 1,437 images")
 
 
-def test_a_data_set_of_ones_own_goes_through_every_command(shell: Shell) -> None:
+def test_a_data_set_of_ones_own_goes_through_every_command(shell: Shell, no_plots: None) -> None:
     collected.keras(Path("things.npz"), 3, 30, 4)
     line = "--recipe reader --dataset things.npz --epochs 1 --device cpu"
     outcome = shell(f"train {line} --out run")

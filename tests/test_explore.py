@@ -73,6 +73,23 @@ class Visit(Watched):
     def evaluate(self, script: str, argument: object = None) -> Any:
         return self.page.evaluate(script, argument)
 
+    def seen(self, strokes: list[NDArray[np.float64]]) -> tuple[Any, NDArray[np.uint8]]:
+        """The image and the digit that the network sees in these strokes, and their ink."""
+        answer = self.evaluate(
+            """strokes => {
+                pad.write(strokes);
+                const coverage = pad.coverage();
+                const image = frameOf(coverage, PAD, PAD);
+                const { logits } = state.network.run(image);
+                const bytes = Array.from(coverage, (c) => String.fromCharCode(c)).join("");
+                const digit = logits.indexOf(Math.max(...logits));
+                return { image: [...image], digit, ink: btoa(bytes) };
+            }""",
+            [stroke.tolist() for stroke in strokes],
+        )
+        ink = np.frombuffer(base64.b64decode(answer["ink"]), np.uint8)
+        return answer, ink.reshape(PAD, PAD)
+
     def picture(self, canvas: str) -> str:
         return str(self.evaluate("id => document.getElementById(id).toDataURL()", canvas))
 
@@ -122,6 +139,12 @@ def reading(browser: "playwright.Browser", released: Path) -> Iterator[Visit]:
     yield from opened(browser, released)
 
 
+@pytest.fixture(scope="module")
+def computing(browser: "playwright.Browser", released: Path) -> Iterator[Visit]:
+    """The same page, for tests of what it computes."""
+    yield from opened(browser, released)
+
+
 def opened(browser: "playwright.Browser", folder: Path, **settings: Any) -> Iterator[Visit]:
     """No test may write to the console or request anything but the page's files."""
     visit = Visit(browser, folder, **settings)
@@ -163,9 +186,9 @@ def layers(
     return values
 
 
-def test_the_logits_of_1000_mnist_images_are_torchs(reading: Visit, mnist: Splits) -> None:
+def test_the_logits_of_1000_mnist_images_are_torchs(computing: Visit, mnist: Splits) -> None:
     test = mnist.test[:1000]
-    got = reading.evaluate(
+    got = computing.evaluate(
         """base64 => {
             const images = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
             return Array.from({ length: images.length / 784 }, (_, at) =>
@@ -179,26 +202,14 @@ def test_the_logits_of_1000_mnist_images_are_torchs(reading: Visit, mnist: Split
 
 
 @pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
-def test_drawings_are_seen_and_read_as_by_the_reader(reading: Visit, count: int) -> None:
+def test_drawings_are_seen_and_read_as_by_the_reader(computing: Visit, count: int) -> None:
     """The reader is given black ink on a white page with a margin. It takes the mean of five looks
     at a digit, the page shows one: the digit is that of one look at what the reader sees."""
     reader, rng = Reader(), np.random.default_rng(0)
     differences, same, as_read = [], [], []
     for number in range(count):
         strokes = handwritten(number % 10, rng)
-        answer = reading.evaluate(
-            """strokes => {
-                pad.write(strokes);
-                const coverage = pad.coverage();
-                const image = frameOf(coverage, PAD, PAD);
-                const { logits } = state.network.run(image);
-                const bytes = Array.from(coverage, (c) => String.fromCharCode(c)).join("");
-                const digit = logits.indexOf(Math.max(...logits));
-                return { image: [...image], digit, ink: btoa(bytes) };
-            }""",
-            [stroke.tolist() for stroke in strokes],
-        )
-        ink = np.frombuffer(base64.b64decode(answer["ink"]), np.uint8).reshape(PAD, PAD)
+        answer, ink = computing.seen(strokes)
         read = reader.read(255 - np.pad(ink, PAD // 2), single=True)
         (digit,) = (*read.digits, *read.rejected)
         differences.append(np.abs(digit.image.ravel() - np.array(answer["image"], int)).max())
@@ -228,22 +239,14 @@ def dense(stroke: NDArray[np.float64], step: float = 6) -> NDArray[np.float64]:
     return np.stack([np.interp(places, along, stroke[:, axis]) for axis in (0, 1)], axis=1)
 
 
-def test_a_filled_blob_and_a_dot_are_seen_as_by_the_reader(reading: Visit) -> None:
+def test_a_filled_blob_and_a_dot_are_seen_as_by_the_reader(computing: Visit) -> None:
     """Thinning leaves little of a blob, which is then enlarged; a dot is too small to measure."""
     zigzag = np.array([[110 + 60 * (k % 2), 100 + 8 * k] for k in range(10)], float)
     for stroke in (zigzag, np.array([[140.3, 90.6]])):
-        got, ink = reading.evaluate(
-            """stroke => {
-                pad.write([stroke]);
-                const ink = pad.coverage();
-                return [[...frameOf(ink, PAD, PAD)], [...ink]];
-            }""",
-            stroke.tolist(),
-        )
-        page = 255 - np.pad(np.array(ink, np.uint8).reshape(PAD, PAD), PAD // 2)
-        read = Reader().read(page, single=True)
+        answer, ink = computing.seen([stroke])
+        read = Reader().read(255 - np.pad(ink, PAD // 2), single=True)
         (sign,) = (*read.digits, *read.rejected)
-        assert np.abs(sign.image.ravel() - np.array(got, int)).max() <= 1
+        assert np.abs(sign.image.ravel() - np.array(answer["image"], int)).max() <= 1
 
 
 def test_the_gradient_is_torchs(still: Visit, run: Path, few_digits: Splits) -> None:
@@ -440,8 +443,8 @@ def test_the_slider_changes_the_weights_of_the_whole_page(visit: Visit, run: Pat
     assert {name: visit.picture(name) for name in names} == trained
 
 
-def test_one_epoch_needs_no_slider(reading: Visit) -> None:
-    assert reading.page.locator("#epoch").is_hidden()
+def test_one_epoch_needs_no_slider(computing: Visit) -> None:
+    assert computing.page.locator("#epoch").is_hidden()
 
 
 def test_the_mistakes_can_be_stepped_through(visit: Visit, few_digits: Splits, run: Path) -> None:

@@ -18,7 +18,7 @@ from cnn_mnist.training.augment.transforms import (
     stroke_width,
     warp,
 )
-from cnn_mnist.training.data import load
+from cnn_mnist.training.data import Splits
 from cnn_mnist.training.recipes import READER
 
 Transform = Callable[[Tensor, Generator], Tensor]
@@ -35,8 +35,8 @@ STEPS: list[Transform] = [
 
 
 @pytest.fixture(scope="module")
-def images() -> Tensor:
-    return load("digits").train.images[:64]
+def images(digits: Splits) -> Tensor:
+    return digits.train.images[:64]
 
 
 def seeded(seed: int = 0) -> Generator:

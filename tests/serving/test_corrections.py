@@ -392,22 +392,20 @@ def test_the_schema_has_an_example_of_every_answer(collecting: Served) -> None:
     )
 
 
-def test_two_servers_with_two_workers_each_share_a_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "pairs"
-    options = ("--collect", folder, "--workers", 2)
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-    wanted = body(FORTY_TWO, {"label": "47"})
+def test_servers_share_a_folder(collecting: Served, folder: Path, tmp_path: Path) -> None:
+    wanted, before = body(FORTY_TWO, {"label": "47"}), set(files(folder))
     with (
-        serve(tmp_path / "a", *options) as one,
-        serve(tmp_path / "b", *options) as two,
+        serve(tmp_path, "--collect", folder, "--workers", 2) as other,
         ThreadPoolExecutor(8) as pool,
     ):
-        answers = list(pool.map(lambda n: correct((one, two)[n % 2], wanted), range(24)))
+        servers = (collecting, other)
+        answers = list(pool.map(lambda n: correct(servers[n % 2], wanted), range(24)))
     names = [name for answer in answers for name in answer.json()["stored"]]
+    assert sorted(name.partition("_")[0] for name in names) == ["4"] * 24 + ["7"] * 24
+    assert set(files(folder)) - before == {
+        name for png in names for name in (png, png.replace(".png", ".json"))
+    }
     assert len(set(names)) == 48
-    assert labels(folder) == ["4"] * 24 + ["7"] * 24
-    assert len(files(folder)) == 96
 
 
 def test_a_folder_that_cannot_be_is_one_line(shell: Shell) -> None:

@@ -589,7 +589,7 @@ def test_the_log_is_json_and_holds_no_picture(pair: Served) -> None:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_was_accepted_is_finished_before_the_end(tmp_path: Path, count: int) -> None:
-    files = [("f", ("a.png", png("42", height=600, pen=50)))] * 6
+    files = [("f", ("a.png", FORTY_TWO))] * 6
     with serve(tmp_path, "--workers", count, "--timeout", TIMEOUT) as served:
         served.wait_for(STARTED, count)
         request = httpx.Request("POST", served.url + "v1/predict", files=files)

@@ -11,7 +11,7 @@ from torch import nn
 
 from cnn_mnist.training import loop
 from cnn_mnist.training.augment.transforms import augment, normalize
-from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits, load
+from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
 from cnn_mnist.training.loop import (
     average,
     epoch_generator,
@@ -29,12 +29,6 @@ from cnn_mnist.training.train import begin, finish, resume
 TINY = READER.changed(epochs=2, batch_size=64, drawn=60, distil=0.0, mixed_precision=False)
 
 
-@pytest.fixture(scope="module")
-def splits() -> Splits:
-    digits = load("digits")
-    return Splits("digits", digits.train[:300], digits.test[:60])
-
-
 def same(one: nn.Module, other: nn.Module) -> bool:
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
@@ -42,10 +36,10 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 
 @pytest.mark.parametrize("recipe", [REFERENCE, DEFAULT])
 def test_without_drawn_images_training_is_bit_for_bit_the_plain_loop(
-    recipe: Recipe, splits: Splits
+    recipe: Recipe, few_digits: Splits
 ) -> None:
     recipe = recipe.changed(epochs=2, batch_size=64)
-    expected, train = start(recipe, seed=1), splits.train
+    expected, train = start(recipe, seed=1), few_digits.train
     for epoch in (1, 2):
         generator = epoch_generator(expected, epoch, stream=1)
         order = torch.randperm(300, generator=epoch_generator(expected, epoch, stream=0))
@@ -59,7 +53,7 @@ def test_without_drawn_images_training_is_bit_for_bit_the_plain_loop(
             (loss * (1 / len(rows))).backward()
             expected.optimizer.step()
             average(expected, step)
-    got = fit(recipe, splits, seed=1)
+    got = fit(recipe, few_digits, seed=1)
     assert same(got.net, expected.net)
     assert same(got.model, expected.model)
 
@@ -73,9 +67,9 @@ def test_the_outlier_loss_is_cross_entropy_towards_uniform() -> None:
     assert float(outlier_loss(torch.zeros(0, 10))) == 0
 
 
-def test_non_digits_move_the_weights_but_count_in_no_figure(splits: Splits) -> None:
-    images = torch.cat([splits.train.images[:40], splits.train.images[40:60].flip(1)])
-    labels = torch.cat([splits.train.labels[:40], torch.full((20,), NOT_A_DIGIT)])
+def test_non_digits_move_the_weights_but_count_in_no_figure(few_digits: Splits) -> None:
+    images = torch.cat([few_digits.train.images[:40], few_digits.train.images[40:60].flip(1)])
+    labels = torch.cat([few_digits.train.labels[:40], torch.full((20,), NOT_A_DIGIT)])
     batch = Split(images, labels)
     recipe = TINY.changed(augment="none")
     rows = []
@@ -98,16 +92,16 @@ def test_non_digits_move_the_weights_but_count_in_no_figure(splits: Splits) -> N
 
 
 def test_the_training_accuracy_is_that_of_the_digits(
-    splits: Splits, monkeypatch: pytest.MonkeyPatch
+    few_digits: Splits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one_digit_two_others = Split(splits.train.images[:3], torch.tensor([4, -1, -1]))
+    one_digit_two_others = Split(few_digits.train.images[:3], torch.tensor([4, -1, -1]))
     monkeypatch.setattr(loop, "train_step", lambda *_: torch.tensor([2.0, 1.0]))
     run = start(TINY)
     assert loop.train_epoch(run, one_digit_two_others, 1) == (2.0, 1.0)
 
 
 def test_every_seed_trains_on_the_same_extended_split(
-    splits: Splits, monkeypatch: pytest.MonkeyPatch
+    few_digits: Splits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Split] = []
 
@@ -116,25 +110,25 @@ def test_every_seed_trains_on_the_same_extended_split(
         return 0.0, 1.0
 
     monkeypatch.setattr(loop, "train_epoch", watched)
-    fit(TINY, splits, seed=8)
-    expected = extend(splits.train, 60)
+    fit(TINY, few_digits, seed=8)
+    expected = extend(few_digits.train, 60)
     assert all(torch.equal(train.images, expected.images) for train in seen)
     assert len(seen) == 2
 
 
-def test_resuming_the_reader_is_exact(splits: Splits, tmp_path: Path) -> None:
-    straight = begin(TINY, splits, tmp_path / "straight", seed=2)
-    finish(straight, splits, tmp_path / "straight")
-    first = begin(TINY, splits, tmp_path / "parts", seed=2)
+def test_resuming_the_reader_is_exact(few_digits: Splits, tmp_path: Path) -> None:
+    straight = begin(TINY, few_digits, tmp_path / "straight", seed=2)
+    finish(straight, few_digits, tmp_path / "straight")
+    first = begin(TINY, few_digits, tmp_path / "parts", seed=2)
 
     def stop(_: loop.Run) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        finish(first, splits, tmp_path / "parts", on_epoch=stop)
+        finish(first, few_digits, tmp_path / "parts", on_epoch=stop)
     resumed = resume(tmp_path / "parts")
     assert len(resumed.history) == 1
-    finish(resumed, splits, tmp_path / "parts")
+    finish(resumed, few_digits, tmp_path / "parts")
     assert same(straight.model, resumed.model)
     assert [replace(row, seconds=0) for row in straight.history] == [
         replace(row, seconds=0) for row in resumed.history
@@ -142,8 +136,7 @@ def test_resuming_the_reader_is_exact(splits: Splits, tmp_path: Path) -> None:
     assert same(checkpoint.load_model(tmp_path / "straight"), resumed.model)
 
 
-def test_the_reader_learns_to_be_unsure_of_non_digits() -> None:
-    digits = load("digits")
+def test_the_reader_learns_to_be_unsure_of_non_digits(digits: Splits) -> None:
     recipe = TINY.changed(epochs=4, drawn=400, plain_p=0.8)
     run = fit(recipe, digits)
     extended = extend(digits.train, 200, seed=99)

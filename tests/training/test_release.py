@@ -13,7 +13,7 @@ import torch
 
 from cnn_mnist import shelf
 from cnn_mnist.training import data
-from cnn_mnist.training.data import Splits, load
+from cnn_mnist.training.data import Splits
 from cnn_mnist.training.recipes import READER
 from cnn_mnist.training.runs import checkpoint, export
 from cnn_mnist.training.runs.config import load_config
@@ -26,14 +26,9 @@ NUM_VAL = 200
 
 
 @pytest.fixture(scope="module")
-def splits() -> Splits:
-    return load("digits")
-
-
-@pytest.fixture(scope="module")
-def run(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("release") / "run"
-    held = splits.hold_out(NUM_VAL)
+    held = digits.hold_out(NUM_VAL)
     finish(begin(TINY, held, folder, seed=5), held, folder)
     return folder
 
@@ -44,8 +39,17 @@ def out(run: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def card(run: Path, splits: Splits, out: Path) -> dict[str, Any]:
-    return release(run, splits, out)
+def card(run: Path, digits: Splits, out: Path) -> dict[str, Any]:
+    """Both files come from one conversion."""
+    convert, converted = export.to_onnx, list[bytes]()
+
+    def once(*arguments: Any) -> bytes:
+        converted[:] = converted or [convert(*arguments)]
+        return converted[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "to_onnx", once)
+        return release(run, digits, out)
 
 
 def test_four_files_and_a_card_that_is_true(card: dict[str, Any], out: Path) -> None:
@@ -72,14 +76,14 @@ def test_the_card_is_the_released_weights_config(
 
 
 def test_the_figures_are_those_of_the_exported_model(
-    card: dict[str, Any], out: Path, splits: Splits
+    card: dict[str, Any], out: Path, digits: Splits
 ) -> None:
     session = onnxruntime.InferenceSession(out / "model.onnx", providers=["CPUExecutionProvider"])
     metadata = session.get_modelmeta().custom_metadata_map
     assert float(metadata["threshold"]) == card["threshold"]
     assert json.loads(metadata["test"]) == card["test"]
-    logits, probs = session.run(None, {"images": splits.test.images.numpy()})
-    labels = splits.test.labels.numpy()
+    logits, probs = session.run(None, {"images": digits.test.images.numpy()})
+    labels = digits.test.labels.numpy()
     assert (logits.argmax(axis=1) != labels).sum() == card["test"]["error_count"]
     picked = probs[np.arange(len(labels)), labels]
     assert -np.log(picked).mean() == pytest.approx(card["test"]["nll"], rel=1e-3)
@@ -90,13 +94,13 @@ def test_the_figures_are_those_of_the_exported_model(
 def test_a_second_release_is_the_same(
     card: dict[str, Any],
     run: Path,
-    splits: Splits,
+    digits: Splits,
     out: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(export, "to_onnx", lambda *_: (out / "model.onnx").read_bytes())
-    release(run, splits, tmp_path)
+    release(run, digits, tmp_path)
     for path in out.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
@@ -134,11 +138,11 @@ def test_a_run_that_left_nothing_to_calibrate_with_is_refused(
 
 
 def test_the_command_says_in_one_line_what_is_wrong(
-    run: Path, splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, digits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "metrics.json").unlink()
-    monkeypatch.setattr(data, "load", lambda *_: splits)
+    monkeypatch.setattr(data, "load", lambda *_: digits)
     monkeypatch.setattr("sys.argv", ["release", str(tmp_path / "run")])
     with pytest.raises(SystemExit, match=r"^release: .*no metrics\.json$"):
         main()

@@ -6,15 +6,15 @@ import torch
 from scipy.ndimage import center_of_mass, label
 from sklearn.svm import SVC
 
-from cnn_mnist.training.data import NOT_A_DIGIT, Split, load
+from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
 from cnn_mnist.training.synthetic.examples import draw_digit, extend, flourish, pair
 from cnn_mnist.training.synthetic.glyphs import DIGITS
 from cnn_mnist.training.synthetic.nondigits import SYMBOLS, scribble, symbol, zigzag
 
 
 @pytest.fixture(scope="module")
-def train() -> Split:
-    return load("digits").train
+def train(digits: Splits) -> Split:
+    return digits.train
 
 
 @pytest.fixture(scope="module")
