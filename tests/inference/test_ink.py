@@ -288,6 +288,14 @@ def test_a_disc_alone_and_the_dots_of_a_pen_are_ink() -> None:
     assert ink.find(dotted)[126:134, 336:342].any()
 
 
+def test_a_thick_stroke_beside_thin_icons_is_ink() -> None:
+    screen = np.full((400, 400, 3), 255, np.uint8)
+    for x in range(20, 380, 40):
+        cv2.rectangle(screen, (x, 20), (x + 28, 48), (90, 90, 90), 1)
+    cv2.line(screen, (200, 160), (200, 300), (20, 20, 25), 24, cv2.LINE_AA)
+    assert ink.find(screen)[150:310, 190:210].any()
+
+
 @pytest.mark.parametrize("turns", range(4))
 def test_the_wires_of_a_spiral_are_no_ink(turns: int) -> None:
     bare = numbers("407", "25", "386")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.segmentation.components import Components, Mask, components, crowded
 
+SOLID = 1 / 3  # of a blot, covered by the largest disc in it; of a thick 1 it is less
 BLOT = 1.5  # pens: thickness of a disc; that of a stroke counts as little as a disc covers of it
 WRITTEN = 1.5  # times the contrast of a mark: that of ink on it
 WIRES, UNEVEN = 6, 0.15  # least number of wires; how much they may differ in size and distance
@@ -40,7 +41,7 @@ def _are_blots(marks: Components, contrast: NDArray[Any]) -> NDArray[np.bool_]:
     np.maximum.at(radius, marks.labels[inked], depth[inked])
     pen = _median(radius[1:], (marks.sides**2 / radius)[1:])
     disc = math.pi * radius**2 / marks.stats[:, cv2.CC_STAT_AREA]
-    found = disc * radius > BLOT * pen
+    found = (disc > SOLID) & (disc * radius > BLOT * pen)
     if crowded(marks.stats[found, 2:4], marks.mask.size):
         return np.zeros(len(found), np.bool_)
     for index in np.flatnonzero(found):
