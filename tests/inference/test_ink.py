@@ -292,8 +292,8 @@ def test_a_thick_stroke_beside_thin_icons_is_ink() -> None:
     screen = np.full((400, 400, 3), 255, np.uint8)
     for x in range(20, 380, 40):
         cv2.rectangle(screen, (x, 20), (x + 28, 48), (90, 90, 90), 1)
-    cv2.line(screen, (200, 160), (200, 300), (20, 20, 25), 24, cv2.LINE_AA)
-    assert ink.find(screen)[150:310, 190:210].any()
+    cv2.line(screen, (200, 180), (200, 270), (20, 20, 25), 30, cv2.LINE_AA)
+    assert ink.find(screen)[200:250, 190:210].all()
 
 
 @pytest.mark.parametrize("turns", range(4))
