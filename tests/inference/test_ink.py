@@ -291,7 +291,7 @@ def test_a_disc_alone_and_the_dots_of_a_pen_are_ink() -> None:
 def test_a_thick_stroke_beside_thin_icons_is_ink() -> None:
     screen = np.full((400, 400, 3), 255, np.uint8)
     for x in range(20, 380, 40):
-        cv2.rectangle(screen, (x, 20), (x + 28, 48), (90, 90, 90), 1)
+        cv2.circle(screen, (x, 40), 14, (20, 20, 25), 2, cv2.LINE_AA)
     cv2.line(screen, (200, 180), (200, 270), (20, 20, 25), 30, cv2.LINE_AA)
     assert ink.find(screen)[200:250, 190:210].all()
 
