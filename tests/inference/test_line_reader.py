@@ -10,7 +10,14 @@ from cnn_mnist import shelf
 from cnn_mnist.inference.layout import lines
 from cnn_mnist.inference.layout.place import Place
 from cnn_mnist.inference.recognition.line import ALPHABET
-from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign, num_right, places
+from cnn_mnist.inference.recognition.line_reader import (
+    Box,
+    LineReader,
+    Sign,
+    leaning,
+    num_right,
+    places,
+)
 from drawn import page
 
 
@@ -67,6 +74,17 @@ def test_two_peaks_at_one_place_are_one_sign() -> None:
     assert places(probs, boxes) == [[4], [5]]  # one above the other
     boxes[:, 5] = 0.45, 0.9, 0.1, 0.1
     assert places(probs, boxes) == [[4, 5]]  # a large part of the other, such as the + of a 4
+
+
+def test_a_slash_no_taller_than_the_digits_is_a_leaning_one() -> None:
+    one = np.eye(10, dtype=np.float32)[1]
+    four = Sign("4", 0.9, (0, 20, 20, 40), 0 * one)
+    low, tall = (30, 19, 20, 42), (60, 10, 20, 60)
+    signs = [four, Sign("/", 0.7, low, 0.2 * one), Sign("/", 0.7, tall, 0.2 * one)]
+    assert text(leaning(signs)) == "41/"
+    assert leaning(signs)[1].digit_probs[1] == pytest.approx(0.9)
+    assert text(leaning(signs[1:])) == "//"
+    assert text(leaning([four, Sign("/", 0.9, low, 0.05 * one)])) == "4/"
 
 
 def test_boxes_end_where_the_picture_ends(reader: LineReader) -> None:

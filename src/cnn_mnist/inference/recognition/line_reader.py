@@ -21,6 +21,8 @@ STRETCH = 0.7, 1.6  # least and most width factor of the second look
 LONGER = 2  # times the columns of the first look
 SAME = 0.5  # intersection over union of two boxes above which they are of one sign
 PART, INSIDE = 1 / 3, 0.9  # of a sign, from which what lies inside it is a part, as the + of a 4
+SLASH = 1.12  # least height of a slash, in digits, as in the generated lines
+LEANING = 0.1  # least probability of a 1 in what may be a 1 that leans instead of a slash
 STRIDE = 2  # px of the normalised line per column of the network's output
 
 
@@ -95,7 +97,26 @@ class LineReader:
         probs, boxes = (output[0] for output in outputs)
         edges = _edges(boxes) * (scale * 2)
         found = places(probs, boxes)
-        return [_sign(probs[:, columns], edges[columns], grey.shape) for columns in found]
+        return leaning([_sign(probs[:, columns], edges[columns], grey.shape) for columns in found])
+
+
+def leaning(signs: list[Sign]) -> list[Sign]:
+    """The signs, with each slash that may be a 1 and is hardly taller than the digits as a 1."""
+    heights = [sign.box[3] for sign in signs if sign.character in DIGITS]
+    if not heights:
+        return signs
+    least = SLASH * float(np.median(heights))
+    return [_as_one(sign) if _leans(sign, least) else sign for sign in signs]
+
+
+def _leans(sign: Sign, least: float) -> bool:
+    return sign.character == "/" and sign.box[3] < least and sign.digit_probs[1] > LEANING
+
+
+def _as_one(slash: Sign) -> Sign:
+    probs = slash.digit_probs.copy()
+    probs[1] += slash.confidence
+    return slash._replace(character="1", confidence=float(probs[1]), digit_probs=probs)
 
 
 def in_doubt(signs: list[Sign]) -> bool:
