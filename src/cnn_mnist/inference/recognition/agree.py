@@ -97,7 +97,7 @@ def agree_on_one(
     mean = np.mean([sign.digit_probs for sign in nearest], axis=0)
     most_certain = max(nearest, key=lambda sign: sign.confidence)
     at = [sign.box for sign in nearest]
-    if boxes and ((_overlap(at, boxes) > MEETS) & ~_around(nearest, boxes)).any():
+    if boxes and ((_overlap(at, boxes) > MEETS) & ~_around(at, boxes)).any():
         return [_together(most_certain._replace(digit_probs=mean), 0, boxes[0], probs[0], decides)]
     return [_alone(most_certain)]
 
@@ -143,17 +143,18 @@ def partners(signs: list[Sign], boxes: list[Box]) -> list[int | None]:
     """For each sign its glyph, if they overlap only each other and are of about one size."""
     if not signs or not boxes:
         return [None] * len(signs)
-    meets, around = _overlap([sign.box for sign in signs], boxes) > MEETS, _around(signs, boxes)
+    at = [sign.box for sign in signs]
+    meets, around = _overlap(at, boxes) > MEETS, _around(at, boxes)
     nearest = meets.argmax(axis=1)
     alone = (meets.sum(axis=1) == 1) & (meets[:, nearest].sum(axis=0) == 1)
     alone &= ~around[np.arange(len(signs)), nearest]
     return [n if ok else None for n, ok in zip(nearest.tolist(), alone, strict=True)]
 
 
-def _around(signs: list[Sign], boxes: list[Box]) -> NDArray[np.bool_]:
+def _around(signs: list[Box], glyphs: list[Box]) -> NDArray[np.bool_]:
     """For each sign, which glyphs are so large that they hold more around it, such as a ring."""
-    signs_at, glyphs_at = np.array([sign.box for sign in signs]), np.array(boxes)
-    return np.asarray((glyphs_at[:, 2:] > AROUND * signs_at[:, None, 2:]).all(axis=2))
+    sizes, larger = np.array(signs)[:, None, 2:], np.array(glyphs)[:, 2:]
+    return np.asarray((larger > AROUND * sizes).all(axis=2))
 
 
 def _overlap(some: list[Box], others: list[Box]) -> NDArray[Any]:

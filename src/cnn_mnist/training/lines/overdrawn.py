@@ -8,9 +8,9 @@ import numpy as np
 
 from cnn_mnist.inference.recognition.line import OTHER
 from cnn_mnist.training.lines.hand import Hand
-from cnn_mnist.training.lines.shapes import Digits, Ink
+from cnn_mnist.training.lines.shapes import Digits
 from cnn_mnist.training.lines.text import number
-from cnn_mnist.training.lines.writing import Line, Mark, moved, write
+from cnn_mnist.training.lines.writing import Line, Mark, lay, moved, write
 from cnn_mnist.training.synthetic.cursive import smooth
 from cnn_mnist.training.synthetic.strokes import Glyph, arc
 
@@ -85,7 +85,8 @@ def _overdrawn(
     level = round(255 * rng.uniform(0.5, 1))  # of another pen
     cv2.polylines(drawn, fixed, False, level, max(1, round(pen)), cv2.LINE_AA, 4)
     ink = drawn.astype(np.float32) / 255
-    return Line(*_laid(ink, line, left, top), line.height)
+    lay(ink, line.ink, (left, top))
+    return Line(ink, moved(line.marks, left, top), line.height)
 
 
 def _side_by_side(lines: list[Line], rng: Random) -> Line:
@@ -98,15 +99,7 @@ def _side_by_side(lines: list[Line], rng: Random) -> Line:
     marks: list[Mark] = []
     for line, gap in zip(lines, gaps, strict=True):
         y = round((high - len(line.ink)) / 2 + rng.uniform(-0.1, 0.1) * unit)
-        ink, more = _laid(ink, line, x, y)
-        marks += more
+        lay(ink, line.ink, (x, y))
+        marks += moved(line.marks, x, y)
         x += line.ink.shape[1] + int(gap)
     return Line(ink, tuple(marks), unit)
-
-
-def _laid(ink: Ink, line: Line, x: int, y: int) -> tuple[Ink, tuple[Mark, ...]]:
-    """Ink with a line added at x, y, and where its signs are."""
-    high, wide = line.ink.shape
-    place = ink[y : y + high, x : x + wide]
-    np.maximum(place, line.ink, out=place)
-    return ink, tuple(Mark(mark.character, moved(mark.box, x, y)) for mark in line.marks)

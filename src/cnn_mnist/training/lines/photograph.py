@@ -5,7 +5,6 @@ picture, security patterns repeat, grain has a size, light comes from one side.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.recognition.line import OTHER
 from cnn_mnist.training.lines.hand import Hand, any_hand
 from cnn_mnist.training.lines.shapes import Digits, Ink
-from cnn_mnist.training.lines.writing import Line, Mark, moved, write
+from cnn_mnist.training.lines.writing import Line, Mark, lay, moved, write
 
 Random = np.random.Generator
 Grey = NDArray[np.uint8]
@@ -70,8 +69,7 @@ def _framed(line: Line, rng: Random) -> tuple[Scene, tuple[Mark, ...]]:
     place = ink[max(0, top) : max(0, top) + len(seen), max(0, start) :]
     seen = seen[: place.shape[0], : place.shape[1]]
     place[: seen.shape[0], : seen.shape[1]] = seen
-    marks = tuple(Mark(m.character, moved(m.box, start, top)) for m in line.marks)
-    return Scene(ink, np.zeros(size, np.float32), unit), marks
+    return Scene(ink, np.zeros(size, np.float32), unit), moved(line.marks, start, top)
 
 
 def _surround(scene: Scene, hand: Hand, digits: Digits, hard: float, rng: Random) -> None:
@@ -82,30 +80,21 @@ def _surround(scene: Scene, hand: Hand, digits: Digits, hard: float, rng: Random
         show = min(round(rng.uniform(0.04, 0.22) * scene.height), high // 6)
         x = rng.integers(0, wide)
         above = rng.random() < 0.5
-        _lay(scene.ink, other, (x, show - len(other) if above else high - show))
+        lay(scene.ink, other, (x, show - len(other) if above else high - show))
     if rng.random() < 0.07 * hard:  # the label of a field
         label = any_hand(rng, printed=1.0)
         label.height = max(5.0, rng.uniform(0.15, 0.3) * scene.height)
         words = OTHER * int(rng.integers(2, 8))
         print_ = write(words, label, digits, rng).ink * rng.uniform(0.3, 1)
-        _lay(scene.ink, print_, (rng.integers(0, wide), -round(0.2 * len(print_))))
+        lay(scene.ink, print_, (rng.integers(0, wide), -round(0.2 * len(print_))))
     if rng.random() < 0.06 * hard:  # an erased number
         other = write(_some_digits(rng), hand, digits, rng).ink * rng.uniform(0.08, 0.2)
         corner = rng.integers(0, wide), rng.integers(-len(other) // 2, max(1, high // 2))
-        _lay(scene.ink, cv2.blur(other, (3, 3)), corner)
+        lay(scene.ink, cv2.blur(other, (3, 3)), corner)
 
 
 def _some_digits(rng: Random) -> str:
     return "".join(map(str, rng.integers(0, 10, int(rng.integers(1, 5)))))
-
-
-def _lay(ink: Ink, other: Ink, corner: tuple[Any, Any]) -> None:
-    """Add other ink with its upper left corner at x, y, as far as it is within the picture."""
-    x, y = corner
-    rows = slice(max(0, y), max(0, y + len(other)))
-    place = ink[rows, x : x + other.shape[1]]
-    seen = other[rows.start - y :][: len(place), : place.shape[1]]
-    np.maximum(place, seen, out=place)
 
 
 def _rule(scene: Scene, hard: float, rng: Random) -> None:

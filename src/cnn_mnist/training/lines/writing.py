@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -113,9 +113,20 @@ def together(placed: list[Placed], area: Box) -> tuple[Ink, list[Mark]]:
     return ink, marks
 
 
-def moved(box: Box, x: float, y: float) -> Box:
-    """A box, `x` further to the right and `y` further down."""
-    return box[0] + x, box[1] + y, box[2] + x, box[3] + y
+def lay(ink: Ink, other: Ink, corner: tuple[Any, Any]) -> None:
+    """Add other ink with its upper left corner at x, y, as far as it is within the picture."""
+    x, y = corner
+    rows = slice(max(0, y), max(0, y + len(other)))
+    place = ink[rows, x : x + other.shape[1]]
+    seen = other[rows.start - y :][: len(place), : place.shape[1]]
+    np.maximum(place, seen, out=place)
+
+
+def moved(marks: tuple[Mark, ...], x: float, y: float) -> tuple[Mark, ...]:
+    """The marks, `x` further to the right and `y` further down."""
+    return tuple(
+        Mark(m.character, (m.box[0] + x, m.box[1] + y, m.box[2] + x, m.box[3] + y)) for m in marks
+    )
 
 
 def _join(ink: Ink, marks: list[Mark], hand: Hand, rng: Random) -> None:
