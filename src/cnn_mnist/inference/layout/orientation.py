@@ -3,6 +3,7 @@
 The tilt follows from how its signs form lines, the orientation from the networks' answers.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -121,12 +122,14 @@ def _turn(
     if 1 in ways or 3 in ways:
         aside = view.rotate(seen, 90)
         sideways = _mean_log_probs(classifier, _frames(aside), (0, 2))
-        ways = _likely(np.stack([means[::2], sideways], axis=1).ravel())
+        means = np.stack([means[::2], sideways], axis=1).ravel()
+        ways = _likely(means)
     looks = {0: look or _look(reader, seen)}
     looks |= {way: _look(reader, (seen, aside)[way % 2], way > 1) for way in ways if way}
-    best = max(looks, key=lambda way: looks[way].share)
+    shares = {way: looks[way].share * math.exp(means[way]) for way in looks}
+    best = max(shares, key=lambda way: shares[way])
     margin = BETTER if 0 in ways else 0.0
-    is_clear = looks[0].signs >= LEAST_SIGNS and looks[best].share > looks[0].share + margin
+    is_clear = looks[0].signs >= LEAST_SIGNS and shares[best] > shares[0] + margin
     return 90 * best if is_clear else 0
 
 
