@@ -116,7 +116,9 @@ def test_a_tilted_page_is_levelled_if_it_is_read_better(
     is_level: bool,
 ) -> None:
     seen = view.of_page(Page(rotated(sheet(), 30, cv2.BORDER_REPLICATE), (0, 0)))
-    looks = iter([orientation._Look(8, 10, 16), orientation._Look(right, signs, boxes)])
+    looks = iter(
+        [orientation._Look(*look, digits=8) for look in ((8, 10, 16), (right, signs, boxes))]
+    )
     monkeypatch.setattr(orientation, "_look", lambda *_: next(looks))
     assert (orientation.level(reader.line_reader, seen) is not seen) == is_level
 
@@ -155,7 +157,7 @@ def test_both_networks_decide_whether_a_page_is_upside_down(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line network alone may be surer of letters upside down than of digits."""
-    looks = {False: orientation._Look(8.7, 10, 10), True: orientation._Look(9.4, 10, 10)}
+    looks = {False: orientation._Look(8.7, 10, 10, 10), True: orientation._Look(9.4, 10, 10, 6)}
     monkeypatch.setattr(orientation, "_likely", lambda _: [0, 2])
     monkeypatch.setattr(orientation, "_look", lambda _, __, upside_down=False: looks[upside_down])
     reading = reader.read(sheet())

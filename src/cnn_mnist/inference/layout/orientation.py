@@ -25,7 +25,7 @@ UNLIKE = -1.3  # of it: glyphs less likely in each orientation are no digits
 TILTED = 6  # degrees; smaller tilts are corrected line by line
 NEAR = 8  # degrees: maximum deviation of neighbours on a line from its direction
 ALIGNED = 0.5  # of the signs have their neighbour in the lines' direction
-BETTER = 0.04  # of the lines' ink: required lead if the glyphs are undecided
+BETTER = 0.04  # required lead of a score if the glyphs are undecided
 
 
 def upright(classifier: Classifier, reader: LineReader, page: Page) -> View:
@@ -110,7 +110,9 @@ def _turn(
     """The degrees to rotate a page clockwise; 0 if the evidence is unclear.
 
     What a page on its side has above each other is joined to one glyph. So a page that may be on
-    its side is rotated by a quarter, and its glyphs are found again.
+    its side is rotated by a quarter, and its glyphs are found again. The line network is sometimes
+    surer of letters than of digits the right way up, so the classifier's answers count as well, but
+    only as far as the signs are digits in each orientation.
 
     Args:
         means: how much its glyphs look like digits, after each number of quarter turns.
@@ -126,10 +128,11 @@ def _turn(
         ways = _likely(means)
     looks = {0: look or _look(reader, seen)}
     looks |= {way: _look(reader, (seen, aside)[way % 2], way > 1) for way in ways if way}
-    shares = {way: looks[way].share * math.exp(means[way]) for way in looks}
-    best = max(shares, key=lambda way: shares[way])
+    are_digits = min(look.digits / max(1, look.signs) for look in looks.values())
+    scores = {way: look.share * math.exp(are_digits * means[way]) for way, look in looks.items()}
+    best = max(scores, key=lambda way: scores[way])
     margin = BETTER if 0 in ways else 0.0
-    is_clear = looks[0].signs >= LEAST_SIGNS and shares[best] > shares[0] + margin
+    is_clear = looks[0].signs >= LEAST_SIGNS and scores[best] > scores[0] + margin
     return 90 * best if is_clear else 0
 
 
@@ -180,6 +183,7 @@ class _Look(NamedTuple):
     right: float
     signs: int
     boxes: int
+    digits: float  # the expected number of digits among the signs
 
     @property
     def certainty(self) -> float:
@@ -198,7 +202,8 @@ def _look(reader: LineReader, seen: View, upside_down: bool = False) -> _Look:
         boxes, grey = _turned(boxes, grey.shape), np.rot90(grey, 2)
     some = lines.sample(grey, lines.Layout.of(boxes), MOST_LINES)
     signs = [sign for crop, _ in some for sign in reader.look(crop)]
-    return _Look(num_right(signs), len(signs), sum(count for _, count in some))
+    digits = sum(float(sign.digit_probs.sum()) for sign in signs)
+    return _Look(num_right(signs), len(signs), sum(count for _, count in some), digits)
 
 
 def _turned(boxes: list[Box], shape: tuple[int, ...]) -> list[Box]:
