@@ -25,7 +25,7 @@ UNLIKE = -1.3  # of it: glyphs less likely in each orientation are no digits
 TILTED = 6  # degrees; smaller tilts are corrected line by line
 NEAR = 8  # degrees: maximum deviation of neighbours on a line from its direction
 ALIGNED = 0.5  # of the signs have their neighbour in the lines' direction
-BETTER = 0.04  # required lead of a score if the glyphs are undecided
+BETTER = 0.04  # of the lines' ink: required lead if the glyphs are undecided
 
 
 def upright(classifier: Classifier, reader: LineReader, page: Page) -> View:
@@ -111,8 +111,8 @@ def _turn(
 
     What a page on its side has above each other is joined to one glyph. So a page that may be on
     its side is rotated by a quarter, and its glyphs are found again. The line network is sometimes
-    surer of letters than of digits the right way up, so the classifier's answers count as well, but
-    only as far as the signs are digits in each orientation.
+    surer of letters than of digits the right way up, so a turn must be better with the classifier's
+    answers as well, which count as far as the signs are digits in each orientation.
 
     Args:
         means: how much its glyphs look like digits, after each number of quarter turns.
@@ -128,12 +128,12 @@ def _turn(
         ways = _likely(means)
     looks = {0: look or _look(reader, seen)}
     looks |= {way: _look(reader, (seen, aside)[way % 2], way > 1) for way in ways if way}
+    best = max(looks, key=lambda way: looks[way].share)
     are_digits = min(look.digits / max(1, look.signs) for look in looks.values())
     scores = {way: look.share * math.exp(are_digits * means[way]) for way, look in looks.items()}
-    best = max(scores, key=lambda way: scores[way])
-    margin = BETTER if 0 in ways else 0.0
-    is_clear = looks[0].signs >= LEAST_SIGNS and scores[best] > scores[0] + margin
-    return 90 * best if is_clear else 0
+    lead = looks[best].share - looks[0].share
+    is_better = lead > (BETTER if 0 in ways else 0.0) and scores[best] > scores[0]
+    return 90 * best if is_better and looks[0].signs >= LEAST_SIGNS else 0
 
 
 def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:
