@@ -1,0 +1,14 @@
+"""Percentiles of a picture's pixels."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def percentiles(values: NDArray[Any], *shares: float) -> NDArray[np.float64]:
+    """As numpy's, in a fraction of the time: numpy sorts several times as fast as it selects."""
+    kind = "stable" if values.dtype == np.uint8 else None  # for bytes, a radix sort
+    ordered = np.sort(values, axis=None, kind=kind)
+    places = np.array(shares) / 100 * (ordered.size - 1)
+    return np.interp(places, np.arange(ordered.size), ordered)
