@@ -139,9 +139,7 @@ def _together(
     return found if sign.character in SIGNS else found.as_letter()
 
 
-def partners(
-    signs: list[Sign], boxes: list[Box], decides: Bars = NEVER
-) -> list[int | None]:
+def partners(signs: list[Sign], boxes: list[Box], decides: Bars) -> list[int | None]:
     """For each sign the glyph that the classifier is asked about.
 
     They overlap only each other and are of about one size. Beside other signs, a comma stays, and
