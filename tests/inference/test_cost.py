@@ -118,7 +118,7 @@ def test_certain_digits_on_even_paper_are_looked_at_once() -> None:
     marked[:, -3:] = 0  # a mark that is not among the boxes
     for grey, looks in ((seen.grey, 1), (marked, 2)):
         reader = CountingLines()
-        best = lines.best(lines.ways(reader, grey, seen.layout))
+        best = lines.read(reader, grey, seen.layout)
         assert "".join(sign.character for row in best for sign in row) == "407"
         assert reader.looks == looks
 

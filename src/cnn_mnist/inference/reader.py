@@ -109,12 +109,12 @@ class Reader:
 
     def _found(self, seen: view.View, single: bool) -> list[list[Found]]:
         """The signs, line by line."""
-        ways = lines.ways(self.line_reader, seen.grey, seen.layout)
         if single:
+            ways = lines.ways(self.line_reader, seen.grey, seen.layout)
             readings = [list(chain.from_iterable(rows)) for rows in ways]
             probs = self.classifier.steady_probs(seen.frames())
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
-        rows = lines.best(ways)
+        rows = lines.read(self.line_reader, seen.grey, seen.layout)
         best = list(chain.from_iterable(rows))
         pairs = partners(best, seen.boxes, self.classifier.decides)
         alone = [glyph for glyph in pairs if glyph is not None]

@@ -96,7 +96,13 @@ def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> l
 
 
 def ways(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[list[list[Sign]]]:
-    """The readings of a page: line by line, then as a whole if it may be a single line.
+    """The readings of a page: line by line, then as a whole if it may be a single line."""
+    rows, whole = read_lines(reader, page, layout), read_whole(reader, page)
+    return [rows] if whole is None else [rows, [whole]]
+
+
+def read(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[list[Sign]]:
+    """The signs of a page, line by line: the best of its `ways`.
 
     If each box is a digit for certain and there is nothing else, the lines cannot be read better.
     """
@@ -104,9 +110,9 @@ def ways(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[li
     count = sum(len(line) for line in layout.lines)
     are_digits = sum(len(row) for row in rows) == count < _num_right(rows) + CLOSE
     if are_digits and _is_blank_around(page, layout):
-        return [rows]
+        return rows
     whole = read_whole(reader, page)
-    return [rows] if whole is None else [rows, [whole]]
+    return rows if whole is None else best([rows, [whole]])
 
 
 def _is_blank_around(page: NDArray[np.uint8], layout: Layout) -> bool:
