@@ -38,6 +38,7 @@ ALLOWED = {
 # A room imports only from the rooms and modules on the lines above its own.
 FLOORS = {
     "inference": [
+        {"percentiles"},
         {"pictures", "segmentation", "recognition"},
         {"layout"},
         {"reading"},

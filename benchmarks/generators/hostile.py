@@ -189,10 +189,25 @@ def joined(size: Size, grain: int, rng: Rng) -> Ink:
     return np.asarray((wave < max(1.0, 0.3 * grain)) & gaps, np.float32)
 
 
+def table(size: Size, grain: int, rng: Rng) -> Ink:
+    """A printed table with letters or digits in every cell."""
+    y, x = grid(size)
+    high, letters = max(8, 2 * grain), int(rng.integers(1, 4))
+    wide, pen = high * letters, max(1, grain // 12)
+    ink = ((y % high < pen) | (x % wide < pen)).astype(np.uint8)
+    alphabet = np.array(list("0123456789" if rng.integers(2) else "ETAOINSHRDLU"))
+    for top in range(0, size[0], high):
+        for left in range(0, size[1], wide):
+            place = left + high // 4, top + high * 3 // 4
+            word = "".join(rng.choice(alphabet, letters))
+            cv2.putText(ink, word, place, cv2.FONT_HERSHEY_SIMPLEX, high / 44, 1, pen)
+    return ink.astype(np.float32)
+
+
 Kind = Callable[[Size, int, Rng], Ink]
 DRAWN: list[Kind] = [
     dots, sprinkled, comb, maze, snake, checkerboard, rings, tiles, angles, hatching, dashes,
-    spiral, text, noise, clouds, giant, crumbs, ruled, joined,
+    spiral, text, noise, clouds, giant, crumbs, ruled, joined, table,
 ]  # fmt: skip
 KINDS: dict[str, Kind] = {kind.__name__: kind for kind in DRAWN}
 

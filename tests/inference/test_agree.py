@@ -24,7 +24,7 @@ def sign(character: str, confidence: float, box: Box, **probs: float) -> Sign:
 def agree(
     signs: list[Sign], boxes: list[Box], probs: np.ndarray, decides: Bars = NEVER
 ) -> list[Found]:
-    return agree_on_partners(signs, partners(signs, boxes), boxes, probs, decides)
+    return agree_on_partners(signs, partners(signs, boxes, decides), boxes, probs, decides)
 
 
 LEFT, RIGHT, BOTH = (0, 0, 20, 40), (25, 0, 20, 40), (0, 0, 45, 40)
@@ -137,3 +137,15 @@ def test_a_comma_is_none_though_the_classifier_knows_the_hand() -> None:
     read = agree(both, [LEFT, RIGHT], probs.repeat(2, axis=0), (0.9,) * 10)
     assert [f.character for f in read] == [",", "1"]
     assert [f.character for f in agree_on_one([[comma]], [LEFT], probs, (0.9,) * 10)] == ["1"]
+
+
+def test_only_what_may_be_a_digit_is_classified() -> None:
+    signs = [
+        sign("7", 0.9, LEFT, d7=0.9),
+        sign("?", 0.95, RIGHT, d1=0.02),
+        sign("/", 0.9, (50, 0, 20, 40)),
+    ]
+    boxes = [sign.box for sign in signs]
+    assert partners(signs, boxes, NEVER) == [0, None, None]
+    assert partners(signs, boxes, (0.9,) * 10) == [0, 1, None]
+    assert [partners([sign], [sign.box], NEVER) for sign in signs] == [[0]] * 3

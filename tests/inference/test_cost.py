@@ -19,7 +19,7 @@ from cnn_mnist.inference.recognition import classifier, line, line_reader
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
 from cnn_mnist.inference.recognition.normalize import MOST_CHANGE, even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import components, ink, ruling, segment
-from drawn import coverage
+from drawn import coverage, page
 from generators.hostile import COARSEST, DRAWN, FINEST, KINDS, Kind, hostile
 
 SIZES = st.tuples(st.integers(30, 700), st.integers(30, 700))
@@ -109,6 +109,28 @@ def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) ->
     columns += 7 * orientation.MOST_LINES * beginning  # level or not, which way up, and again level
     columns = max(columns, both * MOST_COLUMNS)  # of a grid
     assert counting_lines.columns <= columns
+
+
+def test_certain_digits_on_even_paper_are_looked_at_once() -> None:
+    pixels = page("407", 60, 6)
+    seen = view.of_page(Page(pixels, pixels.shape[1::-1]))
+    marked = seen.grey.copy()
+    marked[:, -3:] = 0  # a mark that is not among the boxes
+    for grey, looks in ((seen.grey, 1), (marked, 2)):
+        reader = CountingLines()
+        best = lines.read(reader, grey, seen.layout)
+        assert "".join(sign.character for row in best for sign in row) == "407"
+        assert reader.looks == looks
+
+
+def test_few_of_the_signs_of_a_grid_tell_its_orientation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orientation, "MOST_SIGNS", 5)
+    pixels = page("1234567", 60, 6)
+    cells = [view.of_page(Page(pixels, pixels.shape[1::-1])) for _ in range(4)]
+    counting = Counting()
+    assert orientation.turn_of_cells(counting, cells) == 0
+    assert counting.seen == 4 * 5
+    assert sum(len(one._framed) for one in cells) == 5
 
 
 def test_the_beginning_of_every_look_counts() -> None:

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cnn_mnist import Reader
-from cnn_mnist.inference.layout import grid, orientation
+from cnn_mnist.inference.layout import grid, orientation, view
+from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.reader import CROWDED, EMPTY_GRID
 from drawn import coverage
 from drawn import page as written
@@ -171,6 +172,28 @@ def test_buttons_are_no_cells_of_the_writing_beside_them(reader: Reader) -> None
     put(page, "4072", 180, 150, height=100)
     put(page, "385", 180, 330, height=100)
     assert reader.read(page).text == "4072385"
+
+
+def test_a_page_with_a_row_of_buttons_is_read_once(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = np.full((800, 1280), 255, np.uint8)
+    for button in range(8):
+        x = 110 + 44 * button
+        cv2.rectangle(page, (x, 16), (x + 36, 52), 70, 1)
+        cv2.circle(page, (x + 18, 34), 5 + button % 5, 70, -(button % 2) or 1)
+    put(page, "4072", 180, 300, height=100)
+    seen = []
+    original = view.of_page
+
+    def spy(page: Page, single: bool = False) -> view.View:
+        seen.append(page)
+        return original(page, single)
+
+    monkeypatch.setattr(view, "of_page", spy)
+    monkeypatch.setattr("cnn_mnist.inference.reader._in_cells", lambda *_: None)
+    assert reader.read(page).text == "4072"
+    assert len(seen) == 1
 
 
 def test_digits_far_from_a_row_of_boxes_are_kept(reader: Reader) -> None:
@@ -341,5 +364,6 @@ def test_a_grid_with_more_writing_than_there_is_time_for_is_refused(
 ) -> None:
     assert reader.read(form(ROWS)).ok
     monkeypatch.setattr("cnn_mnist.inference.reader.MOST_COLUMNS", 200)
+    monkeypatch.setattr(orientation, "turn_of_cells", None)  # it is not even turned
     reading = reader.read(form(ROWS))
     assert (reading.ok, reading.reason) == (False, CROWDED)

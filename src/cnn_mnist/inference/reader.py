@@ -63,30 +63,31 @@ class Reader:
             return _frame_reading(*next(self._digits(frame[None])))
         cells = [] if single else _cells(page)
         if any(one.glyphs for row in cells for one in row):
-            frames = np.concatenate([one.frames() for row in cells for one in row])
-            if degrees := orientation.turn_of_cells(self.classifier, frames):
+            if sum(one.columns for row in cells for one in row) > MOST_COLUMNS:
+                return Reading("", (), ok=False, reason=CROWDED)
+            if degrees := orientation.turn_of_cells(self.classifier, chain(*cells)):
                 page = page.turn(degrees)
                 cells = _cells(page) or cells
-            beside = self._row_reading(page, cells) or self._reading_beside(page, cells)
-            return beside or self._grid_reading(cells)
+            return self._whole_reading(page, cells) or self._grid_reading(cells)
         reading = self._page_reading(page, single)
         return self._grid_reading(cells) if cells and not reading.ok else reading
 
-    def _row_reading(self, page: Page, cells: list[list[cell.Cell]]) -> Reading | None:
-        """The reading of a page whose only grid is one row; None if no digit in it was found."""
-        if len(cells) > 1:
-            return None
-        reading = self._page_reading(page, single=False, is_upright=True)
-        return _in_cells(reading, cells[0]) if reading.ok else None
+    def _whole_reading(self, page: Page, cells: list[list[cell.Cell]]) -> Reading | None:
+        """The reading of a page whose cells are not read one by one.
 
-    def _reading_beside(self, page: Page, cells: list[list[cell.Cell]]) -> Reading | None:
-        """The reading of a page with a digit too tall for its few cells, which are buttons."""
-        boxes = np.array([one.box for row in cells for one in row])
-        if boxes[:, 2:].prod(axis=1).sum() > MOST_BUTTONS * math.prod(page.size):
+        Its only grid is one row in which a digit was found, or it has a digit too tall for its few
+        cells, which are buttons.
+        """
+        boxes = np.array([one.box for one in chain(*cells)])
+        is_row = len(cells) == 1
+        are_buttons = boxes[:, 2:].prod(axis=1).sum() <= MOST_BUTTONS * math.prod(page.size)
+        if not is_row and not are_buttons:
             return None
-        reading = self._page_reading(page, single=False)
+        reading = self._page_reading(page, single=False, is_upright=is_row)
+        in_row = _in_cells(reading, cells[0]) if is_row and reading.ok else None
         tallest = max((digit.box[3] for digit in reading.digits), default=0)
-        return reading if tallest > np.median(boxes[:, 3]) else None
+        is_beside = are_buttons and tallest > np.median(boxes[:, 3])
+        return in_row or (reading if is_beside else None)
 
     def _page_reading(self, page: Page, single: bool, is_upright: bool = False) -> Reading:
         try:
@@ -108,14 +109,14 @@ class Reader:
 
     def _found(self, seen: view.View, single: bool) -> list[list[Found]]:
         """The signs, line by line."""
-        ways = lines.ways(self.line_reader, seen.grey, seen.layout)
         if single:
+            ways = lines.ways(self.line_reader, seen.grey, seen.layout)
             readings = [list(chain.from_iterable(rows)) for rows in ways]
             probs = self.classifier.steady_probs(seen.frames())
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
-        rows = lines.best(ways)
+        rows = lines.read(self.line_reader, seen.grey, seen.layout)
         best = list(chain.from_iterable(rows))
-        pairs = partners(best, seen.boxes)
+        pairs = partners(best, seen.boxes, self.classifier.decides)
         alone = [glyph for glyph in pairs if glyph is not None]
         probs = np.zeros((len(seen.glyphs), 10), np.float32)
         probs[alone] = self.classifier.steady_probs(seen.frames(alone))
@@ -123,8 +124,6 @@ class Reader:
         return [list(islice(found, len(row))) for row in rows]
 
     def _grid_reading(self, cells: list[list[cell.Cell]]) -> Reading:
-        if sum(one.columns for row in cells for one in row) > MOST_COLUMNS:
-            return Reading("", (), ok=False, reason=CROWDED)
         blank = Reading("", (), ok=False)
         read = [[self._view_reading(one) if one.glyphs else blank for one in row] for row in cells]
         readings = [reading for row in read for reading in row]

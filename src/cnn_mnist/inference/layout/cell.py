@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout.view import View
+from cnn_mnist.inference.percentiles import percentiles
 from cnn_mnist.inference.pictures.crop import is_centred_in
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.line import normalized_width
@@ -99,9 +100,9 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
     contrast = _contrast(pixels)
     written, rest = _marks(contrast)
     marks, crossed = written.mask, _crossed(written)
-    blank = int(np.median(grey))
+    blank = int(percentiles(grey, 50)[0])
     clean = np.where(rest, np.uint8(blank), grey)
-    full = float(np.percentile(contrast[marks > 0], 75)) if marks.any() else 1.0
+    full = float(percentiles(contrast[marks > 0], 75)[0]) if marks.any() else 1.0
     near = cv2.dilate(marks, np.ones((3, 3), np.uint8))
     ink = np.minimum(contrast * near / full, 1).astype(np.float32)
     margin = round(MARGIN * min(grey.shape))
@@ -127,23 +128,25 @@ def _paper(colours: NDArray[np.float32]) -> NDArray[np.float32]:
     Lighter than a first parabola through all of it, whose curve may be the edge of a shadow.
     """
     high, wide = colours.shape[:2]
-    y, x = np.meshgrid(
-        *(np.linspace(-1, 1, side, dtype=np.float32) for side in (high, wide)), indexing="ij"
-    )
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    x, y = (np.linspace(-1, 1, side, dtype=np.float32) for side in (wide, high))
+    y = y[:, None]
+    terms = np.ones((high, wide, 6), np.float32)
+    for place, term in enumerate((x, y, x * x, x * y, y * y), start=1):
+        terms[..., place] = term
+    flat = terms.reshape(-1, 6)
     luma = cv2.transform(colours, np.ones((1, 3)))
     some = np.s_[:: 1 + high * wide // FIT]
-    first = np.linalg.lstsq(terms.reshape(-1, 6)[some], luma.reshape(-1)[some])[0]
+    first = np.linalg.lstsq(flat[some], luma.reshape(-1)[some])[0]
     lighter = luma - terms @ first
-    light = lighter >= np.median(lighter)
-    step = 1 + np.count_nonzero(light) // FIT
-    slopes = np.linalg.lstsq(terms[light][::step], colours[light][::step])[0]
+    light = np.flatnonzero(lighter >= percentiles(lighter, 50))
+    some_light = light[:: 1 + len(light) // FIT]
+    slopes = np.linalg.lstsq(flat[some_light], colours.reshape(-1, 3)[some_light])[0]
     return np.asarray(terms @ slopes, np.float32)
 
 
 def _marks(contrast: Contrast) -> tuple[Components, NDArray[np.bool_]]:
     """The marks of writing, and the pixels of lines reaching into the cell."""
-    noise, strong = np.percentile(contrast, (50, 99.5)).tolist()
+    noise, strong = percentiles(contrast, 50, 99.5).tolist()
     if strong < max(paper.LEAST_CONTRAST, NOISE * noise):
         return components(np.zeros(contrast.shape, np.uint8)), np.zeros(contrast.shape, np.bool_)
     found = components((contrast > max(WEAK * strong, paper.LEAST_CONTRAST)).astype(np.uint8))

@@ -33,6 +33,7 @@ ALIGNED = 0.5  # of a digit's height: maximum offset between distant parts of on
 RISES = 0, 0.02, -0.02, 0.04, -0.04  # how much a number may fall more than its line
 EVEN = 0.6  # of the tallest digit; print beside a number is lower
 CLOSE = 0.1  # digits; ways that differ by less are equal
+EVEN_PAPER = 0.25  # of a page's contrast; marks left out of the ink have more
 LINE_HEIGHT = 0.3  # of a picture's height; with taller digits, the picture is one line
 # What the looks of the network may cost, in its columns; if the lines cost more, the tallest are
 # read. What is left is for second looks.
@@ -98,6 +99,31 @@ def ways(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[li
     """The readings of a page: line by line, then as a whole if it may be a single line."""
     rows, whole = read_lines(reader, page, layout), read_whole(reader, page)
     return [rows] if whole is None else [rows, [whole]]
+
+
+def read(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[list[Sign]]:
+    """The signs of a page, line by line: the best of its `ways`.
+
+    If each box is a digit for certain and there is nothing else, the lines cannot be read better.
+    """
+    rows = read_lines(reader, page, layout)
+    count = sum(len(line) for line in layout.lines)
+    are_digits = sum(len(row) for row in rows) == count < _num_right(rows) + CLOSE
+    if are_digits and _is_blank_around(page, layout):
+        return rows
+    whole = read_whole(reader, page)
+    return rows if whole is None else best([rows, [whole]])
+
+
+def _is_blank_around(page: NDArray[np.uint8], layout: Layout) -> bool:
+    """Whether there is only even paper between the boxes."""
+    around = np.ones(page.shape, np.uint8)
+    for x, y, width, height in chain.from_iterable(layout.lines):
+        margin = 2 + MARGIN * height
+        left, top = max(0, int(x - margin)), max(0, int(y - margin))
+        around[top : int(y + height + margin), left : int(x + width + margin)] = 0
+    darkest, lightest = cv2.minMaxLoc(page, around)[:2] if around.any() else (0, 0)
+    return bool(lightest - darkest < EVEN_PAPER * np.ptp(page))
 
 
 def best(readings: list[list[list[Sign]]]) -> list[list[Sign]]:

@@ -4,7 +4,7 @@ The tilt follows from how its signs form lines, the orientation from the network
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -136,13 +136,11 @@ def _turn(
     return 90 * best if is_better and looks[0].signs >= LEAST_SIGNS else 0
 
 
-def turn_of_cells(classifier: Classifier, frames: NDArray[np.uint8]) -> int:
-    """The same for a grid, whose cells are read one by one, from the classifier alone.
-
-    Args:
-        frames: uint8 N×28×28, of the glyphs of all cells.
-    """
-    ways = _likely(_mean_log_probs(classifier, frames[_some(len(frames))]))
+def turn_of_cells(classifier: Classifier, cells: Iterable[View]) -> int:
+    """The same for a grid, whose cells are read one by one, from the classifier alone."""
+    glyphs = [(one, glyph) for one in cells for glyph in range(len(one.glyphs))]
+    frames = [one.frames([glyph]) for one, glyph in (glyphs[n] for n in _some(len(glyphs)))]
+    ways = _likely(_mean_log_probs(classifier, np.concatenate(frames)))
     return 90 * ways[0] if ways and 0 not in ways else 0
 
 
@@ -197,10 +195,11 @@ class _Look(NamedTuple):
 
 
 def _look(reader: LineReader, seen: View, upside_down: bool = False) -> _Look:
-    boxes, grey = seen.boxes, seen.grey
+    layout, grey = seen.layout, seen.grey
     if upside_down:
-        boxes, grey = _turned(boxes, grey.shape), np.rot90(grey, 2)
-    some = lines.sample(grey, lines.Layout.of(boxes), MOST_LINES)
+        layout = lines.Layout.of(_turned(seen.boxes, grey.shape))
+        grey = np.rot90(grey, 2)
+    some = lines.sample(grey, layout, MOST_LINES)
     signs = [sign for crop, _ in some for sign in reader.look(crop)]
     digits = sum(float(sign.digit_probs.sum()) for sign in signs)
     return _Look(num_right(signs), len(signs), sum(count for _, count in some), digits)

@@ -72,7 +72,7 @@ def agree(
     is_one = len(signs) == 1
     return [
         _alone(sign)
-        if n is None or (sign.character in SIGNS and not is_one)
+        if n is None
         else _together(sign, n, boxes[n], probs[n], decides, 0.0 if is_one else DOUBT)
         for sign, n in zip(signs, glyphs, strict=True)
     ]
@@ -139,8 +139,12 @@ def _together(
     return found if sign.character in SIGNS else found.as_letter()
 
 
-def partners(signs: list[Sign], boxes: list[Box]) -> list[int | None]:
-    """For each sign its glyph, if they overlap only each other and are of about one size."""
+def partners(signs: list[Sign], boxes: list[Box], decides: Bars) -> list[int | None]:
+    """For each sign the glyph that the classifier is asked about.
+
+    They overlap only each other and are of about one size. Beside other signs, a comma stays, and
+    so does a letter unless the classifier may decide alone.
+    """
     if not signs or not boxes:
         return [None] * len(signs)
     at = [sign.box for sign in signs]
@@ -148,7 +152,15 @@ def partners(signs: list[Sign], boxes: list[Box]) -> list[int | None]:
     nearest = meets.argmax(axis=1)
     alone = (meets.sum(axis=1) == 1) & (meets[:, nearest].sum(axis=0) == 1)
     alone &= ~around[np.arange(len(signs)), nearest]
+    if len(signs) > 1:
+        alone &= [_is_open(sign, decides) for sign in signs]
     return [n if ok else None for n, ok in zip(nearest.tolist(), alone, strict=True)]
+
+
+def _is_open(sign: Sign, decides: Bars) -> bool:
+    """Whether the classifier's answer to a sign of several may count."""
+    may_be_digit = decides != NEVER or float(sign.digit_probs.sum()) >= DOUBT
+    return may_be_digit and sign.character not in SIGNS
 
 
 def _around(signs: list[Box], glyphs: list[Box]) -> NDArray[np.bool_]:

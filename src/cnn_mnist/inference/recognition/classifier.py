@@ -129,7 +129,8 @@ class Classifier:
 
 def steady(ask: Callable[[NDArray[np.uint8]], Probs], images: NDArray[np.uint8]) -> Probs:
     """The mean of a classifier's answers to each image and its four shifts by one pixel."""
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    padded = np.zeros((len(images), 30, 30), np.uint8)  # np.pad takes ten times as long
+    padded[:, 1:-1, 1:-1] = images
     moves = [padded[:, y : y + 28, x : x + 28] for y, x in MOVES]
     probs = ask(np.concatenate(moves)).reshape(len(MOVES), -1, 10)
     return np.asarray(probs.mean(axis=0), np.float32)

@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.percentiles import percentiles
+
 DIGITS = "0123456789"
 SIGNS = ".,-/:+=$€£%°()"
 OTHER = "?"  # a letter, or any sign that is neither a digit nor one of SIGNS
@@ -32,7 +34,7 @@ def normalized(grey: NDArray[np.uint8], width: float = 1.0) -> NDArray[np.float3
     wide = max(8, round(width * normalized_width(*grey.shape)))
     how = cv2.INTER_AREA if len(grey) > HEIGHT else cv2.INTER_LINEAR
     small = cv2.resize(grey, (wide, HEIGHT), interpolation=how)
-    dark, light = _percentiles(np.asarray(small, np.uint8), 1, 90)
+    dark, light = percentiles(small, 1, 90)
     small = small.astype(np.float32)
     stretched = (light - small) / max(light - dark, LEAST_CONTRAST)
     window = (31, 31)
@@ -41,10 +43,3 @@ def normalized(grey: NDArray[np.uint8], width: float = 1.0) -> NDArray[np.float3
     deviation = np.sqrt(np.maximum(square - mean * mean, 0))
     local = (mean - small) / (deviation + LEAST_CONTRAST / 2)
     return np.stack([np.clip(stretched, -0.5, 1.5), np.clip(local, -2, 4) / 2]).astype(np.float32)
-
-
-def _percentiles(grey: NDArray[np.uint8], *shares: float) -> NDArray[np.float64]:
-    """As numpy's, of bytes, in a tenth of the time."""
-    ordered = np.sort(grey, axis=None, kind="stable")
-    places = np.array(shares) / 100 * (ordered.size - 1)
-    return np.interp(places, np.arange(ordered.size), ordered)

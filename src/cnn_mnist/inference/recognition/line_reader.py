@@ -3,6 +3,7 @@
 import os
 from itertools import groupby
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,7 +106,7 @@ def leaning(signs: list[Sign]) -> list[Sign]:
     heights = [sign.box[3] for sign in signs if sign.character in DIGITS]
     if not heights:
         return signs
-    least = SLASH * float(np.median(heights))
+    least = SLASH * median(heights)
     return [_as_one(sign) if _leans(sign, least) else sign for sign in signs]
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.percentiles import percentiles
 from cnn_mnist.inference.segmentation.components import Components, Mask, components, crowded
 
 SOLID = 1 / 3  # of a blot, covered by the largest disc in it; of a thick 1 it is less
@@ -47,7 +48,7 @@ def _are_blots(marks: Components, contrast: NDArray[Any]) -> NDArray[np.bool_]:
     for index in np.flatnonzero(found):
         x, y, wide, high = marks.stats[index, :4]
         box = np.s_[y : y + high, x : x + wide]
-        usual, most = np.percentile(contrast[box][marks.labels[box] == index], (50, 98))
+        usual, most = percentiles(contrast[box][marks.labels[box] == index], 50, 98)
         found[index] = most < WRITTEN * usual
     return np.asarray(found)
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.percentiles import percentiles
 from cnn_mnist.inference.segmentation import clutter, paper, ruling, sheet
 from cnn_mnist.inference.segmentation.components import Components, Mask, components
 
@@ -133,7 +134,7 @@ def _contrast(pixels: Picture) -> Contrast:
     """Distance of each pixel from the surrounding paper, under corrected lighting."""
     blank = paper.estimate(pixels)
     luma = cv2.cvtColor(blank, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    light = float(np.percentile(luma, 90))
+    light = float(percentiles(luma, 90)[0])
     gain = _trust(luma)
     if light > LIT_PAPER:
         gain *= np.clip(light / np.maximum(luma, 1), 1, MAX_LIGHT_GAIN)
@@ -202,7 +203,7 @@ def _without_lines(marks: Components, contrast: Contrast, strong: int, part: _Pa
     rest = part.without_lines(marks.mask)
     ruled = contrast[marks.mask > rest]
     if ruled.size:
-        paler = math.ceil(1.3 * float(np.percentile(ruled, 80)))
+        paler = math.ceil(1.3 * float(percentiles(ruled, 80)[0]))
         if paler < strong:  # the rules go with their crossings; a darker margin is left
             marks = _hysteresis(contrast, paler, strong, part.grain)
             rest = part.without_lines(marks.mask)

@@ -1,0 +1,14 @@
+"""Percentiles of a picture's pixels."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def percentiles(values: NDArray[Any], *shares: float) -> NDArray[np.float64]:
+    """As numpy's, in a fraction of the time: numpy sorts several times as fast as it selects."""
+    is_bytes = values.dtype == np.uint8  # for which the stable one is a radix sort
+    ordered = np.sort(values, axis=None, kind="stable" if is_bytes else None)
+    places = np.array(shares) / 100 * (ordered.size - 1)
+    return np.asarray(np.interp(places, np.arange(ordered.size), ordered), np.float64)
