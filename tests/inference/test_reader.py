@@ -48,6 +48,16 @@ def test_numbers(reader: Reader, text: str) -> None:
     assert [d.box[0] for d in reading.digits] == sorted(d.box[0] for d in reading.digits)
 
 
+@pytest.mark.parametrize(
+    ("ink", "paper"), [((230, 60, 60), (60, 146, 60)), ((190, 95, 60), (90, 120, 190))]
+)
+def test_ink_as_light_as_its_paper_is_read_in_a_colour(
+    reader: Reader, ink: Colour, paper: Colour
+) -> None:
+    assert reader.read(page("2537", 60, 6, ink, paper)).text == "2537"
+    assert reader.read(page("4", 60, 6, ink, paper), single=True).text == "4"
+
+
 def test_blank_paper_and_scribbles_are_no_digits(reader: Reader) -> None:
     blank = reader.read(np.full((300, 200, 3), 240, np.uint8))
     assert (blank.ok, blank.text, blank.reason) == (False, "", NO_INK)

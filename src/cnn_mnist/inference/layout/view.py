@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ from cnn_mnist.inference.recognition.normalize import SIDE, even_stroke, to_mnis
 from cnn_mnist.inference.segmentation import ink, segment
 
 Box = tuple[int, int, int, int]
+
+CLEARER = 2  # times the contrast in lightness: that in a colour which is read instead
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,27 @@ def of_page(page: Page, single: bool = False) -> View:
     """
     marks = ink.find(page.pixels)
     glyphs = segment.single(marks) if single else segment.split(marks)
-    grey = lines.grey_page(page.pixels)
+    grey = visible(page.pixels, marks)
     return View(replace(page, pixels=grey), grey, marks, glyphs)
+
+
+def visible(pixels: NDArray[np.uint8], marks: NDArray[Any]) -> NDArray[np.uint8]:
+    """The lightness of a picture, or the colour in which its ink can be seen much better.
+
+    Red ink may be as light as green paper, and yellow ink nearly as light as white paper.
+
+    Args:
+        pixels: uint8 H×W×3.
+        marks: its ink, H×W; 0 = none.
+    """
+    inked = (marks > 0).astype(np.uint8)
+    around = cv2.dilate(inked, np.ones((5, 5), np.uint8)) - inked
+    differ = np.abs(np.subtract(cv2.mean(pixels, inked), cv2.mean(pixels, around))[:3])
+    grey = lines.grey_page(pixels)
+    in_grey = abs(cv2.mean(grey, inked)[0] - cv2.mean(grey, around)[0])
+    if in_grey >= differ.max() / CLEARER:
+        return grey
+    return np.ascontiguousarray(pixels[..., int(differ.argmax())])
 
 
 def rotate(seen: View, degrees: int) -> View:
