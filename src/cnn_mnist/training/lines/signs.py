@@ -32,7 +32,7 @@ def dash(rng: Random) -> Glyph:
 
 def slash(rng: Random) -> Glyph:
     """A stroke longer than a digit, and slanting more than a 1."""
-    return [[(rng.uniform(4, 8), rng.uniform(-3, -0.6)), (0, rng.uniform(10.6, 13))]]
+    return [[(rng.uniform(4, 8), rng.uniform(-3, -1)), (0, rng.uniform(11, 13))]]
 
 
 def colon(rng: Random) -> Glyph:

@@ -42,7 +42,7 @@ def amount(rng: Random) -> str:
         text = f"{text[:-3]}{rng.choice(['.', ',', ' '], p=[0.55, 0.3, 0.15])}{text[-3:]}"
     if rng.random() < 0.2:
         text += f"{rng.choice(['.', ','])}{rng.choice(['00', _digits(rng, 2)])}"
-    if rng.random() < 0.15:
+    if rng.random() < 0.25:
         text = f"{rng.choice(['$', '$', '€', '£'])}{text}"
     if rng.random() < 0.35:
         text += str(rng.choice([".", ",", "-", "=", ".-", ",-", "/-", " -", " =", OTHER]))
