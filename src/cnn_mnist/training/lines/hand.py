@@ -31,7 +31,8 @@ class Hand:
     haste: float  # as for `cursive.hurry`
     rise: float  # slope of the line, upwards
     joined: float  # probability of a stroke from one digit to the next
-    typeface: Path | None = None
+    letters: Path  # the typeface of its letters
+    typeface: Path | None = None  # that of everything
     forms: dict[str, Glyph] = field(default_factory=dict)  # the form of each digit so far
 
 
@@ -46,6 +47,7 @@ def any_hand(rng: Random, printed: float) -> Hand:
         source = "print"
     thinnest = 0.09 if source == "mnist" else 0.035
     tight = rng.random() < 0.35
+    every = typefaces.handwritten()
     hand = Hand(
         source=source,
         height=float(np.exp(rng.uniform(np.log(16), np.log(56)))),
@@ -61,10 +63,10 @@ def any_hand(rng: Random, printed: float) -> Hand:
         haste=float(rng.uniform(0, 1)),
         rise=float(rng.normal(0, 0.03)),
         joined=float(rng.uniform(0, 0.5)) if rng.random() < 0.2 else 0.0,
+        letters=every[rng.integers(len(every))],
     )
     if source == "typeface":
-        every = typefaces.handwritten()
-        hand.typeface = every[rng.integers(len(every))]
+        hand.typeface = hand.letters
     if source == "print":
         hand.typeface = typefaces.printed(str(rng.choice(typefaces.PRINTED)))
         hand.slant, hand.gap = float(rng.normal(0, 0.03)), float(rng.uniform(0.04, 0.2))

@@ -28,6 +28,7 @@ DRAWN = 0.2  # share of pen strokes in a line of MNIST digits
 EVERY = 9  # points of a trace, about 1.5 px of MNIST
 BENT = 0.6  # share of MNIST's digits that are distorted
 SYMBOLS_ONLY = sorted(SYMBOLS.keys() - {"dash", "plus", "equals"})  # those not in the alphabet
+UNKNOWN = "*#"  # signs outside the alphabet
 VARIED = "$%()"  # signs that typefaces of handwriting have in more forms than `SIGNS`
 OVERSAMPLING = 3
 GLYPH_ASPECT = 0.72  # width of a glyph's square, in heights
@@ -107,7 +108,9 @@ def _shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
         return _other(hand, rng)
     if hand.typeface is not None and character not in "€£°":  # few typefaces have these
         return _typeset(character, hand.typeface, hand, rng)
-    if character.isalpha() or (character in VARIED and rng.random() < 0.5):
+    if character.isalpha() or character in UNKNOWN:
+        return _typeset(character, hand.letters, hand, rng)
+    if character in VARIED and rng.random() < 0.5:
         return _typeset(character, _any_handwriting(rng), hand, rng)
     if not character.isdigit():
         return _stroked(SIGNS[character](rng), hand, rng)
