@@ -24,7 +24,7 @@ BOLD = 0.15  # share of fields with thick lines
 def write_in_boxes(text: str, hand: Hand, digits: Digits, rng: Random) -> Line:
     """Write each character in a box of its own; a space leaves one empty."""
     before, after = rng.geometric(1 - EMPTY, 2) - 1
-    text = " " * before + (text or " ") + " " * after
+    text = " " * before + (text.replace("^", "") or " ") + " " * after
     shapes = {at: shape(c, hand, digits, rng) for at, c in enumerate(text) if c != " "}
     widest = max([0.6 * hand.height, *(new.ink.shape[1] for new in shapes.values())])
     pitch = widest * rng.uniform(0.85, 1.7)

@@ -24,13 +24,15 @@ class Hand:
     aspect: float  # factor of the width of every sign
     round_zero: float  # a further factor of the width of a 0
     low_zero: float  # height of a 0
+    tall_one: float  # height of a 1
     gap: float  # the least distance between two signs, row by row
     unsteady: float  # standard deviation of sizes and positions
     tremor: float  # standard deviation of the points of a stroke, in tenths of a height
     haste: float  # as for `cursive.hurry`
     rise: float  # slope of the line, upwards
     joined: float  # probability of a stroke from one digit to the next
-    typeface: Path | None = None
+    letters: Path  # the typeface of its letters
+    typeface: Path | None = None  # that of everything
     forms: dict[str, Glyph] = field(default_factory=dict)  # the form of each digit so far
 
 
@@ -45,6 +47,7 @@ def any_hand(rng: Random, printed: float) -> Hand:
         source = "print"
     thinnest = 0.09 if source == "mnist" else 0.035
     tight = rng.random() < 0.35
+    every = typefaces.handwritten()
     hand = Hand(
         source=source,
         height=float(np.exp(rng.uniform(np.log(16), np.log(56)))),
@@ -53,19 +56,20 @@ def any_hand(rng: Random, printed: float) -> Hand:
         aspect=float(np.clip(np.exp(rng.normal(0.18, 0.25)), 0.6, 2.0)),
         round_zero=float(rng.uniform(0.8, 1.5)),
         low_zero=float(rng.uniform(0.55, 1)) if rng.random() < 0.3 else 1.0,
+        tall_one=float(rng.uniform(1, 1.25)) if rng.random() < 0.3 else 1.0,
         gap=float(rng.uniform(-0.07, 0.04) if tight else rng.uniform(0.03, 0.4)),
         unsteady=float(rng.uniform(0, 0.07)),
         tremor=float(rng.uniform(0, 0.25)),
         haste=float(rng.uniform(0, 1)),
         rise=float(rng.normal(0, 0.03)),
         joined=float(rng.uniform(0, 0.5)) if rng.random() < 0.2 else 0.0,
+        letters=every[rng.integers(len(every))],
     )
     if source == "typeface":
-        every = typefaces.handwritten()
-        hand.typeface = every[rng.integers(len(every))]
+        hand.typeface = hand.letters
     if source == "print":
         hand.typeface = typefaces.printed(str(rng.choice(typefaces.PRINTED)))
         hand.slant, hand.gap = float(rng.normal(0, 0.03)), float(rng.uniform(0.04, 0.2))
         hand.unsteady = hand.joined = hand.rise = 0.0
-        hand.round_zero = hand.low_zero = 1.0
+        hand.round_zero = hand.low_zero = hand.tall_one = 1.0
     return hand

@@ -123,13 +123,26 @@ def _rule(scene: Scene, hard: float, rng: Random) -> None:
         for shown, (begin, end) in zip(sides, ends, strict=True):
             if shown:
                 _ruled(scene.ink, begin, end, width * rng.uniform(0.7, 1.3), rng, darkness)
-    if rng.random() < 0.04 * hard:  # squared paper
-        apart = rng.uniform(0.25, 0.8) * unit
+    if rng.random() < 0.06 * hard:  # squared or dotted paper
+        apart = max(4.0, rng.uniform(0.25, 0.8) * unit)
         level = rng.uniform(0.1, 0.45)
-        for x in np.arange(rng.uniform(0, apart), wide, apart):
-            _ruled(scene.ink, (x, 0), (x, high), 0.02 * unit, rng, level)
-        for y in np.arange(rng.uniform(0, apart), high, apart):
-            _ruled(scene.ink, (0, y), (wide, y), 0.02 * unit, rng, level)
+        columns = np.arange(rng.uniform(0, apart), wide, apart)
+        rows = np.arange(rng.uniform(0, apart), high, apart)
+        if rng.random() < 0.5:
+            _dotted(scene.ink, columns, rows, rng.uniform(0.02, 0.06) * unit, 2 * level)
+        else:
+            for x in columns:
+                _ruled(scene.ink, (x, 0), (x, high), 0.02 * unit, rng, level)
+            for y in rows:
+                _ruled(scene.ink, (0, y), (wide, y), 0.02 * unit, rng, level)
+
+
+def _dotted(ink: Ink, columns: Ink, rows: Ink, size: float, level: float) -> None:
+    dots = np.zeros(ink.shape, np.uint8)
+    for x, y in np.rint(np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2) * 16):
+        radius = max(8, round(8 * size))
+        cv2.circle(dots, (int(x), int(y)), radius, round(255 * level), -1, cv2.LINE_AA, 4)
+    np.maximum(ink, dots.astype(np.float32) / 255, out=ink)
 
 
 def _ruled(

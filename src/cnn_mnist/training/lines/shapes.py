@@ -28,6 +28,8 @@ DRAWN = 0.2  # share of pen strokes in a line of MNIST digits
 EVERY = 9  # points of a trace, about 1.5 px of MNIST
 BENT = 0.6  # share of MNIST's digits that are distorted
 SYMBOLS_ONLY = sorted(SYMBOLS.keys() - {"dash", "plus", "equals"})  # those not in the alphabet
+UNKNOWN = "*#"  # signs outside the alphabet
+VARIED = "$%()"  # signs that typefaces of handwriting have in more forms than `SIGNS`
 OVERSAMPLING = 3
 GLYPH_ASPECT = 0.72  # width of a glyph's square, in heights
 MARK = 0.3  # ink above it counts as a mark
@@ -84,18 +86,21 @@ class Shape:
 def shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
     """One character of a line, as the hand writes it."""
     if character == "0":
-        return _zero(hand, digits, rng)
+        return _sized("0", hand.low_zero, hand.round_zero, hand, digits, rng)
+    if character == "1":
+        return _sized("1", hand.tall_one, 1.0, hand, digits, rng)
     return _shape(character, hand, digits, rng)
 
 
-def _zero(hand: Hand, digits: Digits, rng: Random) -> Shape:
-    """A 0, which many write lower, rounder or narrower than other digits."""
-    scale = hand.low_zero
-    low = replace(
-        hand, height=scale * hand.height, pen=hand.pen / scale, aspect=hand.aspect * hand.round_zero
+def _sized(
+    digit: str, scale: float, width: float, hand: Hand, digits: Digits, rng: Random
+) -> Shape:
+    """A digit that many write lower, taller, rounder or narrower than the others."""
+    changed = replace(
+        hand, height=scale * hand.height, pen=hand.pen / scale, aspect=hand.aspect * width
     )
-    zero = _shape("0", low, digits, rng)
-    return Shape(zero.ink, zero.top + hand.height - low.height)
+    new = _shape(digit, changed, digits, rng)
+    return Shape(new.ink, new.top + hand.height - changed.height)
 
 
 def _shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
@@ -103,7 +108,9 @@ def _shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
         return _other(hand, rng)
     if hand.typeface is not None and character not in "€£°":  # few typefaces have these
         return _typeset(character, hand.typeface, hand, rng)
-    if character.isalpha():
+    if character.isalpha() or character in UNKNOWN:
+        return _typeset(character, hand.letters, hand, rng)
+    if character in VARIED and rng.random() < 0.5:
         return _typeset(character, _any_handwriting(rng), hand, rng)
     if not character.isdigit():
         return _stroked(SIGNS[character](rng), hand, rng)

@@ -6,6 +6,8 @@ from cnn_mnist.training.synthetic.strokes import Glyph, arc
 
 Random = np.random.Generator
 
+WAVE = ((0.12, -0.7), (0.28, -1), (0.42, -0.6), (0.58, 0.6), (0.72, 1), (0.88, 0.7))
+
 
 def dot(rng: Random, y: float) -> Glyph:
     """A short mark at height y."""
@@ -25,14 +27,17 @@ def comma(rng: Random) -> Glyph:
 
 
 def dash(rng: Random) -> Glyph:
-    """A level stroke, half-way up."""
-    y, slope = rng.uniform(4, 6.8), rng.uniform(-0.7, 0.7)
-    return [[(0, y), (rng.uniform(2.5, 9), y + slope)]]
+    """A level stroke, half-way up, sometimes a wave."""
+    y, slope, width = rng.uniform(4, 6.8), rng.uniform(-0.7, 0.7), rng.uniform(2.5, 9)
+    if rng.random() < 0.15:  # a wave
+        high = rng.uniform(0.4, 1.4)
+        return [[(0, y), *((width * x, y + high * bow) for x, bow in WAVE), (width, y + slope)]]
+    return [[(0, y), (width, y + slope)]]
 
 
 def slash(rng: Random) -> Glyph:
     """A stroke longer than a digit, and slanting more than a 1."""
-    return [[(rng.uniform(4, 8), rng.uniform(-3, -0.6)), (0, rng.uniform(10.6, 13))]]
+    return [[(rng.uniform(4, 8), rng.uniform(-3, -1)), (0, rng.uniform(11, 13))]]
 
 
 def colon(rng: Random) -> Glyph:

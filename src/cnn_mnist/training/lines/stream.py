@@ -30,8 +30,8 @@ IGNORED = -100  # class of a column that is neither the middle of a sign nor bet
 PRINTED = 0.1  # share of lines in a typeface
 PRINTED_SINGLE = 0.4  # of single signs, which often come from printed grids
 HARD = 0.3, 1.0  # difficulty of a line, as a share of the current maximum
-BOXED = 0.15  # share of lines in boxes for one sign each
-OVERDRAWN = 0.05  # of lines with rings around numbers, or strokes through them
+BOXED = 0.2  # share of lines in boxes for one sign each
+OVERDRAWN = 0.07  # of lines with rings around numbers, or strokes through them
 INVERTED = 0.05  # share of lines with light ink on dark paper
 
 

@@ -1,7 +1,7 @@
 """The text of a field: numbers of every kind, sometimes letters, or nothing.
 
-A text consists of characters of `ALPHABET` and of the letters of units; a space is a wide gap, and
-OTHER is any letter or sign outside the alphabet.
+A text consists of characters of `ALPHABET`, of letters, * and #; a space is a wide gap, ^ begins
+what is written small and raised, and OTHER is any letter or sign that looks like no digit.
 """
 
 import numpy as np
@@ -42,10 +42,14 @@ def amount(rng: Random) -> str:
         text = f"{text[:-3]}{rng.choice(['.', ',', ' '], p=[0.55, 0.3, 0.15])}{text[-3:]}"
     if rng.random() < 0.2:
         text += f"{rng.choice(['.', ','])}{rng.choice(['00', _digits(rng, 2)])}"
-    if rng.random() < 0.15:
-        text = f"{rng.choice(['$', '$', '€', '£'])}{text}"
+    if text[-1].isdigit() and rng.random() < 0.06:
+        text += f"^{rng.choice(['', '/100'], p=[0.6, 0.4]).join([_digits(rng, 2), ''])}"
+    if rng.random() < 0.3:
+        text = f"{rng.choice(CURRENCIES, p=CURRENCY_SHARES)}{text}"
     if rng.random() < 0.35:
         text += str(rng.choice([".", ",", "-", "=", ".-", ",-", "/-", " -", " =", OTHER]))
+    if rng.random() < 0.05:
+        text = str(rng.choice(["*", "**", "#", "##"])).join(["", text, ""])
     return text
 
 
@@ -93,15 +97,21 @@ def nothing(_: Random) -> str:
 
 
 def letters(rng: Random) -> str:
-    """One letter or a short word."""
+    """One or more letters that look like no digit."""
     return OTHER * int(rng.choice([1, 1, 1, 2, 3, 4]))
 
 
+def words(rng: Random) -> str:
+    """One to three words of any letters."""
+    return " ".join(_word(rng) for _ in range(int(rng.integers(1, 4))))
+
+
 def labelled(rng: Random) -> str:
-    """Letters and digits together: a unit, a house number."""
+    """Letters and digits together: a unit, a house number, a word before or after a number."""
     digits = number(rng, 4)
-    word = OTHER * int(rng.integers(1, 3))
-    gap = " " if rng.random() < 0.5 else ""
+    word, gap = OTHER * int(rng.integers(1, 3)), " " if rng.random() < 0.5 else ""
+    if rng.random() < 0.6:
+        word, gap = _word(rng), " "
     return f"{word}{gap}{digits}" if rng.random() < 0.5 else f"{digits}{gap}{word}"
 
 
@@ -128,8 +138,13 @@ def bracketed(rng: Random) -> str:
 UNITS = ("%", "°", "°C", "kg", "km", "cm", "mm", "mg", "ml", "min", "h", "m", "x", "pcs")
 UNIT_SHARES = (0.3, 0.1, 0.1, *[0.5 / 11] * 11)
 
+CURRENCIES = ("$", "€", "£", "R$", "Rs.", "USD ", "EUR ", "CHF ", "kr ")
+CURRENCY_SHARES = (0.5, 0.13, 0.13, *[0.24 / 6] * 6)
+LETTERS = "etaoinshrdlucmfwgypbvkjxqz"
+LETTER_SHARES = 1 / np.arange(4, 4 + len(LETTERS))  # about those of English
+
 KINDS = {
-    plain: 0.22,
+    plain: 0.2,
     amount: 0.22,
     decimal: 0.07,
     date: 0.06,
@@ -137,13 +152,20 @@ KINDS = {
     repeated: 0.05,
     single: 0.12,
     nothing: 0.03,
-    letters: 0.08,
-    labelled: 0.03,
+    letters: 0.05,
+    words: 0.04,
+    labelled: 0.04,
     fraction: 0.02,
     measure: 0.03,
     bracketed: 0.03,
 }
 SHARES = list(KINDS.values())
+
+
+def _word(rng: Random) -> str:
+    shares = LETTER_SHARES / LETTER_SHARES.sum()
+    word = "".join(rng.choice(list(LETTERS), int(rng.integers(3, 8)), p=shares))
+    return word.capitalize() if rng.random() < 0.4 else word
 
 
 def _digits(rng: Random, count: int) -> str:

@@ -1,6 +1,6 @@
 """Writing: a text in a hand → the ink of the line, and the box of each sign."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -47,23 +47,47 @@ class Placed(NamedTuple):
 def write(text: str, hand: Hand, digits: Digits, rng: Random) -> Line:
     """Write a text without a margin; an empty text gives one pixel of paper."""
     placed: list[Placed] = []
-    cursor, spaced = 0.0, True
+    cursor, spaced, writing, raised = 0.0, True, hand, None
     for character in text:
         if character == " ":
             cursor += rng.uniform(0.4, 1.0) * hand.height
             spaced = True
             continue
-        new = shape(character, hand, digits, rng)
+        if character == "^":
+            writing, raised = _smaller(hand, rng), len(placed)
+            continue
+        new = shape(character, writing, digits, rng)
         y = new.top + hand.height * rng.normal(0, hand.unsteady) - hand.rise * cursor
-        gap = hand.height * (hand.gap + rng.normal(0, 0.5 * hand.unsteady))
+        gap = writing.height * (hand.gap + rng.normal(0, 0.5 * hand.unsteady))
         x = cursor + max(gap, 0) if spaced else _beside(placed[-1], new, y, gap)
         placed.append(Placed(character, new, x, y))
         cursor, spaced = max(cursor, x + new.ink.shape[1]), False
     if not placed:
         return Line(np.zeros((1, 1), np.float32), (), hand.height)
     ink, marks = together(placed, extent(placed))
-    _join(ink, marks, hand, rng)
+    _join(ink, marks[:raised], hand, rng)
+    if raised is not None and rng.random() < 0.5:
+        _underline(ink, marks[raised:], hand, rng)
     return Line(ink, tuple(marks), hand.height)
+
+
+def _smaller(hand: Hand, rng: Random) -> Hand:
+    """The hand for the raised cents of an amount."""
+    scale = rng.uniform(0.45, 0.75)
+    return replace(hand, height=scale * hand.height, pen=hand.pen / scale)
+
+
+def _underline(ink: Ink, marks: list[Mark], hand: Hand, rng: Random) -> None:
+    """Draw one or two strokes below some signs, as far as the picture reaches."""
+    left, right = marks[0].box[0], max(mark.box[2] for mark in marks)
+    bottom = max(mark.box[3] for mark in marks)
+    thickness = max(1, round(0.8 * hand.pen * hand.height))
+    for _ in range(int(rng.integers(1, 3))):
+        bottom += thickness + rng.uniform(0.05, 0.15) * hand.height
+        ends = np.array([[left, bottom], [right, bottom + rng.normal(0, 0.03) * hand.height]])
+        cv2.polylines(
+            ink, [np.rint(ends * 16).astype(np.int32)], False, 1.0, thickness, cv2.LINE_AA, 4
+        )
 
 
 def _beside(left: Placed, new: Shape, y: float, gap: float) -> float:
