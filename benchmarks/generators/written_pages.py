@@ -58,6 +58,7 @@ def legible_hand(rng: Rng) -> Hand:
         aspect=rng.uniform(0.85, 1.3),
         round_zero=rng.uniform(0.9, 1.3),
         low_zero=1.0,
+        tall_one=1.0,
         gap=rng.uniform(0.06, 0.3),
         unsteady=rng.uniform(0, 0.05),
         tremor=rng.uniform(0, 0.2),

@@ -66,7 +66,7 @@ def written(few_digits: Splits) -> Digits:
 
 def hand(source: str = "strokes", **settings: float) -> Hand:
     usual: dict[str, Any] = {"height": 40, "pen": 0.1, "slant": 0, "aspect": 1, "gap": 0.2}
-    usual |= {"round_zero": 1, "low_zero": 1}
+    usual |= {"round_zero": 1, "low_zero": 1, "tall_one": 1}
     calm = {"unsteady": 0, "tremor": 0, "haste": 0, "rise": 0, "joined": 0}
     return Hand(source, **usual | calm | settings)
 
@@ -84,8 +84,8 @@ def test_every_text_has_characters_that_can_be_written() -> None:
     rng = np.random.default_rng(0)
     texts = [field(rng) for _ in range(2000)]
     used = set("".join(texts))
-    assert used >= {*ALPHABET, " "}
-    assert all(letter.isalpha() for letter in used - {*ALPHABET, " "})
+    assert used >= {*ALPHABET, *" *#^"}
+    assert all(letter.isalpha() for letter in used - {*ALPHABET, *" *#^"})
     assert "" in texts
 
 
@@ -193,6 +193,16 @@ def test_a_low_zero_stands_on_the_line(written: Digits) -> None:
         tops, bottoms = ([mark.box[side] for mark in line.marks] for side in (1, 3))
         assert tops[1] > tops[0] + 0.25 * line.height
         assert bottoms[1] == pytest.approx(bottoms[0], abs=0.1 * line.height)
+
+
+def test_raised_cents_are_small_and_stand_at_the_top(written: Digits) -> None:
+    rng = np.random.default_rng(0)
+    for text in ("^27", "^54/100"):
+        line = write(f"38{text}", hand(), written, rng)
+        assert "".join(mark.character for mark in line.marks) == "38" + text[1:]
+        whole, raised = ([mark.box for mark in part] for part in (line.marks[:2], line.marks[2:4]))
+        assert max(y1 - y0 for _, y0, _, y1 in raised) < min(y1 - y0 for _, y0, _, y1 in whole)
+        assert max(y1 for *_, y1 in raised) < min(y1 for *_, y1 in whole) - 5
 
 
 def test_every_sign_is_marked_at_its_middle(written: Digits) -> None:

@@ -31,7 +31,7 @@ class Hand:
     haste: float  # as for `cursive.hurry`
     rise: float  # slope of the line, upwards
     joined: float  # probability of a stroke from one digit to the next
-    letters: Path  # the typeface of its letters
+    letters: Path | None = None  # the typeface of its letters
     typeface: Path | None = None  # that of everything
     forms: dict[str, Glyph] = field(default_factory=dict)  # the form of each digit so far
 

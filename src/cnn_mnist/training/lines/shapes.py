@@ -109,9 +109,9 @@ def _shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
     if hand.typeface is not None and character not in "€£°":  # few typefaces have these
         return _typeset(character, hand.typeface, hand, rng)
     if character.isalpha() or character in UNKNOWN:
+        return _typeset(character, hand.letters or _any_handwriting(rng), hand, rng)
+    if character in VARIED and hand.letters and rng.random() < 0.5:
         return _typeset(character, hand.letters, hand, rng)
-    if character in VARIED and rng.random() < 0.5:
-        return _typeset(character, _any_handwriting(rng), hand, rng)
     if not character.isdigit():
         return _stroked(SIGNS[character](rng), hand, rng)
     digit = int(character)
