@@ -116,7 +116,7 @@ def test_what_is_drawn_while_an_answer_is_awaited_is_asked_for_next(desk: Desk) 
     held: list[playwright.Route] = []
     desk.page.route("**/v1/predict*", lambda route: held.append(route), times=1)
     desk.draw("6", x=130)
-    wait_until(lambda: desk.page.evaluate("asking"))
+    wait_until(lambda: desk.page.evaluate("asking") and held)
     desk.draw("1", x=400)
     wait_until(lambda: desk.page.evaluate("again"))  # the pause after the last stroke is over
     assert len([url for url in desk.asked if "/v1/predict" in url]) == 1
