@@ -43,13 +43,15 @@ def amount(rng: Random) -> str:
     if rng.random() < 0.2:
         text += f"{rng.choice(['.', ','])}{rng.choice(['00', _digits(rng, 2)])}"
     if text[-1].isdigit() and rng.random() < 0.06:
-        text += f"^{rng.choice(['', '/100'], p=[0.6, 0.4]).join([_digits(rng, 2), ''])}"
+        hundredths = rng.choice(["", "/100"], p=[0.6, 0.4])
+        text += f"^{_digits(rng, 2)}{hundredths}"
     if rng.random() < 0.3:
         text = f"{rng.choice(CURRENCIES, p=CURRENCY_SHARES)}{text}"
     if rng.random() < 0.35:
         text += str(rng.choice([".", ",", "-", "=", ".-", ",-", "/-", " -", " =", OTHER]))
     if rng.random() < 0.05:
-        text = str(rng.choice(["*", "**", "#", "##"])).join(["", text, ""])
+        filler = rng.choice(["*", "**", "#", "##"])
+        text = f"{filler}{text}{filler}"
     return text
 
 
@@ -142,6 +144,7 @@ CURRENCIES = ("$", "€", "£", "R$", "Rs.", "USD ", "EUR ", "CHF ", "kr ")
 CURRENCY_SHARES = (0.5, 0.13, 0.13, *[0.24 / 6] * 6)
 LETTERS = "etaoinshrdlucmfwgypbvkjxqz"
 LETTER_SHARES = 1 / np.arange(4, 4 + len(LETTERS))  # about those of English
+LETTER_SHARES /= LETTER_SHARES.sum()
 
 KINDS = {
     plain: 0.2,
@@ -163,8 +166,7 @@ SHARES = list(KINDS.values())
 
 
 def _word(rng: Random) -> str:
-    shares = LETTER_SHARES / LETTER_SHARES.sum()
-    word = "".join(rng.choice(list(LETTERS), int(rng.integers(3, 8)), p=shares))
+    word = "".join(rng.choice(list(LETTERS), int(rng.integers(3, 8)), p=LETTER_SHARES))
     return word.capitalize() if rng.random() < 0.4 else word
 
 
