@@ -220,7 +220,6 @@ LINES = Recipe(
     ema_decay=0.999,
     augment="none",
     hardening=0.4,
-    mixed_precision=False,
 )
 LINES_RESTART = LINES.changed(name="lines-restart", epochs=36, lr=0.002, hardening=0)  # with --init
 LINES_BOXES = LINES_RESTART.changed(name="lines-boxes", epochs=30, init_share=0.2)

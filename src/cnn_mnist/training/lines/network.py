@@ -1,6 +1,6 @@
 """The line network: a grey line of any width → for every second column, the sign written there.
 
-Convolutions reduce the height step by step; dilated convolutions then look a few digits to either
+Convolutions reduce the height step by step; dilated convolutions then look at the digits to either
 side. Connectionist temporal classification (Graves et al., ICML 2006) turns columns into a string.
 """
 
@@ -13,10 +13,15 @@ from cnn_mnist.inference.recognition.line import ALPHABET
 BLANK = 0  # class of a column without the middle of a sign; the alphabet follows
 NUM_CLASSES = 1 + len(ALPHABET)
 STRIDE = 2  # px of the line per output column
+ALONG = ((1, 1), (2, 1), (4, 1), (16, 14), (32, 14), (8, 1))  # dilation and groups
 
 
 class LineNet(nn.Module):
-    """Five 3×3 convolutions, one over the whole height, and four along the line."""
+    """Five 3×3 convolutions, one over the whole height, and six along the line.
+
+    The two widest are grouped: a tenth of the parameters, for a view of some five digits to either
+    side, which tells a word from a number.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +32,7 @@ class LineNet(nn.Module):
         self.close = nn.Conv2d(channels[-1], width, (5, 1), bias=False)
         self.close_norm = nn.BatchNorm2d(width)
         self.along = nn.ModuleList(
-            nn.Conv1d(width, width, 3, padding=d, dilation=d, bias=False) for d in (1, 2, 4, 8)
+            nn.Conv1d(width, width, 3, padding=d, dilation=d, groups=g, bias=False) for d, g in ALONG
         )
         self.along_norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in self.along)
         self.classes = nn.Conv1d(width, NUM_CLASSES, 1)

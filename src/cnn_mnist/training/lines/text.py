@@ -42,7 +42,7 @@ def amount(rng: Random) -> str:
         text = f"{text[:-3]}{rng.choice(['.', ',', ' '], p=[0.55, 0.3, 0.15])}{text[-3:]}"
     if rng.random() < 0.2:
         text += f"{rng.choice(['.', ','])}{rng.choice(['00', _digits(rng, 2)])}"
-    if text[-1].isdigit() and rng.random() < 0.06:
+    if text[-1].isdigit() and rng.random() < 0.12:
         hundredths = rng.choice(["", "/100"], p=[0.6, 0.4])
         text += f"^{_digits(rng, 2)}{hundredths}"
     if rng.random() < 0.3:
@@ -114,6 +114,8 @@ def labelled(rng: Random) -> str:
     word, gap = OTHER * int(rng.integers(1, 3)), " " if rng.random() < 0.5 else ""
     if rng.random() < 0.6:
         word, gap = _word(rng), " "
+        if rng.random() < 0.4:
+            return f"{word} {digits} {_word(rng)}"
     return f"{word}{gap}{digits}" if rng.random() < 0.5 else f"{digits}{gap}{word}"
 
 
@@ -147,8 +149,8 @@ LETTER_SHARES = 1 / np.arange(4, 4 + len(LETTERS))  # about those of English
 LETTER_SHARES /= LETTER_SHARES.sum()
 
 KINDS = {
-    plain: 0.2,
-    amount: 0.22,
+    plain: 0.18,
+    amount: 0.21,
     decimal: 0.07,
     date: 0.06,
     calculation: 0.04,
@@ -156,8 +158,8 @@ KINDS = {
     single: 0.12,
     nothing: 0.03,
     letters: 0.05,
-    words: 0.04,
-    labelled: 0.04,
+    words: 0.05,
+    labelled: 0.06,
     fraction: 0.02,
     measure: 0.03,
     bracketed: 0.03,

@@ -83,8 +83,10 @@ def train_step(run: Run, batch: Batch, lr: float) -> Tensor:
     assert run.params.grad is not None
     run.params.grad.zero_()
     batch = batch.to(run.device)
-    logits, boxes = run.net.train()(lay_out(batch.lines))
-    loss = line_loss(logits, boxes, batch)
+    with torch.autocast(run.device.type, run.precision, run.precision != torch.float32):
+        logits, boxes = run.net.train()(lay_out(batch.lines))
+    logits = logits.float()
+    loss = line_loss(logits, boxes.float(), batch)
     loss.backward()
     nn.utils.clip_grad_norm_([run.params], MAX_GRAD)
     run.optimizer.step()
