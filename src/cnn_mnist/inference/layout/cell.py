@@ -25,7 +25,7 @@ FIT = 500  # pixels used to estimate the paper's colour
 NOISE = 6.0  # times a cell's median contrast, which is that of its paper
 WEAK = 0.35  # of a cell's strongest contrast
 LEAST_SIGN = 0.15  # of the cell's shorter side
-CROSSED = 0.3  # of the written cells; on squared paper strokes pass through more of them
+TOUCHED = 0.8  # sides of a written cell, on average; on squared paper strokes reach more of them
 EDGE = 0.12  # of the cell's shorter side; marks along a border that reach no deeper are lines
 
 
@@ -34,7 +34,7 @@ class Cell(View):
     """A straightened cell."""
 
     matrix: NDArray[np.float64]  # from the cell's pixels to the page's
-    crossed: bool  # a stroke passes through it from one side to another
+    sides_touched: int  # by each of its marks, counted together
 
     def original_box(self, box: Box) -> Box:
         """A box of this cell in the original picture's pixels."""
@@ -90,16 +90,20 @@ def straightened(page: Page, corners: NDArray[Any]) -> Cell:
 
 
 def on_squared_paper(cells: list[list[Cell]]) -> bool:
-    """Whether the cells are squares of paper that was written on regardless of its lines."""
+    """Whether the cells are squares of paper that was written on regardless of its lines.
+
+    A single row is not: digits reach across the sides of boxes.
+    """
     written = [one for row in cells for one in row if one.ink.any()]
-    return sum(one.crossed for one in written) > CROSSED * len(written)
+    touched = sum(one.sides_touched for one in written)
+    return len(cells) > 1 and touched > TOUCHED * len(written)
 
 
 def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) -> Cell:
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     contrast = _contrast(pixels)
     written, rest = _marks(contrast)
-    marks, crossed = written.mask, _crossed(written)
+    marks, touched = written.mask, int(_sides(written)[1:].sum())
     blank = int(percentiles(grey, 50)[0])
     clean = np.where(rest, np.uint8(blank), grey)
     full = float(percentiles(contrast[marks > 0], 75)[0]) if marks.any() else 1.0
@@ -113,7 +117,7 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
         glyphs = segment.split(ink)
     except segment.CrowdedError:
         glyphs = []
-    return Cell(page, np.asarray(clean, np.uint8), ink, glyphs, matrix @ moved, crossed)
+    return Cell(page, np.asarray(clean, np.uint8), ink, glyphs, matrix @ moved, touched)
 
 
 def _contrast(pixels: NDArray[np.uint8]) -> Contrast:
@@ -163,10 +167,6 @@ def _written(found: Components) -> NDArray[np.bool_]:
     keep[labels[edge:-edge, edge:-edge]] = True
     keep[0] = False
     return np.asarray(keep & (keep & (found.sides >= LEAST_SIGN * short)).any())
-
-
-def _crossed(marks: Components) -> bool:
-    return bool((_sides(marks)[1:] > 1).any())
 
 
 def _sides(found: Components) -> NDArray[np.int64]:

@@ -74,11 +74,14 @@ def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
     """The cells bounded by lines, in rows and columns, at most so many; None on squared paper."""
     if len(cells := quads.find(lines, LEAST_CELLS, most)) < LEAST_CELLS:
         return []
-    linked = (places for places in _places(*_links(cells)) if len(places) >= LEAST_CELLS)
+    is_whole = quads.whole(cells, lines)
+    linked = (
+        places for places in _places(*_links(cells)) if is_whole[[*places]].sum() >= LEAST_CELLS
+    )
     placed = (_lattice(cells, places, most) for places in linked)
     near = np.asarray(cv2.dilate(lines, np.ones((5, 5), np.uint8)), np.uint8)
-    whole = (lattice for lattice in placed if lattice is not None)
-    grids = [lattice for lattice in whole if not _runs_on(lattice.corners, lines, near)]
+    found = (lattice for lattice in placed if lattice is not None)
+    grids = [lattice for lattice in found if not _runs_on(lattice.corners, lines, near)]
     return None if _among_squares(grids, cells) else grids
 
 
@@ -220,7 +223,12 @@ def _guesses(grid: Quads) -> Quads:
 
 
 def _runs_on(grid: Quads, lines: Mask, near: Mask) -> bool:
-    """Whether the lines continue beyond opposite sides of a grid, as on squared paper."""
+    """Whether the lines continue beyond opposite sides of a grid, as on squared paper.
+
+    A grid of few cells may be cut off by the picture's border.
+    """
+    if grid[..., 0, 0].size <= FEW_CELLS and not quads.whole(grid, lines).all():
+        return False
     sides = [grid, grid[::-1, :, ::-1][..., [2, 3, 0, 1], :]]
     turned = [side.transpose(1, 0, 2, 3)[..., [0, 3, 2, 1], :] for side in sides]
     return any(all(_goes_on(side, lines, near) for side in pair) for pair in (sides, turned))
