@@ -231,6 +231,15 @@ def test_the_edges_of_shadows_in_cells_are_no_strokes(reader: Reader) -> None:
     assert texts(reader, lit) == [["4", "", "", "", "7", ""]]
 
 
+@pytest.mark.parametrize("slope", [-0.5, 0.4, 2.0])
+def test_a_shadow_with_hard_edges_changes_no_cell(slope: float, reader: Reader) -> None:
+    page = form(ROWS)
+    y, x = np.indices(page.shape)
+    away = (y - page.shape[0] / 2 - slope * (x - page.shape[1] / 2)) / np.hypot(1, slope)
+    shade = 1 - 0.45 * np.clip(0.5 + away / 2, 0, 1)
+    assert texts(reader, (page * shade).astype(np.uint8)) == ROWS
+
+
 def test_what_is_around_a_row_of_boxes_does_not_turn_it(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:

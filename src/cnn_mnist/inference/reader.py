@@ -174,11 +174,12 @@ class Reader:
 
 def _cells(page: Page) -> list[list[cell.Cell]]:
     """The cells of a page's grids, row by row; empty if it has no grid."""
-    found = grid.find(lines.grey_page(page.pixels))
-    grids = [
-        [[cell.straightened(page, corners) for corners in row] for row in rows] for rows in found
-    ]
-    return [row for cells in grids if not cell.on_squared_paper(cells) for row in cells]
+    grey, cells = lines.grey_page(page.pixels), []
+    for found in grid.find(grey):
+        rows = [[cell.straightened(page, corners) for corners in row] for row in found]
+        if not cell.on_squared_paper(rows, grid.is_cut(found, grey)):
+            cells += rows
+    return cells
 
 
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:

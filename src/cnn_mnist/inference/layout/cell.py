@@ -22,9 +22,11 @@ MARGIN = 0.25  # of the cell's shorter side, of paper around it
 INSET = 0.01  # of the shorter side: how far a line may reach into its cell
 LEAST_SIDE, MOST_HIGH = 8, 80  # px
 FIT = 500  # pixels used to estimate the paper's colour
+COARSER, AROUND = 3, 0.8  # the median is taken on a copy, over a share of its shorter side
 NOISE = 6.0  # times a cell's median contrast, which is that of its paper
 WEAK = 0.35  # of a cell's strongest contrast
 LEAST_SIGN = 0.15  # of the cell's shorter side
+CROSSED = 0.3  # of the written cells; on squared paper strokes pass through more of them
 TOUCHED = 0.8  # sides of a written cell, on average; on squared paper strokes reach more of them
 EDGE = 0.12  # of the cell's shorter side; marks along a border that reach no deeper are lines
 
@@ -34,7 +36,7 @@ class Cell(View):
     """A straightened cell."""
 
     matrix: NDArray[np.float64]  # from the cell's pixels to the page's
-    sides_touched: int  # by each of its marks, counted together
+    sides_touched: tuple[int, ...]  # by each of its marks
 
     def original_box(self, box: Box) -> Box:
         """A box of this cell in the original picture's pixels."""
@@ -89,21 +91,24 @@ def straightened(page: Page, corners: NDArray[Any]) -> Cell:
     return _cell(np.asarray(pixels, np.uint8), reduced, page)
 
 
-def on_squared_paper(cells: list[list[Cell]]) -> bool:
+def on_squared_paper(cells: list[list[Cell]], is_cut: bool) -> bool:
     """Whether the cells are squares of paper that was written on regardless of its lines.
 
-    A single row is not: digits reach across the sides of boxes.
+    Args:
+        is_cut: the picture's border cuts off some cells, so there may be more squares beyond it.
+            Then marks need not cross squares; it is enough that they touch many sides.
     """
     written = [one for row in cells for one in row if one.ink.any()]
-    touched = sum(one.sides_touched for one in written)
-    return len(cells) > 1 and touched > TOUCHED * len(written)
+    if is_cut:
+        return sum(sum(one.sides_touched) for one in written) > TOUCHED * len(written)
+    return sum(max(one.sides_touched) > 1 for one in written) > CROSSED * len(written)
 
 
 def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) -> Cell:
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     contrast = _contrast(pixels)
     written, rest = _marks(contrast)
-    marks, touched = written.mask, int(_sides(written)[1:].sum())
+    marks, touched = written.mask, tuple(_sides(written)[1:].tolist())
     blank = int(percentiles(grey, 50)[0])
     clean = np.where(rest, np.uint8(blank), grey)
     full = float(percentiles(contrast[marks > 0], 75)[0]) if marks.any() else 1.0
@@ -121,9 +126,20 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
 
 
 def _contrast(pixels: NDArray[np.uint8]) -> Contrast:
-    """The largest difference from the paper over a pixel's colours."""
+    """The largest difference from the paper over a pixel's colours.
+
+    Ink differs from paper that varies smoothly, and from the medians around it, which have the hard
+    edges of shadows, too.
+    """
     colours = pixels.astype(np.float32)
-    return np.asarray(paper.most(cv2.absdiff(colours, _paper(colours))))
+    high, wide = pixels.shape[:2]
+    size = max(1, wide // COARSER), max(1, high // COARSER)
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    around, near = paper.median(small, AROUND), np.ones((3, 3), np.uint8)
+    least, most = (paper.resized(f(around, near), pixels) for f in (cv2.erode, cv2.dilate))
+    local = cv2.max(cv2.subtract(least, pixels), cv2.subtract(pixels, most))
+    smooth = cv2.absdiff(colours, _paper(colours))
+    return np.asarray(cv2.min(paper.most(smooth), paper.most(local).astype(np.float32)))
 
 
 def _paper(colours: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -54,6 +54,12 @@ def find(grey: Grey) -> list[Quads]:
     return [grid / scale for grid in ordered if _least_side(grid) >= READABLE * scale]
 
 
+def is_cut(grid: Quads, picture: Grey) -> bool:
+    """Whether the picture's border cuts off some of a grid's cells."""
+    pixel = max(1.0, max(picture.shape) / SEARCH_SIDE)  # of the copy
+    return not quads.whole(grid, picture, 2 * pixel).all()
+
+
 def _least_side(grid: Quads) -> float:
     """The typical shorter side of a grid's cells."""
     return float(np.median(quads.sides(grid).min(axis=-1)))
@@ -227,7 +233,7 @@ def _runs_on(grid: Quads, lines: Mask, near: Mask) -> bool:
 
     A grid of few cells may be cut off by the picture's border.
     """
-    if grid[..., 0, 0].size <= FEW_CELLS and not quads.whole(grid, lines).all():
+    if grid[..., 0, 0].size <= FEW_CELLS and is_cut(grid, lines):
         return False
     sides = [grid, grid[::-1, :, ::-1][..., [2, 3, 0, 1], :]]
     turned = [side.transpose(1, 0, 2, 3)[..., [0, 3, 2, 1], :] for side in sides]

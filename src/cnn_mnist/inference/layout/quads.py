@@ -139,7 +139,7 @@ def sides(cells: Quads) -> NDArray[Any]:
     return np.asarray(np.linalg.norm(cells - np.roll(cells, -1, axis=-2), axis=-1))
 
 
-def whole(cells: Quads, lines: Mask) -> NDArray[np.bool_]:
-    """Which cells do not end at the picture's border."""
-    last = np.array(lines.shape[::-1]) - 1
-    return np.asarray(((cells > 0.5) & (cells < last - 0.5)).all(axis=(-2, -1)))
+def whole(cells: Quads, picture: Grey, margin: float = 1.0) -> NDArray[np.bool_]:
+    """Which cells do not end at the picture's border, or less than `margin` px from it."""
+    last = np.array(picture.shape[::-1]) - 1
+    return np.asarray(((cells >= margin) & (cells <= last - margin)).all(axis=(-2, -1)))

@@ -52,8 +52,8 @@ def estimate(pixels: Picture) -> Picture:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     half = (size[0] // 2, size[1] // 2) if min(size) >= SMALL_PICTURE else size
-    wide = _median(cv2.resize(small, half, interpolation=cv2.INTER_AREA), WINDOWS[0])
-    wide, narrow = resized(wide, small), _median(small, WINDOWS[1])
+    wide = median(cv2.resize(small, half, interpolation=cv2.INTER_AREA), WINDOWS[0])
+    wide, narrow = resized(wide, small), median(small, WINDOWS[1])
     return _choose_by_region(small, wide, _sharpened(small, narrow))
 
 
@@ -76,14 +76,6 @@ def _sharpened(small: Picture, paper: Picture) -> Picture:
         operation = cv2.MORPH_OPEN if lighter else cv2.MORPH_CLOSE
         channels.append(cv2.medianBlur(cv2.morphologyEx(seen, operation, square), 5))
     return cv2.merge(channels)[window:-window, window:-window]
-
-
-def _median(pixels: Picture, share: float) -> Picture:
-    """The median over a square whose side is a share of the picture's short side."""
-    window = max(3, int(share * min(pixels.shape[:2])) | 1)
-    margin = window // 2
-    wider = _continued(pixels, margin)
-    return np.asarray(cv2.medianBlur(wider, window)[margin:-margin, margin:-margin])
 
 
 def _continued(pixels: Picture, margin: int) -> Picture:
@@ -134,6 +126,14 @@ def _sharp(small: Picture, difference: Mask, labels: Labels, count: int) -> NDAr
     edge = np.bincount(rim.ravel(), minlength=count)
     steep = np.bincount(rim[step > 0.6 * height[labels]], minlength=count)
     return np.asarray(steep > SHARP * edge)
+
+
+def median(pixels: Picture, share: float) -> Picture:
+    """The median over a square whose side is a share of the picture's short side."""
+    window = max(3, int(share * min(pixels.shape[:2])) | 1)
+    margin = window // 2
+    wider = _continued(pixels, margin)
+    return np.asarray(cv2.medianBlur(wider, window)[margin:-margin, margin:-margin])
 
 
 def most(field: NDArray[Any]) -> NDArray[Any]:
