@@ -19,6 +19,7 @@ from cnn_mnist.inference.layout.quads import Grey, Mask, Quads
 Links = NDArray[np.int64]  # for each cell the next one to the right, or below; or NOBODY
 
 SEARCH_SIDE = 1200  # px; cells are searched on a copy at most this large
+DARK = 128  # of 255; lines may be lighter than a page that is mostly darker
 READABLE = 16  # px of the picture; no number fits into a smaller cell, but letters look like some
 MOST_CELLS, FEW_CELLS = 1000, 100  # of large pictures, and of any
 CELL_ROOM = 2000  # px of the picture for each of them
@@ -41,14 +42,12 @@ def find(grey: Grey) -> list[Quads]:
         grey: uint8 H×W, the page.
     """
     scale = min(1.0, SEARCH_SIDE / max(grey.shape))
-    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    resized = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    small = np.asarray(resized, np.uint8)
     most = min(max(grey.size // CELL_ROOM, FEW_CELLS), MOST_CELLS)
-    best: list[Lattice] = []
-    for mask in quads.line_masks(np.asarray(small, np.uint8)):
-        found = _lattices(mask, most)
-        if found is None:
-            break
-        best = max(best, found, key=_worth)
+    best = _best_lattices(small, most)
+    if not best and np.median(small) < DARK:
+        best = _best_lattices(255 - small, most)
     outer = [grid for grid, _ in best if not any(_within(grid, other) for other, _ in best)]
     ordered = sorted(outer, key=lambda grid: float(grid[..., 1].mean()))
     return [grid / scale for grid in ordered if _least_side(grid) >= READABLE * scale]
@@ -74,6 +73,17 @@ class Lattice(NamedTuple):
 
 def _worth(lattices: list[Lattice]) -> int:
     return sum(lattice.worth for lattice in lattices)
+
+
+def _best_lattices(grey: Grey, most: int) -> list[Lattice]:
+    """The grids with dark lines, at whichever darkness most cells are found."""
+    best: list[Lattice] = []
+    for mask in quads.line_masks(grey):
+        found = _lattices(mask, most)
+        if found is None:
+            break
+        best = max(best, found, key=_worth)
+    return best
 
 
 def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
