@@ -27,6 +27,7 @@ WALL = 0.9  # of a cell's shorter side, from each corner to that of the next cel
 LEAST_CELLS = 4
 ALIKE = 1.6  # maximum ratio to the width of the column's cells and the height of the row's
 DISPLACED = 0.2  # of a cell's shorter side
+WORST = 0.7  # of the largest displacement; cells with less may be right
 LEAST_FOUND = 0.6  # of a grid's cells
 LEAST_OUTER = 0.3  # of an outer row's or column's
 MOST_ALIKE = 2  # regions of a cell's size for each cell; around squared paper's grids are more
@@ -56,7 +57,7 @@ def find(grey: Grey) -> list[Quads]:
 def is_cut(grid: Quads, picture: Grey) -> bool:
     """Whether the picture's border cuts off some of a grid's cells."""
     pixel = max(1.0, max(picture.shape) / SEARCH_SIDE)  # of the copy
-    return not quads.whole(grid, picture, 2 * pixel).all()
+    return bool(quads.cut(grid, picture, 2 * pixel).any())
 
 
 def _least_side(grid: Quads) -> float:
@@ -90,7 +91,7 @@ def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
     """The cells bounded by lines, in rows and columns, at most so many; None on squared paper."""
     if len(cells := quads.find(lines, LEAST_CELLS, most)) < LEAST_CELLS:
         return []
-    is_whole = quads.whole(cells, lines)
+    is_whole = ~quads.cut(cells, lines).any(axis=1)
     linked = (
         places for places in _places(*_links(cells)) if is_whole[[*places]].sum() >= LEAST_CELLS
     )
@@ -166,15 +167,17 @@ def _lattice(cells: Quads, places: dict[int, tuple[int, int]], most: int) -> Lat
     """The cells in rows and columns, with gaps filled; None if too few or too many were found."""
     where = np.array(list(places.values()))
     where -= where.min(axis=0)
-    rows, columns = (where.max(axis=0) + 1).tolist()
-    if len(places) < LEAST_FOUND * rows * columns or rows * columns > most:
-        return None
-    grid = np.full((rows, columns, 4, 2), np.nan, np.float32)
+    found = np.full(where.max(axis=0) + 1, NOBODY)
     for cell, (row, column) in reversed(list(zip(places, where.tolist(), strict=True))):
-        grid[row, column] = cells[cell]
-    grid = _trimmed(grid)
+        found[row, column] = cell
+    found = _trimmed(found)
+    is_found = found != NOBODY
+    if np.count_nonzero(is_found) < LEAST_FOUND * found.size or found.size > most:
+        return None
+    grid = np.full((*found.shape, 4, 2), np.nan, np.float32)
+    grid[is_found] = cells[found[is_found]]
     grid[_misshapen(grid)] = np.nan
-    grid[_displaced(grid)] = np.nan
+    _remove_displaced(grid)
     missing = np.isnan(grid[..., 0, 0])
     whole = _filled(grid)
     if whole is None:
@@ -182,15 +185,18 @@ def _lattice(cells: Quads, places: dict[int, tuple[int, int]], most: int) -> Lat
     return Lattice(whole, int((~missing).sum() - missing.sum()))
 
 
-def _trimmed(grid: Quads) -> Quads:
+def _trimmed(found: Links) -> Links:
     """The grid without outer rows and columns of few cells, the slivers cut off by writing."""
-    found = ~np.isnan(grid[..., 0, 0])
-    kept = []
-    for axis in (1, 0):
-        shares = found.mean(axis=axis)
-        low, high = np.flatnonzero(shares >= min(LEAST_OUTER, shares.max()))[[0, -1]]
-        kept.append(slice(low, high + 1))
-    return grid[tuple(kept)]
+    before = None
+    while before != found.shape:
+        before, is_found = found.shape, found != NOBODY
+        kept = []
+        for axis in (1, 0):
+            shares = is_found.mean(axis=axis)
+            low, high = np.flatnonzero(shares >= min(LEAST_OUTER, shares.max()))[[0, -1]]
+            kept.append(slice(low, high + 1))
+        found = found[tuple(kept)]
+    return found
 
 
 def _misshapen(grid: Quads) -> NDArray[np.bool_]:
@@ -209,10 +215,17 @@ def _median(sizes: NDArray[Any], axis: int) -> NDArray[Any]:
     return np.asarray(sum(np.take_along_axis(ordered, half, axis) for half in middle) / 2)
 
 
-def _displaced(grid: Quads) -> NDArray[np.bool_]:
-    """Cells with a corner that no three neighbours confirm."""
-    off = np.linalg.norm(_guesses(grid) - grid, axis=-1).max(axis=-1)
-    return np.asarray(np.fmin.reduce(off) > DISPLACED * quads.sides(grid).min(axis=-1))
+def _remove_displaced(grid: Quads) -> None:
+    """Set cells with a corner that no three neighbours confirm to NaN, the worst first.
+
+    What they displace by their example is then right.
+    """
+    worst = np.inf
+    while worst > DISPLACED:
+        off = np.linalg.norm(_guesses(grid) - grid, axis=-1).max(axis=-1)
+        off = np.fmin.reduce(off) / quads.sides(grid).min(axis=-1)
+        worst = float(np.fmax.reduce(off, axis=None))
+        grid[off >= max(DISPLACED, WORST * worst)] = np.nan
 
 
 def _filled(grid: Quads) -> Quads | None:
@@ -241,11 +254,12 @@ def _guesses(grid: Quads) -> Quads:
 def _runs_on(grid: Quads, lines: Mask, near: Mask) -> bool:
     """Whether the lines continue beyond opposite sides of a grid, as on squared paper.
 
-    A grid of few cells may be cut off by the picture's border.
+    Beyond the picture's border they are taken to continue if there are many cells already.
     """
-    if grid[..., 0, 0].size <= FEW_CELLS and is_cut(grid, lines):
-        return False
-    sides = [grid, grid[::-1, :, ::-1][..., [2, 3, 0, 1], :]]
+    cut = quads.cut(grid, lines).any(axis=(0, 1))
+    if (cut[:2] & cut[2:]).any():
+        return grid[..., 0, 0].size > FEW_CELLS
+    sides = [grid, grid[::-1, ::-1][..., [2, 3, 0, 1], :]]
     turned = [side.transpose(1, 0, 2, 3)[..., [0, 3, 2, 1], :] for side in sides]
     return any(all(_goes_on(side, lines, near) for side in pair) for pair in (sides, turned))
 

@@ -139,7 +139,12 @@ def sides(cells: Quads) -> NDArray[Any]:
     return np.asarray(np.linalg.norm(cells - np.roll(cells, -1, axis=-2), axis=-1))
 
 
-def whole(cells: Quads, picture: Grey, margin: float = 1.0) -> NDArray[np.bool_]:
-    """Which cells do not end at the picture's border, or less than `margin` px from it."""
+def cut(cells: Quads, picture: Grey, margin: float = 1.0) -> NDArray[np.bool_]:
+    """Which sides of the picture (left, upper, right, lower) cut off each cell: …×4.
+
+    Args:
+        margin: px from the border; a cell that ends in it is cut off.
+    """
     last = np.array(picture.shape[::-1]) - 1
-    return np.asarray(((cells >= margin) & (cells <= last - margin)).all(axis=(-2, -1)))
+    low, high = cells.min(axis=-2) < margin, cells.max(axis=-2) > last - margin
+    return np.concatenate([low, high], axis=-1)
