@@ -110,6 +110,10 @@ def test_a_picture_may_be_cut_within_the_outer_lines(sides: str, reader: Reader)
     assert texts(reader, page[low[0] : high[0], low[1] : high[1]]) == rows
 
 
+def test_lines_may_be_lighter_than_the_paper(reader: Reader) -> None:
+    assert texts(reader, 255 - form(ROWS)) == ROWS
+
+
 def test_text_and_digits_are_those_of_the_cells(reader: Reader) -> None:
     reading = reader.read(form(ROWS))
     assert reading.ok
@@ -289,6 +293,15 @@ def test_writing_over_the_corners_moves_no_corner() -> None:
     assert found.shape[:2] == (4, 3)
     assert np.abs(found[:, 1, 0, 0] - (MARGIN + WIDE)).max() < 6
     assert np.abs(found[:, 1, 0, 1] - MARGIN - HIGH * np.arange(4)).max() < 6
+
+
+def test_bold_words_that_fill_the_tops_of_header_cells_lose_no_row() -> None:
+    page = form([["", "", "", ""], *([["7", "", "12", ""]] * 4)])
+    for column in (0, 2):
+        left = MARGIN + WIDE * column
+        cv2.rectangle(page, (left, MARGIN + 8), (left + WIDE, MARGIN + 32), 40, -1)
+    (found,) = grid.find(page)
+    assert found.shape[:2] == (5, 4)
 
 
 @pytest.mark.parametrize("row", [0, 2])
