@@ -110,8 +110,7 @@ class Reader:
     def _found(self, seen: view.View, single: bool) -> list[list[Found]]:
         """The signs, line by line."""
         if single:
-            ways = lines.ways(self.line_reader, seen.grey, seen.layout)
-            readings = [list(chain.from_iterable(rows)) for rows in ways]
+            readings = lines.readings(self.line_reader, seen.grey, seen.layout)
             probs = self.classifier.steady_probs(seen.frames())
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
         rows = lines.read(self.line_reader, seen.grey, seen.layout)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +70,7 @@ def look(reader: LineReader, page: Page) -> Sample:
         raise ImageError("too many marks for one digit; crop the picture to it") from error
     if not seen.glyphs:
         raise ImageError("no ink found: the picture is blank or its contrast too low")
-    ways = lines.ways(reader, seen.grey, seen.layout)
-    readings = [list(chain.from_iterable(rows)) for rows in ways]
+    readings = lines.readings(reader, seen.grey, seen.layout)
     return Sample(seen.frames([0])[0], False, seen.boxes, readings)
 
 
