@@ -27,7 +27,7 @@ import numpy as np
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.files import SUFFIXES
 from cnn_mnist.inference.pictures.page import ImageError
-from cnn_mnist.inference.recognition.classifier import Bars, Classifier
+from cnn_mnist.inference.recognition.classifier import Classifier, Thresholds
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.sample import look
 from cnn_mnist.training.adapt.finetuning import FineTuning
@@ -108,10 +108,10 @@ def score(
     mine = drawn(writing, size, draw)
     rest = writing.without(mine)
     model, card = train(writing.only(mine), splits, *shared)
-    ask, test = predictor(model, card["temperature"]), splits.test
+    predict, test = predictor(model, card["temperature"]), splits.test
     old = before.logits(test.images.numpy()).argmax(axis=1) != test.labels.numpy()
     known = before.probs, before.threshold, before.decides
-    learned = ask, card["threshold"], card["decides"]
+    learned = predict, card["threshold"], card["decides"]
     return {
         "rest": len(rest),
         "errors": [errors(rest, *known), errors(rest, *learned)],
@@ -121,8 +121,10 @@ def score(
     }
 
 
-def errors(writing: Handwriting, ask: Any, threshold: float, decides: Bars) -> int:
-    return int(writing.errors(writing.probs(ask), threshold, decides).sum()) if len(writing) else 0
+def errors(writing: Handwriting, predict: Any, threshold: float, decides: Thresholds) -> int:
+    return (
+        int(writing.errors(writing.probs(predict), threshold, decides).sum()) if len(writing) else 0
+    )
 
 
 def drawn(writing: Handwriting, size: int, seed: int) -> list[int]:

@@ -92,6 +92,7 @@ FLOORS = {
 DOORS = {
     ("training.data.labelled", "inference.pictures.crop"),
     ("training.data.labelled", "inference.pictures.files"),
+    ("training.data.labelled", "inference.pictures.page"),
     ("training.data.frames", "inference.pictures.page"),
     ("training.data.frames", "inference.pictures.pixels"),
     ("training.data.frames", "inference.recognition.normalize"),

@@ -191,14 +191,14 @@ def test_a_classifier_decides_about_what_the_released_reader_misreads(
 ) -> None:
     mine = handwriting.read(write_odd(tmp_path / "mine", 10))
 
-    def ask(images: np.ndarray) -> np.ndarray:  # says 2 of every other one, and 3 of the rest
+    def predict(images: np.ndarray) -> np.ndarray:  # says 2 of every other one, and 3 of the rest
         probs = np.zeros((len(images), 10), np.float32)
         probs[::2, 2], probs[1::2, 3] = sure, 0.999
         return probs
 
-    bars = Overruling(digits.train).bars(mine, ask)
-    assert bars[2] == pytest.approx(bar)  # read as 7
-    assert bars[3] == NEVER[3]
+    thresholds = Overruling(digits.train).thresholds(mine, predict)
+    assert thresholds[2] == pytest.approx(bar)  # read as 7
+    assert thresholds[3] == NEVER[3]
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.page import Page
-from cnn_mnist.inference.reading import Digit, Reading
+from cnn_mnist.inference.reading import NO_INK, Digit, Reading
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line import OTHER
@@ -25,7 +25,6 @@ from cnn_mnist.inference.segmentation import segment
 MOST_BUTTONS = 0.1  # of a page that the buttons of a program's window cover
 MOST_COLUMNS = 40_000  # of a grid that the line network reads
 WHOLE = 0, 0, SIDE, SIDE
-NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
 EMPTY_GRID = "the cells of the grid are empty"
 CROWDED = "too many marks: this is not a page of digits"
@@ -111,14 +110,14 @@ class Reader:
         """The signs, line by line."""
         if single:
             readings = lines.readings(self.line_reader, seen.grey, seen.layout)
-            probs = self.classifier.steady_probs(seen.frames())
+            probs = self.classifier.tta_probs(seen.frames())
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
         rows = lines.read(self.line_reader, seen.grey, seen.layout)
         best = list(chain.from_iterable(rows))
         pairs = partners(best, seen.boxes, self.classifier.decides)
         alone = [glyph for glyph in pairs if glyph is not None]
         probs = np.zeros((len(seen.glyphs), 10), np.float32)
-        probs[alone] = self.classifier.steady_probs(seen.frames(alone))
+        probs[alone] = self.classifier.tta_probs(seen.frames(alone))
         found = iter(agree(best, pairs, seen.boxes, probs, self.classifier.decides))
         return [list(islice(found, len(row))) for row in rows]
 

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.percentiles import percentiles
 from cnn_mnist.inference.pictures.crop import is_centred_in
-from cnn_mnist.inference.pictures.page import Page
+from cnn_mnist.inference.pictures.page import Box, Page
 from cnn_mnist.inference.recognition.line import normalized_width
 from cnn_mnist.inference.segmentation import paper, segment
 from cnn_mnist.inference.segmentation.components import Components, components
 
-Box = tuple[int, int, int, int]
 Contrast = NDArray[np.float32]
 
 MARGIN = 0.25  # of the cell's shorter side, of paper around it

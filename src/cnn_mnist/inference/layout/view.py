@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import lines
-from cnn_mnist.inference.pictures.page import Page, rotated
+from cnn_mnist.inference.pictures.page import Box, Page, rotated
 from cnn_mnist.inference.recognition import line_reader
 from cnn_mnist.inference.recognition.normalize import SIDE, even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import ink, segment
-
-Box = tuple[int, int, int, int]
 
 CLEARER = 2  # times the contrast in lightness: that in a colour which is read instead
 
@@ -47,8 +45,8 @@ class View:
     def frames(self, glyphs: Iterable[int] | None = None) -> NDArray[np.uint8]:
         """Some or all of the glyphs in MNIST's format, N×28×28; each is framed at most once."""
         wanted = range(len(self.glyphs)) if glyphs is None else glyphs
-        asked = [self._frame(glyph) for glyph in wanted]
-        return np.stack(asked) if asked else np.zeros((0, SIDE, SIDE), np.uint8)
+        frames = [self._frame(glyph) for glyph in wanted]
+        return np.stack(frames) if frames else np.zeros((0, SIDE, SIDE), np.uint8)
 
     def _frame(self, glyph: int) -> NDArray[np.uint8]:
         if glyph not in self._framed:

@@ -4,8 +4,7 @@ import math
 from itertools import islice, pairwise
 from statistics import mean, median, quantiles
 
-from cnn_mnist.inference.recognition.agree import DOUBT as LETTER
-from cnn_mnist.inference.recognition.agree import Found
+from cnn_mnist.inference.recognition.agree import LEAST_P_DIGIT, Found
 from cnn_mnist.inference.recognition.line import OTHER, SIGNS
 
 SPACE = 0.25  # of a sign's height; a wider gap may end a word
@@ -99,15 +98,15 @@ def _in_context(words: list[Line]) -> list[Line]:
     for origin in reversed(origins):
         path.append(origin[path[-1]])
     decided = zip(signs, between, reversed(path), strict=True)
-    told = (sign if fixed else _as(sign, bool(k)) for sign, fixed, k in decided)
-    return [list(islice(told, len(word))) for word in words]
+    chosen = (sign if fixed else _as(sign, bool(k)) for sign, fixed, k in decided)
+    return [list(islice(chosen, len(word))) for word in words]
 
 
 def _between_numbers(signs: Line) -> list[bool]:
-    """Which signs are for certain neither digits nor parts of a word: the x of 3x4, or a comma."""
+    """Which signs are certainly neither digits nor parts of a word: the x of 3x4, or a comma."""
     alone = [False] * len(signs)
     for place, (left, sign, right) in enumerate(zip(signs, signs[1:], signs[2:], strict=False)):
-        alone[place + 1] = left.is_digit and right.is_digit and sign.p_digit < LETTER
+        alone[place + 1] = left.is_digit and right.is_digit and sign.p_digit < LEAST_P_DIGIT
     return [sign.character in SIGNS or lone for sign, lone in zip(signs, alone, strict=True)]
 
 
