@@ -78,7 +78,8 @@ FLOORS = {
         {"__init__"},
     ],
     "serving": [
-        {"limits", "log", "metrics", "folders", "pages", "signs"},
+        {"limits", "log", "folders", "pages", "signs"},
+        {"metrics"},
         {"api", "protocol", "middleware", "uploads", "errors", "collection", "labels"},
         {"corrections"},
         {"responses"},

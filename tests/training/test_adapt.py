@@ -29,7 +29,7 @@ from cnn_mnist.training.data.labelled import Labelled, labelled
 from cnn_mnist.training.runs import checkpoint, export
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
-from cnn_mnist.training.synthetic import odd_hand
+from cnn_mnist.training.synthetic import unusual_writer
 from cnn_mnist.training.synthetic.examples import extend
 from shell import Outcome, Shell
 
@@ -43,16 +43,16 @@ Pair = tuple[tuple[int, int], tuple[int, int]]  # errors and images, before and 
 
 
 def write_odd(folder: Path, count: int, seed: int = 0, only: int | None = None) -> Path:
-    """Pictures of the writer with odd forms, named by their digits."""
+    """Pictures of the writer with unusual forms, named by their digits."""
     folder.mkdir(exist_ok=True)
-    for number, (digit, picture) in enumerate(odd_hand.pictures(count, seed)):
+    for number, (digit, picture) in enumerate(unusual_writer.pictures(count, seed)):
         if only in (None, digit):
             Image.fromarray(picture).save(folder / f"{digit}_{seed}-{number}.png")
     return folder
 
 
 def odd_images(count: int) -> np.ndarray:
-    reader, pictures = LineReader(), odd_hand.pictures(count, seed=4)
+    reader, pictures = LineReader(), unusual_writer.pictures(count, seed=4)
     return np.stack([look(reader, image.load(picture)).frame for _, picture in pictures])
 
 
@@ -99,7 +99,7 @@ def test_a_two_that_is_read_as_a_seven_is_one_after_a_few_corrections(
     assert len(mine) == 4
     adapted = learn.adapt(mine, digits, Classifier(), lambda *_: None)
     learn.write(adapted, tmp_path / "mine.onnx", digits)
-    new = [picture for digit, picture in odd_hand.pictures(100, seed=9) if digit == 2]
+    new = [picture for digit, picture in unusual_writer.pictures(100, seed=9) if digit == 2]
     before, after = Reader(threads=1), Reader(tmp_path / "mine.onnx", threads=1)
     assert [reading.text for reading in before.read_many(new, single=True)].count("7") >= 8
     assert [reading.text for reading in after.read_many(new, single=True)].count("2") >= 8

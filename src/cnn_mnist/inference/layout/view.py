@@ -20,7 +20,7 @@ CLEARER = 2  # times the contrast in lightness: that in a colour which is read i
 
 @dataclass(frozen=True)
 class View:
-    """A page: `grey` with dark ink on light paper, `ink` from 0 to 1, and its `glyphs`."""
+    """A page: `grey`, the channel that shows its ink; `ink` from 0 to 1; and its `glyphs`."""
 
     page: Page
     grey: NDArray[np.uint8]
@@ -63,7 +63,7 @@ class View:
 
 
 def of_page(page: Page, single: bool = False) -> View:
-    """View a whole page. Its colours are not needed any more.
+    """View a whole page; the view has no colours.
 
     Args:
         single: the page holds one digit.
