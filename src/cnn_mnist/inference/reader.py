@@ -1,4 +1,4 @@
-"""Reader: joins page, ink, digits, normalisation and networks."""
+"""Reader: a picture → a Reading. Connects decoding, layout and the two networks."""
 
 import math
 import os
@@ -22,7 +22,7 @@ from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.recognition.normalize import SIDE, ready_frame, ready_frames
 from cnn_mnist.inference.segmentation import segment
 
-MOST_BUTTONS = 0.1  # of a page that the buttons of a program's window cover
+MOST_BUTTONS = 0.1  # share of a page that a program's buttons may cover; larger grids are read
 MOST_COLUMNS = 40_000  # of a grid that the line network reads
 WHOLE = 0, 0, SIDE, SIDE
 NO_DIGIT = "what is drawn does not look like a digit"
@@ -31,7 +31,7 @@ CROWDED = "too many marks: this is not a page of digits"
 
 
 class Reader:
-    """Reads handwritten digits. Thread-safe; loading one takes some 10 ms."""
+    """Reads handwritten digits. Thread-safe."""
 
     def __init__(self, model: str | os.PathLike[str] | None = None, threads: int = 0) -> None:
         """Load an exported model file or a released model.

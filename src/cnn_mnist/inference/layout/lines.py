@@ -46,7 +46,7 @@ def grey_page(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def read_whole(reader: LineReader, page: NDArray[np.uint8]) -> list[Sign] | None:
-    """The signs of a page that is a single line, or blank; None if it is not."""
+    """The signs of a page whose digits are so tall that it is a single line; otherwise None."""
     signs = reader.read(dark_on_light(page))
     heights = [sign.box[3] for sign in signs if sign.character in DIGITS]
     is_line = heights and median(heights) >= LINE_HEIGHT * page.shape[0]
@@ -179,8 +179,8 @@ class _Piece(NamedTuple):
 def _joined(pieces: list[list[Sign]], slope: float) -> list[list[Sign]]:
     """Lines joined from pieces that are side by side at one height, at any distance.
 
-    The numbers of some hands rise above their line: of slopes near that of the numbers, the one
-    with the fewest lines is right.
+    Some people's numbers rise above their line: of several slopes near that of the numbers, the
+    one that gives the fewest lines is right.
     """
     found = [_Piece.of(signs, slope) for signs in pieces]
     ways = (_side_by_side([piece.level(rise) for piece in found]) for rise in RISES)

@@ -11,7 +11,7 @@ SPACE = 0.25  # of a sign's height; a wider gap may end a word
 WIDER = 1.5  # times the typical gap between signs; spaced letters form one word, too
 PHRASE = 0.8  # of a sign's height; closer words form one phrase
 LETTERS = 0.5  # letters per digit; a word with more is text
-FLOATING = 0.1  # of a digit's height above its foot: asterisks and quotes float, letters stand
+FLOATING = 0.1  # of a digit's height above its foot: asterisks and quotes are higher, letters not
 EVEN = 0.75  # of the tallest sign; the digits of a number are at least this tall
 FEW_WORDS = 2  # words beside a number; with more it is a sentence, and holds no number
 PAGE, TALLER = 4, 1.5  # letters per digit on a page of text; a digit written over it is taller
@@ -34,7 +34,7 @@ def without_words(lines: list[Line]) -> list[Line]:
 
 
 def _without_print(lines: list[Line]) -> list[Line]:
-    """Print beside higher handwriting: doubtful numbers that are nearly as low are letters."""
+    """The lines with print beside taller handwriting as letters: low, doubtful numbers."""
     letters, digits = _letters_and_digits(lines)
     sure = [sign.box[3] for sign in digits if sign.confidence > SURE]
     if len(letters) < MANY or not sure:
@@ -59,7 +59,7 @@ def _is_low(signs: Line, least: float) -> bool:
 
 
 def _without_text(lines: list[Line]) -> list[Line]:
-    """The lines of a page of text without digits, but for those written over it."""
+    """The lines; on a page of text, all digits but those written over it as letters."""
     letters, digits = _letters_and_digits(lines)
     if not digits:
         return lines
@@ -80,7 +80,7 @@ def _letters_and_digits(lines: list[Line]) -> tuple[Line, Line]:
 
 
 def _in_context(words: list[Line]) -> list[Line]:
-    """Decide which signs of a phrase are digits and which letters, by their neighbours too.
+    """Decide which signs of a phrase are digits and which are letters, also by their neighbours.
 
     The most probable sequence of the two (Viterbi): a doubtful sign among digits is a digit.
     """

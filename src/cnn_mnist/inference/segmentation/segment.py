@@ -1,4 +1,4 @@
-"""An ink map → single digits. Knows shapes and places, not meanings.
+"""An ink map → its glyphs, the written signs. Knows shapes and places, not meanings.
 
 Boxes alone decide which parts form a sign. Pixels are read only afterwards, and only for as many
 signs as fit on a page of digits.
