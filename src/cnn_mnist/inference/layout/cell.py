@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.percentiles import percentiles
 from cnn_mnist.inference.pictures.crop import is_centred_in
-from cnn_mnist.inference.pictures.page import Page
+from cnn_mnist.inference.pictures.page import Box, Page
 from cnn_mnist.inference.recognition.line import normalized_width
 from cnn_mnist.inference.segmentation import paper, segment
 from cnn_mnist.inference.segmentation.components import Components, components
 
-Box = tuple[int, int, int, int]
 Contrast = NDArray[np.float32]
 
 MARGIN = 0.25  # of the cell's shorter side, of paper around it
@@ -108,7 +107,7 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     contrast = _contrast(pixels)
     written, rest = _marks(contrast)
-    marks, touched = written.mask, tuple(_sides(written)[1:].tolist())
+    marks, touched = written.mask, tuple(written.num_borders[1:].tolist())
     blank = int(percentiles(grey, 50)[0])
     clean = np.where(rest, np.uint8(blank), grey)
     full = float(percentiles(contrast[marks > 0], 75)[0]) if marks.any() else 1.0
@@ -139,7 +138,9 @@ def _contrast(pixels: NDArray[np.uint8]) -> Contrast:
     least, most = (paper.resized(f(around, near), pixels) for f in (cv2.erode, cv2.dilate))
     local = cv2.max(cv2.subtract(least, pixels), cv2.subtract(pixels, most))
     smooth = cv2.absdiff(colours, _paper(colours))
-    return np.asarray(cv2.min(paper.most(smooth), paper.most(local).astype(np.float32)))
+    return np.asarray(
+        cv2.min(paper.largest_channel(smooth), paper.largest_channel(local).astype(np.float32))
+    )
 
 
 def _paper(colours: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -179,16 +180,7 @@ def _written(found: Components) -> NDArray[np.bool_]:
     """Which marks are neither lines along the border nor, unless alone, specks."""
     labels, short = found.labels, min(found.mask.shape)
     edge = max(1, round(EDGE * short))
-    keep = _sides(found) == 0
+    keep = found.num_borders == 0
     keep[labels[edge:-edge, edge:-edge]] = True
     keep[0] = False
     return np.asarray(keep & (keep & (found.sides >= LEAST_SIGN * short)).any())
-
-
-def _sides(found: Components) -> NDArray[np.int64]:
-    """How many sides of the cell each mark touches."""
-    labels = found.labels
-    touched = np.zeros(len(found.stats), np.int64)
-    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        touched[border] += 1  # once for each mark: numpy adds to an index once
-    return touched
