@@ -244,6 +244,23 @@ def test_a_shadow_with_hard_edges_changes_no_cell(slope: float, reader: Reader) 
     assert texts(reader, (page * shade).astype(np.uint8)) == ROWS
 
 
+@pytest.mark.parametrize(("desk", "slope", "dark"), [(20, 0.15, 1.0), (60, 0.17, 0.65)])
+def test_a_tilted_row_of_boxes_on_a_dark_desk_and_in_shade(
+    desk: int, slope: float, dark: float, reader: Reader
+) -> None:
+    row = boxes_in_a_row(12, pitch=100, wide=80)
+    for column, digit in enumerate("453539257797"):
+        put(row, digit, 50 + 100 * column, 45)
+    height, width = row.shape
+    matrix = np.array([[1, 0, 20], [slope, 1, 0]])
+    size = width + 60, height + round(slope * width)
+    page = cv2.warpAffine(row, matrix, size, borderValue=desk)
+    page = np.clip(page + np.random.default_rng(0).normal(0, 6, page.shape), 0, 255)
+    shade = 1 + (dark - 1) / (1 + np.exp((np.arange(size[0]) - 0.45 * size[0]) / 40))
+    (read,) = texts(reader, (page * shade).astype(np.uint8))
+    assert "".join(read) == "453539257797"
+
+
 def test_what_is_around_a_row_of_boxes_does_not_turn_it(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from cnn_mnist.inference.segmentation import segment
 
 MOST_BUTTONS = 0.1  # share of a page that a program's buttons may cover; larger grids are read
 MOST_COLUMNS = 40_000  # of a grid that the line network reads
+MOST_CELLS = 2 / 3  # of a row's written cells; a reading with signs in fewer is wrong
 WHOLE = 0, 0, SIDE, SIDE
 NO_DIGIT = "what is drawn does not look like a digit"
 EMPTY_GRID = "the cells of the grid are empty"
@@ -204,9 +205,9 @@ def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading | None:
     """The reading with the digits in a row of cells sorted by cell, as one of its lines.
 
     Digits may cross the sides of their boxes, so they are read together and not cell by cell.
-    Nothing is sorted if a digit of the same line is beyond an end of the row, since cells may be
-    missing there, or if no line is in the cells, since these may be icons. None if a digit is
-    between the cells: it is the side of one.
+    Nothing is sorted if a line continues beyond an end of the row, since cells may be missing
+    there, or if no line is in the cells, since these may be icons. None if a digit is
+    between the cells, since it is the side of one, or if many written cells hold no sign.
     """
     boxes, rest = [one.box for one in row], iter(reading.digits)
     lines: list[tuple[Line, list[Digit]]] = []
@@ -216,7 +217,7 @@ def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading | None:
         digits = [*islice(rest, sum(len(number.digits) for number in line.numbers))]
         strays = [digit for digit in digits if cell.containing(boxes, digit.box) is None]
         if 0 < len(strays) < len(digits):
-            return reading if any(cell.is_beside(boxes, digit.box) for digit in strays) else None
+            return reading if all(cell.is_beside(boxes, digit.box) for digit in strays) else None
         if strays:
             lines.append((line, digits))
         else:
@@ -225,6 +226,9 @@ def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading | None:
     if not inside:
         return reading
     columns = [cell.containing(boxes, digit.box) for digit in inside]
+    signs = {*columns, *(cell.containing(boxes, sign.box) for sign in reading.rejected)}
+    if len(signs - {None}) < MOST_CELLS * sum(bool(one.glyphs) for one in row):
+        return None
     of_cell = [
         [digit for digit, at in zip(inside, columns, strict=True) if at == column]
         for column in range(len(row))
