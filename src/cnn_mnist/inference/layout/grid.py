@@ -30,7 +30,9 @@ DISPLACED = 0.2  # of a cell's shorter side
 WORST = 0.7  # of the largest displacement; cells with less may be right
 LEAST_FOUND = 0.6  # of a grid's cells
 LEAST_OUTER = 0.3  # of an outer row's or column's
-MOST_ALIKE = 2  # regions of a cell's size for each cell; around squared paper's grids are more
+MOST_ALIKE = (
+    2  # regions of a cell's size for each cell found; around squared paper's grids are more
+)
 NOBODY = -1
 
 
@@ -43,12 +45,9 @@ def find(grey: Grey) -> list[Quads]:
         grey: uint8 H×W, the page.
     """
     scale = min(1.0, SEARCH_SIDE / max(grey.shape))
-    resized = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    small = np.asarray(resized, np.uint8)
+    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     most = min(max(grey.size // CELL_ROOM, FEW_CELLS), MOST_CELLS)
-    best = _best_lattices(small, most)
-    if not best and np.median(small) < DARK:
-        best = _best_lattices(255 - small, most)
+    best = _best_lattices(np.asarray(small, np.uint8), most)
     outer = [grid for grid, _ in best if not any(_within(grid, other) for other, _ in best)]
     ordered = sorted(outer, key=lambda grid: float(grid[..., 1].mean()))
     return [grid / scale for grid in ordered if _least_side(grid) >= READABLE * scale]
@@ -66,10 +65,15 @@ def _least_side(grid: Quads) -> float:
 
 
 class Lattice(NamedTuple):
-    """A grid, and its score: cells found minus cells missing."""
+    """A grid, and how many of its cells were found; the others were placed by their neighbours."""
 
     corners: Quads
-    worth: int
+    num_found: int
+
+    @property
+    def worth(self) -> int:
+        """Cells found minus cells missing."""
+        return 2 * self.num_found - self.corners[..., 0, 0].size
 
 
 def _worth(lattices: list[Lattice]) -> int:
@@ -77,13 +81,16 @@ def _worth(lattices: list[Lattice]) -> int:
 
 
 def _best_lattices(grey: Grey, most: int) -> list[Lattice]:
-    """The grids with dark lines, at whichever darkness most cells are found."""
+    """The grids with dark lines, at whichever darkness most cells are found, or with light ones."""
     best: list[Lattice] = []
-    for mask in quads.line_masks(grey):
-        found = _lattices(mask, most)
-        if found is None:
+    for shown in (grey, 255 - grey):
+        for mask in quads.line_masks(shown):
+            found = _lattices(mask, most)
+            if found is None:
+                return best
+            best = max(best, found, key=_worth)
+        if best or np.median(grey) >= DARK:
             break
-        best = max(best, found, key=_worth)
     return best
 
 
@@ -91,7 +98,7 @@ def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
     """The cells bounded by lines, in rows and columns, at most so many; None on squared paper."""
     if len(cells := quads.find(lines, LEAST_CELLS, most)) < LEAST_CELLS:
         return []
-    is_whole = ~quads.cut(cells, lines).any(axis=1)
+    is_whole = ~np.asarray(quads.cut(cells, lines).any(axis=1))
     linked = (
         places for places in _places(*_links(cells)) if is_whole[[*places]].sum() >= LEAST_CELLS
     )
@@ -171,18 +178,15 @@ def _lattice(cells: Quads, places: dict[int, tuple[int, int]], most: int) -> Lat
     for cell, (row, column) in reversed(list(zip(places, where.tolist(), strict=True))):
         found[row, column] = cell
     found = _trimmed(found)
-    is_found = found != NOBODY
-    if np.count_nonzero(is_found) < LEAST_FOUND * found.size or found.size > most:
+    if found.size > most:
         return None
     grid = np.full((*found.shape, 4, 2), np.nan, np.float32)
-    grid[is_found] = cells[found[is_found]]
+    grid[found != NOBODY] = cells[found[found != NOBODY]]
     grid[_misshapen(grid)] = np.nan
     _remove_displaced(grid)
-    missing = np.isnan(grid[..., 0, 0])
-    whole = _filled(grid)
-    if whole is None:
-        return None
-    return Lattice(whole, int((~missing).sum() - missing.sum()))
+    num_found = int(np.count_nonzero(~np.isnan(grid[..., 0, 0])))
+    whole = _filled(grid) if num_found >= LEAST_FOUND * found.size else None
+    return None if whole is None else Lattice(whole, num_found)
 
 
 def _trimmed(found: Links) -> Links:
@@ -256,7 +260,7 @@ def _runs_on(grid: Quads, lines: Mask, near: Mask) -> bool:
 
     Beyond the picture's border they are taken to continue if there are many cells already.
     """
-    cut = quads.cut(grid, lines).any(axis=(0, 1))
+    cut = np.asarray(quads.cut(grid, lines).any(axis=(0, 1)))
     if (cut[:2] & cut[2:]).any():
         return grid[..., 0, 0].size > FEW_CELLS
     sides = [grid, grid[::-1, ::-1][..., [2, 3, 0, 1], :]]

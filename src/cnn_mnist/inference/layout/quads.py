@@ -139,7 +139,7 @@ def sides(cells: Quads) -> NDArray[Any]:
     return np.asarray(np.linalg.norm(cells - np.roll(cells, -1, axis=-2), axis=-1))
 
 
-def cut(cells: Quads, picture: Grey, margin: float = 1.0) -> NDArray[np.bool_]:
+def cut(cells: Quads, picture: Grey, margin: float = 1.0) -> NDArray[Any]:
     """Which sides of the picture (left, upper, right, lower) cut off each cell: …×4.
 
     Args:
@@ -147,4 +147,4 @@ def cut(cells: Quads, picture: Grey, margin: float = 1.0) -> NDArray[np.bool_]:
     """
     last = np.array(picture.shape[::-1]) - 1
     low, high = cells.min(axis=-2) < margin, cells.max(axis=-2) > last - margin
-    return np.concatenate([low, high], axis=-1)
+    return np.asarray(np.concatenate([low, high], axis=-1))
