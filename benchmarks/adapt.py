@@ -4,9 +4,9 @@
 
 Each folder in FOLDER is a source: labelled pictures as for `cnn-mnist adapt`, or an .npz with
 `images` and `labels`. Sources with fewer than 40 pictures are skipped. From each, and from 300
-pictures by a synthetic writer with odd forms, training pictures are drawn (balanced over the digits
-as far as possible); a model adapted on them reads the rest, and so does the released one. Then both
-read MNIST's test images and the pictures without a digit. The last line of stdout is one
+pictures by a synthetic writer with unusual forms, training pictures are drawn (balanced over the
+digits as far as possible); a model adapted on them reads the rest, and so does the released one.
+Then both read MNIST's test images and the pictures without a digit. The last line of stdout is one
 JSON object.
 """
 
@@ -27,7 +27,7 @@ import numpy as np
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.files import SUFFIXES
 from cnn_mnist.inference.pictures.page import ImageError
-from cnn_mnist.inference.recognition.classifier import Bars, Classifier
+from cnn_mnist.inference.recognition.classifier import Classifier, Thresholds
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.sample import look
 from cnn_mnist.training.adapt.finetuning import FineTuning
@@ -37,10 +37,10 @@ from cnn_mnist.training.adapt.learn import prepare, train
 from cnn_mnist.training.adapt.overruling import Overruling
 from cnn_mnist.training.data import NOT_A_DIGIT, Splits, load
 from cnn_mnist.training.data.labelled import labelled
-from cnn_mnist.training.synthetic import odd_hand
+from cnn_mnist.training.synthetic import unusual_writer
 from timing import describe
 
-LEAST, NUM_ODD = 40, 300
+LEAST, NUM_UNUSUAL = 40, 300
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def sources(folder: Path | None) -> Iterator[tuple[str, Iterable[tuple[int | None, Any]]]]:
-    yield "odd forms, synthetic", odd_hand.pictures(NUM_ODD)
+    yield "unusual forms, synthetic", unusual_writer.pictures(NUM_UNUSUAL)
     for source in sorted(path for path in folder.iterdir() if path.is_dir()) if folder else []:
         yield source.name, digits(source)
 
@@ -108,10 +108,10 @@ def score(
     mine = drawn(writing, size, draw)
     rest = writing.without(mine)
     model, card = train(writing.only(mine), splits, *shared)
-    ask, test = predictor(model, card["temperature"]), splits.test
+    predict, test = predictor(model, card["temperature"]), splits.test
     old = before.logits(test.images.numpy()).argmax(axis=1) != test.labels.numpy()
     known = before.probs, before.threshold, before.decides
-    learned = ask, card["threshold"], card["decides"]
+    learned = predict, card["threshold"], card["decides"]
     return {
         "rest": len(rest),
         "errors": [errors(rest, *known), errors(rest, *learned)],
@@ -121,8 +121,10 @@ def score(
     }
 
 
-def errors(writing: Handwriting, ask: Any, threshold: float, decides: Bars) -> int:
-    return int(writing.errors(writing.probs(ask), threshold, decides).sum()) if len(writing) else 0
+def errors(writing: Handwriting, predict: Any, threshold: float, decides: Thresholds) -> int:
+    return (
+        int(writing.errors(writing.probs(predict), threshold, decides).sum()) if len(writing) else 0
+    )
 
 
 def drawn(writing: Handwriting, size: int, seed: int) -> list[int]:

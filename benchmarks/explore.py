@@ -1,22 +1,23 @@
 """How fast the page responds: each frame adds a little more of a digit, as drawn by hand.
 
-    python benchmarks/explore.py [page folder]
+    python benchmarks/explore.py [PAGE_FOLDER]
 
-Requires playwright and Chromium. `script_ms` is everything the page computes and paints for a
-frame: the 28×28 image, the network, two gradients, the maps in view; `frame_ms` is the time from
-one frame to the next meanwhile; 16.7 is the screen's own rate. The last line is JSON.
+Requires playwright, and Chromium, Chrome or the headless shell; CHROMIUM names another browser.
+`script_ms` is everything the page computes and paints for a frame: the 28×28 image, the network,
+two gradients, the maps in view; `frame_ms` is the time from one frame to the next meanwhile; 16.7
+is the screen's own rate. The last line is JSON.
 """
 
+import argparse
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
 PAGE = Path(__file__).parent.parent / "src" / "cnn_mnist" / "explore"
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+BROWSERS = "chromium", "google-chrome", "chromium-headless-shell"
 ROUNDS = 5  # the best counts: other programs only make it slower
 
 MEASURE = """async () => {
@@ -53,9 +54,14 @@ MEASURE = """async () => {
 
 
 def main() -> None:
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else PAGE).resolve()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?", default=PAGE, help="the page's folder")
+    folder = parser.parse_args().folder.resolve()
+    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        parser.error(f"no browser found: install one of {', '.join(BROWSERS)}")
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1360, "height": 900})
         page.goto(f"file://{folder}/index.html")
         page.wait_for_selector("body[data-ready]")

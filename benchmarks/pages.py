@@ -2,8 +2,8 @@
 
     python benchmarks/pages.py [--n 20] [--seeds 5] [--only KIND ...] [--failures FOLDER]
 
-n pages of each kind, over all seeds, are written in hands of MNIST test digits and of the package's
-pen strokes, bent, photographed at an angle, and read: upright, rotated by a quarter, a half and
+n pages of each kind, over all seeds, are written with MNIST test digits and the package's pen
+strokes, bent, photographed at an angle, and read: upright, rotated by a quarter, a half and
 three quarters, and tilted by 10 to 45 degrees. A number counts if its text is exact, including
 signs; a line if its numbers are in one line of the reading, after the line before. A number is
 false if none was written there. A page of printed text has no digits at all. The last line of
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--failures", type=Path, help="folder for pictures of the failures")
     args = parser.parse_args()
     if args.mnist is None:
-        parser.error("the hands need MNIST's test files: give --mnist or CNN_MNIST_DATA")
+        parser.error("the pages need MNIST's test files: give --mnist or CNN_MNIST_DATA")
     cv2.setNumThreads(1)
     reader, mnist = Reader(threads=1), mnist_test(args.mnist)
     result: dict[str, Any] = {}

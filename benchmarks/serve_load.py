@@ -230,7 +230,7 @@ def where_the_time_goes(body: bytes) -> dict[str, float]:
         "line": lambda: lines.Layout.of([glyph.box for glyph in glyphs]).places(grey.shape),
         "line network": lambda: reader.line_reader.look(line),
         "framing": framed,
-        "classifier": lambda: reader.classifier.steady_probs(frames),
+        "classifier": lambda: reader.classifier.tta_probs(frames),
         "whole reading": lambda: reader.read(body),
         "JSON": lambda: json.dumps(reading.to_dict()),
     }

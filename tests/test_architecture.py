@@ -78,7 +78,8 @@ FLOORS = {
         {"__init__"},
     ],
     "serving": [
-        {"limits", "log", "metrics", "folders", "pages", "signs"},
+        {"limits", "log", "folders", "pages", "signs"},
+        {"metrics"},
         {"api", "protocol", "middleware", "uploads", "errors", "collection", "labels"},
         {"corrections"},
         {"responses"},
@@ -92,6 +93,7 @@ FLOORS = {
 DOORS = {
     ("training.data.labelled", "inference.pictures.crop"),
     ("training.data.labelled", "inference.pictures.files"),
+    ("training.data.labelled", "inference.pictures.page"),
     ("training.data.frames", "inference.pictures.page"),
     ("training.data.frames", "inference.pictures.pixels"),
     ("training.data.frames", "inference.recognition.normalize"),

@@ -18,7 +18,7 @@ from PIL import Image
 import cnn_mnist
 import collected
 from cnn_mnist import cli, shelf
-from cnn_mnist.inference.reader import NO_INK
+from cnn_mnist.inference.reading import NO_INK
 from cnn_mnist.training import data
 from drawn import page
 from paged import encoded

@@ -5,7 +5,7 @@ sheets.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -51,6 +51,38 @@ def generate(
     digits = digits_of(images, labels)
     for number in range(count):
         yield sheet(list(KINDS)[number % len(KINDS)], digits, rng)
+
+
+def cut(sheet: Sheet, rng: Rng) -> Sheet:
+    """The sheet with one to four sides of the picture cut off within the grid's outer lines."""
+    cells, (height, width) = sheet.cells, sheet.pixels.shape[:2]
+    outer = cells[:, 0, 0, 0], cells[0, :, 0, 1], cells[:, -1, 1, 0], cells[-1, :, 3, 1]
+    sides = np.linalg.norm(cells - np.roll(cells, -1, axis=2), axis=3)
+    inside = rng.uniform(0.02, 0.12, 4) * np.median(sides, axis=(0, 1))[[1, 0, 1, 0]]
+    left, top, right, bottom = (float(line.mean()) for line in outer)
+    box = np.array([left, top, right, bottom]) + inside * [1, 1, -1, -1]
+    whole = rng.permutation(4) >= rng.integers(1, 5)
+    box[whole] = np.array([0, 0, width, height])[whole]
+    x0, y0, x1, y1 = np.rint(box).astype(int)
+    return replace(sheet, pixels=sheet.pixels[y0:y1, x0:x1], cells=cells - [x0, y0])
+
+
+def in_hard_shadow(sheet: Sheet, rng: Rng) -> Sheet:
+    """The sheet with a straight shadow over a part of it, whose edge is 1 to 4 px wide."""
+    height, width = sheet.pixels.shape[:2]
+    y, x = np.indices((height, width), np.float32)
+    direction, middle = (
+        rng.uniform(0, 2 * np.pi),
+        np.array([width, height]) * rng.uniform(0.3, 0.7, 2),
+    )
+    away = (x - middle[0]) * np.cos(direction) + (y - middle[1]) * np.sin(direction)
+    edge = rng.uniform(1, 4)
+    shade = np.clip(0.5 + away / edge, 0, 1)
+    if rng.random() < 0.5:  # a band
+        wide = rng.uniform(0.1, 0.4) * min(height, width)
+        shade *= np.clip(0.5 + (wide - away) / edge, 0, 1)
+    lit = sheet.pixels * (1 - rng.uniform(0.25, 0.55) * shade[..., None])
+    return replace(sheet, pixels=lit.astype(np.uint8))
 
 
 # --- What stands in the cells ---------------------------------------------------------------

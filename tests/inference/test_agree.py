@@ -5,7 +5,7 @@ import pytest
 
 from cnn_mnist.inference.recognition.agree import Found, agree_on_one, partners
 from cnn_mnist.inference.recognition.agree import agree as agree_on_partners
-from cnn_mnist.inference.recognition.classifier import NEVER, Bars
+from cnn_mnist.inference.recognition.classifier import NEVER, Thresholds
 from cnn_mnist.inference.recognition.line_reader import Box, Sign
 
 
@@ -22,7 +22,7 @@ def sign(character: str, confidence: float, box: Box, **probs: float) -> Sign:
 
 
 def agree(
-    signs: list[Sign], boxes: list[Box], probs: np.ndarray, decides: Bars = NEVER
+    signs: list[Sign], boxes: list[Box], probs: np.ndarray, decides: Thresholds = NEVER
 ) -> list[Found]:
     return agree_on_partners(signs, partners(signs, boxes, decides), boxes, probs, decides)
 

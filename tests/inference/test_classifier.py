@@ -61,8 +61,8 @@ def test_steady_probabilities_are_the_mean_over_moves_by_one_pixel(
         for step in (-1, 1):
             moved.append(ndimage.shift(images, np.eye(3)[axis] * step, order=0))
     expected = np.mean([classifier.probs(batch) for batch in moved], axis=0)
-    assert np.allclose(classifier.steady_probs(images), expected, atol=1e-6)
-    assert classifier.steady_probs(images[:0]).shape == (0, 10)
+    assert np.allclose(classifier.tta_probs(images), expected, atol=1e-6)
+    assert classifier.tta_probs(images[:0]).shape == (0, 10)
 
 
 def test_a_blank_and_noise_are_no_digits(classifier: Classifier) -> None:

@@ -101,7 +101,7 @@ def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) ->
     reader.read(picture, single)
     signs = 1 if single else components.most(picture.size)
     ways = 0 if single else 6 * min(signs, orientation.MOST_SIGNS)  # 2 on its side
-    assert counting.seen <= len(classifier.MOVES) * signs + ways
+    assert counting.seen <= len(classifier.SHIFTS) * signs + ways
     both = 1 + line_reader.LONGER  # times the columns of a first look, with a second one
     whole_and_one = 2 * both * line.MOST_WIDE  # the whole picture, and always one line
     columns = whole_and_one + lines.SPARE + lines.SHARE * picture.size

@@ -171,8 +171,8 @@ def signs_of(text: str, p: float = 1.0, height: float = 40) -> list[Sign]:
         (signs_of("12", height=15) + signs_of("07"), "07"),  # small print beside the number
     ],
 )
-def test_the_way_with_most_digits_right_is_chosen(whole: list[Sign], chosen: str) -> None:
-    (row,) = lines.best([[signs_of("07", 0.98)], [whole]])
+def test_the_reading_with_most_digits_right_is_chosen(whole: list[Sign], chosen: str) -> None:
+    (row,) = lines.better([signs_of("07", 0.98)], [whole])
     assert text(row) == chosen
 
 

@@ -17,7 +17,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 from cnn_mnist.inference.pictures import image, pdf
 from cnn_mnist.inference.pictures.image import FIRST_FRAME, MAX_PAGES
 from cnn_mnist.inference.pictures.page import ImageError
-from cnn_mnist.inference.reader import NO_INK, Reader
+from cnn_mnist.inference.reader import Reader
+from cnn_mnist.inference.reading import NO_INK
 from drawn import page
 from paged import chain, document, encoded, locked, one_page, stream
 from shell import Shell

@@ -14,7 +14,8 @@ from PIL import Image
 
 from cnn_mnist.inference import preview
 from cnn_mnist.inference.pictures.page import ImageError
-from cnn_mnist.inference.reader import NO_DIGIT, NO_INK, Reader
+from cnn_mnist.inference.reader import NO_DIGIT, Reader
+from cnn_mnist.inference.reading import NO_INK
 from cnn_mnist.training.data import Splits
 from cost import cost
 from drawn import Colour, page

@@ -9,7 +9,7 @@ from PIL import Image
 
 from cnn_mnist import ImageError, Reader
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.sample import Sample, asked, look, samples
+from cnn_mnist.inference.sample import Sample, look, sample_probs, samples
 from drawn import page
 
 
@@ -19,7 +19,7 @@ def reader() -> Reader:
 
 
 def digit_of(reader: Reader, sample: Sample) -> str:
-    (probs,) = asked([sample], reader.classifier.probs)
+    (probs,) = sample_probs([sample], reader.classifier.probs)
     digit = sample.digit(probs, reader.classifier.threshold, reader.classifier.decides)
     return "" if digit is None else str(digit)
 

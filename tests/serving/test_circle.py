@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import playwright.sync_api as playwright
 
-from cnn_mnist.training.synthetic.odd_hand import FORMS
+from cnn_mnist.training.synthetic.unusual_writer import FORMS
 from desk import Desk
 from served import serve
 from shell import Outcome

@@ -29,7 +29,7 @@ from cnn_mnist.training.data.labelled import Labelled, labelled
 from cnn_mnist.training.runs import checkpoint, export
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
-from cnn_mnist.training.synthetic import odd_hand
+from cnn_mnist.training.synthetic import unusual_writer
 from cnn_mnist.training.synthetic.examples import extend
 from shell import Outcome, Shell
 
@@ -43,16 +43,16 @@ Pair = tuple[tuple[int, int], tuple[int, int]]  # errors and images, before and 
 
 
 def write_odd(folder: Path, count: int, seed: int = 0, only: int | None = None) -> Path:
-    """Pictures of the writer with odd forms, named by their digits."""
+    """Pictures of the writer with unusual forms, named by their digits."""
     folder.mkdir(exist_ok=True)
-    for number, (digit, picture) in enumerate(odd_hand.pictures(count, seed)):
+    for number, (digit, picture) in enumerate(unusual_writer.pictures(count, seed)):
         if only in (None, digit):
             Image.fromarray(picture).save(folder / f"{digit}_{seed}-{number}.png")
     return folder
 
 
 def odd_images(count: int) -> np.ndarray:
-    reader, pictures = LineReader(), odd_hand.pictures(count, seed=4)
+    reader, pictures = LineReader(), unusual_writer.pictures(count, seed=4)
     return np.stack([look(reader, image.load(picture)).frame for _, picture in pictures])
 
 
@@ -99,7 +99,7 @@ def test_a_two_that_is_read_as_a_seven_is_one_after_a_few_corrections(
     assert len(mine) == 4
     adapted = learn.adapt(mine, digits, Classifier(), lambda *_: None)
     learn.write(adapted, tmp_path / "mine.onnx", digits)
-    new = [picture for digit, picture in odd_hand.pictures(100, seed=9) if digit == 2]
+    new = [picture for digit, picture in unusual_writer.pictures(100, seed=9) if digit == 2]
     before, after = Reader(threads=1), Reader(tmp_path / "mine.onnx", threads=1)
     assert [reading.text for reading in before.read_many(new, single=True)].count("7") >= 8
     assert [reading.text for reading in after.read_many(new, single=True)].count("2") >= 8
@@ -191,14 +191,14 @@ def test_a_classifier_decides_about_what_the_released_reader_misreads(
 ) -> None:
     mine = handwriting.read(write_odd(tmp_path / "mine", 10))
 
-    def ask(images: np.ndarray) -> np.ndarray:  # says 2 of every other one, and 3 of the rest
+    def predict(images: np.ndarray) -> np.ndarray:  # says 2 of every other one, and 3 of the rest
         probs = np.zeros((len(images), 10), np.float32)
         probs[::2, 2], probs[1::2, 3] = sure, 0.999
         return probs
 
-    bars = Overruling(digits.train).bars(mine, ask)
-    assert bars[2] == pytest.approx(bar)  # read as 7
-    assert bars[3] == NEVER[3]
+    thresholds = Overruling(digits.train).thresholds(mine, predict)
+    assert thresholds[2] == pytest.approx(bar)  # read as 7
+    assert thresholds[3] == NEVER[3]
 
 
 @pytest.mark.slow

@@ -49,9 +49,9 @@ app = typer.Typer(
 )
 
 
-def print_version(asked: bool) -> None:
-    """Print the version and exit, if asked to."""
-    if asked:
+def print_version(is_given: bool) -> None:
+    """Print the version and exit, if the option is given."""
+    if is_given:
         print(f"cnn-mnist {__version__}")
         raise typer.Exit
 
@@ -72,5 +72,7 @@ def main() -> None:
     try:
         app()
     except (ValueError, OSError, MemoryError) as error:
+        from cnn_mnist.training.recipes import RecipeError
+
         print(f"cnn-mnist: {str(error) or type(error).__name__}", file=sys.stderr)
-        sys.exit(2 if type(error).__name__ == "RecipeError" else 1)
+        sys.exit(2 if isinstance(error, RecipeError) else 1)  # an option's value is out of range

@@ -20,7 +20,7 @@ def adapt(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fine-tune the released model on labelled pictures of one person's digits."""
+    """Fine-tune the released model on one person's digits."""
     with extra("train"):
         from cnn_mnist.inference.recognition.classifier import Classifier
         from cnn_mnist.training.adapt import handwriting, learn

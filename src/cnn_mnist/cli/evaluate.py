@@ -1,4 +1,4 @@
-"""cnn-mnist evaluate: evaluate a run."""
+"""cnn-mnist evaluate: evaluate a run or a released model."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -36,7 +36,7 @@ def evaluate(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate a run or a released model on a split, or on your own labelled pictures."""
+    """Evaluate a model on a data set or on your own pictures."""
     with extra("train"):
         from cnn_mnist.training.data import load_for
         from cnn_mnist.training.device import choose

@@ -36,7 +36,7 @@ def export(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Export a run as a model file, or as a web page that shows the network at work."""
+    """Export a model as a file, or as a page that explains it."""
     with extra("train"):
         from cnn_mnist.training.data import load
         from cnn_mnist.training.runs import model_file, web

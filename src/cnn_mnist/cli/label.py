@@ -22,7 +22,7 @@ def label(
         bool, typer.Option("--no-browser", help="Only print the page's address.")
     ] = False,
 ) -> None:
-    """Label the signs in a folder's pictures in the browser, least confident first."""
+    """Label the signs in a folder's pictures. Opens a page; the least confident come first."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; give a folder of pictures")
     import secrets

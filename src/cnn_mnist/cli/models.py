@@ -8,6 +8,6 @@ from cnn_mnist.terminal import Terminal
 
 
 def models(as_json: JsonOption = False) -> None:
-    """List the released models, whose names can be used as RUN or --model."""
+    """List the released models. Their names can be used as RUN or --model."""
     released = [shelf.get(name) for name in shelf.list_models()]
     Terminal(as_json).models([{**asdict(model), "folder": str(model.folder)} for model in released])

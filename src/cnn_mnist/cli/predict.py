@@ -10,7 +10,6 @@ import typer
 
 from cnn_mnist import process
 from cnn_mnist.cli.options import (
-    JsonOption,
     ModelOption,
     SchedulerOption,
     WorkersOption,
@@ -56,7 +55,10 @@ def predict(
         bool,
         typer.Option("--csv", help="Print CSV: one row per line, one column per number."),
     ] = False,
-    as_json: JsonOption = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print one JSON object per page; with --out, one at the end."),
+    ] = False,
 ) -> None:
     """Read the numbers in pictures; print one row per line of a page."""
     if not (images or files_from):

@@ -58,7 +58,7 @@ def study(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a recipe with several seeds; print a row per seed, then mean, spread and interval."""
+    """Train a recipe with several seeds. Prints a row per seed, then mean and interval."""
     if scheduler:
         refuse("with --scheduler, which has its own workers", {"--workers": workers})
     with extra("train"):

@@ -57,7 +57,7 @@ def train(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train the network: one row per epoch, then a run folder with weights, metrics and plots."""
+    """Train a network. Prints one row per epoch, and writes weights, metrics and plots."""
     fixed: dict[str, Any] = {"--recipe": recipe, "--dataset": dataset, "--out": out}
     fixed |= {"--batch-size": batch_size, "--lr": lr, "--seed": seed, "--split": split}
     fixed |= {"--teacher": teacher, "--init": init}

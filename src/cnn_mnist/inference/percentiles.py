@@ -1,4 +1,4 @@
-"""Percentiles of a picture's pixels."""
+"""Percentiles of a picture's pixels, and weighted medians."""
 
 from typing import Any
 
@@ -12,3 +12,10 @@ def percentiles(values: NDArray[Any], *shares: float) -> NDArray[np.float64]:
     ordered = np.sort(values, axis=None, kind="stable" if is_bytes else None)
     places = np.array(shares) / 100 * (ordered.size - 1)
     return np.asarray(np.interp(places, np.arange(ordered.size), ordered), np.float64)
+
+
+def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
+    """The smallest value that, with all smaller ones, has half of the weight."""
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(below, below[-1] / 2)])

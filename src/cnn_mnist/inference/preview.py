@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cnn_mnist.inference.layout.structure import Box, Number, around
+from cnn_mnist.inference.layout.structure import Number, around
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.pictures.page import Page
+from cnn_mnist.inference.pictures.page import Box, Page
 from cnn_mnist.inference.reading import Digit, Reading
 
 SURE, UNSURE, REJECTED = (0, 125, 70), (190, 95, 0), (200, 0, 0)

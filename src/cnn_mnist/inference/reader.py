@@ -1,4 +1,4 @@
-"""Reader: joins page, ink, digits, normalisation and networks."""
+"""Reader: a picture → a Reading. Connects decoding, layout and the two networks."""
 
 import math
 import os
@@ -14,7 +14,7 @@ from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.page import Page
-from cnn_mnist.inference.reading import Digit, Reading
+from cnn_mnist.inference.reading import NO_INK, Digit, Reading
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line import OTHER
@@ -22,17 +22,17 @@ from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.recognition.normalize import SIDE, ready_frame, ready_frames
 from cnn_mnist.inference.segmentation import segment
 
-MOST_BUTTONS = 0.1  # of a page that the buttons of a program's window cover
+MOST_BUTTONS = 0.1  # share of a page that a program's buttons may cover; larger grids are read
 MOST_COLUMNS = 40_000  # of a grid that the line network reads
+MOST_CELLS = 2 / 3  # of a row's written cells; a reading with signs in fewer is wrong
 WHOLE = 0, 0, SIDE, SIDE
-NO_INK = "no ink found: the picture is blank or its contrast too low"
 NO_DIGIT = "what is drawn does not look like a digit"
 EMPTY_GRID = "the cells of the grid are empty"
 CROWDED = "too many marks: this is not a page of digits"
 
 
 class Reader:
-    """Reads handwritten digits. Thread-safe; loading one takes some 10 ms."""
+    """Reads handwritten digits. Thread-safe."""
 
     def __init__(self, model: str | os.PathLike[str] | None = None, threads: int = 0) -> None:
         """Load an exported model file or a released model.
@@ -110,16 +110,15 @@ class Reader:
     def _found(self, seen: view.View, single: bool) -> list[list[Found]]:
         """The signs, line by line."""
         if single:
-            ways = lines.ways(self.line_reader, seen.grey, seen.layout)
-            readings = [list(chain.from_iterable(rows)) for rows in ways]
-            probs = self.classifier.steady_probs(seen.frames())
+            readings = lines.readings(self.line_reader, seen.grey, seen.layout)
+            probs = self.classifier.tta_probs(seen.frames())
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
         rows = lines.read(self.line_reader, seen.grey, seen.layout)
         best = list(chain.from_iterable(rows))
         pairs = partners(best, seen.boxes, self.classifier.decides)
         alone = [glyph for glyph in pairs if glyph is not None]
         probs = np.zeros((len(seen.glyphs), 10), np.float32)
-        probs[alone] = self.classifier.steady_probs(seen.frames(alone))
+        probs[alone] = self.classifier.tta_probs(seen.frames(alone))
         found = iter(agree(best, pairs, seen.boxes, probs, self.classifier.decides))
         return [list(islice(found, len(row))) for row in rows]
 
@@ -174,11 +173,12 @@ class Reader:
 
 def _cells(page: Page) -> list[list[cell.Cell]]:
     """The cells of a page's grids, row by row; empty if it has no grid."""
-    found = grid.find(lines.grey_page(page.pixels))
-    grids = [
-        [[cell.straightened(page, corners) for corners in row] for row in rows] for rows in found
-    ]
-    return [row for cells in grids if not cell.on_squared_paper(cells) for row in cells]
+    grey, cells = lines.grey_page(page.pixels), []
+    for found in grid.find(grey):
+        rows = [[cell.straightened(page, corners) for corners in row] for row in found]
+        if not cell.on_squared_paper(rows, grid.is_cut(found, grey)):
+            cells += rows
+    return cells
 
 
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
@@ -189,9 +189,8 @@ def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
     turned = seen.page.turned
     if not digits:
         return Reading("", (), False, NO_DIGIT, rejected, turned=turned)
-    text = "".join([str(digit.digit) for digit in digits])
     numbers = lines_of(kept, seen.original_box)
-    return Reading(text, digits, True, rejected=rejected, lines=numbers, turned=turned)
+    return Reading(_text(digits), digits, True, rejected=rejected, lines=numbers, turned=turned)
 
 
 def _placed(sign: Found, seen: view.View) -> Digit:
@@ -205,36 +204,47 @@ def _placed(sign: Found, seen: view.View) -> Digit:
 def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading | None:
     """The reading with the digits in a row of cells sorted by cell, as one of its lines.
 
-    Digits may cross the sides of their boxes, so they are read together and not cell by cell. A
-    digit of the same line beyond an end of the row shows that some cells were not found, or is in
-    none: nothing is sorted, nor if no line is in the cells, which may be icons. None if a side of
-    a cell was taken for a digit.
+    Digits may cross the sides of their boxes, so they are read together and not cell by cell.
+    Nothing is sorted if a line continues beyond an end of the row, since cells may be missing
+    there, or if no line is in the cells, since these may be icons. None if a digit is
+    between the cells, since it is the side of one, or if many written cells hold no sign.
     """
     boxes, rest = [one.box for one in row], iter(reading.digits)
-    lines = [(line, [*islice(rest, _num_digits(line))]) for line in reading.lines]
-    columns = [[cell.containing(boxes, digit.box) for digit in own] for _, own in lines]
-    for (_, own), of_line in zip(lines, columns, strict=True):
-        strays = [digit for digit, at in zip(own, of_line, strict=True) if at is None]
-        if 0 < len(strays) < len(own):
-            return reading if any(cell.is_beside(boxes, digit.box) for digit in strays) else None
-    outside = [None in of_line for of_line in columns]
-    if all(outside):
+    lines: list[tuple[Line, list[Digit]]] = []
+    inside: list[Digit] = []
+    place = 0  # of the row among the lines
+    for line in reading.lines:
+        digits = [*islice(rest, sum(len(number.digits) for number in line.numbers))]
+        strays = [digit for digit in digits if cell.containing(boxes, digit.box) is None]
+        if 0 < len(strays) < len(digits):
+            return reading if all(cell.is_beside(boxes, digit.box) for digit in strays) else None
+        if strays:
+            lines.append((line, digits))
+        else:
+            place = place if inside else len(lines)
+            inside += digits
+    if not inside:
         return reading
-    placed = list(zip(reading.digits, chain.from_iterable(columns), strict=True))
-    inside = [[digit for digit, at in placed if at == column] for column in range(len(row))]
-    texts = ["".join(str(digit.digit) for digit in found) for found in inside]
-    certain = [math.prod(digit.confidence for digit in found) for found in inside]
-    sorted_row = Line(tuple(map(Number, texts, boxes, certain))), [*chain.from_iterable(inside)]
-    others = [line for line, out in zip(lines, outside, strict=True) if out]
-    others.insert(outside.index(False), sorted_row)
-    said, ordered = zip(*others, strict=True)
-    digits = tuple(chain.from_iterable(ordered))
-    text = "".join(str(digit.digit) for digit in digits)
-    return replace(reading, text=text, digits=digits, lines=said)
+    columns = [cell.containing(boxes, digit.box) for digit in inside]
+    signs = {*columns, *(cell.containing(boxes, sign.box) for sign in reading.rejected)}
+    if len(signs - {None}) < MOST_CELLS * sum(bool(one.glyphs) for one in row):
+        return None
+    of_cell = [
+        [digit for digit, at in zip(inside, columns, strict=True) if at == column]
+        for column in range(len(row))
+    ]
+    numbers = [
+        Number(_text(digits), box, math.prod(digit.confidence for digit in digits))
+        for digits, box in zip(of_cell, boxes, strict=True)
+    ]
+    lines.insert(place, (Line(tuple(numbers)), [*chain.from_iterable(of_cell)]))
+    said, ordered = zip(*lines, strict=True)
+    digits = [*chain.from_iterable(ordered)]
+    return replace(reading, text=_text(digits), digits=tuple(digits), lines=said)
 
 
-def _num_digits(line: Line) -> int:
-    return sum(len(number.digits) for number in line.numbers)
+def _text(digits: Iterable[Digit]) -> str:
+    return "".join(str(digit.digit) for digit in digits)
 
 
 def _in_cell(reading: Reading, one: cell.Cell) -> Number:

@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout.structure import Line
+from cnn_mnist.inference.pictures.page import Box
+
+NO_INK = "no ink found: the picture is blank or its contrast too low"
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Digit:
 
     digit: int
     confidence: float
-    box: tuple[int, int, int, int]
+    box: Box
     image: NDArray[np.uint8] = field(repr=False, compare=False)
     probs: NDArray[np.float32] = field(repr=False, compare=False)
 

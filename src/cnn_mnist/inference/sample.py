@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,9 @@ from cnn_mnist.inference.layout import lines, view
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.crop import crop
 from cnn_mnist.inference.pictures.page import ImageError, Page
+from cnn_mnist.inference.reading import NO_INK
 from cnn_mnist.inference.recognition.agree import agree_on_one
-from cnn_mnist.inference.recognition.classifier import Bars, Probs, steady
+from cnn_mnist.inference.recognition.classifier import Predict, Probs, Thresholds, tta_probs
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
 from cnn_mnist.inference.recognition.normalize import ready_frame
 from cnn_mnist.inference.segmentation import segment
@@ -41,7 +42,9 @@ class Sample:
     boxes: list[Box]
     readings: list[list[Sign]]
 
-    def digit(self, probs: NDArray[np.float32], threshold: float, decides: Bars) -> int | None:
+    def digit(
+        self, probs: NDArray[np.float32], threshold: float, decides: Thresholds
+    ) -> int | None:
         """The answer of `Reader.read` with `single`; None if it is not a digit.
 
         Args:
@@ -69,21 +72,20 @@ def look(reader: LineReader, page: Page) -> Sample:
     except segment.CrowdedError as error:
         raise ImageError("too many marks for one digit; crop the picture to it") from error
     if not seen.glyphs:
-        raise ImageError("no ink found: the picture is blank or its contrast too low")
-    ways = lines.ways(reader, seen.grey, seen.layout)
-    readings = [list(chain.from_iterable(rows)) for rows in ways]
+        raise ImageError(NO_INK)
+    readings = lines.readings(reader, seen.grey, seen.layout)
     return Sample(seen.frames([0])[0], False, seen.boxes, readings)
 
 
-def asked(samples: Sequence[Sample], ask: Callable[[NDArray[np.uint8]], Probs]) -> Probs:
+def sample_probs(samples: Sequence[Sample], predict: Predict) -> Probs:
     """A classifier's probabilities N×10 for N samples, computed as in the reader.
 
     Args:
-        ask: the probabilities N×10 of images N×28×28.
+        predict: the classifier.
     """
     frames = np.stack([sample.frame for sample in samples])
     ready = np.array([sample.is_ready for sample in samples])
-    return np.where(ready[:, None], ask(frames), steady(ask, frames))
+    return np.where(ready[:, None], predict(frames), tta_probs(predict, frames))
 
 
 def samples(

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.pictures.crop import Box, is_centred_in, png
+from cnn_mnist.inference.pictures.crop import is_centred_in, png
+from cnn_mnist.inference.pictures.page import Box
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.inference.reading import Digit, Reading
 from cnn_mnist.inference.recognition.line import DIGITS, SIGNS

@@ -46,8 +46,8 @@ def _add_routes(app: FastAPI, folder: Path, signs: list[Sign], labels: Labels) -
     @app.get("/v1/signs")
     def unlabelled() -> Response:
         missing = labels.missing(place(folder, sign) for sign in signs)
-        told = [{"number": n, **_told(folder, signs[n])} for n in missing]
-        return JSONResponse({"labelled": len(labels), "signs": told})
+        missing_signs = [{"number": n, **_to_dict(folder, signs[n])} for n in missing]
+        return JSONResponse({"labelled": len(labels), "signs": missing_signs})
 
     @app.get("/v1/signs/{number}")
     def picture(number: int) -> Response:
@@ -77,6 +77,6 @@ def _sign(signs: list[Sign], number: int) -> Sign:
     return signs[number]
 
 
-def _told(folder: Path, sign: Sign) -> dict[str, Any]:
+def _to_dict(folder: Path, sign: Sign) -> dict[str, Any]:
     path = place(folder, sign).path.encode("utf-8", "replace").decode()  # the name may not be text
     return {"path": path, "answered": sign.answered, "confidence": round(sign.confidence, 4)}

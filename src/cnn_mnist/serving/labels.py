@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from cnn_mnist.inference.pictures.crop import SIDES, Box, is_centred_in, listed_box
+from cnn_mnist.inference.pictures.crop import SIDES, is_centred_in, listed_box
+from cnn_mnist.inference.pictures.page import Box
 from cnn_mnist.serving.folders import locked, write
 
 NAME = "labels.csv"

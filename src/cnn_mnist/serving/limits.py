@@ -20,6 +20,7 @@ HEADERS = [
     (b"permissions-policy", b"geolocation=(), microphone=()"),
 ]
 
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # names the folder of all workers' counters
 FAILED = "the server failed; this has been logged"
 LINGER_BYTES = 256 * 2**20  # maximum that a refused client may still send; it is discarded
 

@@ -14,7 +14,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+from cnn_mnist.serving.limits import METRICS_FOLDER
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 REASONS = {
     400: "malformed",
@@ -51,7 +52,7 @@ def observe(route: str, status: int, seconds: float) -> None:
 
 def render() -> bytes:
     """All counters in Prometheus' text format."""
-    folder = os.environ.get(FOLDER)
+    folder = os.environ.get(METRICS_FOLDER)
     if not folder:
         return generate_latest(REGISTRY)
     for pid in {int(path.stem.split("_")[-1]) for path in Path(folder).glob("gauge_live*.db")}:

@@ -23,7 +23,7 @@ from cnn_mnist import process
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.serving.collection import Collection
 from cnn_mnist.serving.folders import locked
-from cnn_mnist.serving.limits import Settings
+from cnn_mnist.serving.limits import METRICS_FOLDER, Settings
 from cnn_mnist.serving.log import log_config
 from cnn_mnist.serving.protocol import TimeoutProtocol
 
@@ -31,7 +31,6 @@ GRACE = 30  # seconds for accepted requests to finish after SIGTERM
 SILENCE = 30  # seconds without a heartbeat before a worker is replaced; loading takes a while
 BACKLOG = 2048  # connections waiting to be accepted
 HOLD_BACK, MOST_HOLD_BACK = 0.25e-3, 2e-3  # seconds for each open connection of a worker
-METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 METRICS_PREFIX = "cnn-mnist-metrics-"
 
 

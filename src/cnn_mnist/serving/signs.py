@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.pictures.crop import Box, png
-from cnn_mnist.inference.pictures.page import ImageError
+from cnn_mnist.inference.pictures.crop import png
+from cnn_mnist.inference.pictures.page import Box, ImageError
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.inference.reading import Reading
 

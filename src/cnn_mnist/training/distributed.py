@@ -75,8 +75,8 @@ def wait() -> None:
 
 def from_first(text: str | None) -> str:
     """The first process's text, in every process."""
-    told = [text]
+    values = [text]
     if world_size() > 1:
-        dist.broadcast_object_list(told)
-    assert told[0] is not None
-    return told[0]
+        dist.broadcast_object_list(values)
+    assert values[0] is not None
+    return values[0]

@@ -10,22 +10,23 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.percentiles import percentiles
 from cnn_mnist.inference.pictures.crop import is_centred_in
-from cnn_mnist.inference.pictures.page import Page
+from cnn_mnist.inference.pictures.page import Box, Page
 from cnn_mnist.inference.recognition.line import normalized_width
 from cnn_mnist.inference.segmentation import paper, segment
 from cnn_mnist.inference.segmentation.components import Components, components
 
-Box = tuple[int, int, int, int]
 Contrast = NDArray[np.float32]
 
 MARGIN = 0.25  # of the cell's shorter side, of paper around it
 INSET = 0.01  # of the shorter side: how far a line may reach into its cell
 LEAST_SIDE, MOST_HIGH = 8, 80  # px
 FIT = 500  # pixels used to estimate the paper's colour
+COARSER, AROUND = 3, 0.8  # the median is taken on a copy, over a share of its shorter side
 NOISE = 6.0  # times a cell's median contrast, which is that of its paper
 WEAK = 0.35  # of a cell's strongest contrast
 LEAST_SIGN = 0.15  # of the cell's shorter side
 CROSSED = 0.3  # of the written cells; on squared paper strokes pass through more of them
+TOUCHED = 0.8  # sides of a written cell, on average; on squared paper strokes reach more of them
 EDGE = 0.12  # of the cell's shorter side; marks along a border that reach no deeper are lines
 
 
@@ -34,7 +35,7 @@ class Cell(View):
     """A straightened cell."""
 
     matrix: NDArray[np.float64]  # from the cell's pixels to the page's
-    crossed: bool  # a stroke passes through it from one side to another
+    sides_touched: tuple[int, ...]  # by each of its marks
 
     def original_box(self, box: Box) -> Box:
         """A box of this cell in the original picture's pixels."""
@@ -89,17 +90,24 @@ def straightened(page: Page, corners: NDArray[Any]) -> Cell:
     return _cell(np.asarray(pixels, np.uint8), reduced, page)
 
 
-def on_squared_paper(cells: list[list[Cell]]) -> bool:
-    """Whether the cells are squares of paper that was written on regardless of its lines."""
+def on_squared_paper(cells: list[list[Cell]], is_cut: bool) -> bool:
+    """Whether the cells are squares of paper that was written on regardless of its lines.
+
+    Args:
+        is_cut: the picture's border cuts off some cells, so there may be more squares beyond it.
+            Then marks need not cross squares; it is enough that they touch many sides.
+    """
     written = [one for row in cells for one in row if one.ink.any()]
-    return sum(one.crossed for one in written) > CROSSED * len(written)
+    if is_cut:
+        return sum(sum(one.sides_touched) for one in written) > TOUCHED * len(written)
+    return sum(max(one.sides_touched) > 1 for one in written) > CROSSED * len(written)
 
 
 def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) -> Cell:
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     contrast = _contrast(pixels)
     written, rest = _marks(contrast)
-    marks, crossed = written.mask, _crossed(written)
+    marks, touched = written.mask, tuple(written.num_borders[1:].tolist())
     blank = int(percentiles(grey, 50)[0])
     clean = np.where(rest, np.uint8(blank), grey)
     full = float(percentiles(contrast[marks > 0], 75)[0]) if marks.any() else 1.0
@@ -113,13 +121,26 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
         glyphs = segment.split(ink)
     except segment.CrowdedError:
         glyphs = []
-    return Cell(page, np.asarray(clean, np.uint8), ink, glyphs, matrix @ moved, crossed)
+    return Cell(page, np.asarray(clean, np.uint8), ink, glyphs, matrix @ moved, touched)
 
 
 def _contrast(pixels: NDArray[np.uint8]) -> Contrast:
-    """The largest difference from the paper over a pixel's colours."""
+    """The largest difference from the paper over a pixel's colours.
+
+    Ink differs from paper that varies smoothly, and from the medians around it, which have the hard
+    edges of shadows, too.
+    """
     colours = pixels.astype(np.float32)
-    return np.asarray(paper.most(cv2.absdiff(colours, _paper(colours))))
+    high, wide = pixels.shape[:2]
+    size = max(1, wide // COARSER), max(1, high // COARSER)
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    around, near = paper.median(small, AROUND), np.ones((3, 3), np.uint8)
+    least, most = (paper.resized(f(around, near), pixels) for f in (cv2.erode, cv2.dilate))
+    local = cv2.max(cv2.subtract(least, pixels), cv2.subtract(pixels, most))
+    smooth = cv2.absdiff(colours, _paper(colours))
+    return np.asarray(
+        cv2.min(paper.largest_channel(smooth), paper.largest_channel(local).astype(np.float32))
+    )
 
 
 def _paper(colours: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -159,20 +180,7 @@ def _written(found: Components) -> NDArray[np.bool_]:
     """Which marks are neither lines along the border nor, unless alone, specks."""
     labels, short = found.labels, min(found.mask.shape)
     edge = max(1, round(EDGE * short))
-    keep = _sides(found) == 0
+    keep = found.num_borders == 0
     keep[labels[edge:-edge, edge:-edge]] = True
     keep[0] = False
     return np.asarray(keep & (keep & (found.sides >= LEAST_SIGN * short)).any())
-
-
-def _crossed(marks: Components) -> bool:
-    return bool((_sides(marks)[1:] > 1).any())
-
-
-def _sides(found: Components) -> NDArray[np.int64]:
-    """How many sides of the cell each mark touches."""
-    labels = found.labels
-    touched = np.zeros(len(found.stats), np.int64)
-    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        touched[border] += 1  # once for each mark: numpy adds to an index once
-    return touched

@@ -19,6 +19,7 @@ from cnn_mnist.inference.layout.quads import Grey, Mask, Quads
 Links = NDArray[np.int64]  # for each cell the next one to the right, or below; or NOBODY
 
 SEARCH_SIDE = 1200  # px; cells are searched on a copy at most this large
+DARK = 128  # of 255; lines may be lighter than a page that is mostly darker
 READABLE = 16  # px of the picture; no number fits into a smaller cell, but letters look like some
 MOST_CELLS, FEW_CELLS = 1000, 100  # of large pictures, and of any
 CELL_ROOM = 2000  # px of the picture for each of them
@@ -26,9 +27,12 @@ WALL = 0.9  # of a cell's shorter side, from each corner to that of the next cel
 LEAST_CELLS = 4
 ALIKE = 1.6  # maximum ratio to the width of the column's cells and the height of the row's
 DISPLACED = 0.2  # of a cell's shorter side
+WORST = 0.7  # of the largest displacement; cells with less may be right
 LEAST_FOUND = 0.6  # of a grid's cells
 LEAST_OUTER = 0.3  # of an outer row's or column's
-MOST_ALIKE = 2  # regions of a cell's size for each cell; around squared paper's grids are more
+MOST_ALIKE = (
+    2  # regions of a cell's size for each cell found; around squared paper's grids are more
+)
 NOBODY = -1
 
 
@@ -43,15 +47,16 @@ def find(grey: Grey) -> list[Quads]:
     scale = min(1.0, SEARCH_SIDE / max(grey.shape))
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     most = min(max(grey.size // CELL_ROOM, FEW_CELLS), MOST_CELLS)
-    best: list[Lattice] = []
-    for mask in quads.line_masks(np.asarray(small, np.uint8)):
-        found = _lattices(mask, most)
-        if found is None:
-            break
-        best = max(best, found, key=_worth)
+    best = _best_lattices(np.asarray(small, np.uint8), most)
     outer = [grid for grid, _ in best if not any(_within(grid, other) for other, _ in best)]
     ordered = sorted(outer, key=lambda grid: float(grid[..., 1].mean()))
     return [grid / scale for grid in ordered if _least_side(grid) >= READABLE * scale]
+
+
+def is_cut(grid: Quads, picture: Grey) -> bool:
+    """Whether the picture's border cuts off some of a grid's cells."""
+    pixel = max(1.0, max(picture.shape) / SEARCH_SIDE)  # of the copy
+    return bool(quads.cut(grid, picture, 2 * pixel).any())
 
 
 def _least_side(grid: Quads) -> float:
@@ -60,25 +65,47 @@ def _least_side(grid: Quads) -> float:
 
 
 class Lattice(NamedTuple):
-    """A grid, and its score: cells found minus cells missing."""
+    """A grid, and how many of its cells were found; the others were placed by their neighbours."""
 
     corners: Quads
-    worth: int
+    num_found: int
+
+    @property
+    def worth(self) -> int:
+        """Cells found minus cells missing."""
+        return 2 * self.num_found - self.corners[..., 0, 0].size
 
 
 def _worth(lattices: list[Lattice]) -> int:
     return sum(lattice.worth for lattice in lattices)
 
 
+def _best_lattices(grey: Grey, most: int) -> list[Lattice]:
+    """The grids with dark lines, at whichever darkness most cells are found, or with light ones."""
+    best: list[Lattice] = []
+    for shown in (grey, 255 - grey):
+        for mask in quads.line_masks(shown):
+            found = _lattices(mask, most)
+            if found is None:
+                return best
+            best = max(best, found, key=_worth)
+        if best or np.median(grey) >= DARK:
+            break
+    return best
+
+
 def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
     """The cells bounded by lines, in rows and columns, at most so many; None on squared paper."""
     if len(cells := quads.find(lines, LEAST_CELLS, most)) < LEAST_CELLS:
         return []
-    linked = (places for places in _places(*_links(cells)) if len(places) >= LEAST_CELLS)
+    is_whole = ~np.asarray(quads.cut(cells, lines).any(axis=1))
+    linked = (
+        places for places in _places(*_links(cells)) if is_whole[[*places]].sum() >= LEAST_CELLS
+    )
     placed = (_lattice(cells, places, most) for places in linked)
     near = np.asarray(cv2.dilate(lines, np.ones((5, 5), np.uint8)), np.uint8)
-    whole = (lattice for lattice in placed if lattice is not None)
-    grids = [lattice for lattice in whole if not _runs_on(lattice.corners, lines, near)]
+    found = (lattice for lattice in placed if lattice is not None)
+    grids = [lattice for lattice in found if not _runs_on(lattice.corners, lines, near)]
     return None if _among_squares(grids, cells) else grids
 
 
@@ -147,31 +174,33 @@ def _lattice(cells: Quads, places: dict[int, tuple[int, int]], most: int) -> Lat
     """The cells in rows and columns, with gaps filled; None if too few or too many were found."""
     where = np.array(list(places.values()))
     where -= where.min(axis=0)
-    rows, columns = (where.max(axis=0) + 1).tolist()
-    if len(places) < LEAST_FOUND * rows * columns or rows * columns > most:
-        return None
-    grid = np.full((rows, columns, 4, 2), np.nan, np.float32)
+    found = np.full(where.max(axis=0) + 1, NOBODY)
     for cell, (row, column) in reversed(list(zip(places, where.tolist(), strict=True))):
-        grid[row, column] = cells[cell]
-    grid = _trimmed(grid)
-    grid[_misshapen(grid)] = np.nan
-    grid[_displaced(grid)] = np.nan
-    missing = np.isnan(grid[..., 0, 0])
-    whole = _filled(grid)
-    if whole is None:
+        found[row, column] = cell
+    found = _trimmed(found)
+    if found.size > most:
         return None
-    return Lattice(whole, int((~missing).sum() - missing.sum()))
+    grid = np.full((*found.shape, 4, 2), np.nan, np.float32)
+    grid[found != NOBODY] = cells[found[found != NOBODY]]
+    grid[_misshapen(grid)] = np.nan
+    _remove_displaced(grid)
+    num_found = int(np.count_nonzero(~np.isnan(grid[..., 0, 0])))
+    whole = _filled(grid) if num_found >= LEAST_FOUND * found.size else None
+    return None if whole is None else Lattice(whole, num_found)
 
 
-def _trimmed(grid: Quads) -> Quads:
+def _trimmed(found: Links) -> Links:
     """The grid without outer rows and columns of few cells, the slivers cut off by writing."""
-    found = ~np.isnan(grid[..., 0, 0])
-    kept = []
-    for axis in (1, 0):
-        shares = found.mean(axis=axis)
-        low, high = np.flatnonzero(shares >= min(LEAST_OUTER, shares.max()))[[0, -1]]
-        kept.append(slice(low, high + 1))
-    return grid[tuple(kept)]
+    before = None
+    while before != found.shape:
+        before, is_found = found.shape, found != NOBODY
+        kept = []
+        for axis in (1, 0):
+            shares = is_found.mean(axis=axis)
+            low, high = np.flatnonzero(shares >= min(LEAST_OUTER, shares.max()))[[0, -1]]
+            kept.append(slice(low, high + 1))
+        found = found[tuple(kept)]
+    return found
 
 
 def _misshapen(grid: Quads) -> NDArray[np.bool_]:
@@ -190,10 +219,17 @@ def _median(sizes: NDArray[Any], axis: int) -> NDArray[Any]:
     return np.asarray(sum(np.take_along_axis(ordered, half, axis) for half in middle) / 2)
 
 
-def _displaced(grid: Quads) -> NDArray[np.bool_]:
-    """Cells with a corner that no three neighbours confirm."""
-    off = np.linalg.norm(_guesses(grid) - grid, axis=-1).max(axis=-1)
-    return np.asarray(np.fmin.reduce(off) > DISPLACED * quads.sides(grid).min(axis=-1))
+def _remove_displaced(grid: Quads) -> None:
+    """Set cells with a corner that no three neighbours confirm to NaN, the worst first.
+
+    What they displace by their example is then right.
+    """
+    worst = np.inf
+    while worst > DISPLACED:
+        off = np.linalg.norm(_guesses(grid) - grid, axis=-1).max(axis=-1)
+        off = np.fmin.reduce(off) / quads.sides(grid).min(axis=-1)
+        worst = float(np.fmax.reduce(off, axis=None))
+        grid[off >= max(DISPLACED, WORST * worst)] = np.nan
 
 
 def _filled(grid: Quads) -> Quads | None:
@@ -220,8 +256,14 @@ def _guesses(grid: Quads) -> Quads:
 
 
 def _runs_on(grid: Quads, lines: Mask, near: Mask) -> bool:
-    """Whether the lines continue beyond opposite sides of a grid, as on squared paper."""
-    sides = [grid, grid[::-1, :, ::-1][..., [2, 3, 0, 1], :]]
+    """Whether the lines continue beyond opposite sides of a grid, as on squared paper.
+
+    Beyond the picture's border they are taken to continue if there are many cells already.
+    """
+    cut = np.asarray(quads.cut(grid, lines).any(axis=(0, 1)))
+    if (cut[:2] & cut[2:]).any():
+        return grid[..., 0, 0].size > FEW_CELLS
+    sides = [grid, grid[::-1, ::-1][..., [2, 3, 0, 1], :]]
     turned = [side.transpose(1, 0, 2, 3)[..., [0, 3, 2, 1], :] for side in sides]
     return any(all(_goes_on(side, lines, near) for side in pair) for pair in (sides, turned))
 

@@ -32,7 +32,7 @@ MARGIN = 0.25  # of a line's height: the margin around it
 ALIGNED = 0.5  # of a digit's height: maximum offset between distant parts of one line
 RISES = 0, 0.02, -0.02, 0.04, -0.04  # how much a number may fall more than its line
 EVEN = 0.6  # of the tallest digit; print beside a number is lower
-CLOSE = 0.1  # digits; ways that differ by less are equal
+CLOSE = 0.1  # digits; readings that differ by less are equal
 EVEN_PAPER = 0.25  # of a page's contrast; marks left out of the ink have more
 LINE_HEIGHT = 0.3  # of a picture's height; with taller digits, the picture is one line
 # What the looks of the network may cost, in its columns; if the lines cost more, the tallest are
@@ -46,7 +46,7 @@ def grey_page(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def read_whole(reader: LineReader, page: NDArray[np.uint8]) -> list[Sign] | None:
-    """The signs of a page that is a single line, or blank; None if it is not."""
+    """The signs of a page whose digits are so tall that it is a single line; otherwise None."""
     signs = reader.read(dark_on_light(page))
     heights = [sign.box[3] for sign in signs if sign.character in DIGITS]
     is_line = heights and median(heights) >= LINE_HEIGHT * page.shape[0]
@@ -95,16 +95,17 @@ def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> l
     return _joined([piece for piece in pieces if piece], layout.slope)
 
 
-def ways(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[list[list[Sign]]]:
-    """The readings of a page: line by line, then as a whole if it may be a single line."""
-    rows, whole = read_lines(reader, page, layout), read_whole(reader, page)
-    return [rows] if whole is None else [rows, [whole]]
+def readings(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[list[Sign]]:
+    """The signs of all lines of a page, and those of the whole page if it may be a single line."""
+    whole = read_whole(reader, page)
+    signs = list(chain.from_iterable(read_lines(reader, page, layout)))
+    return [signs] if whole is None else [signs, whole]
 
 
 def read(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[list[Sign]]:
-    """The signs of a page, line by line: the best of its `ways`.
+    """The signs of a page, line by line, or as a single line if that gives more digits.
 
-    If each box is a digit for certain and there is nothing else, the lines cannot be read better.
+    If each box is certainly a digit and there is nothing else, the lines cannot be read better.
     """
     rows = read_lines(reader, page, layout)
     count = sum(len(line) for line in layout.lines)
@@ -112,7 +113,7 @@ def read(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[li
     if are_digits and _is_blank_around(page, layout):
         return rows
     whole = read_whole(reader, page)
-    return rows if whole is None else best([rows, [whole]])
+    return rows if whole is None else better(rows, [whole])
 
 
 def _is_blank_around(page: NDArray[np.uint8], layout: Layout) -> bool:
@@ -126,16 +127,16 @@ def _is_blank_around(page: NDArray[np.uint8], layout: Layout) -> bool:
     return bool(lightest - darkest < EVEN_PAPER * np.ptp(page))
 
 
-def best(readings: list[list[list[Sign]]]) -> list[list[Sign]]:
-    """Of a page's `ways` the one with most digits right; the first if that is a matter of doubt.
+def better(rows: list[list[Sign]], whole: list[list[Sign]]) -> list[list[Sign]]:
+    """The reading with more digits expected to be right; the first if they are nearly equal.
 
     Letters do not count, since they may be pieces of a digit, nor does small print beside a number.
     """
-    return max(readings, key=lambda way: _num_right(way) + (CLOSE if way is readings[0] else 0))
+    return whole if _num_right(whole) > _num_right(rows) + CLOSE else rows
 
 
 def _num_right(rows: list[list[Sign]]) -> float:
-    """How many digits of a reading are right, on average, but for much lower ones."""
+    """The expected number of correct digits in a reading, without much lower ones."""
     digits = [sign for sign in chain.from_iterable(rows) if sign.character in DIGITS]
     least = EVEN * max((sign.box[3] for sign in digits), default=0)
     return num_right([sign for sign in digits if sign.box[3] >= least])
@@ -178,8 +179,8 @@ class _Piece(NamedTuple):
 def _joined(pieces: list[list[Sign]], slope: float) -> list[list[Sign]]:
     """Lines joined from pieces that are side by side at one height, at any distance.
 
-    The numbers of some hands rise above their line: of slopes near that of the numbers, the one
-    with the fewest lines is right.
+    Some people's numbers rise above their line: of several slopes near that of the numbers, the
+    one that gives the fewest lines is right.
     """
     found = [_Piece.of(signs, slope) for signs in pieces]
     ways = (_side_by_side([piece.level(rise) for piece in found]) for rise in RISES)

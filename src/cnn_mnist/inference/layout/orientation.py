@@ -63,7 +63,7 @@ def level(reader: LineReader, seen: View) -> View:
 
 
 def _level(reader: LineReader, seen: View) -> tuple[View, "_Look | None"]:
-    """The same, and how the view is read, if that was looked at."""
+    """Like `level`, and how the view is read, if that was looked at."""
     degrees = tilt(seen.boxes)
     if not degrees:
         return seen, None
@@ -111,8 +111,9 @@ def _turn(
 
     What a page on its side has above each other is joined to one glyph. So a page that may be on
     its side is rotated by a quarter, and its glyphs are found again. The line network is sometimes
-    surer of letters than of digits the right way up, so a turn must be better with the classifier's
-    answers as well, which count as far as the signs are digits in each orientation.
+    more certain of letters than of digits the right way up, so the classifier must prefer the turn,
+    too. Its answers count in proportion to the share of digits among the signs, in the orientation
+    where that is least.
 
     Args:
         means: how much its glyphs look like digits, after each number of quarter turns.
@@ -137,7 +138,7 @@ def _turn(
 
 
 def turn_of_cells(classifier: Classifier, cells: Iterable[View]) -> int:
-    """The same for a grid, whose cells are read one by one, from the classifier alone."""
+    """The degrees to rotate a page with a grid clockwise, from the classifier's answers alone."""
     glyphs = [(one, glyph) for one in cells for glyph in range(len(one.glyphs))]
     frames = [one.frames([glyph]) for one, glyph in (glyphs[n] for n in _some(len(glyphs)))]
     ways = _likely(_mean_log_probs(classifier, np.concatenate(frames)))
@@ -168,7 +169,7 @@ def _mean_log_probs(
 def _likely(means: NDArray[np.float64]) -> list[int]:
     """The quarter turns for which the glyphs are about as likely digits as for the best.
 
-    None if they look like no digits in any.
+    Empty if they look like no digits in any.
     """
     if means.max() < UNLIKE:
         return []
@@ -176,9 +177,9 @@ def _likely(means: NDArray[np.float64]) -> list[int]:
 
 
 class _Look(NamedTuple):
-    """How some lines of a page are read: the signs that are right, on average, all, and boxes."""
+    """How some lines of a page are read."""
 
-    right: float
+    right: float  # the expected number of signs that are right
     signs: int
     boxes: int
     digits: float  # the expected number of digits among the signs
@@ -190,7 +191,7 @@ class _Look(NamedTuple):
 
     @property
     def share(self) -> float:
-        """The same of all ink: a box without a sign is not read."""
+        """The share of right signs in all ink: a box without a sign is not read."""
         return self.right / max(1, self.signs, self.boxes)
 
 

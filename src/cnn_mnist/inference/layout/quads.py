@@ -52,6 +52,8 @@ def line_masks(grey: Grey) -> Iterator[Mask]:
 def find(lines: Mask, least: int, most: int) -> Quads:
     """The light regions with four corners, whatever is written inside.
 
+    The picture's border counts as a line, but not on opposite sides of a region.
+
     Args:
         lines: one of the `line_masks`.
         least: where it is plain that there are fewer, none are found.
@@ -62,9 +64,9 @@ def find(lines: Mask, least: int, most: int) -> Quads:
         return np.zeros((0, 4, 2), np.float32)
     height, width = lines.shape
     _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - lines, connectivity=4)
-    x, y, wide, high, area = stats.T
+    wide, high, area = stats.T[2:]
     likely = (np.minimum(wide, high) >= LEAST_SIDE) & (wide * high < LARGEST * lines.size)
-    likely &= (x > 0) & (y > 0) & (x + wide < width) & (y + high < height)
+    likely &= (wide < width) & (high < height)
     likely &= area > 0.3 * wide * high
     likely[0] = False
     largest = np.flatnonzero(likely)[np.argsort(-area[likely], kind="stable")][:most]
@@ -135,3 +137,14 @@ def _cross(some: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
 def sides(cells: Quads) -> NDArray[Any]:
     """The lengths of each region's four sides, from the upper one clockwise."""
     return np.asarray(np.linalg.norm(cells - np.roll(cells, -1, axis=-2), axis=-1))
+
+
+def cut(cells: Quads, picture: Grey, margin: float = 1.0) -> NDArray[Any]:
+    """Which sides of the picture (left, upper, right, lower) cut off each cell: …×4.
+
+    Args:
+        margin: px from the border; a cell that ends in it is cut off.
+    """
+    last = np.array(picture.shape[::-1]) - 1
+    low, high = cells.min(axis=-2) < margin, cells.max(axis=-2) > last - margin
+    return np.asarray(np.concatenate([low, high], axis=-1))

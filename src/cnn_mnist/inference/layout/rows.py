@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.percentiles import weighted_median
 from cnn_mnist.inference.recognition.line_reader import Box
 
 REACH = 6  # heights of a sign: maximum distance to the next one on its line
@@ -68,9 +69,7 @@ def slope_of(lines: list[NDArray[Any]]) -> float:
         if len(line) >= FEW:
             slopes.append(fall(line))
             weights.append(float(np.ptp(line[:, 0])))
-    order = np.argsort(slopes)
-    middle = np.searchsorted(np.cumsum(np.array(weights)[order]), sum(weights) / 2)
-    return slopes[int(order[middle])]
+    return weighted_median(np.array(slopes), np.array(weights))
 
 
 def fall(line: NDArray[Any]) -> float:

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from cnn_mnist.inference.pictures.page import Box
 from cnn_mnist.inference.recognition.agree import Found
 from cnn_mnist.inference.recognition.line import DIGITS, OTHER
-
-Box = tuple[int, int, int, int]
 
 GAP = 0.8  # of a digit's height; two digits with a wider gap belong to two numbers
 AROUND_SIGN = 2 * GAP  # the same, between a digit and a sign such as a comma

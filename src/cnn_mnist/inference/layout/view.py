@@ -10,19 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import lines
-from cnn_mnist.inference.pictures.page import Page, rotated
+from cnn_mnist.inference.pictures.page import Box, Page, rotated
 from cnn_mnist.inference.recognition import line_reader
 from cnn_mnist.inference.recognition.normalize import SIDE, even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import ink, segment
-
-Box = tuple[int, int, int, int]
 
 CLEARER = 2  # times the contrast in lightness: that in a colour which is read instead
 
 
 @dataclass(frozen=True)
 class View:
-    """A page: `grey` with dark ink on light paper, `ink` from 0 to 1, and its `glyphs`."""
+    """A page: `grey`, the channel that shows its ink; `ink` from 0 to 1; and its `glyphs`."""
 
     page: Page
     grey: NDArray[np.uint8]
@@ -47,8 +45,8 @@ class View:
     def frames(self, glyphs: Iterable[int] | None = None) -> NDArray[np.uint8]:
         """Some or all of the glyphs in MNIST's format, N×28×28; each is framed at most once."""
         wanted = range(len(self.glyphs)) if glyphs is None else glyphs
-        asked = [self._frame(glyph) for glyph in wanted]
-        return np.stack(asked) if asked else np.zeros((0, SIDE, SIDE), np.uint8)
+        frames = [self._frame(glyph) for glyph in wanted]
+        return np.stack(frames) if frames else np.zeros((0, SIDE, SIDE), np.uint8)
 
     def _frame(self, glyph: int) -> NDArray[np.uint8]:
         if glyph not in self._framed:
@@ -65,7 +63,7 @@ class View:
 
 
 def of_page(page: Page, single: bool = False) -> View:
-    """View a whole page. Its colours are not needed any more.
+    """View a whole page; the view has no colours.
 
     Args:
         single: the page holds one digit.

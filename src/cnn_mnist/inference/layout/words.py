@@ -4,15 +4,14 @@ import math
 from itertools import islice, pairwise
 from statistics import mean, median, quantiles
 
-from cnn_mnist.inference.recognition.agree import DOUBT as LETTER
-from cnn_mnist.inference.recognition.agree import Found
+from cnn_mnist.inference.recognition.agree import LEAST_P_DIGIT, Found
 from cnn_mnist.inference.recognition.line import OTHER, SIGNS
 
 SPACE = 0.25  # of a sign's height; a wider gap may end a word
 WIDER = 1.5  # times the typical gap between signs; spaced letters form one word, too
 PHRASE = 0.8  # of a sign's height; closer words form one phrase
 LETTERS = 0.5  # letters per digit; a word with more is text
-FLOATING = 0.1  # of a digit's height above its foot: asterisks and quotes float, letters stand
+FLOATING = 0.1  # of a digit's height above its foot: asterisks and quotes are higher, letters not
 EVEN = 0.75  # of the tallest sign; the digits of a number are at least this tall
 FEW_WORDS = 2  # words beside a number; with more it is a sentence, and holds no number
 PAGE, TALLER = 4, 1.5  # letters per digit on a page of text; a digit written over it is taller
@@ -35,7 +34,7 @@ def without_words(lines: list[Line]) -> list[Line]:
 
 
 def _without_print(lines: list[Line]) -> list[Line]:
-    """Print beside higher handwriting: doubtful numbers that are nearly as low are letters."""
+    """The lines with print beside taller handwriting as letters: low, doubtful numbers."""
     letters, digits = _letters_and_digits(lines)
     sure = [sign.box[3] for sign in digits if sign.confidence > SURE]
     if len(letters) < MANY or not sure:
@@ -60,7 +59,7 @@ def _is_low(signs: Line, least: float) -> bool:
 
 
 def _without_text(lines: list[Line]) -> list[Line]:
-    """The lines of a page of text without digits, but for those written over it."""
+    """The lines; on a page of text, all digits but those written over it as letters."""
     letters, digits = _letters_and_digits(lines)
     if not digits:
         return lines
@@ -81,7 +80,7 @@ def _letters_and_digits(lines: list[Line]) -> tuple[Line, Line]:
 
 
 def _in_context(words: list[Line]) -> list[Line]:
-    """Decide which signs of a phrase are digits and which letters, by their neighbours too.
+    """Decide which signs of a phrase are digits and which are letters, also by their neighbours.
 
     The most probable sequence of the two (Viterbi): a doubtful sign among digits is a digit.
     """
@@ -99,15 +98,15 @@ def _in_context(words: list[Line]) -> list[Line]:
     for origin in reversed(origins):
         path.append(origin[path[-1]])
     decided = zip(signs, between, reversed(path), strict=True)
-    told = (sign if fixed else _as(sign, bool(k)) for sign, fixed, k in decided)
-    return [list(islice(told, len(word))) for word in words]
+    chosen = (sign if fixed else _as(sign, bool(k)) for sign, fixed, k in decided)
+    return [list(islice(chosen, len(word))) for word in words]
 
 
 def _between_numbers(signs: Line) -> list[bool]:
-    """Which signs are for certain neither digits nor parts of a word: the x of 3x4, or a comma."""
+    """Which signs are certainly neither digits nor parts of a word: the x of 3x4, or a comma."""
     alone = [False] * len(signs)
     for place, (left, sign, right) in enumerate(zip(signs, signs[1:], signs[2:], strict=False)):
-        alone[place + 1] = left.is_digit and right.is_digit and sign.p_digit < LETTER
+        alone[place + 1] = left.is_digit and right.is_digit and sign.p_digit < LEAST_P_DIGIT
     return [sign.character in SIGNS or lone for sign, lone in zip(signs, alone, strict=True)]
 
 

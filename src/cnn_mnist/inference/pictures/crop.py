@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from cnn_mnist.inference.pictures.page import ImageError, Page
+from cnn_mnist.inference.pictures.page import Box, ImageError, Page
 
-SIDES = ("x", "y", "width", "height")
-Box = tuple[int, int, int, int]  # these four, in the original picture's pixels
+SIDES = ("x", "y", "width", "height")  # of a box
 MARGIN = 0.1  # of a box's longer side; ink is found by its contrast with the paper around it
 
 

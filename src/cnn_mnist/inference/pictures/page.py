@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+Box = tuple[int, int, int, int]  # x, y, width, height, in pixels
 QUARTERS = {
     90: cv2.ROTATE_90_CLOCKWISE,
     180: cv2.ROTATE_180,
@@ -43,8 +44,8 @@ class Page:
         matrix = self._to_original() @ back
         return replace(self, pixels=pixels, turned=turned, matrix=matrix)
 
-    def original_box(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-        """The visible part of a box (x, y, width, height), in the original picture's pixels."""
+    def original_box(self, box: Box) -> Box:
+        """The visible part of a box, in the original picture's pixels."""
         x, y, wide, high = box
         (xx, xy, x0), (yx, yy, y0), _ = self._to_original().tolist()
         corners = [(x, y), (x + wide, y), (x, y + high), (x + wide, y + high)]

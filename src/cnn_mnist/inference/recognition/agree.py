@@ -1,9 +1,9 @@
 """Combine two answers: the line network's signs, and the digit classifier's glyphs.
 
 The line network knows where digits end, what is a comma, and what is not writing at all; the
-classifier is better at isolated digits. Where one sign is one glyph, their means are used: the mean
+classifier is better at isolated digits. If one sign is one glyph, their means are used: the mean
 probability of being a digit at all, and of being each digit. A classifier adapted to one person's
-hand knows some digits better than the line network, and decides alone when it is confident of one.
+handwriting knows some digits better than the line network, and decides alone when it is confident.
 """
 
 from typing import Any, NamedTuple
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.classifier import NEVER, Bars
+from cnn_mnist.inference.recognition.classifier import NEVER, Thresholds
 from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS
 from cnn_mnist.inference.recognition.line_reader import Box, Sign
 
 MEETS = 0.3  # of the smaller of two boxes inside the other
-DOUBT = 0.1  # a sign of a number with a lower probability of a digit is a letter or % for certain
+LEAST_P_DIGIT = 0.1  # a sign of a number with a lower p_digit is certainly a letter or a %
 AROUND = 1.25  # times as wide and as high as a sign: a glyph with a ring or a frame around the sign
 SURE = 0.5  # mean probability from which a sign counts as a digit
 
@@ -54,7 +54,7 @@ def agree(
     glyphs: list[int | None],
     boxes: list[Box],
     probs: NDArray[np.float32],
-    decides: Bars = NEVER,
+    decides: Thresholds = NEVER,
 ) -> list[Found]:
     """Combine the answers for a line or page.
 
@@ -73,7 +73,7 @@ def agree(
     return [
         _alone(sign)
         if n is None
-        else _together(sign, n, boxes[n], probs[n], decides, 0.0 if is_one else DOUBT)
+        else _together(sign, n, boxes[n], probs[n], decides, 0.0 if is_one else LEAST_P_DIGIT)
         for sign, n in zip(signs, glyphs, strict=True)
     ]
 
@@ -82,7 +82,7 @@ def agree_on_one(
     readings: list[list[Sign]],
     boxes: list[Box],
     probs: NDArray[np.float32],
-    decides: Bars = NEVER,
+    decides: Thresholds = NEVER,
 ) -> list[Found]:
     """The one digit of a picture, or nothing.
 
@@ -122,14 +122,14 @@ def _together(
     glyph: int,
     box: Box,
     probs: NDArray[np.float32],
-    decides: Bars,
-    doubt: float = 0.0,
+    decides: Thresholds,
+    least_p_digit: float = 0.0,
 ) -> Found:
     likeliest, p_network = int(probs.argmax()), float(sign.digit_probs.sum())
     sure = float(probs[likeliest])
     if sure >= decides[likeliest]:
         return Found(DIGITS[likeliest], sure, box, probs, sure, glyph)
-    if p_network < doubt:
+    if p_network < least_p_digit:
         return _alone(sign)
     mean = (sign.digit_probs + probs) / 2
     p_digit = (p_network + sure) / 2
@@ -139,7 +139,7 @@ def _together(
     return found if sign.character in SIGNS else found.as_letter()
 
 
-def partners(signs: list[Sign], boxes: list[Box], decides: Bars) -> list[int | None]:
+def partners(signs: list[Sign], boxes: list[Box], decides: Thresholds) -> list[int | None]:
     """For each sign the glyph that the classifier is asked about.
 
     They overlap only each other and are of about one size. Beside other signs, a comma stays, and
@@ -157,9 +157,9 @@ def partners(signs: list[Sign], boxes: list[Box], decides: Bars) -> list[int | N
     return [n if ok else None for n, ok in zip(nearest.tolist(), alone, strict=True)]
 
 
-def _is_open(sign: Sign, decides: Bars) -> bool:
+def _is_open(sign: Sign, decides: Thresholds) -> bool:
     """Whether the classifier's answer to a sign of several may count."""
-    may_be_digit = decides != NEVER or float(sign.digit_probs.sum()) >= DOUBT
+    may_be_digit = decides != NEVER or float(sign.digit_probs.sum()) >= LEAST_P_DIGIT
     return may_be_digit and sign.character not in SIGNS
 
 

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from cnn_mnist import process, shelf
 
 Probs = NDArray[np.float32]
+Predict = Callable[[NDArray[np.uint8]], Probs]  # images N×28×28 → probabilities N×10
+Thresholds = tuple[float, ...]  # of each digit: from this probability the classifier decides alone
 
 DIGITS = json.dumps(list("0123456789"))  # the classes in a model's metadata; older models lack them
-MOVES = (1, 1), (0, 1), (2, 1), (1, 0), (1, 2)  # rows and columns; the first is no shift
+SHIFTS = (1, 1), (0, 1), (2, 1), (1, 0), (1, 2)  # rows and columns; the first is no shift
 CHUNK = 64  # images; larger batches leave the processor's cache
-Bars = tuple[float, ...]  # of each digit, the probability from which the classifier decides alone
-NEVER: Bars = (2.0,) * 10  # probabilities that are never reached
+NEVER: Thresholds = (2.0,) * 10  # probabilities that are never reached
 MANY = 8 * CHUNK  # images from which several threads pay off
 
 
@@ -50,8 +51,8 @@ class Classifier:
                 data, session_options(), providers=["CPUExecutionProvider"]
             )
             self.threshold = float(self._metadata()["threshold"])
-            bars = self.about("decides") or NEVER  # older files have one for all digits
-            self.decides: Bars = tuple(np.broadcast_to(bars, 10).tolist())
+            thresholds = self.about("decides") or NEVER  # older files have one for all digits
+            self.decides: Thresholds = tuple(np.broadcast_to(thresholds, 10).tolist())
         except OSError as error:
             raise ValueError(f"{path}: {error.strerror}; give an exported .onnx file") from error
         except Exception as error:  # ONNX Runtime's errors share no base class
@@ -68,12 +69,12 @@ class Classifier:
         """
         return self._run("probabilities", images)
 
-    def steady_probs(self, images: NDArray[np.uint8]) -> Probs:
-        """The mean of `probs` over each image and its four shifts by one pixel.
+    def tta_probs(self, images: NDArray[np.uint8]) -> Probs:
+        """Like `probs`, with test-time augmentation by shifts of one pixel.
 
         For images framed by us: it evens out small errors of the frame.
         """
-        return steady(self.probs, images)
+        return tta_probs(self.probs, images)
 
     def logits(self, images: NDArray[np.uint8]) -> Probs:
         """Logits N×10, for checks against the trained network."""
@@ -127,12 +128,12 @@ class Classifier:
             )
 
 
-def steady(ask: Callable[[NDArray[np.uint8]], Probs], images: NDArray[np.uint8]) -> Probs:
-    """The mean of a classifier's answers to each image and its four shifts by one pixel."""
+def tta_probs(predict: Predict, images: NDArray[np.uint8]) -> Probs:
+    """Test-time augmentation: the mean over each image and its four shifts by one pixel."""
     padded = np.zeros((len(images), 30, 30), np.uint8)  # np.pad takes ten times as long
     padded[:, 1:-1, 1:-1] = images
-    moves = [padded[:, y : y + 28, x : x + 28] for y, x in MOVES]
-    probs = ask(np.concatenate(moves)).reshape(len(MOVES), -1, 10)
+    moves = [padded[:, y : y + 28, x : x + 28] for y, x in SHIFTS]
+    probs = predict(np.concatenate(moves)).reshape(len(SHIFTS), -1, 10)
     return np.asarray(probs.mean(axis=0), np.float32)
 
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.percentiles import percentiles
+from cnn_mnist.inference.percentiles import percentiles, weighted_median
 from cnn_mnist.inference.segmentation.components import Components, Mask, components, crowded
 
 SOLID = 1 / 3  # of a blot, covered by the largest disc in it; of a thick 1 it is less
@@ -40,7 +40,7 @@ def _are_blots(marks: Components, contrast: NDArray[Any]) -> NDArray[np.bool_]:
     radius = np.ones(len(marks.stats), np.float32)
     inked = marks.mask > 0
     np.maximum.at(radius, marks.labels[inked], depth[inked])
-    pen = _median(radius[1:], (marks.sides**2 / radius)[1:])
+    pen = weighted_median(radius[1:], (marks.sides**2 / radius)[1:])
     disc = math.pi * radius**2 / marks.stats[:, cv2.CC_STAT_AREA]
     found = (disc > SOLID) & (disc * radius > BLOT * pen)
     if crowded(marks.stats[found, 2:4], marks.mask.size):
@@ -93,13 +93,7 @@ def without_specks(marks: Components, reach: int) -> Mask:
 
 def _typical(sides: NDArray[Any]) -> float:
     """The median of the marks' sides, weighted by their squares: dust hardly counts."""
-    return _median(sides, sides.astype(np.float64) ** 2)
-
-
-def _median(values: NDArray[Any], weights: NDArray[Any]) -> float:
-    order = np.argsort(values, kind="stable")
-    below = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(below, below[-1] / 2)])
+    return weighted_median(sides, sides.astype(np.float64) ** 2)
 
 
 def _least_side(largest: int) -> float:

@@ -29,6 +29,14 @@ class Components(NamedTuple):
         """The longer side of each component's box."""
         return np.asarray(self.stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1))
 
+    @property
+    def num_borders(self) -> NDArray[np.int64]:
+        """How many of the mask's four borders each component touches."""
+        touched = np.zeros(len(self.stats), np.int64)
+        for border in (self.labels[0], self.labels[-1], self.labels[:, 0], self.labels[:, -1]):
+            touched[border] += 1  # once for each component: numpy adds to an index once
+        return touched
+
     def pixels(self, keep: NDArray[np.bool_]) -> Mask:
         """A mask of the components whose label is kept; label 0 never is."""
         kept = keep.astype(np.uint8)

@@ -52,8 +52,8 @@ def estimate(pixels: Picture) -> Picture:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     half = (size[0] // 2, size[1] // 2) if min(size) >= SMALL_PICTURE else size
-    wide = _median(cv2.resize(small, half, interpolation=cv2.INTER_AREA), WINDOWS[0])
-    wide, narrow = resized(wide, small), _median(small, WINDOWS[1])
+    wide = median(cv2.resize(small, half, interpolation=cv2.INTER_AREA), WINDOWS[0])
+    wide, narrow = resized(wide, small), median(small, WINDOWS[1])
     return _choose_by_region(small, wide, _sharpened(small, narrow))
 
 
@@ -78,14 +78,6 @@ def _sharpened(small: Picture, paper: Picture) -> Picture:
     return cv2.merge(channels)[window:-window, window:-window]
 
 
-def _median(pixels: Picture, share: float) -> Picture:
-    """The median over a square whose side is a share of the picture's short side."""
-    window = max(3, int(share * min(pixels.shape[:2])) | 1)
-    margin = window // 2
-    wider = _continued(pixels, margin)
-    return np.asarray(cv2.medianBlur(wider, window)[margin:-margin, margin:-margin])
-
-
 def _continued(pixels: Picture, margin: int) -> Picture:
     """The picture with a margin, mirrored so that a stroke ending at the border is not prolonged.
 
@@ -104,7 +96,7 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
 
     These are sharply outlined regions where the wide median is more like the page as a whole.
     """
-    difference = most(cv2.absdiff(wide, narrow))
+    difference = largest_channel(cv2.absdiff(wide, narrow))
     count, labels = cv2.connectedComponents((difference > LEAST_CONTRAST).astype(np.uint8))
     page = np.median(wide.reshape(-1, 3), axis=0)
     nearer = (np.abs(narrow - page) - np.abs(wide - page)) @ np.ones(3)
@@ -116,7 +108,7 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
 
     # A median loses the corners of a page that lies on a dark desk.
     lighter = (small.astype(np.float64) - paper) @ np.ones(3) > 0
-    corners = (most(np.abs(small - page)) < 30) & lighter
+    corners = (largest_channel(np.abs(small - page)) < 30) & lighter
     return np.where(corners[..., None], small, paper)
 
 
@@ -127,7 +119,7 @@ def _sharp(small: Picture, difference: Mask, labels: Labels, count: int) -> NDAr
     square = np.ones((3, 3), np.uint8)
     window = int(WINDOWS[1] * min(small.shape[:2]))
     broad = cv2.medianBlur(small, window // 3 | 1)  # without ruled lines
-    step = most(cv2.dilate(broad, square) - cv2.erode(broad, square))
+    step = largest_channel(cv2.dilate(broad, square) - cv2.erode(broad, square))
     reach = window // 4 + 2  # medians round off corners
     step = cv2.dilate(step, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     rim = labels * (cv2.erode((labels > 0).astype(np.uint8), square) == 0)
@@ -136,8 +128,16 @@ def _sharp(small: Picture, difference: Mask, labels: Labels, count: int) -> NDAr
     return np.asarray(steep > SHARP * edge)
 
 
-def most(field: NDArray[Any]) -> NDArray[Any]:
-    """The maximum of each pixel's three values; much faster than numpy's on such a short axis."""
+def median(pixels: Picture, share: float) -> Picture:
+    """The median over a square whose side is a share of the picture's short side."""
+    window = max(3, int(share * min(pixels.shape[:2])) | 1)
+    margin = window // 2
+    wider = _continued(pixels, margin)
+    return np.asarray(cv2.medianBlur(wider, window)[margin:-margin, margin:-margin])
+
+
+def largest_channel(field: NDArray[Any]) -> NDArray[Any]:
+    """The maximum over each pixel's three channels; much faster than numpy's `max`."""
     return cv2.max(cv2.max(field[..., 0], field[..., 1]), field[..., 2])
 
 

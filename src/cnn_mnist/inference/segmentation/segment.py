@@ -1,4 +1,4 @@
-"""An ink map → single digits. Knows shapes and places, not meanings.
+"""An ink map → its glyphs, the written signs. Knows shapes and places, not meanings.
 
 Boxes alone decide which parts form a sign. Pixels are read only afterwards, and only for as many
 signs as fit on a page of digits.
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.percentiles import weighted_median
 from cnn_mnist.inference.segmentation.components import Components, components, crowded, most
 
 Ink = NDArray[np.float32]
@@ -53,10 +54,7 @@ class _Parts(NamedTuple):
     @property
     def at_border(self) -> NDArray[np.bool_]:
         """Which components are cut off by the picture's border."""
-        found, labels = np.zeros(len(self.marks.stats), np.bool_), self.marks.labels
-        for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-            found[edge] = True
-        return found[1:]
+        return np.asarray(self.marks.num_borders[1:] > 0)
 
 
 @dataclass(frozen=True)
@@ -202,10 +200,7 @@ def _union(one: Corners, other: Corners) -> Corners:
 
 def _typical_height(sizes: NDArray[Any]) -> float:
     """The typical height of a digit: the median, weighted by the area of each part."""
-    heights, weights = sizes[:, 1], (sizes.astype(np.float64) ** 2).sum(axis=1)
-    order = np.argsort(heights)
-    middle = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
-    return float(heights[order][middle])
+    return weighted_median(sizes[:, 1], (sizes.astype(np.float64) ** 2).sum(axis=1))
 
 
 def _join_fragments(corners: Corners, height: float) -> tuple[Owners, Corners]:

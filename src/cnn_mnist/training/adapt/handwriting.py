@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.classifier import Bars, Probs
+from cnn_mnist.inference.recognition.classifier import Predict, Probs, Thresholds
 from cnn_mnist.inference.recognition.line_reader import LineReader
-from cnn_mnist.inference.sample import Sample, asked, look, samples
+from cnn_mnist.inference.sample import Sample, look, sample_probs, samples
 from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Split
 from cnn_mnist.training.data.labelled import FORMS, NO_DIGIT, Labelled, labelled
 
 MOST = 10_000  # pictures that are used; if there are more, a random sample of this size
 LEAST = 8  # pictures needed for a cross-validation
-TOLD = 5  # problems that are reported one by one
+MOST_PROBLEMS = 5  # that are reported one by one
 
 
 @dataclass
@@ -53,15 +53,11 @@ class Handwriting:
         """All but some of the samples."""
         return self.only(sorted(set(range(len(self))) - set(rows)))
 
-    def probs(self, ask: Callable[[NDArray[np.uint8]], Probs]) -> Probs:
-        """A classifier's probabilities N×10 for the N samples, computed as in the reader.
+    def probs(self, predict: Predict) -> Probs:
+        """A classifier's probabilities N×10 for the N samples, computed as in the reader."""
+        return sample_probs(self.samples, predict)
 
-        Args:
-            ask: the probabilities N×10 of images N×28×28.
-        """
-        return asked(self.samples, ask)
-
-    def errors(self, probs: Probs, threshold: float, decides: Bars) -> NDArray[np.bool_]:
+    def errors(self, probs: Probs, threshold: float, decides: Thresholds) -> NDArray[np.bool_]:
         """Which samples are read wrongly with these probabilities of the classifier."""
         read = [s.digit(p, threshold, decides) for s, p in zip(self.samples, probs, strict=True)]
         answers = [NOT_A_DIGIT if digit is None else digit for digit in read]
@@ -70,17 +66,19 @@ class Handwriting:
     @property
     def warnings(self) -> list[str]:
         """Notices about skipped pictures, and about too few or too similar ones."""
-        told, more = list(self.problems), self.num_skipped - len(self.problems)
+        notices, more = list(self.problems), self.num_skipped - len(self.problems)
         if more:
-            told.append(f"{more:,} more pictures were skipped")
+            notices.append(f"{more:,} more pictures were skipped")
         if len(self) < LEAST:
-            told.append(
+            notices.append(
                 f"{len(self)} pictures are too few to hold any out, so nothing is measured on your "
                 f"pictures; give at least {LEAST}"
             )
         if len(set(self.labels)) == 1:
-            told.append(f"All pictures show a {self.labels[0]}; the other digits are not learned")
-        return told
+            notices.append(
+                f"All pictures show a {self.labels[0]}; the other digits are not learned"
+            )
+        return notices
 
     def add(self, sample: Sample, label: int, path: Path = Path()) -> None:
         """Add a sample."""
@@ -91,7 +89,7 @@ class Handwriting:
     def skip(self, path: Path, why: str) -> None:
         """Count a picture that cannot be used, and remember the reason if it is among the first."""
         self.num_skipped += 1
-        if len(self.problems) < TOLD:
+        if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(f"{path} was skipped: {why}")
 
 

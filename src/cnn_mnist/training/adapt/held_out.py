@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cnn_mnist.inference.recognition.classifier import Probs
+from cnn_mnist.inference.recognition.classifier import Predict, Probs
 from cnn_mnist.training.adapt.finetuning import RECIPE, FineTuning
 from cnn_mnist.training.adapt.handwriting import LEAST, Handwriting
 from cnn_mnist.training.adapt.overruling import Overruling
@@ -64,10 +64,10 @@ def answers(
     for fold in range(FOLDS):
         rows = _rows(writing, fold)
         held, learned = writing.only(rows), writing.without(rows)
-        ask = predictor(finetuning.train(learned.split), card["temperature"])
-        found.probs[rows] = held.probs(ask)
-        bars = overruling.bars(learned, ask)
-        found.wrong[rows] = held.errors(found.probs[rows], card["threshold"], bars)
+        predict = predictor(finetuning.train(learned.split), card["temperature"])
+        found.probs[rows] = held.probs(predict)
+        thresholds = overruling.thresholds(learned, predict)
+        found.wrong[rows] = held.errors(found.probs[rows], card["threshold"], thresholds)
         on_training(fold + 1, FOLDS + 1)
     return found
 
@@ -79,15 +79,15 @@ def _rows(writing: Handwriting, fold: int) -> NDArray[np.int64]:
     return np.sort(order[fold::FOLDS])
 
 
-def predictor(model: nn.Module, temperature: float) -> Callable[[NDArray[np.uint8]], Probs]:
-    """A function from images N×28×28 to the model's probabilities N×10."""
+def predictor(model: nn.Module, temperature: float) -> Predict:
+    """The model with its temperature as a function from images to probabilities."""
 
-    def ask(images: NDArray[np.uint8]) -> Probs:
+    def predict(images: NDArray[np.uint8]) -> Probs:
         shown = Split(torch.from_numpy(images), torch.zeros(len(images)))
         logits = predict_logits(model, shown, RECIPE.test_norm)
         return np.asarray((logits / temperature).softmax(dim=1).numpy())
 
-    return ask
+    return predict
 
 
 def suspects(writing: Handwriting, probs: Probs) -> list[Suspect]:

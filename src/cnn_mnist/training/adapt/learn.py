@@ -75,7 +75,7 @@ def train(
     card |= {"recipe": RECIPE.to_dict(), "dataset": splits.name}
     norm, threshold = RECIPE.test_norm, card["threshold"]
     card |= model_card.calibrated(model, norm, splits, splits.num_val, threshold)
-    card["decides"] = overruling.bars(writing, predictor(model, card["temperature"]))
+    card["decides"] = overruling.thresholds(writing, predictor(model, card["temperature"]))
     return model, card
 
 

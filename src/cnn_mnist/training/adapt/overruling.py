@@ -4,12 +4,15 @@ They are those that the released reader misreads in the person's pictures: the l
 was not trained on them, would outvote the classifier, which was. For the others nothing changes.
 """
 
-from collections.abc import Callable
-
 import numpy as np
-from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.classifier import NEVER, Bars, Classifier, Probs, steady
+from cnn_mnist.inference.recognition.classifier import (
+    NEVER,
+    Classifier,
+    Predict,
+    Thresholds,
+    tta_probs,
+)
 from cnn_mnist.training.adapt.handwriting import Handwriting
 from cnn_mnist.training.data import NOT_A_DIGIT, Split
 from cnn_mnist.training.synthetic.examples import extend
@@ -32,16 +35,12 @@ class Overruling:
         self._others = drawn.images[drawn.labels == NOT_A_DIGIT].numpy()
         self._released = Classifier()
 
-    def bars(self, writing: Handwriting, ask: Callable[[NDArray[np.uint8]], Probs]) -> Bars:
-        """The threshold of each digit, for a classifier fine-tuned on the handwriting.
-
-        Args:
-            ask: the classifier's probabilities N×10 of images N×28×28.
-        """
+    def thresholds(self, writing: Handwriting, predict: Predict) -> Thresholds:
+        """The threshold of each digit, for a classifier fine-tuned on the handwriting."""
         released = self._released
         wrong = writing.errors(writing.probs(released.probs), released.threshold, NEVER)
         misread = sorted(set(np.array(writing.labels)[wrong].tolist()) - {NOT_A_DIGIT})
-        probs = steady(ask, self._others)
+        probs = tta_probs(predict, self._others)
         passing = np.where(np.isin(probs.argmax(axis=1), misread), probs.max(axis=1), 0)
-        bar = max(LOW, float(np.quantile(passing, PASS)))
-        return tuple(bar if digit in misread else NEVER[digit] for digit in range(10))
+        threshold = max(LOW, float(np.quantile(passing, PASS)))
+        return tuple(threshold if digit in misread else NEVER[digit] for digit in range(10))

@@ -113,7 +113,7 @@ def _affine_in_c(
 
 
 def handwriting(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
-    """Other pens, hands and cameras, as float32; a share plain_p of images only gets `affine`."""
+    """Other pens, writers and cameras, as float32; a share plain_p of images only gets `affine`."""
     plain = uniform(images, generator, 0, 1) < recipe.plain_p
     varied = images[~plain].float()
     for step in (stroke_width, warp, reframe, blur, contrast, noise):

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cnn_mnist.inference.pictures.crop import SIDES, Box, listed_box
+from cnn_mnist.inference.pictures.crop import SIDES, listed_box
 from cnn_mnist.inference.pictures.files import SUFFIXES
+from cnn_mnist.inference.pictures.page import Box
 from cnn_mnist.training.data.splits import DataError
 
 FORMS = "name them 7_1.png, put them into folders named 0 to 9, or list them in a labels.csv"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.pictures.page import ImageError, Page
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line_reader import LineReader
-from cnn_mnist.inference.sample import Sample, asked, look, samples
+from cnn_mnist.inference.sample import Sample, look, sample_probs, samples
 from cnn_mnist.training.data.frames import Frames, on_black, squeezed
 from cnn_mnist.training.data.labelled import NO_DIGIT, Labelled, labelled
 from cnn_mnist.training.data.splits import DIGITS, DataError
@@ -75,7 +75,7 @@ def _whole(page: Page) -> Sample:
 
 def _num_read(seen: Sequence[Sample], labels: Sequence[str]) -> int:
     model = Classifier()
-    answers = zip(seen, asked(seen, model.probs), labels, strict=True)
+    answers = zip(seen, sample_probs(seen, model.probs), labels, strict=True)
     return sum(
         str(one.digit(probs, model.threshold, model.decides)) == label
         for one, probs, label in answers

@@ -23,7 +23,7 @@ def hurry(glyph: Glyph, haste: float, rng: Random) -> Glyph:
     """The glyph as written in haste; other proportions each time.
 
     Args:
-        haste: 0 leaves it as it is, 1 is the quickest hand.
+        haste: 0 leaves it as it is, 1 is the quickest writing.
     """
     strokes = [np.array(stroke, float) for stroke in glyph]
     if rng.random() < 0.5 * haste:

@@ -1,4 +1,4 @@
-"""Pictures by a writer whose unusual digits most readers take for other digits."""
+"""Pictures by a writer whose unusual digits are easily mistaken for other digits."""
 
 from collections.abc import Iterator
 
