@@ -12,6 +12,9 @@ int lanes(void) { return LANES; }
 
 int block(void) { return BLOCK; }
 
+/* Whether pairs of bfloat16 are multiplied faster than floats. */
+int fast_pairs(void) { return FAST_PAIRS; }
+
 /* Going from place to place takes longer for a single input. */
 static const way_back *way_of(const layer *l) { return l->pooled && l->inputs > 1 ? &pooled : &dense; }
 
@@ -31,23 +34,34 @@ void lay_out(const float *images, vec *out, long pixels, long groups, int thread
 /* in: as the first layer takes it. Returns 0 where memory is short. */
 int forward(const vec *in, const layer *layers, long count, long groups, int threads)
 {
-    long begins[count + 1];
+    long begins[count + 1], most_room = 0;
     begins[0] = 0;
-    for (long n = 0; n < count; n++)
+    for (long n = 0; n < count; n++) {
+        long room = forward_room(layers + n);
+        most_room = room > most_room ? room : most_room;
         begins[n + 1] = begins[n] + extent_of(layers + n).weights;
+    }
     float *packed = allocate(begins[count]);
-    if (!packed)
-        return 0;
-    for (long n = 0; n < count; n++)
+    int done = packed != NULL;
+    for (long n = 0; n < count && done; n++)
         pack(layers + n, packed + begins[n]);
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (long g = 0; g < groups; g++)
-        for (long n = 0; n < count; n++) {
-            const vec *from = n ? layers[n - 1].out : in;
-            forward_layer(layers + n, packed + begins[n], from + g * extent_of(layers + n).in, g);
-        }
+#pragma omp parallel num_threads(threads)
+    {
+        vec *room = (vec *)allocate((most_room + 1) * LANES);
+        if (!room)
+            done = 0;
+#pragma omp barrier
+#pragma omp for schedule(static)
+        for (long g = 0; g < groups; g++)
+            for (long n = 0; n < count && done; n++) {
+                const vec *from = n ? layers[n - 1].out : in;
+                forward_layer(layers + n, packed + begins[n], from + g * extent_of(layers + n).in, g,
+                              room);
+            }
+        free(room);
+    }
     free(packed);
-    return 1;
+    return done;
 }
 
 /* Each group's gradients, count of them stride apart, added in one order whatever the threads. */

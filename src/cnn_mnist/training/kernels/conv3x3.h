@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "lanes.h"
+#include "pairs.h"
 
 enum {
     TAPS = 9,    /* of a kernel */
@@ -14,6 +14,7 @@ enum {
 };
 
 typedef float quad __attribute__((vector_size(16), may_alias));
+typedef uint16_t halves __attribute__((may_alias));
 typedef int8_t bytes __attribute__((vector_size(LANES)));
 
 /* One convolution of the chain. out and which are as large as what it gives: groups x outputs x
@@ -26,6 +27,7 @@ typedef struct {
     float *weight_grads; /* as the weights */
     float *bias_grads;
     long inputs, outputs, rows, columns, pooled, relu;
+    long pairs; /* whether pairs of bfloat16 are multiplied instead of floats; needs even channels */
 } layer;
 
 /* What follows from a layer's sizes: its output's, and the sizes of arrays in vectors. */
@@ -75,6 +77,7 @@ typedef struct {
 #pragma GCC visibility push(hidden)
 extern const way_back dense, pooled;
 void pack(const layer *l, float *packed);
-void forward_layer(const layer *l, const float *packed, const vec *in, long group);
+long forward_room(const layer *l);
+void forward_layer(const layer *l, const float *packed, const vec *in, long group, vec *room);
 void put_together(const float *images, vec *group, long channels, long pixels, long image_step);
 #pragma GCC visibility pop

@@ -16,8 +16,7 @@ def lay_out(images: Tensor, precision: torch.dtype) -> Tensor:
     For float32 on a CPU that is G×1×H×W×L, L images side by side. If N or H·W is not a multiple of
     L, or our kernels are unavailable, it is N×1×H×W, channels last.
     """
-    on_cpu = images.device.type == "cpu" and precision == torch.float32
-    kernels = library() if on_cpu else None
+    kernels = library() if images.device.type == "cpu" else None
     count, _, rows, columns = images.shape
     if kernels is None or count % kernels.lanes() or rows * columns % kernels.lanes():
         return images.contiguous(memory_format=torch.channels_last)
@@ -84,7 +83,7 @@ class _Layer(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("weights", "bias", "out", "which")),
         *((name, ctypes.c_void_p) for name in ("weight_grads", "bias_grads")),
         *((name, ctypes.c_long) for name in ("inputs", "outputs", "rows", "columns")),
-        *((name, ctypes.c_long) for name in ("pooled", "relu")),
+        *((name, ctypes.c_long) for name in ("pooled", "relu", "pairs")),
     )
 
 
@@ -102,6 +101,7 @@ class _Chain(torch.autograd.Function):
             layer.weights, layer.bias = weight.data_ptr(), bias.data_ptr()
             layer.outputs, layer.inputs = weight.shape[:2]
             layer.rows, layer.columns, layer.pooled, layer.relu = rows, columns, pool, relu
+            layer.pairs = layer.inputs > 1 and torch.is_autocast_enabled("cpu")
             rows, columns = ((side - 2) // (2 if pool else 1) for side in (rows, columns))
             outs.append(torch.empty(groups, len(weight), rows, columns, lanes))
             whiches.append(torch.empty(outs[-1].shape, dtype=torch.int8))
