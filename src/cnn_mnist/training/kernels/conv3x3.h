@@ -17,6 +17,17 @@ typedef float quad __attribute__((vector_size(16), may_alias));
 typedef uint16_t halves __attribute__((may_alias));
 typedef int8_t bytes __attribute__((vector_size(LANES)));
 
+/* In two steps: GCC 12 does one lane by lane. */
+typedef int16_t shorts __attribute__((vector_size(2 * LANES)));
+INLINE bytes narrow(ints numbers)
+{
+    return __builtin_convertvector(__builtin_convertvector(numbers, shorts), bytes);
+}
+INLINE ints widen(bytes numbers)
+{
+    return __builtin_convertvector(__builtin_convertvector(numbers, shorts), ints);
+}
+
 /* One convolution of the chain. out and which are as large as what it gives: groups x outputs x
    (rows-2) x (columns-2), or with a pool half as many each way. */
 typedef struct {
@@ -50,17 +61,6 @@ INLINE float total(const vec *values)
     for (int i = 2; i < LANES / 4; i++)
         sum += parts[i];
     return sum[0] + sum[1] + sum[2] + sum[3];
-}
-
-/* The sums over an output's rows and columns. */
-INLINE void sum_up(const vec *grads, long count, long outputs, float *bias_grads)
-{
-    for (long o = 0; o < outputs; o++) {
-        vec sum = {0};
-        for (long i = 0; i < count; i++)
-            sum += grads[o * count + i];
-        bias_grads[o] = total(&sum);
-    }
 }
 
 /* One layer's way back, in one of two manners. */

@@ -119,7 +119,7 @@ static void reduce(const vec *upper, const vec *lower, vec *out, bytes *which, l
         if (relu)
             take_larger(&best, &index, (vec){0}, NONE);
         out[x] = best;
-        which[x] = __builtin_convertvector(index, bytes);
+        which[x] = narrow(index);
     }
 }
 
@@ -183,20 +183,27 @@ static void pack_turned(const layer *l, float *packed)
                     TAPS - 1 - tap, l->pairs);
 }
 
-/* The gradient before pool and ReLU, with two columns of 0 on either side of each row. */
-static void spread(const vec *grad, const bytes *which, vec *dense, long lines, long wide, long step)
+/* One output's gradient before pool and ReLU, with two columns of 0 on either side of each row, and
+   the sum over its pixels. */
+INLINE float spread(const vec *grad, const bytes *which, vec *to, long high, long wide, const int step)
 {
     long columns = wide * step + 4;
-    for (long line = 0; line < lines; line++)
-        for (int r = 0; r < step; r++) {
-            vec *to = dense + (line * step + r) * columns;
-            to[0] = to[1] = to[columns - 2] = to[columns - 1] = (vec){0};
-            for (long x = 0; x < wide; x++) {
-                ints index = __builtin_convertvector(which[line * wide + x], ints);
-                for (int c = 0; c < step; c++)
-                    to[2 + x * step + c] = (vec)((ints)grad[line * wide + x] & (index == 2 * r + c));
-            }
+    vec sum = {0};
+    for (long y = 0; y < high; y++) {
+        for (int r = 0; r < step; r++)
+            for (int i = 0; i < 4; i++)
+                to[r * columns + (i < 2 ? i : columns - 4 + i)] = (vec){0};
+        for (long x = 0; x < wide; x++) {
+            ints index = widen(*which++);
+            vec value = *grad++;
+            sum += (vec)((ints)value & (index != NONE));
+            for (int i = 0; i < step * step; i++)
+                to[i / step * columns + 2 + x * step + i % step] =
+                    (vec)((ints)value & (index == i / step * 2 + i % step));
         }
+        to += step * columns;
+    }
+    return total(&sum);
 }
 
 /* The gradients of one row of BLOCK outputs' kernels: an input's rows times the outputs' gradients. */
@@ -255,8 +262,12 @@ static void group_back(const layer *l, const float *turned, const vec *in, const
     extent e = extent_of(l);
     long rows = e.high * e.step, step = row_step(l);
     view grads = {room, l->outputs, rows * step, step};
-    spread(out_grad, which, room, l->outputs * e.high, e.wide, e.step);
-    sum_up(room, grads.channel_step, l->outputs, bias_grads);
+    for (long o = 0; o < l->outputs; o++) {
+        long at = o * e.high * e.wide;
+        vec *to = room + o * grads.channel_step;
+        bias_grads[o] = l->pooled ? spread(out_grad + at, which + at, to, e.high, e.wide, 2)
+                                  : spread(out_grad + at, which + at, to, e.high, e.wide, 1);
+    }
     if (!l->pairs) {
         if (in_grad)
             input_gradient(grads, rows, turned, in_grad, l->inputs, l->rows, l->columns, 0);

@@ -81,6 +81,8 @@ INLINE void from_places(const float *grads, const int32_t *places, long count, c
                         long kernel_row, const int width)
 {
     vec sum[3][width], weights[3][width];
+    const float *from[3] = {in, in + row_step, in + 2 * row_step};
+    float *to[3] = {in_grad, in_grad + row_step, in_grad + 2 * row_step};
     for (int k = 0; k < 3; k++)
         for (int v = 0; v < width; v++) {
             sum[k][v] = sums[k * kernel_row + v];
@@ -88,17 +90,27 @@ INLINE void from_places(const float *grads, const int32_t *places, long count, c
         }
     for (long i = 0; i < count; i++) {
         float grad = grads[i * LANES];
-        const float *from = in + places[i * LANES];
-        float *to = in_grad + places[i * LANES];
+        long place = places[i * LANES];
         for (int k = 0; k < 3; k++)
             for (int v = 0; v < width; v++) {
-                sum[k][v] += grad * ((const some_floats *)(from + k * row_step))[v];
-                ((some_floats *)(to + k * row_step))[v] += grad * weights[k][v];
+                sum[k][v] += grad * ((const some_floats *)(from[k] + place))[v];
+                ((some_floats *)(to[k] + place))[v] += grad * weights[k][v];
             }
     }
     for (int k = 0; k < 3; k++)
         for (int v = 0; v < width; v++)
             sums[k * kernel_row + v] = sum[k][v];
+}
+
+/* The sums over an output's rows and columns. */
+static void sum_up(const vec *grads, long count, long outputs, float *bias_grads)
+{
+    for (long o = 0; o < outputs; o++) {
+        vec sum = {0};
+        for (long i = 0; i < count; i++)
+            sum += grads[o * count + i];
+        bias_grads[o] = total(&sum);
+    }
 }
 
 /* Floats of an image taken apart: its last vectors may end behind it. */
@@ -122,7 +134,7 @@ static void group_back(const layer *l, const float *kernels, const vec *in, cons
     ints *places = (ints *)(grads + e.out);
     for (long i = 0; i < e.out; i++) {
         int y = i % count / e.wide, x = i % e.wide, pixel = l->inputs, row = l->columns * pixel;
-        ints index = __builtin_convertvector(which[i], ints), corner = index & 3;
+        ints index = widen(which[i]), corner = index & 3;
         grads[i] = (vec)((ints)out_grad[i] & (index != NONE));
         places[i] = (2 * y + (corner >> 1)) * row + (2 * x + (corner & 1)) * pixel;
     }
