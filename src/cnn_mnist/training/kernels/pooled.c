@@ -74,8 +74,20 @@ void put_together(const float *images, vec *group, long channels, long pixels, l
         }
 }
 
-/* One output of one image: its gradients, LANES apart, each at its own place, times the inputs there
-   and times `width` vectors of each of the kernel's three rows. */
+/* Those of an image's gradients that are not 0, and their places, from every LANES-th. How many. */
+static long pick(const float *grads, const int32_t *places, long count, float *some, int32_t *where)
+{
+    long found = 0;
+    for (long i = 0; i < count; i++) {
+        some[found] = grads[i * LANES];
+        where[found] = places[i * LANES];
+        found += some[found] != 0; /* a branch would cost as much as it saves */
+    }
+    return found;
+}
+
+/* One output of one image: its gradients, each at its own place, times the inputs there and times
+   `width` vectors of each of the kernel's three rows. */
 INLINE void from_places(const float *grads, const int32_t *places, long count, const float *in,
                         float *in_grad, long row_step, const vec *kernel, vec *sums,
                         long kernel_row, const int width)
@@ -89,8 +101,8 @@ INLINE void from_places(const float *grads, const int32_t *places, long count, c
             weights[k][v] = kernel[k * kernel_row + v];
         }
     for (long i = 0; i < count; i++) {
-        float grad = grads[i * LANES];
-        long place = places[i * LANES];
+        float grad = grads[i];
+        long place = places[i];
         for (int k = 0; k < 3; k++)
             for (int v = 0; v < width; v++) {
                 sum[k][v] += grad * ((const some_floats *)(from[k] + place))[v];
@@ -143,14 +155,16 @@ static void group_back(const layer *l, const float *kernels, const vec *in, cons
     memset(image_grads, 0, LANES * image * sizeof(float));
     memset(sums, 0, l->outputs * 3 * wide * sizeof(vec));
     for (long lane = 0; lane < LANES; lane++)
-        for (long o = 0; o < l->outputs; o++)
+        for (long o = 0; o < l->outputs; o++) {
+            float some[count];
+            int32_t where[count];
+            long found = pick((const float *)(grads + o * count) + lane,
+                              (const int32_t *)(places + o * count) + lane, count, some, where);
             for (long v = 0; v < wide; v += 3) {
-                const float *grad = (const float *)(grads + o * count) + lane;
-                const int32_t *place = (const int32_t *)(places + o * count) + lane;
                 long at = lane * image + v * LANES, row = o * 3 * wide + v;
                 const vec *kernel = (const vec *)kernels + row;
 #define FROM_PLACES(width)                                                                        \
-    from_places(grad, place, count, images + at, image_grads + at, row_step, kernel, sums + row, \
+    from_places(some, where, found, images + at, image_grads + at, row_step, kernel, sums + row, \
                 wide, width)
                 switch (wide - v) {
                 case 1: FROM_PLACES(1); break;
@@ -158,6 +172,7 @@ static void group_back(const layer *l, const float *kernels, const vec *in, cons
                 default: FROM_PLACES(3);
                 }
             }
+        }
     if (in_grad)
         put_together(image_grads, in_grad, l->inputs, l->rows * l->columns, image);
     const float *sum = (const float *)sums;
