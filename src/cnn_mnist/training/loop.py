@@ -21,6 +21,7 @@ from cnn_mnist.training.augment.transforms import augment, normalize
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
 from cnn_mnist.training.distillation import Teacher
 from cnn_mnist.training.evaluation import evaluate
+from cnn_mnist.training.models import whole_step
 from cnn_mnist.training.models.conv3x3 import lay_out
 from cnn_mnist.training.models.networks import MODELS
 from cnn_mnist.training.recipes import Recipe
@@ -240,7 +241,14 @@ def train_step(
     if recipe.corrupted:
         images = corrupt(images, generator, recipe.corrupted)
     x = lay_out(normalize(images, *recipe.train_norm), run.precision)
-    with torch.autocast(run.device.type, run.precision, run.precision != torch.float32):
+    mixed = run.precision != torch.float32
+    assert run.params.grad is not None
+    if targets is None and not recipe.drawn and whole_step.fits(net, x):
+        with torch.autocast(run.device.type, run.precision, mixed):
+            totals = whole_step.gradients(net, x, labels, weight, run.params.grad)
+        run.optimizer.step()
+        return totals
+    with torch.autocast(run.device.type, run.precision, mixed):
         logits = net(x).float()
     digit_loss = F.cross_entropy(logits, labels, reduction="sum", ignore_index=NOT_A_DIGIT)
     loss = digit_loss
@@ -250,7 +258,6 @@ def train_step(
         loss = loss.lerp(taught, recipe.distil)
     if recipe.drawn:
         loss = loss + recipe.outlier_weight * outlier_loss(logits[labels == NOT_A_DIGIT])
-    assert run.params.grad is not None
     run.params.grad.zero_()
     (loss * weight).backward()
     run.optimizer.step()

@@ -37,6 +37,9 @@ def library() -> ctypes.CDLL | None:
     pointer, size, number, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_float
     kernels.forward.argtypes = [pointer, pointer, size, size, number]
     kernels.backward.argtypes = [pointer, pointer, pointer, pointer, size, size, number]
+    kernels.step.argtypes = [
+        *[pointer, pointer, real, pointer, size, pointer, size, pointer, pointer, size, number]
+    ]
     kernels.lay_out.argtypes = [pointer, pointer, size, size, number]
     kernels.affine.argtypes = [pointer, pointer, *[real] * 4, pointer, size, number]
     return kernels

@@ -2,6 +2,7 @@
    groups x channels x rows x columns x LANES floats, so that everything is done to whole vectors,
    whatever the number of channels. */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "pairs.h"
@@ -74,10 +75,34 @@ typedef struct {
                   vec *room);
 } way_back;
 
+/* What a chain needs: floats for all parameters' gradients, for the packed weights of either way, and
+   vectors for a thread: room, and on the way back two arrays between the layers behind it. */
+typedef struct {
+    long params, packed, packed_back, room, between;
+} needs;
+
+/* Floats up to a whole vector. */
+INLINE long up(long floats) { return (floats + LANES - 1) / LANES * LANES; }
+
+INLINE float *allocate(long floats) { return aligned_alloc(sizeof(vec), up(floats + 1) * sizeof(float)); }
+
 #pragma GCC visibility push(hidden)
 extern const way_back dense, pooled;
 void pack(const layer *l, float *packed);
 long forward_room(const layer *l);
 void forward_layer(const layer *l, const float *packed, const vec *in, long group, vec *room);
+void take_apart(const vec *group, float *images, long channels, long pixels, long image_step);
 void put_together(const float *images, vec *group, long channels, long pixels, long image_step);
+
+/* A group through a chain. grads: of each layer's weights and bias, one behind the other. */
+needs needs_of(const layer *layers, long count);
+void pack_chain(const layer *layers, long count, float *packed);
+void pack_chain_back(const layer *layers, long count, float *packed);
+void chain_forward(const vec *in, const layer *layers, long count, const float *packed, long group,
+                   vec *room);
+void chain_back(const vec *in, const vec *out_grad, vec *in_grad, const layer *layers, long count,
+                const float *packed, float *grads, long group, vec *room);
+
+/* The groups' gradients, stride apart, added in one order whatever the threads. */
+void add_groups(const float *from, long groups, long stride, float *to, long count);
 #pragma GCC visibility pop

@@ -123,8 +123,8 @@ static void reduce(const vec *upper, const vec *lower, vec *out, bytes *which, l
     }
 }
 
-/* Vectors that forward_layer needs. */
-long forward_room(const layer *l) { return l->pairs ? extent_of(l).in / 2 : 0; }
+/* Floats that forward_layer needs. */
+long forward_room(const layer *l) { return l->pairs ? extent_of(l).in / 2 * LANES : 0; }
 
 /* One group through one layer. */
 void forward_layer(const layer *l, const float *packed, const vec *in, long group, vec *room)

@@ -47,7 +47,7 @@ INLINE void transpose(vec *block)
 }
 
 /* channels x pixels x LANES to LANES images of pixels x channels, each image_step floats. */
-static void take_apart(const vec *group, float *images, long channels, long pixels, long image_step)
+void take_apart(const vec *group, float *images, long channels, long pixels, long image_step)
 {
     for (long p = 0; p < pixels; p++)
         for (long c = 0; c < channels; c += LANES) {

@@ -1,6 +1,7 @@
 """Chains of 3×3 convolutions with few channels, faster than torch's on a CPU."""
 
 import ctypes
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -53,7 +54,7 @@ def convolve(x: Tensor, *steps: Step) -> Tensor:
             fit the layers; otherwise the result is N×C×H×W, too.
         steps: the layers.
     """
-    if x.dim() == 5 and _kernels_fit(x, steps):
+    if x.dim() == 5 and kernels_fit(x, steps):
         params = [p for step in steps for p in (step.layer.weight, _bias(step.layer))]
         kinds = [(step.pool, step.relu) for step in steps]
         return cast(Tensor, _Chain.apply(x, kinds, *params))  # type: ignore[no-untyped-call]
@@ -66,7 +67,7 @@ def convolve(x: Tensor, *steps: Step) -> Tensor:
     return x
 
 
-def _kernels_fit(x: Tensor, steps: tuple[Step, ...]) -> bool:
+def kernels_fit(x: Tensor, steps: tuple[Step, ...]) -> bool:
     """Whether every number of channels is a multiple of their block, except for an image's 1."""
     first, *others = [
         count for step in steps for count in (step.layer.in_channels, step.layer.out_channels)
@@ -87,27 +88,41 @@ class _Layer(ctypes.Structure):
     )
 
 
+def describe(
+    x: Tensor, kinds: list[tuple[bool, bool]], params: Sequence[Tensor]
+) -> ctypes.Array[_Layer]:
+    """The layers of images G×C×H×W×L as conv3x3.c takes them, without their results' addresses.
+
+    Under autocast, as torch's own layers, they multiply in bfloat16.
+    """
+    rows, columns = x.shape[2:4]
+    layers = (_Layer * len(kinds))()
+    for number, (layer, (pool, relu)) in enumerate(zip(layers, kinds, strict=True)):
+        weight, bias = params[2 * number : 2 * number + 2]
+        layer.weights, layer.bias = weight.data_ptr(), bias.data_ptr()
+        layer.outputs, layer.inputs = weight.shape[:2]
+        layer.rows, layer.columns, layer.pooled, layer.relu = rows, columns, pool, relu
+        layer.pairs = layer.inputs > 1 and torch.is_autocast_enabled("cpu")
+        rows, columns = ((side - 2) // (2 if pool else 1) for side in (rows, columns))
+    return layers
+
+
 class _Chain(torch.autograd.Function):
     """conv3x3.c's forward and backward."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, kinds: list[tuple[bool, bool]], *params: Tensor) -> Tensor:
-        groups, _, rows, columns, lanes = x.shape
-        layers = (_Layer * len(kinds))()
-        outs, whiches = [], []
         params = tuple(param.contiguous() for param in params)
-        for number, (layer, (pool, relu)) in enumerate(zip(layers, kinds, strict=True)):
-            weight, bias = params[2 * number : 2 * number + 2]
-            layer.weights, layer.bias = weight.data_ptr(), bias.data_ptr()
-            layer.outputs, layer.inputs = weight.shape[:2]
-            layer.rows, layer.columns, layer.pooled, layer.relu = rows, columns, pool, relu
-            layer.pairs = layer.inputs > 1 and torch.is_autocast_enabled("cpu")
-            rows, columns = ((side - 2) // (2 if pool else 1) for side in (rows, columns))
-            outs.append(torch.empty(groups, len(weight), rows, columns, lanes))
+        layers = describe(x, kinds, params)
+        outs, whiches = [], []
+        for layer in layers:
+            step = 2 if layer.pooled else 1
+            sides = ((side - 2) // step for side in (layer.rows, layer.columns))
+            outs.append(torch.empty(len(x), layer.outputs, *sides, x.shape[-1]))
             whiches.append(torch.empty(outs[-1].shape, dtype=torch.int8))
             layer.out, layer.which = outs[-1].data_ptr(), whiches[-1].data_ptr()
         enough = _kernels().forward(
-            x.data_ptr(), layers, len(layers), groups, torch.get_num_threads()
+            x.data_ptr(), layers, len(layers), len(x), torch.get_num_threads()
         )
         if not enough:
             raise MemoryError("out of memory for the weights of the convolutions")
