@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_mnist.training import distributed
+from cnn_mnist.training import adamw, distributed
 from cnn_mnist.training.augment.corrupt import corrupt
 from cnn_mnist.training.augment.sampling import seeded
 from cnn_mnist.training.augment.transforms import augment, normalize
@@ -58,7 +58,7 @@ class Run:
     params: nn.Parameter  # all of them as one vector; the net's are views of it
     averaged: nn.Module | None  # their running mean, if the recipe asks for one
     averaged_params: Tensor | None
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.AdamW
     history: list[Epoch] = field(default_factory=list)
 
     @property
@@ -246,7 +246,7 @@ def train_step(
     if targets is None and not recipe.drawn and whole_step.fits(net, x):
         with torch.autocast(run.device.type, run.precision, mixed):
             totals = whole_step.gradients(net, x, labels, weight, run.params.grad)
-        run.optimizer.step()
+        adamw.step(run.optimizer)
         return totals
     with torch.autocast(run.device.type, run.precision, mixed):
         logits = net(x).float()
@@ -260,7 +260,7 @@ def train_step(
         loss = loss + recipe.outlier_weight * outlier_loss(logits[labels == NOT_A_DIGIT])
     run.params.grad.zero_()
     (loss * weight).backward()
-    run.optimizer.step()
+    adamw.step(run.optimizer)
     return torch.stack([digit_loss.detach(), (logits.argmax(dim=1) == labels).sum()])
 
 

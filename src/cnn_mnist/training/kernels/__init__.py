@@ -13,7 +13,7 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
-COMPILE = ("cc", "-O3", "-march=native", "-fPIC", "-fopenmp", "-c")
+COMPILE = ("cc", "-O3", "-march=native", "-fno-math-errno", "-fPIC", "-fopenmp", "-c")
 LINK = ("cc", "-shared")
 LIBRARIES = ("-lm",)  # not OpenMP's: torch has loaded its own
 
@@ -42,6 +42,7 @@ def library() -> ctypes.CDLL | None:
     ]
     kernels.lay_out.argtypes = [pointer, pointer, size, size, number]
     kernels.affine.argtypes = [pointer, pointer, *[real] * 4, pointer, size, number]
+    kernels.adamw.argtypes = [*[pointer] * 5, size, *[real] * 5]
     return kernels
 
 
