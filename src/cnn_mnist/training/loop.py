@@ -240,15 +240,17 @@ def train_step(
     images = augment(batch.images, generator, recipe) if targets is None else batch.images
     if recipe.corrupted:
         images = corrupt(images, generator, recipe.corrupted)
-    x = lay_out(normalize(images, *recipe.train_norm), run.precision)
-    mixed = run.precision != torch.float32
+    mixed = torch.autocast(run.device.type, run.precision, run.precision != torch.float32)
     assert run.params.grad is not None
-    if targets is None and not recipe.drawn and whole_step.fits(net, x):
-        with torch.autocast(run.device.type, run.precision, mixed):
-            totals = whole_step.gradients(net, x, labels, weight, run.params.grad)
+    if targets is None and not recipe.drawn and whole_step.fits(net, images, run.precision):
+        with mixed:
+            totals = whole_step.gradients(
+                net, images, recipe.train_norm, labels, weight, run.params.grad
+            )
         adamw.step(run.optimizer)
         return totals
-    with torch.autocast(run.device.type, run.precision, mixed):
+    x = lay_out(normalize(images, *recipe.train_norm), run.precision)
+    with mixed:
         logits = net(x).float()
     digit_loss = F.cross_entropy(logits, labels, reduction="sum", ignore_index=NOT_A_DIGIT)
     loss = digit_loss

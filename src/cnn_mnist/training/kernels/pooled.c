@@ -31,8 +31,8 @@ INLINE void exchange(vec *block, const int step)
     for (int i = 0; i < LANES; i++)
         if (!(i & step)) {
             vec upper = block[i], lower = block[i + step];
-            block[i] = __builtin_shuffle(upper, lower, low);
-            block[i + step] = __builtin_shuffle(upper, lower, low + step);
+            block[i] = shuffle(upper, lower, low);
+            block[i + step] = shuffle(upper, lower, low + step);
         }
 }
 

@@ -6,7 +6,10 @@
 
 #include "conv3x3.h"
 
-enum { ROWS = 10, CHUNK = 1024 }; /* of a matrix, worked on together */
+enum {
+    ROWS = 10,   /* of a matrix, worked on together */
+    CHUNK = 1024 /* gradients that a thread adds at a time */
+};
 
 typedef struct {
     const float *weights; /* outputs x inputs; inputs >= LANES */
@@ -126,14 +129,25 @@ static void classify(const linear *layers, long count, vec *values, vec *value_g
     }
 }
 
-/* in: groups of LANES images, each with its label. weight: of an image's loss. grads: of all layers'
-   weights and biases, one behind the other. totals: the losses' sum and the number of right answers.
-   Of convs, out and which are not used. Returns 0 where memory is short. */
-int step(const vec *in, const int64_t *labels, float weight, const layer *convs, long num_convs,
-         const linear *linears, long num_linears, float *grads, float *totals, long groups, int threads)
+/* Images of `pixels`, a multiple of LANES, go side by side, each times scale and plus offset. */
+static void lay_out_normalized(const float *images, long pixels, float scale, float offset, vec *out)
+{
+    put_together(images, out, pixels, 1, pixels);
+    for (long i = 0; i < pixels; i++)
+        out[i] = out[i] * scale + offset;
+}
+
+/* images: LANES of one channel a group, each with its label; times scale and plus offset they are what
+   the first layer takes. weight: of an image's loss. grads: of all layers' weights and biases, one
+   behind the other. totals: the losses' sum and the number of right answers. Of convs, out and which
+   are not used. Returns 0 where memory is short. */
+int step(const float *images, float scale, float offset, const int64_t *labels, float weight,
+         const layer *convs, long num_convs, const linear *linears, long num_linears, float *grads,
+         float *totals, long groups, int threads)
 {
     needs all = needs_of(convs, num_convs);
-    long params = all.params, outs = 0, values = linears[num_linears - 1].outputs, widest = 0;
+    long pixels = extent_of(convs).in, params = all.params, outs = pixels, widest = 0;
+    long values = linears[num_linears - 1].outputs;
     for (long n = 0; n < num_convs; n++)
         outs += extent_of(convs + n).out;
     for (long n = 0; n < num_linears; n++) {
@@ -151,10 +165,11 @@ int step(const vec *in, const int64_t *labels, float weight, const layer *convs,
     }
 #pragma omp parallel num_threads(threads)
     {
-        vec *room = (vec *)allocate((all.room + 2 * all.between + outs * 2 + 2 * values + up(widest)) * LANES);
-        vec *out = room + all.room + 2 * all.between, *value = out + outs, *value_grad = value + values;
-        float *images = (float *)(value_grad + values);
-        bytes *which = (bytes *)(images + LANES * up(widest));
+        long floats = (all.room + 2 * all.between + 2 * outs + 2 * values + up(widest)) * LANES;
+        vec *room = (vec *)allocate(floats), *in = room + all.room + 2 * all.between;
+        vec *out = in + pixels, *value = in + outs, *value_grad = value + values;
+        float *apart = (float *)(value_grad + values);
+        bytes *which = (bytes *)(apart + LANES * up(widest));
         layer mine[num_convs];
         for (long n = 0; n < num_convs; n++) {
             mine[n] = convs[n];
@@ -169,18 +184,18 @@ int step(const vec *in, const int64_t *labels, float weight, const layer *convs,
 #pragma omp for schedule(static)
         for (long g = 0; g < groups; g++)
             if (done) {
-                const vec *images_in = in + g * extent_of(convs).in;
                 float *sum = sums + g * stride;
                 sum[params] = sum[params + 1] = 0;
-                chain_forward(images_in, mine, num_convs, packed, 0, room);
+                lay_out_normalized(images + g * LANES * pixels, pixels, scale, offset, in);
+                chain_forward(in, mine, num_convs, packed, 0, room);
                 classify(linears, num_linears, value, value_grad, labels + g * LANES, weight,
-                         sum + all.params, images, sum + params);
-                chain_back(images_in, value_grad, NULL, mine, num_convs, packed_back, sum, 0, room);
+                         sum + all.params, apart, sum + params);
+                chain_back(in, value_grad, NULL, mine, num_convs, packed_back, sum, 0, room);
             }
 #pragma omp for schedule(static)
-        for (long i = 0; i < params; i += 1024)
+        for (long i = 0; i < params; i += CHUNK)
             if (done)
-                add_groups(sums + i, groups, stride, grads + i, params - i < 1024 ? params - i : 1024);
+                add_groups(sums + i, groups, stride, grads + i, params - i < CHUNK ? params - i : CHUNK);
         free(room);
     }
     if (done)

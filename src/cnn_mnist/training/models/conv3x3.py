@@ -14,18 +14,23 @@ from cnn_mnist.training.kernels import library
 def lay_out(images: Tensor, precision: torch.dtype) -> Tensor:
     """Images N×1×H×W in the layout that a network computes fastest.
 
-    For float32 on a CPU that is G×1×H×W×L, L images side by side. If N or H·W is not a multiple of
-    L, or our kernels are unavailable, it is N×1×H×W, channels last.
+    With our kernels that is G×1×H×W×L, L images side by side; otherwise N×1×H×W, channels last.
     """
-    kernels = library() if images.device.type == "cpu" else None
-    count, _, rows, columns = images.shape
-    if kernels is None or count % kernels.lanes() or rows * columns % kernels.lanes():
+    if not fit_side_by_side(images, precision):
         return images.contiguous(memory_format=torch.channels_last)
-    images = images.contiguous()
-    out = torch.empty(count // kernels.lanes(), 1, rows, columns, kernels.lanes())
-    size, threads = rows * columns, torch.get_num_threads()
+    kernels, images = _kernels(), images.contiguous()
+    out = torch.empty(len(images) // kernels.lanes(), *images.shape[1:], kernels.lanes())
+    size, threads = images[0].numel(), torch.get_num_threads()
     kernels.lay_out(images.data_ptr(), out.data_ptr(), size, len(out), threads)
     return out
+
+
+def fit_side_by_side(images: Tensor, precision: torch.dtype) -> bool:
+    """Whether our kernels are there and fast, and N and an image's pixels are multiples of L."""
+    kernels = library() if images.device.type == "cpu" else None
+    if kernels is None or not (precision == torch.float32 or kernels.fast_pairs()):
+        return False
+    return not len(images) % kernels.lanes() and not images[0].numel() % kernels.lanes()
 
 
 def one_by_one(x: Tensor) -> Tensor:
@@ -54,7 +59,7 @@ def convolve(x: Tensor, *steps: Step) -> Tensor:
             fit the layers; otherwise the result is N×C×H×W, too.
         steps: the layers.
     """
-    if x.dim() == 5 and kernels_fit(x, steps):
+    if x.dim() == 5 and _kernels_fit(x, steps):
         params = [p for step in steps for p in (step.layer.weight, _bias(step.layer))]
         kinds = [(step.pool, step.relu) for step in steps]
         return cast(Tensor, _Chain.apply(x, kinds, *params))  # type: ignore[no-untyped-call]
@@ -67,7 +72,7 @@ def convolve(x: Tensor, *steps: Step) -> Tensor:
     return x
 
 
-def kernels_fit(x: Tensor, steps: tuple[Step, ...]) -> bool:
+def _kernels_fit(x: Tensor, steps: tuple[Step, ...]) -> bool:
     """Whether every number of channels is a multiple of their block, except for an image's 1."""
     first, *others = [
         count for step in steps for count in (step.layer.in_channels, step.layer.out_channels)
@@ -89,13 +94,16 @@ class _Layer(ctypes.Structure):
 
 
 def describe(
-    x: Tensor, kinds: list[tuple[bool, bool]], params: Sequence[Tensor]
+    rows: int, columns: int, kinds: list[tuple[bool, bool]], params: Sequence[Tensor]
 ) -> ctypes.Array[_Layer]:
-    """The layers of images G×C×H×W×L as conv3x3.c takes them, without their results' addresses.
+    """A chain for images of H×W as conv3x3.c takes it, without the addresses of results.
 
-    Under autocast, as torch's own layers, they multiply in bfloat16.
+    Under autocast, as torch's own layers, it multiplies in bfloat16.
+
+    Args:
+        kinds: whether a pool and whether a ReLU follow each convolution.
+        params: the weight and the bias of each, contiguous.
     """
-    rows, columns = x.shape[2:4]
     layers = (_Layer * len(kinds))()
     for number, (layer, (pool, relu)) in enumerate(zip(layers, kinds, strict=True)):
         weight, bias = params[2 * number : 2 * number + 2]
@@ -113,7 +121,7 @@ class _Chain(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, kinds: list[tuple[bool, bool]], *params: Tensor) -> Tensor:
         params = tuple(param.contiguous() for param in params)
-        layers = describe(x, kinds, params)
+        layers = describe(*x.shape[2:4], kinds, params)
         outs, whiches = [], []
         for layer in layers:
             step = 2 if layer.pooled else 1

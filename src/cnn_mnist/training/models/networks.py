@@ -92,7 +92,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "lines": _line_net,  # 292,766; it has its own alphabet
 }
 
-# With so few channels, the kernels are faster than torch in bfloat16.
+# With so few channels, our kernels in float32 are faster than torch in bfloat16.
 NARROW = {"net", "bn-small", "bn-tiny"}
 
 

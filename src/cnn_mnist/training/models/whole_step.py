@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cnn_mnist.training.kernels import library
-from cnn_mnist.training.models.conv3x3 import describe, kernels_fit
+from cnn_mnist.training.models.conv3x3 import describe, fit_side_by_side
 from cnn_mnist.training.models.networks import Net
 
 
@@ -20,17 +20,27 @@ class _Linear(ctypes.Structure):
     )
 
 
-def fits(net: nn.Module, x: Tensor) -> TypeGuard[Net]:
-    """Whether `gradients` can be called: for images side by side, as `lay_out` makes them."""
-    return isinstance(net, Net) and x.dim() == 5 and kernels_fit(x, net.steps())
+def fits(net: nn.Module, images: Tensor, precision: torch.dtype) -> TypeGuard[Net]:
+    """Whether `gradients` takes them and is fast."""
+    return isinstance(net, Net) and fit_side_by_side(images, precision)
 
 
-def gradients(net: Net, x: Tensor, labels: Tensor, weight: float, grads: Tensor) -> Tensor:
+def gradients(
+    net: Net,
+    images: Tensor,
+    norm: tuple[float, float],
+    labels: Tensor,
+    weight: float,
+    grads: Tensor,
+) -> Tensor:
     """The gradients of the cross-entropy, as autograd gives them but for rounding.
 
+    Under autocast, as torch's own layers, the convolutions multiply in bfloat16.
+
     Args:
-        x: images G×1×28×28×L.
-        labels: G·L of them; those below 0 count for nothing.
+        images: N×28×28 with values 0..255, as augmented.
+        norm: mean and standard deviation of the pixels in 0..1.
+        labels: N of them; those below 0 count for nothing.
         weight: of each image's loss.
         grads: one vector for all parameters in their order; overwritten.
 
@@ -38,26 +48,19 @@ def gradients(net: Net, x: Tensor, labels: Tensor, weight: float, grads: Tensor)
         The sum of the losses, without the weight, and the number of correct answers.
     """
     kernels = library()
-    assert kernels is not None, "images are laid side by side only if there are kernels"
+    assert kernels is not None, "the kernels fit"
+    (mean, std), images, labels = norm, images.float().contiguous(), labels.contiguous()
     steps, linears = net.steps(), (net.fc1, net.fc2)
-    params = [p.contiguous() for step in steps for p in (step.layer.weight, step.layer.bias)]
-    convs = describe(x, [(step.pool, step.relu) for step in steps], params)
+    params = [p for step in steps for p in step.layer.parameters()]
+    convs = describe(*images.shape[1:], [(step.pool, step.relu) for step in steps], params)
     layers = (_Linear * len(linears))(
         *((fc.weight.data_ptr(), fc.bias.data_ptr(), *fc.weight.shape[::-1]) for fc in linears)
     )
     totals = torch.empty(2)
     enough = kernels.step(
-        x.data_ptr(),
-        labels.contiguous().data_ptr(),
-        weight,
-        convs,
-        len(convs),
-        layers,
-        len(layers),
-        grads.data_ptr(),
-        totals.data_ptr(),
-        len(x),
-        torch.get_num_threads(),
+        *(images.data_ptr(), 1 / (255 * std), -mean / std, labels.data_ptr(), weight),
+        *(convs, len(convs), layers, len(layers), grads.data_ptr(), totals.data_ptr()),
+        *(len(images) // kernels.lanes(), torch.get_num_threads()),
     )
     if not enough:
         raise MemoryError("out of memory for a training step")
