@@ -38,8 +38,8 @@ def library() -> ctypes.CDLL | None:
     kernels.forward.argtypes = [pointer, pointer, size, size, number]
     kernels.backward.argtypes = [pointer, pointer, pointer, pointer, size, size, number]
     kernels.step.argtypes = [
-        *[pointer, real, real, pointer, real],
-        *[pointer, size, pointer, size, pointer, pointer, size, number],
+        *(pointer, real, real, pointer, real),
+        *(pointer, size, pointer, size, pointer, pointer, size, number),
     ]
     kernels.lay_out.argtypes = [pointer, pointer, size, size, number]
     kernels.affine.argtypes = [pointer, pointer, *[real] * 4, pointer, size, number]

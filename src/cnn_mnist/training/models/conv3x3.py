@@ -121,7 +121,7 @@ class _Chain(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, kinds: list[tuple[bool, bool]], *params: Tensor) -> Tensor:
         params = tuple(param.contiguous() for param in params)
-        layers = describe(*x.shape[2:4], kinds, params)
+        layers = describe(x.shape[2], x.shape[3], kinds, params)
         outs, whiches = [], []
         for layer in layers:
             step = 2 if layer.pooled else 1

@@ -52,9 +52,13 @@ def gradients(
     (mean, std), images, labels = norm, images.float().contiguous(), labels.contiguous()
     steps, linears = net.steps(), (net.fc1, net.fc2)
     params = [p for step in steps for p in step.layer.parameters()]
-    convs = describe(*images.shape[1:], [(step.pool, step.relu) for step in steps], params)
+    kinds = [(step.pool, step.relu) for step in steps]
+    convs = describe(images.shape[1], images.shape[2], kinds, params)
     layers = (_Linear * len(linears))(
-        *((fc.weight.data_ptr(), fc.bias.data_ptr(), *fc.weight.shape[::-1]) for fc in linears)
+        *(
+            _Linear(fc.weight.data_ptr(), fc.bias.data_ptr(), fc.in_features, fc.out_features)
+            for fc in linears
+        )
     )
     totals = torch.empty(2)
     enough = kernels.step(
