@@ -139,8 +139,8 @@ int backward(const vec *in, const vec *out_grad, vec *in_grad, const layer *laye
 #pragma omp for schedule(static)
         for (long g = 0; g < groups; g++)
             if (done)
-                chain_back(in, out_grad + g * out_size, in_grad ? in_grad + g * in_size : NULL, layers,
-                           count, packed, grads + g * all.params, g, room);
+                chain_back(in, out_grad + g * out_size, in_grad ? in_grad + g * in_size : NULL,
+                           layers, count, packed, grads + g * all.params, g, room);
         free(room);
     }
     const float *from = grads;

@@ -39,7 +39,7 @@ typedef struct {
     float *weight_grads; /* as the weights */
     float *bias_grads;
     long inputs, outputs, rows, columns, pooled, relu;
-    long pairs; /* whether pairs of bfloat16 are multiplied instead of floats; needs even channels */
+    long pairs; /* whether pairs of bfloat16 are multiplied; numbers of channels must be even */
 } layer;
 
 /* What follows from a layer's sizes: its output's, and the sizes of arrays in vectors. */
@@ -75,8 +75,8 @@ typedef struct {
                   vec *room);
 } way_back;
 
-/* What a chain needs: floats for all parameters' gradients, for the packed weights of either way, and
-   vectors for a thread: room, and on the way back two arrays between the layers behind it. */
+/* What a chain needs: floats for all parameters' gradients and for the packed weights of either way;
+   vectors for a thread: room, and on the way back, behind it, two arrays between layers. */
 typedef struct {
     long params, packed, packed_back, room, between;
 } needs;
@@ -84,7 +84,10 @@ typedef struct {
 /* Floats up to a whole vector. */
 INLINE long up(long floats) { return (floats + LANES - 1) / LANES * LANES; }
 
-INLINE float *allocate(long floats) { return aligned_alloc(sizeof(vec), up(floats + 1) * sizeof(float)); }
+INLINE float *allocate(long floats)
+{
+    return aligned_alloc(sizeof(vec), up(floats + 1) * sizeof(float));
+}
 
 #pragma GCC visibility push(hidden)
 extern const way_back dense, pooled;

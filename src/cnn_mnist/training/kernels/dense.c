@@ -2,12 +2,13 @@
 
 #include "conv3x3.h"
 
-/* Where the weights of BLOCK channels lie beside each other: channels/BLOCK x others x TAPS x BLOCK,
-   or with others/2 pairs of them. */
-INLINE void put(float weight, float *packed, long channel, long other, long others, long tap, int pairs)
+/* Where the weights of BLOCK channels lie side by side: channels/BLOCK x others x TAPS x BLOCK, or
+   with others/2 pairs of them. */
+INLINE void put(float weight, float *packed, long channel, long other, long others, long tap,
+                int pairs)
 {
     long fold = pairs ? 2 : 1, block = channel / BLOCK * others + other / fold * fold;
-    long at = ((block / fold * TAPS + tap) * BLOCK + channel % BLOCK);
+    long at = (block / fold * TAPS + tap) * BLOCK + channel % BLOCK;
     if (pairs)
         ((halves *)packed)[2 * at + other % 2] = half_of(weight);
     else
@@ -30,7 +31,7 @@ static void pair_channels(const vec *in, long channels, long pixels, vec *pairs)
         pair_up(in + c * pixels, in + (c + 1) * pixels, pairs + c / 2 * pixels, pixels);
 }
 
-/* Each of the first `count` rows of each channel and the one `apart` below it, or zeros, in pairs. */
+/* The first `count` rows of each channel, each with the one `apart` below it, or zeros, in pairs. */
 static void pair_rows(const vec *in, long channels, long rows, long columns, long count, long apart,
                       vec *pairs)
 {
@@ -170,7 +171,8 @@ static long room(const layer *l)
     if (!l->pairs)
         return floats;
     long pairs = (rows + 1) / 2;
-    return floats + (l->outputs * pairs * row_step(l) + l->inputs * (pairs + 2) * l->columns) * LANES;
+    long more = l->outputs * pairs * row_step(l) + l->inputs * (pairs + 2) * l->columns;
+    return floats + more * LANES;
 }
 
 /* As pack, with outputs and inputs exchanged and the kernels turned by 180 degrees. */
@@ -185,7 +187,8 @@ static void pack_turned(const layer *l, float *packed)
 
 /* One output's gradient before pool and ReLU, with two columns of 0 on either side of each row, and
    the sum over its pixels. */
-INLINE float spread(const vec *grad, const bytes *which, vec *to, long high, long wide, const int step)
+INLINE float spread(const vec *grad, const bytes *which, vec *to, long high, long wide,
+                    const int step)
 {
     long columns = wide * step + 4;
     vec sum = {0};

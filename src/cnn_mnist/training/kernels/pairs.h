@@ -1,5 +1,5 @@
 /* Pairs of bfloat16 in the place of floats: two products in the time of one, added up in float32.
-   The only intrinsics, which AVX-512 BF16 needs; elsewhere the same in plain steps, which is slow. */
+   AVX-512 BF16 needs intrinsics, the only ones; elsewhere plain steps do the same, slowly. */
 
 #include "lanes.h"
 

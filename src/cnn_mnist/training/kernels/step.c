@@ -62,7 +62,7 @@ INLINE void outer(const vec *grads, const float *images, long image_step, float 
         *(some_floats *)(to + r * to_step) = sum[r];
 }
 
-/* images: room for LANES images of the inputs. in_grad: is set. grads: of the weights, then the bias. */
+/* images: room for LANES times the inputs. grads: of the weights, then of the bias. */
 static void linear_back(const linear *l, const vec *in, const vec *out_grad, vec *in_grad,
                         float *grads, float *images)
 {
@@ -83,7 +83,8 @@ static void linear_back(const linear *l, const vec *in, const vec *out_grad, vec
 
 /* The cross-entropy's gradient in place of the logits, times weight; adds to totals the losses and
    the number of right answers. A negative label counts for nothing. */
-static void cross_entropy(vec *logits, long classes, const int64_t *labels, float weight, float *totals)
+static void cross_entropy(vec *logits, long classes, const int64_t *labels, float weight,
+                          float *totals)
 {
     for (int lane = 0; lane < LANES; lane++) {
         long label = labels[lane], best = 0;
@@ -100,10 +101,11 @@ static void cross_entropy(vec *logits, long classes, const int64_t *labels, floa
     }
 }
 
-/* Through the linear layers and back. values: those of all of them behind each other, the first one's
-   inputs set; value_grads: as large, the first one's inputs' are the result. */
+/* Through the linear layers and back. values: the inputs, which are set, and then each layer's
+   outputs. value_grads: as large; those of the inputs are the result. */
 static void classify(const linear *layers, long count, vec *values, vec *value_grads,
-                     const int64_t *labels, float weight, float *grads, float *images, float *totals)
+                     const int64_t *labels, float weight, float *grads, float *images,
+                     float *totals)
 {
     for (long n = 0; n < count; n++) {
         vec *out = values + layers[n].inputs;
@@ -130,17 +132,18 @@ static void classify(const linear *layers, long count, vec *values, vec *value_g
 }
 
 /* Images of `pixels`, a multiple of LANES, go side by side, each times scale and plus offset. */
-static void lay_out_normalized(const float *images, long pixels, float scale, float offset, vec *out)
+static void lay_out_normalized(const float *images, long pixels, float scale, float offset,
+                               vec *out)
 {
     put_together(images, out, pixels, 1, pixels);
     for (long i = 0; i < pixels; i++)
         out[i] = out[i] * scale + offset;
 }
 
-/* images: LANES of one channel a group, each with its label; times scale and plus offset they are what
-   the first layer takes. weight: of an image's loss. grads: of all layers' weights and biases, one
-   behind the other. totals: the losses' sum and the number of right answers. Of convs, out and which
-   are not used. Returns 0 where memory is short. */
+/* images: LANES of one channel a group, each with its label; times scale and plus offset they are
+   what the first layer takes. weight: of an image's loss. grads: of all layers' weights and biases,
+   one behind the other. totals: the losses' sum and the number of right answers. Of convs, out and
+   which are not used. Returns 0 where memory is short. */
 int step(const float *images, float scale, float offset, const int64_t *labels, float weight,
          const layer *convs, long num_convs, const linear *linears, long num_linears, float *grads,
          float *totals, long groups, int threads)
@@ -194,8 +197,10 @@ int step(const float *images, float scale, float offset, const int64_t *labels, 
             }
 #pragma omp for schedule(static)
         for (long i = 0; i < params; i += CHUNK)
-            if (done)
-                add_groups(sums + i, groups, stride, grads + i, params - i < CHUNK ? params - i : CHUNK);
+            if (done) {
+                long count = params - i < CHUNK ? params - i : CHUNK;
+                add_groups(sums + i, groups, stride, grads + i, count);
+            }
         free(room);
     }
     if (done)
