@@ -179,6 +179,7 @@ def test_images_go_side_by_side_only_where_the_kernels_take_them() -> None:
     assert lay_out(images, torch.bfloat16).dim() == (5 if kernels_of().fast_pairs() else 4)
     assert lay_out(images[:, :, :27, :27], torch.float32).dim() == 4
     assert torch.equal(one_by_one(lay_out(images, torch.float32)), images.flatten(1))
+    assert lay_out(images[:0], torch.float32).shape == (0, 1, 28, 28, lanes())
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def lay_out(images: Tensor, precision: torch.dtype) -> Tensor:
         return images.contiguous(memory_format=torch.channels_last)
     kernels, images = _kernels(), images.contiguous()
     out = torch.empty(len(images) // kernels.lanes(), *images.shape[1:], kernels.lanes())
-    size, threads = images[0].numel(), torch.get_num_threads()
+    size, threads = images.shape[1:].numel(), torch.get_num_threads()
     kernels.lay_out(images.data_ptr(), out.data_ptr(), size, len(out), threads)
     return out
 
@@ -30,7 +30,7 @@ def fit_side_by_side(images: Tensor, precision: torch.dtype) -> bool:
     kernels = library() if images.device.type == "cpu" else None
     if kernels is None or not (precision == torch.float32 or kernels.fast_pairs()):
         return False
-    return not len(images) % kernels.lanes() and not images[0].numel() % kernels.lanes()
+    return not len(images) % kernels.lanes() and not images.shape[1:].numel() % kernels.lanes()
 
 
 def one_by_one(x: Tensor) -> Tensor:
