@@ -57,7 +57,7 @@ FLOORS = {
             "runs.run_folder",
             "runs.tensors",
         },
-        {"augment", "lines.network"},
+        {"augment", "lines.network", "adamw"},
         {"models"},
         {"data", "device", "schedule", "synthetic.strokes"},
         {"synthetic", "evaluation", "lines.text", "lines.typefaces"},

@@ -1,5 +1,7 @@
 """Choosing a device, without trusting what it reports about itself."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -82,10 +84,14 @@ def test_the_precision_is_float32_where_bfloat16_is_not_wanted_or_not_fast(
     assert precision(torch.device("mps"), TEACHER) == torch.float32
 
 
-def test_a_narrow_network_is_in_float32_where_our_kernels_are(
+def test_a_narrow_network_has_the_precision_in_which_our_kernels_are_fast(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-    for kernels, expected in ((object(), torch.float32), (None, torch.bfloat16)):
+    slow, fast = (SimpleNamespace(fast_pairs=lambda it=it: it) for it in (0, 1))
+    for kernels, expected in (
+        *((slow, torch.float32), (fast, torch.bfloat16)),
+        (None, torch.bfloat16),
+    ):
         monkeypatch.setattr("cnn_mnist.training.kernels.library", lambda it=kernels: it)
         assert precision(CPU, DEFAULT) == expected

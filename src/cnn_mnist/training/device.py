@@ -82,8 +82,8 @@ def precision(device: torch.device, recipe: Recipe) -> torch.dtype:
         return torch.float32
     if device.type == "cuda":
         fast = torch.cuda.get_device_capability(device) >= (8, 0)
-    elif recipe.model in NARROW and kernels.library():
-        fast = False
+    elif recipe.model in NARROW and (ours := kernels.library()):
+        fast = bool(ours.fast_pairs())
     else:
         fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32

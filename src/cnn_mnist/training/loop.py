@@ -14,13 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_mnist.training import distributed
+from cnn_mnist.training import adamw, distributed
 from cnn_mnist.training.augment.corrupt import corrupt
 from cnn_mnist.training.augment.sampling import seeded
 from cnn_mnist.training.augment.transforms import augment, normalize
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
 from cnn_mnist.training.distillation import Teacher
 from cnn_mnist.training.evaluation import evaluate
+from cnn_mnist.training.models import whole_step
 from cnn_mnist.training.models.conv3x3 import lay_out
 from cnn_mnist.training.models.networks import MODELS
 from cnn_mnist.training.recipes import Recipe
@@ -57,7 +58,7 @@ class Run:
     params: nn.Parameter  # all of them as one vector; the net's are views of it
     averaged: nn.Module | None  # their running mean, if the recipe asks for one
     averaged_params: Tensor | None
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.AdamW
     history: list[Epoch] = field(default_factory=list)
 
     @property
@@ -239,8 +240,17 @@ def train_step(
     images = augment(batch.images, generator, recipe) if targets is None else batch.images
     if recipe.corrupted:
         images = corrupt(images, generator, recipe.corrupted)
+    mixed = torch.autocast(run.device.type, run.precision, run.precision != torch.float32)
+    assert run.params.grad is not None
+    if targets is None and not recipe.drawn and whole_step.fits(net, images, run.precision):
+        with mixed:
+            totals = whole_step.gradients(
+                net, images, recipe.train_norm, labels, weight, run.params.grad
+            )
+        adamw.step(run.optimizer)
+        return totals
     x = lay_out(normalize(images, *recipe.train_norm), run.precision)
-    with torch.autocast(run.device.type, run.precision, run.precision != torch.float32):
+    with mixed:
         logits = net(x).float()
     digit_loss = F.cross_entropy(logits, labels, reduction="sum", ignore_index=NOT_A_DIGIT)
     loss = digit_loss
@@ -250,10 +260,9 @@ def train_step(
         loss = loss.lerp(taught, recipe.distil)
     if recipe.drawn:
         loss = loss + recipe.outlier_weight * outlier_loss(logits[labels == NOT_A_DIGIT])
-    assert run.params.grad is not None
     run.params.grad.zero_()
     (loss * weight).backward()
-    run.optimizer.step()
+    adamw.step(run.optimizer)
     return torch.stack([digit_loss.detach(), (logits.argmax(dim=1) == labels).sum()])
 
 

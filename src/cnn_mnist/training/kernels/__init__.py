@@ -13,7 +13,7 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
-COMPILE = ("cc", "-O3", "-march=native", "-fPIC", "-fopenmp", "-c")
+COMPILE = ("cc", "-O3", "-march=native", "-fno-math-errno", "-fPIC", "-fopenmp", "-c")
 LINK = ("cc", "-shared")
 LIBRARIES = ("-lm",)  # not OpenMP's: torch has loaded its own
 
@@ -37,8 +37,13 @@ def library() -> ctypes.CDLL | None:
     pointer, size, number, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_float
     kernels.forward.argtypes = [pointer, pointer, size, size, number]
     kernels.backward.argtypes = [pointer, pointer, pointer, pointer, size, size, number]
+    kernels.step.argtypes = [
+        *(pointer, real, real, pointer, real),
+        *(pointer, size, pointer, size, pointer, pointer, size, number),
+    ]
     kernels.lay_out.argtypes = [pointer, pointer, size, size, number]
     kernels.affine.argtypes = [pointer, pointer, *[real] * 4, pointer, size, number]
+    kernels.adamw.argtypes = [*[pointer] * 5, size, *[real] * 5]
     return kernels
 
 

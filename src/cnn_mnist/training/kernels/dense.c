@@ -2,13 +2,45 @@
 
 #include "conv3x3.h"
 
-/* The weights of BLOCK output channels beside each other: outputs/BLOCK x inputs x TAPS x BLOCK. */
+/* Where the weights of BLOCK channels lie side by side: channels/BLOCK x others x TAPS x BLOCK, or
+   with others/2 pairs of them. */
+INLINE void put(float weight, float *packed, long channel, long other, long others, long tap,
+                int pairs)
+{
+    long fold = pairs ? 2 : 1, block = channel / BLOCK * others + other / fold * fold;
+    long at = (block / fold * TAPS + tap) * BLOCK + channel % BLOCK;
+    if (pairs)
+        ((halves *)packed)[2 * at + other % 2] = half_of(weight);
+    else
+        packed[at] = weight;
+}
+
 void pack(const layer *l, float *packed)
 {
     for (long o = 0; o < l->outputs; o++)
-        for (long i = 0; i < l->inputs * TAPS; i++)
-            packed[(o / BLOCK * l->inputs * TAPS + i) * BLOCK + o % BLOCK] =
-                l->weights[o * l->inputs * TAPS + i];
+        for (long i = 0; i < l->inputs; i++)
+            for (long tap = 0; tap < TAPS; tap++)
+                put(l->weights[(o * l->inputs + i) * TAPS + tap], packed, o, i, l->inputs, tap,
+                    l->pairs);
+}
+
+/* Neighbouring channels in pairs. */
+static void pair_channels(const vec *in, long channels, long pixels, vec *pairs)
+{
+    for (long c = 0; c < channels; c += 2)
+        pair_up(in + c * pixels, in + (c + 1) * pixels, pairs + c / 2 * pixels, pixels);
+}
+
+/* The first `count` rows of each channel, each with the one `apart` below it, or zeros, in pairs. */
+static void pair_rows(const vec *in, long channels, long rows, long columns, long count, long apart,
+                      vec *pairs)
+{
+    for (long c = 0; c < channels; c++)
+        for (long y = 0; y < count; y++) {
+            const vec *row = in + (c * rows + y) * columns;
+            pair_up(row, y + apart < rows ? row + apart * columns : NULL,
+                    pairs + (c * count + y) * columns, columns);
+        }
 }
 
 /* An array of channels, seen from one of its rows. */
@@ -19,7 +51,7 @@ typedef struct {
 
 /* Adds to `width` neighbours of a row, in BLOCK channels, the kernel rows first..last-1. */
 INLINE void dot(view in, int first, int last, const float *weights, vec *out, long out_step,
-                const int width)
+                const int pairs, const int width)
 {
     vec sum[BLOCK][WIDTH];
     for (int b = 0; b < BLOCK; b++)
@@ -31,7 +63,7 @@ INLINE void dot(view in, int first, int last, const float *weights, vec *out, lo
             const vec *x = in.at + c * in.channel_step + tap / 3 * in.row_step + tap % 3;
             for (int i = 0; i < width; i++)
                 for (int b = 0; b < BLOCK; b++)
-                    sum[b][i] += w[b] * x[i];
+                    sum[b][i] = multiply_add(sum[b][i], everywhere(w + b), x[i], pairs);
         }
     for (int b = 0; b < BLOCK; b++)
         for (int i = 0; i < width; i++)
@@ -39,23 +71,32 @@ INLINE void dot(view in, int first, int last, const float *weights, vec *out, lo
 }
 
 /* The same for a whole row, in pieces of nearly equal width: constants let them stay in registers. */
-static void add_row(view in, int first, int last, const float *weights, vec *out, long out_step,
-                    long columns)
+INLINE void add_pieces(view in, int first, int last, const float *weights, vec *out, long out_step,
+                       long columns, const int pairs)
 {
     long pieces = (columns + WIDTH - 1) / WIDTH, x = 0;
     for (long piece = 1; piece <= pieces; piece++) {
         long width = piece * columns / pieces - x;
         switch (width) {
-        case 1: dot(in, first, last, weights, out + x, out_step, 1); break;
-        case 2: dot(in, first, last, weights, out + x, out_step, 2); break;
-        case 3: dot(in, first, last, weights, out + x, out_step, 3); break;
-        case 4: dot(in, first, last, weights, out + x, out_step, 4); break;
-        case 5: dot(in, first, last, weights, out + x, out_step, 5); break;
-        case 6: dot(in, first, last, weights, out + x, out_step, 6); break;
+        case 1: dot(in, first, last, weights, out + x, out_step, pairs, 1); break;
+        case 2: dot(in, first, last, weights, out + x, out_step, pairs, 2); break;
+        case 3: dot(in, first, last, weights, out + x, out_step, pairs, 3); break;
+        case 4: dot(in, first, last, weights, out + x, out_step, pairs, 4); break;
+        case 5: dot(in, first, last, weights, out + x, out_step, pairs, 5); break;
+        case 6: dot(in, first, last, weights, out + x, out_step, pairs, 6); break;
         }
         in.at += width;
         x += width;
     }
+}
+
+static void add_row(view in, int first, int last, const float *weights, vec *out, long out_step,
+                    long columns, int pairs)
+{
+    if (pairs)
+        add_pieces(in, first, last, weights, out, out_step, columns, 1);
+    else
+        add_pieces(in, first, last, weights, out, out_step, columns, 0);
 }
 
 INLINE void take_larger(vec *best, ints *index, vec other, int number)
@@ -79,25 +120,33 @@ static void reduce(const vec *upper, const vec *lower, vec *out, bytes *which, l
         if (relu)
             take_larger(&best, &index, (vec){0}, NONE);
         out[x] = best;
-        which[x] = __builtin_convertvector(index, bytes);
+        which[x] = narrow(index);
     }
 }
 
+/* Floats that forward_layer needs. */
+long forward_room(const layer *l) { return l->pairs ? extent_of(l).in / 2 * LANES : 0; }
+
 /* One group through one layer. */
-void forward_layer(const layer *l, const float *packed, const vec *in, long group)
+void forward_layer(const layer *l, const float *packed, const vec *in, long group, vec *room)
 {
     extent e = extent_of(l);
-    long used = e.wide * e.step;
+    long used = e.wide * e.step, channels = l->pairs ? l->inputs / 2 : l->inputs;
+    if (l->pairs) {
+        pair_channels(in, l->inputs, l->rows * l->columns, room);
+        in = room;
+    }
     for (long y = 0; y < e.high; y++)
         for (long o = 0; o < l->outputs; o += BLOCK) {
             vec lines[2][BLOCK][used];
             for (long r = 0; r < e.step; r++) {
-                view from = {in + (y * e.step + r) * l->columns, l->inputs, l->rows * l->columns,
+                view from = {in + (y * e.step + r) * l->columns, channels, l->rows * l->columns,
                              l->columns};
                 for (int b = 0; b < BLOCK; b++)
                     for (long x = 0; x < used; x++)
                         lines[r][b][x] = (vec){0} + l->bias[o + b];
-                add_row(from, 0, 3, packed + o * l->inputs * TAPS, lines[r][0], used, used);
+                add_row(from, 0, 3, packed + o * channels * TAPS, lines[r][0], used, used,
+                        l->pairs);
             }
             for (int b = 0; b < BLOCK; b++) {
                 long at = group * e.out + ((o + b) * e.high + y) * e.wide;
@@ -118,7 +167,12 @@ static long packed(const layer *l)
 static long room(const layer *l)
 {
     extent e = extent_of(l);
-    return l->outputs * e.high * e.step * row_step(l) * LANES;
+    long rows = e.high * e.step, floats = l->outputs * rows * row_step(l) * LANES;
+    if (!l->pairs)
+        return floats;
+    long pairs = (rows + 1) / 2;
+    long more = l->outputs * pairs * row_step(l) + l->inputs * (pairs + 2) * l->columns;
+    return floats + more * LANES;
 }
 
 /* As pack, with outputs and inputs exchanged and the kernels turned by 180 degrees. */
@@ -127,29 +181,37 @@ static void pack_turned(const layer *l, float *packed)
     for (long o = 0; o < l->outputs; o++)
         for (long i = 0; i < l->inputs; i++)
             for (long tap = 0; tap < TAPS; tap++)
-                packed[((i / BLOCK * l->outputs + o) * TAPS + TAPS - 1 - tap) * BLOCK + i % BLOCK] =
-                    l->weights[(o * l->inputs + i) * TAPS + tap];
+                put(l->weights[(o * l->inputs + i) * TAPS + tap], packed, i, o, l->outputs,
+                    TAPS - 1 - tap, l->pairs);
 }
 
-/* The gradient before pool and ReLU, with two columns of 0 on either side of each row. */
-static void spread(const vec *grad, const bytes *which, vec *dense, long lines, long wide, long step)
+/* One output's gradient before pool and ReLU, with two columns of 0 on either side of each row, and
+   the sum over its pixels. */
+INLINE float spread(const vec *grad, const bytes *which, vec *to, long high, long wide,
+                    const int step)
 {
     long columns = wide * step + 4;
-    for (long line = 0; line < lines; line++)
-        for (int r = 0; r < step; r++) {
-            vec *to = dense + (line * step + r) * columns;
-            to[0] = to[1] = to[columns - 2] = to[columns - 1] = (vec){0};
-            for (long x = 0; x < wide; x++) {
-                ints index = __builtin_convertvector(which[line * wide + x], ints);
-                for (int c = 0; c < step; c++)
-                    to[2 + x * step + c] = (vec)((ints)grad[line * wide + x] & (index == 2 * r + c));
-            }
+    vec sum = {0};
+    for (long y = 0; y < high; y++) {
+        for (int r = 0; r < step; r++)
+            for (int i = 0; i < 4; i++)
+                to[r * columns + (i < 2 ? i : columns - 4 + i)] = (vec){0};
+        for (long x = 0; x < wide; x++) {
+            ints index = widen(*which++);
+            vec value = *grad++;
+            sum += (vec)((ints)value & (index != NONE));
+            for (int i = 0; i < step * step; i++)
+                to[i / step * columns + 2 + x * step + i % step] =
+                    (vec)((ints)value & (index == i / step * 2 + i % step));
         }
+        to += step * columns;
+    }
+    return total(&sum);
 }
 
 /* The gradients of one row of BLOCK outputs' kernels: an input's rows times the outputs' gradients. */
-static void correlate(const vec *in, long in_step, view grads, long rows, long columns,
-                      float *result, long result_step)
+INLINE void correlate(const vec *in, long in_step, view grads, long rows, long columns,
+                      float *result, long result_step, const int pairs)
 {
     vec sum[3][BLOCK] = {0};
     for (long y = 0; y < rows; y++) {
@@ -158,7 +220,8 @@ static void correlate(const vec *in, long in_step, view grads, long rows, long c
         for (long i = 0; i < columns; i++)
             for (int b = 0; b < BLOCK; b++)
                 for (int k = 0; k < 3; k++)
-                    sum[k][b] += grad[b * grads.channel_step + i] * x[i + k];
+                    sum[k][b] =
+                        multiply_add(sum[k][b], grad[b * grads.channel_step + i], x[i + k], pairs);
     }
     for (int k = 0; k < 3; k++)
         for (int b = 0; b < BLOCK; b++)
@@ -167,7 +230,7 @@ static void correlate(const vec *in, long in_step, view grads, long rows, long c
 
 /* in_grad, as in: the output gradient correlated with the kernels turned by 180 degrees. */
 static void input_gradient(view grads, long grad_rows, const float *turned, vec *in_grad,
-                           long inputs, long rows, long columns)
+                           long inputs, long rows, long columns, int pairs)
 {
     for (long i = 0; i < inputs * rows * columns; i++)
         in_grad[i] = (vec){0};
@@ -177,7 +240,21 @@ static void input_gradient(view grads, long grad_rows, const float *turned, vec 
         from.at += (y - 2) * grads.row_step;
         for (long c = 0; c < inputs; c += BLOCK)
             add_row(from, first, last, turned + c * grads.channels * TAPS,
-                    in_grad + (c * rows + y) * columns, rows * columns, grads.row_step - 2);
+                    in_grad + (c * rows + y) * columns, rows * columns, grads.row_step - 2, pairs);
+    }
+}
+
+/* in: channels x in_rows x columns; grads: without the frame, `rows` of them. */
+INLINE void weight_gradient(const layer *l, const vec *in, long in_rows, view grads, long rows,
+                            float *weight_grads, const int pairs)
+{
+    for (long o = 0; o < l->outputs; o += BLOCK) {
+        float *to = weight_grads + o * l->inputs * TAPS;
+        for (long c = 0; c < l->inputs; c++)
+            for (int k = 0; k < 3; k++)
+                correlate(in + (c * in_rows + k) * l->columns, l->columns, grads, rows,
+                          grads.row_step - 4, to + c * TAPS + 3 * k, l->inputs * TAPS, pairs);
+        grads.at += BLOCK * grads.channel_step;
     }
 }
 
@@ -186,21 +263,33 @@ static void group_back(const layer *l, const float *turned, const vec *in, const
                        vec *room)
 {
     extent e = extent_of(l);
-    long rows = e.high * e.step, columns = e.wide * e.step;
-    view grads = {room, l->outputs, rows * row_step(l), row_step(l)};
-    spread(out_grad, which, room, l->outputs * e.high, e.wide, e.step);
-    if (in_grad)
-        input_gradient(grads, rows, turned, in_grad, l->inputs, l->rows, l->columns);
-    sum_up(room, grads.channel_step, l->outputs, bias_grads);
-    grads.at += 2;
-    for (long o = 0; o < l->outputs; o += BLOCK) {
-        float *to = weight_grads + o * l->inputs * TAPS;
-        for (long c = 0; c < l->inputs; c++)
-            for (int k = 0; k < 3; k++)
-                correlate(in + (c * l->rows + k) * l->columns, l->columns, grads, rows, columns,
-                          to + c * TAPS + 3 * k, l->inputs * TAPS);
-        grads.at += BLOCK * grads.channel_step;
+    long rows = e.high * e.step, step = row_step(l);
+    view grads = {room, l->outputs, rows * step, step};
+    for (long o = 0; o < l->outputs; o++) {
+        long at = o * e.high * e.wide;
+        vec *to = room + o * grads.channel_step;
+        bias_grads[o] = l->pooled ? spread(out_grad + at, which + at, to, e.high, e.wide, 2)
+                                  : spread(out_grad + at, which + at, to, e.high, e.wide, 1);
     }
+    if (!l->pairs) {
+        if (in_grad)
+            input_gradient(grads, rows, turned, in_grad, l->inputs, l->rows, l->columns, 0);
+        grads.at += 2;
+        weight_gradient(l, in, l->rows, grads, rows, weight_grads, 0);
+        return;
+    }
+    vec *paired = room + l->outputs * grads.channel_step;
+    if (in_grad) {
+        pair_channels(room, l->outputs, grads.channel_step, paired);
+        view pairs = {paired, l->outputs / 2, grads.channel_step, step};
+        input_gradient(pairs, rows, turned, in_grad, l->inputs, l->rows, l->columns, 1);
+    }
+    long half = (rows + 1) / 2; /* each row with the one that is so far below */
+    vec *in_pairs = paired + l->outputs * half * step;
+    pair_rows(room, l->outputs, rows, step, half, half, paired);
+    pair_rows(in, l->inputs, l->rows, l->columns, half + 2, half, in_pairs);
+    view pairs = {paired + 2, l->outputs, half * step, step};
+    weight_gradient(l, in_pairs, half + 2, pairs, half, weight_grads, 1);
 }
 
 const way_back dense = {packed, room, pack_turned, group_back};

@@ -23,4 +23,17 @@ INLINE vec choose(ints condition, vec yes, vec no)
     return (vec)(((ints)yes & condition) | ((ints)no & ~condition));
 }
 
+/* Of the lanes of two vectors, those in an order that is known to the compiler. */
+INLINE vec shuffle(vec first, vec second, ints order)
+{
+#ifdef __clang__
+    vec result;
+    for (int i = 0; i < LANES; i++)
+        result[i] = order[i] < LANES ? first[order[i]] : second[order[i] - LANES];
+    return result;
+#else
+    return __builtin_shuffle(first, second, order);
+#endif
+}
+
 INLINE vec real(ints numbers) { return __builtin_convertvector(numbers, vec); }

@@ -31,8 +31,8 @@ INLINE void exchange(vec *block, const int step)
     for (int i = 0; i < LANES; i++)
         if (!(i & step)) {
             vec upper = block[i], lower = block[i + step];
-            block[i] = __builtin_shuffle(upper, lower, low);
-            block[i + step] = __builtin_shuffle(upper, lower, low + step);
+            block[i] = shuffle(upper, lower, low);
+            block[i + step] = shuffle(upper, lower, low + step);
         }
 }
 
@@ -47,7 +47,7 @@ INLINE void transpose(vec *block)
 }
 
 /* channels x pixels x LANES to LANES images of pixels x channels, each image_step floats. */
-static void take_apart(const vec *group, float *images, long channels, long pixels, long image_step)
+void take_apart(const vec *group, float *images, long channels, long pixels, long image_step)
 {
     for (long p = 0; p < pixels; p++)
         for (long c = 0; c < channels; c += LANES) {
@@ -74,31 +74,55 @@ void put_together(const float *images, vec *group, long channels, long pixels, l
         }
 }
 
-/* One output of one image: its gradients, LANES apart, each at its own place, times the inputs there
-   and times `width` vectors of each of the kernel's three rows. */
+/* Those of an image's gradients that are not 0, and their places, from every LANES-th. How many. */
+static long pick(const float *grads, const int32_t *places, long count, float *some, int32_t *where)
+{
+    long found = 0;
+    for (long i = 0; i < count; i++) {
+        some[found] = grads[i * LANES];
+        where[found] = places[i * LANES];
+        found += some[found] != 0; /* a branch would cost as much as it saves */
+    }
+    return found;
+}
+
+/* One output of one image: its gradients, each at its own place, times the inputs there and times
+   `width` vectors of each of the kernel's three rows. */
 INLINE void from_places(const float *grads, const int32_t *places, long count, const float *in,
                         float *in_grad, long row_step, const vec *kernel, vec *sums,
                         long kernel_row, const int width)
 {
     vec sum[3][width], weights[3][width];
+    const float *from[3] = {in, in + row_step, in + 2 * row_step};
+    float *to[3] = {in_grad, in_grad + row_step, in_grad + 2 * row_step};
     for (int k = 0; k < 3; k++)
         for (int v = 0; v < width; v++) {
             sum[k][v] = sums[k * kernel_row + v];
             weights[k][v] = kernel[k * kernel_row + v];
         }
     for (long i = 0; i < count; i++) {
-        float grad = grads[i * LANES];
-        const float *from = in + places[i * LANES];
-        float *to = in_grad + places[i * LANES];
+        float grad = grads[i];
+        long place = places[i];
         for (int k = 0; k < 3; k++)
             for (int v = 0; v < width; v++) {
-                sum[k][v] += grad * ((const some_floats *)(from + k * row_step))[v];
-                ((some_floats *)(to + k * row_step))[v] += grad * weights[k][v];
+                sum[k][v] += grad * ((const some_floats *)(from[k] + place))[v];
+                ((some_floats *)(to[k] + place))[v] += grad * weights[k][v];
             }
     }
     for (int k = 0; k < 3; k++)
         for (int v = 0; v < width; v++)
             sums[k * kernel_row + v] = sum[k][v];
+}
+
+/* The sums over an output's rows and columns. */
+static void sum_up(const vec *grads, long count, long outputs, float *bias_grads)
+{
+    for (long o = 0; o < outputs; o++) {
+        vec sum = {0};
+        for (long i = 0; i < count; i++)
+            sum += grads[o * count + i];
+        bias_grads[o] = total(&sum);
+    }
 }
 
 /* Floats of an image taken apart: its last vectors may end behind it. */
@@ -122,7 +146,7 @@ static void group_back(const layer *l, const float *kernels, const vec *in, cons
     ints *places = (ints *)(grads + e.out);
     for (long i = 0; i < e.out; i++) {
         int y = i % count / e.wide, x = i % e.wide, pixel = l->inputs, row = l->columns * pixel;
-        ints index = __builtin_convertvector(which[i], ints), corner = index & 3;
+        ints index = widen(which[i]), corner = index & 3;
         grads[i] = (vec)((ints)out_grad[i] & (index != NONE));
         places[i] = (2 * y + (corner >> 1)) * row + (2 * x + (corner & 1)) * pixel;
     }
@@ -131,14 +155,16 @@ static void group_back(const layer *l, const float *kernels, const vec *in, cons
     memset(image_grads, 0, LANES * image * sizeof(float));
     memset(sums, 0, l->outputs * 3 * wide * sizeof(vec));
     for (long lane = 0; lane < LANES; lane++)
-        for (long o = 0; o < l->outputs; o++)
+        for (long o = 0; o < l->outputs; o++) {
+            float some[count];
+            int32_t where[count];
+            long found = pick((const float *)(grads + o * count) + lane,
+                              (const int32_t *)(places + o * count) + lane, count, some, where);
             for (long v = 0; v < wide; v += 3) {
-                const float *grad = (const float *)(grads + o * count) + lane;
-                const int32_t *place = (const int32_t *)(places + o * count) + lane;
                 long at = lane * image + v * LANES, row = o * 3 * wide + v;
                 const vec *kernel = (const vec *)kernels + row;
 #define FROM_PLACES(width)                                                                        \
-    from_places(grad, place, count, images + at, image_grads + at, row_step, kernel, sums + row, \
+    from_places(some, where, found, images + at, image_grads + at, row_step, kernel, sums + row, \
                 wide, width)
                 switch (wide - v) {
                 case 1: FROM_PLACES(1); break;
@@ -146,6 +172,7 @@ static void group_back(const layer *l, const float *kernels, const vec *in, cons
                 default: FROM_PLACES(3);
                 }
             }
+        }
     if (in_grad)
         put_together(image_grads, in_grad, l->inputs, l->rows * l->columns, image);
     const float *sum = (const float *)sums;

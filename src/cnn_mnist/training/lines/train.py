@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cnn_mnist.training import adamw
 from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.lines.loss import greedy, line_loss
 from cnn_mnist.training.lines.shapes import Digits
@@ -89,7 +90,7 @@ def train_step(run: Run, batch: Batch, lr: float) -> Tensor:
     loss = line_loss(logits, boxes.float(), batch)
     loss.backward()
     nn.utils.clip_grad_norm_([run.params], MAX_GRAD)
-    run.optimizer.step()
+    adamw.step(run.optimizer)
     return torch.tensor([loss.item() * len(logits), num_exact(logits, batch)])
 
 

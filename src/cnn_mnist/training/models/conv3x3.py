@@ -1,6 +1,7 @@
 """Chains of 3×3 convolutions with few channels, faster than torch's on a CPU."""
 
 import ctypes
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -13,19 +14,23 @@ from cnn_mnist.training.kernels import library
 def lay_out(images: Tensor, precision: torch.dtype) -> Tensor:
     """Images N×1×H×W in the layout that a network computes fastest.
 
-    For float32 on a CPU that is G×1×H×W×L, L images side by side. If N or H·W is not a multiple of
-    L, or our kernels are unavailable, it is N×1×H×W, channels last.
+    With our kernels that is G×1×H×W×L, L images side by side; otherwise N×1×H×W, channels last.
     """
-    on_cpu = images.device.type == "cpu" and precision == torch.float32
-    kernels = library() if on_cpu else None
-    count, _, rows, columns = images.shape
-    if kernels is None or count % kernels.lanes() or rows * columns % kernels.lanes():
+    if not fit_side_by_side(images, precision):
         return images.contiguous(memory_format=torch.channels_last)
-    images = images.contiguous()
-    out = torch.empty(count // kernels.lanes(), 1, rows, columns, kernels.lanes())
-    size, threads = rows * columns, torch.get_num_threads()
+    kernels, images = _kernels(), images.contiguous()
+    out = torch.empty(len(images) // kernels.lanes(), *images.shape[1:], kernels.lanes())
+    size, threads = images.shape[1:].numel(), torch.get_num_threads()
     kernels.lay_out(images.data_ptr(), out.data_ptr(), size, len(out), threads)
     return out
+
+
+def fit_side_by_side(images: Tensor, precision: torch.dtype) -> bool:
+    """Whether our kernels are there and fast, and N and an image's pixels are multiples of L."""
+    kernels = library() if images.device.type == "cpu" else None
+    if kernels is None or not (precision == torch.float32 or kernels.fast_pairs()):
+        return False
+    return not len(images) % kernels.lanes() and not images.shape[1:].numel() % kernels.lanes()
 
 
 def one_by_one(x: Tensor) -> Tensor:
@@ -84,8 +89,30 @@ class _Layer(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("weights", "bias", "out", "which")),
         *((name, ctypes.c_void_p) for name in ("weight_grads", "bias_grads")),
         *((name, ctypes.c_long) for name in ("inputs", "outputs", "rows", "columns")),
-        *((name, ctypes.c_long) for name in ("pooled", "relu")),
+        *((name, ctypes.c_long) for name in ("pooled", "relu", "pairs")),
     )
+
+
+def describe(
+    rows: int, columns: int, kinds: list[tuple[bool, bool]], params: Sequence[Tensor]
+) -> ctypes.Array[_Layer]:
+    """A chain for images of H×W as conv3x3.c takes it, without the addresses of results.
+
+    Under autocast, as torch's own layers, it multiplies in bfloat16.
+
+    Args:
+        kinds: whether a pool and whether a ReLU follow each convolution.
+        params: the weight and the bias of each, contiguous.
+    """
+    layers = (_Layer * len(kinds))()
+    for number, (layer, (pool, relu)) in enumerate(zip(layers, kinds, strict=True)):
+        weight, bias = params[2 * number : 2 * number + 2]
+        layer.weights, layer.bias = weight.data_ptr(), bias.data_ptr()
+        layer.outputs, layer.inputs = weight.shape[:2]
+        layer.rows, layer.columns, layer.pooled, layer.relu = rows, columns, pool, relu
+        layer.pairs = layer.inputs > 1 and torch.is_autocast_enabled("cpu")
+        rows, columns = ((side - 2) // (2 if pool else 1) for side in (rows, columns))
+    return layers
 
 
 class _Chain(torch.autograd.Function):
@@ -93,21 +120,17 @@ class _Chain(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, kinds: list[tuple[bool, bool]], *params: Tensor) -> Tensor:
-        groups, _, rows, columns, lanes = x.shape
-        layers = (_Layer * len(kinds))()
-        outs, whiches = [], []
         params = tuple(param.contiguous() for param in params)
-        for number, (layer, (pool, relu)) in enumerate(zip(layers, kinds, strict=True)):
-            weight, bias = params[2 * number : 2 * number + 2]
-            layer.weights, layer.bias = weight.data_ptr(), bias.data_ptr()
-            layer.outputs, layer.inputs = weight.shape[:2]
-            layer.rows, layer.columns, layer.pooled, layer.relu = rows, columns, pool, relu
-            rows, columns = ((side - 2) // (2 if pool else 1) for side in (rows, columns))
-            outs.append(torch.empty(groups, len(weight), rows, columns, lanes))
+        layers = describe(x.shape[2], x.shape[3], kinds, params)
+        outs, whiches = [], []
+        for layer in layers:
+            step = 2 if layer.pooled else 1
+            sides = ((side - 2) // step for side in (layer.rows, layer.columns))
+            outs.append(torch.empty(len(x), layer.outputs, *sides, x.shape[-1]))
             whiches.append(torch.empty(outs[-1].shape, dtype=torch.int8))
             layer.out, layer.which = outs[-1].data_ptr(), whiches[-1].data_ptr()
         enough = _kernels().forward(
-            x.data_ptr(), layers, len(layers), groups, torch.get_num_threads()
+            x.data_ptr(), layers, len(layers), len(x), torch.get_num_threads()
         )
         if not enough:
             raise MemoryError("out of memory for the weights of the convolutions")

@@ -31,14 +31,17 @@ class Net(nn.Module):
 
         With images side by side (see `lay_out`), so are the layers in between.
         """
-        x = convolve(
-            images,
+        x = one_by_one(convolve(images, *self.steps()))
+        x = F.relu(self.fc1(x))  # N×50
+        return F.log_softmax(self.fc2(x), dim=1)  # N×C
+
+    def steps(self) -> tuple[Step, ...]:
+        """The convolutions, and what follows each."""
+        return (
             Step(self.conv1, pool=True),  # N×8×13×13
             Step(self.conv2),  # N×16×11×11
             Step(self.conv3, pool=True),  # N×24×4×4
         )
-        x = F.relu(self.fc1(one_by_one(x)))  # N×50
-        return F.log_softmax(self.fc2(x), dim=1)  # N×C
 
 
 class BatchNormNet(nn.Module):
@@ -89,7 +92,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "lines": _line_net,  # 292,766; it has its own alphabet
 }
 
-# With so few channels, the kernels are faster than torch in bfloat16.
+# With so few channels, our kernels in float32 are faster than torch in bfloat16.
 NARROW = {"net", "bn-small", "bn-tiny"}
 
 

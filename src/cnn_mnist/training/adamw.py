@@ -1,0 +1,28 @@
+"""A step of AdamW for one vector of parameters."""
+
+import torch
+
+from cnn_mnist.training.kernels import library
+
+
+def step(optimizer: torch.optim.AdamW) -> None:
+    """What optimizer.step() does, on a CPU by our kernel.
+
+    Between two steps of training, torch's own finds nothing in the cache, and takes ten times as
+    long as the arithmetic. The state is torch's, so a checkpoint fits both.
+    """
+    (group,) = optimizer.param_groups
+    (params,) = group["params"]
+    state, kernels = optimizer.state[params], library() if params.device.type == "cpu" else None
+    if kernels is None or not state:  # torch's first step creates the state
+        optimizer.step()
+        return
+    vectors = (params, params.grad, state["exp_avg"], state["exp_avg_sq"], state["step"])
+    kernels.adamw(
+        *(vector.data_ptr() for vector in vectors),
+        params.numel(),
+        group["lr"],
+        *group["betas"],
+        group["eps"],
+        group["weight_decay"],
+    )

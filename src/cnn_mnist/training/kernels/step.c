@@ -1,0 +1,211 @@
+/* A training step up to the gradients: a chain of convolutions, linear layers with a ReLU between
+   them, and the cross-entropy of what the last one gives. Each group of LANES images goes the whole
+   way there and back while it is near. */
+
+#include <math.h>
+
+#include "conv3x3.h"
+
+enum {
+    ROWS = 10,   /* of a matrix, worked on together */
+    CHUNK = 1024 /* gradients that a thread adds at a time */
+};
+
+typedef struct {
+    const float *weights; /* outputs x inputs; inputs >= LANES */
+    const float *bias;
+    long inputs, outputs;
+} linear;
+
+/* out[r] += the sum over c of weights[r * row_step + c * column_step] * in[c] */
+INLINE void multiply_rows(const float *weights, long row_step, long column_step, const vec *in,
+                          long columns, vec *out, const int rows)
+{
+    vec sum[rows];
+    for (int r = 0; r < rows; r++)
+        sum[r] = out[r];
+    for (long c = 0; c < columns; c++)
+        for (int r = 0; r < rows; r++)
+            sum[r] += weights[r * row_step + c * column_step] * in[c];
+    for (int r = 0; r < rows; r++)
+        out[r] = sum[r];
+}
+
+static void multiply(const float *weights, long row_step, long column_step, const vec *in,
+                     long columns, vec *out, long rows)
+{
+    long r = 0;
+    for (; r + ROWS <= rows; r += ROWS)
+        multiply_rows(weights + r * row_step, row_step, column_step, in, columns, out + r, ROWS);
+    for (; r < rows; r++)
+        multiply_rows(weights + r * row_step, row_step, column_step, in, columns, out + r, 1);
+}
+
+static void linear_forward(const linear *l, const vec *in, vec *out)
+{
+    for (long o = 0; o < l->outputs; o++)
+        out[o] = (vec){0} + l->bias[o];
+    multiply(l->weights, l->inputs, 1, in, l->inputs, out, l->outputs);
+}
+
+/* Sums over LANES images: each output's gradient times LANES inputs. */
+INLINE void outer(const vec *grads, const float *images, long image_step, float *to, long to_step,
+                  const int rows)
+{
+    vec sum[rows];
+    for (int r = 0; r < rows; r++)
+        sum[r] = (vec){0};
+    for (int lane = 0; lane < LANES; lane++)
+        for (int r = 0; r < rows; r++)
+            sum[r] += grads[r][lane] * *(const some_floats *)(images + lane * image_step);
+    for (int r = 0; r < rows; r++)
+        *(some_floats *)(to + r * to_step) = sum[r];
+}
+
+/* images: room for LANES times the inputs. grads: of the weights, then of the bias. */
+static void linear_back(const linear *l, const vec *in, const vec *out_grad, vec *in_grad,
+                        float *grads, float *images)
+{
+    long image_step = up(l->inputs);
+    take_apart(in, images, l->inputs, 1, image_step);
+    for (long begin = 0; begin < l->inputs; begin += LANES) {
+        long i = begin < l->inputs - LANES ? begin : l->inputs - LANES, o = 0;
+        for (; o + ROWS <= l->outputs; o += ROWS)
+            outer(out_grad + o, images + i, image_step, grads + o * l->inputs + i, l->inputs, ROWS);
+        for (; o < l->outputs; o++)
+            outer(out_grad + o, images + i, image_step, grads + o * l->inputs + i, l->inputs, 1);
+    }
+    for (long o = 0; o < l->outputs; o++)
+        grads[l->outputs * l->inputs + o] = total(out_grad + o);
+    memset(in_grad, 0, l->inputs * sizeof(vec));
+    multiply(l->weights, 1, l->inputs, out_grad, l->outputs, in_grad, l->inputs);
+}
+
+/* The cross-entropy's gradient in place of the logits, times weight; adds to totals the losses and
+   the number of right answers. A negative label counts for nothing. */
+static void cross_entropy(vec *logits, long classes, const int64_t *labels, float weight,
+                          float *totals)
+{
+    for (int lane = 0; lane < LANES; lane++) {
+        long label = labels[lane], best = 0;
+        float sum = 0;
+        for (long c = 1; c < classes; c++)
+            best = logits[c][lane] > logits[best][lane] ? c : best;
+        float most = logits[best][lane], right = label < 0 ? 0 : logits[label][lane] - most;
+        for (long c = 0; c < classes; c++)
+            sum += logits[c][lane] = expf(logits[c][lane] - most);
+        for (long c = 0; c < classes; c++)
+            logits[c][lane] = label < 0 ? 0 : weight * (logits[c][lane] / sum - (c == label));
+        totals[0] += label < 0 ? 0 : logf(sum) - right;
+        totals[1] += best == label;
+    }
+}
+
+/* Through the linear layers and back. values: the inputs, which are set, and then each layer's
+   outputs. value_grads: as large; those of the inputs are the result. */
+static void classify(const linear *layers, long count, vec *values, vec *value_grads,
+                     const int64_t *labels, float weight, float *grads, float *images,
+                     float *totals)
+{
+    for (long n = 0; n < count; n++) {
+        vec *out = values + layers[n].inputs;
+        linear_forward(layers + n, values, out);
+        for (long o = 0; o < layers[n].outputs && n + 1 < count; o++)
+            out[o] = choose(out[o] > 0, out[o], (vec){0});
+        values = out;
+        value_grads += layers[n].inputs;
+        grads += (layers[n].inputs + 1) * layers[n].outputs;
+    }
+    long classes = layers[count - 1].outputs;
+    memcpy(value_grads, values, classes * sizeof(vec));
+    cross_entropy(value_grads, classes, labels, weight, totals);
+    for (long n = count - 1; n >= 0; n--) {
+        const linear *l = layers + n;
+        vec *in_grad = value_grads - l->inputs;
+        values -= l->inputs;
+        grads -= (l->inputs + 1) * l->outputs;
+        linear_back(l, values, value_grads, in_grad, grads, images);
+        for (long i = 0; i < l->inputs && n; i++)
+            in_grad[i] = choose(values[i] > 0, in_grad[i], (vec){0});
+        value_grads = in_grad;
+    }
+}
+
+/* Images of `pixels`, a multiple of LANES, go side by side, each times scale and plus offset. */
+static void lay_out_normalized(const float *images, long pixels, float scale, float offset,
+                               vec *out)
+{
+    put_together(images, out, pixels, 1, pixels);
+    for (long i = 0; i < pixels; i++)
+        out[i] = out[i] * scale + offset;
+}
+
+/* images: LANES of one channel a group, each with its label; times scale and plus offset they are
+   what the first layer takes. weight: of an image's loss. grads: of all layers' weights and biases,
+   one behind the other. totals: the losses' sum and the number of right answers. Of convs, out and
+   which are not used. Returns 0 where memory is short. */
+int step(const float *images, float scale, float offset, const int64_t *labels, float weight,
+         const layer *convs, long num_convs, const linear *linears, long num_linears, float *grads,
+         float *totals, long groups, int threads)
+{
+    needs all = needs_of(convs, num_convs);
+    long pixels = extent_of(convs).in, params = all.params, outs = pixels, widest = 0;
+    long values = linears[num_linears - 1].outputs;
+    for (long n = 0; n < num_convs; n++)
+        outs += extent_of(convs + n).out;
+    for (long n = 0; n < num_linears; n++) {
+        params += (linears[n].inputs + 1) * linears[n].outputs;
+        values += linears[n].inputs;
+        widest = linears[n].inputs > widest ? linears[n].inputs : widest;
+    }
+    long stride = params + 2; /* a group's gradients and totals */
+    float *packed = allocate(all.packed + all.packed_back), *sums = allocate(groups * stride);
+    float *packed_back = packed + all.packed;
+    int done = packed && sums;
+    if (done) {
+        pack_chain(convs, num_convs, packed);
+        pack_chain_back(convs, num_convs, packed_back);
+    }
+#pragma omp parallel num_threads(threads)
+    {
+        long floats = (all.room + 2 * all.between + 2 * outs + 2 * values + up(widest)) * LANES;
+        vec *room = (vec *)allocate(floats), *in = room + all.room + 2 * all.between;
+        vec *out = in + pixels, *value = in + outs, *value_grad = value + values;
+        float *apart = (float *)(value_grad + values);
+        bytes *which = (bytes *)(apart + LANES * up(widest));
+        layer mine[num_convs];
+        for (long n = 0; n < num_convs; n++) {
+            mine[n] = convs[n];
+            mine[n].out = n + 1 < num_convs ? out : value;
+            mine[n].which = which;
+            out += extent_of(convs + n).out;
+            which += extent_of(convs + n).out;
+        }
+        if (!room)
+            done = 0;
+#pragma omp barrier
+#pragma omp for schedule(static)
+        for (long g = 0; g < groups; g++)
+            if (done) {
+                float *sum = sums + g * stride;
+                sum[params] = sum[params + 1] = 0;
+                lay_out_normalized(images + g * LANES * pixels, pixels, scale, offset, in);
+                chain_forward(in, mine, num_convs, packed, 0, room);
+                classify(linears, num_linears, value, value_grad, labels + g * LANES, weight,
+                         sum + all.params, apart, sum + params);
+                chain_back(in, value_grad, NULL, mine, num_convs, packed_back, sum, 0, room);
+            }
+#pragma omp for schedule(static)
+        for (long i = 0; i < params; i += CHUNK)
+            if (done) {
+                long count = params - i < CHUNK ? params - i : CHUNK;
+                add_groups(sums + i, groups, stride, grads + i, count);
+            }
+        free(room);
+    }
+    if (done)
+        add_groups(sums + params, groups, stride, totals, 2);
+    free(packed);
+    free(sums);
+    return done;
+}
