@@ -244,7 +244,9 @@ def test_a_shadow_with_hard_edges_changes_no_cell(slope: float, reader: Reader) 
     assert texts(reader, (page * shade).astype(np.uint8)) == ROWS
 
 
-@pytest.mark.parametrize(("desk", "slope", "dark"), [(20, 0.15, 1.0), (60, 0.17, 0.65)])
+@pytest.mark.parametrize(
+    ("desk", "slope", "dark"), [(20, 0.15, 1), (60, 0.17, 0.5), (20, 0.17, 0.65), (60, 0.1, 0.65)]
+)
 def test_a_tilted_row_of_boxes_on_a_dark_desk_and_in_shade(
     desk: int, slope: float, dark: float, reader: Reader
 ) -> None:

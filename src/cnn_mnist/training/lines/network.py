@@ -32,7 +32,8 @@ class LineNet(nn.Module):
         self.close = nn.Conv2d(channels[-1], width, (5, 1), bias=False)
         self.close_norm = nn.BatchNorm2d(width)
         self.along = nn.ModuleList(
-            nn.Conv1d(width, width, 3, padding=d, dilation=d, groups=g, bias=False) for d, g in ALONG
+            nn.Conv1d(width, width, 3, padding=d, dilation=d, groups=groups, bias=False)
+            for d, groups in ALONG
         )
         self.along_norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in self.along)
         self.classes = nn.Conv1d(width, NUM_CLASSES, 1)
