@@ -354,6 +354,15 @@ def test_squared_paper_is_no_grid(gap: int) -> None:
     assert grid.find(turned(page)[60:-60, 60:-60]) == []
 
 
+def test_lines_that_run_on_beyond_one_side_belong_to_a_grid() -> None:
+    page = form(ROWS)
+    for column in range(len(ROWS[0]) + 1):
+        x = MARGIN + WIDE * column
+        cv2.line(page, (x, 0), (x, MARGIN), 60, 2)
+    (found,) = grid.find(page)
+    assert found.shape[1] == 3
+
+
 def test_squared_paper_within_the_picture_is_not_thousands_of_cells() -> None:
     assert grid.find(squared(12, frame=36)) == []
 
