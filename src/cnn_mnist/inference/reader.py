@@ -24,7 +24,7 @@ from cnn_mnist.inference.segmentation import segment
 
 MOST_BUTTONS = 0.1  # share of a page that a program's buttons may cover; larger grids are read
 MOST_COLUMNS = 40_000  # of a grid that the line network reads
-MOST_CELLS = 2 / 3  # of a row's written cells; a reading with signs in fewer is wrong
+LEAST_READ = 2 / 3  # of a row's written cells; a reading with signs in fewer is wrong
 WHOLE = 0, 0, SIDE, SIDE
 NO_DIGIT = "what is drawn does not look like a digit"
 EMPTY_GRID = "the cells of the grid are empty"
@@ -227,7 +227,7 @@ def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading | None:
         return reading
     columns = [cell.containing(boxes, digit.box) for digit in inside]
     signs = {*columns, *(cell.containing(boxes, sign.box) for sign in reading.rejected)}
-    if len(signs - {None}) < MOST_CELLS * sum(bool(one.glyphs) for one in row):
+    if len(signs - {None}) < LEAST_READ * sum(bool(one.glyphs) for one in row):
         return None
     of_cell = [
         [digit for digit, at in zip(inside, columns, strict=True) if at == column]

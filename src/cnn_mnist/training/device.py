@@ -87,3 +87,8 @@ def precision(device: torch.device, recipe: Recipe) -> torch.dtype:
     else:
         fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """Compute in the `precision` of a device, except where torch keeps float32."""
+    return torch.autocast(device.type, precision, precision != torch.float32)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cnn_mnist.training.augment.sampling import seeded
 from cnn_mnist.training.augment.transforms import augment, normalize
 from cnn_mnist.training.data import Split
+from cnn_mnist.training.device import autocast
 from cnn_mnist.training.models.conv3x3 import lay_out
 from cnn_mnist.training.recipes import Recipe
 from cnn_mnist.training.synthetic.examples import extend
@@ -65,7 +66,7 @@ class Teacher:
 
     def _logits(self, images: Tensor) -> Tensor:
         answers = []
-        with torch.autocast(images.device.type, self._precision, self._precision != torch.float32):
+        with autocast(images.device, self._precision):
             for model, norm in self._models:
                 x = lay_out(normalize(images, *norm), self._precision)
                 answers.append(model(x).float())

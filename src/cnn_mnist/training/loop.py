@@ -19,6 +19,7 @@ from cnn_mnist.training.augment.corrupt import corrupt
 from cnn_mnist.training.augment.sampling import seeded
 from cnn_mnist.training.augment.transforms import augment, normalize
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
+from cnn_mnist.training.device import autocast
 from cnn_mnist.training.distillation import Teacher
 from cnn_mnist.training.evaluation import evaluate
 from cnn_mnist.training.models import whole_step
@@ -240,17 +241,16 @@ def train_step(
     images = augment(batch.images, generator, recipe) if targets is None else batch.images
     if recipe.corrupted:
         images = corrupt(images, generator, recipe.corrupted)
-    mixed = torch.autocast(run.device.type, run.precision, run.precision != torch.float32)
     assert run.params.grad is not None
     if targets is None and not recipe.drawn and whole_step.fits(net, images, run.precision):
-        with mixed:
+        with autocast(run.device, run.precision):
             totals = whole_step.gradients(
                 net, images, recipe.train_norm, labels, weight, run.params.grad
             )
         adamw.step(run.optimizer)
         return totals
     x = lay_out(normalize(images, *recipe.train_norm), run.precision)
-    with mixed:
+    with autocast(run.device, run.precision):
         logits = net(x).float()
     digit_loss = F.cross_entropy(logits, labels, reduction="sum", ignore_index=NOT_A_DIGIT)
     loss = digit_loss

@@ -30,9 +30,7 @@ DISPLACED = 0.2  # of a cell's shorter side
 WORST = 0.7  # of the largest displacement; cells with less may be right
 LEAST_FOUND = 0.6  # of a grid's cells
 LEAST_OUTER = 0.3  # of an outer row's or column's
-MOST_ALIKE = (
-    2  # regions of a cell's size for each cell found; around squared paper's grids are more
-)
+MOST_ALIKE = 2  # regions of a cell's size for each cell; around squared paper's grids are more
 NOBODY = -1
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cnn_mnist.training import adamw
 from cnn_mnist.training.data import Split, Splits
+from cnn_mnist.training.device import autocast
 from cnn_mnist.training.lines.loss import greedy, line_loss
 from cnn_mnist.training.lines.shapes import Digits
 from cnn_mnist.training.lines.stream import Batch, Bundles, collate, example, stream
@@ -84,7 +85,7 @@ def train_step(run: Run, batch: Batch, lr: float) -> Tensor:
     assert run.params.grad is not None
     run.params.grad.zero_()
     batch = batch.to(run.device)
-    with torch.autocast(run.device.type, run.precision, run.precision != torch.float32):
+    with autocast(run.device, run.precision):
         logits, boxes = run.net.train()(lay_out(batch.lines))
     logits = logits.float()
     loss = line_loss(logits, boxes.float(), batch)
