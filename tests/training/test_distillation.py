@@ -126,7 +126,7 @@ def test_what_is_no_digit_is_known_better_than_by_the_teacher(
     for answers in (targets, other):
         run = start(student.changed(drawn=1))
         batch = Split(few_digits.train.images[:60], labels, targets=answers)
-        train_step(run, run.net, batch, torch.Generator(), 1 / 60)
+        train_step(run, batch, torch.Generator(), 1 / 60)
         nets.append(run.net)
     assert same(*nets)
 

@@ -199,16 +199,14 @@ def test_evaluating_never_changes_training(
 def test_a_step_on_a_batch_lowers_its_loss(digits: Splits) -> None:
     run = start(REFERENCE.changed(augment="none", lr=1e-3))
     batch = digits.train[:256]
-    losses = [
-        float(train_step(run, run.net, batch, torch.Generator(), 1 / 256)[0]) for _ in range(5)
-    ]
+    losses = [float(train_step(run, batch, torch.Generator(), 1 / 256)[0]) for _ in range(5)]
     assert losses == sorted(losses, reverse=True)
 
 
 def test_a_step_reports_sums_over_its_images(blank: Split) -> None:
     run = start(REFERENCE.changed(augment="none"))
     before = copy.deepcopy(run.net)
-    total = train_step(run, run.net, blank, torch.Generator(), 1 / 250)
+    total = train_step(run, blank, torch.Generator(), 1 / 250)
     logits = before(normalize(blank.images, *REFERENCE.train_norm))
     loss = nn.functional.cross_entropy(logits, blank.labels).detach() * 250
     right = (logits.argmax(dim=1) == blank.labels).sum()

@@ -79,7 +79,7 @@ def test_non_digits_move_the_weights_but_count_in_no_figure(few_digits: Splits) 
     for weight in (0.0, 0.5):
         run = start(recipe.changed(outlier_weight=weight))
         generator = epoch_generator(run, 1, stream=1)
-        rows.append((run, loop.train_step(run, run.net, batch, generator, 1 / 60)))
+        rows.append((run, loop.train_step(run, batch, generator, 1 / 60)))
     (without, figures), (with_outliers, same_figures) = rows
     assert torch.equal(figures, same_figures)
     assert not same(without.net, with_outliers.net)

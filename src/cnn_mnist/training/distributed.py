@@ -10,7 +10,11 @@ from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+
+# The defaults of its functions keep the process group that exists when it is first imported, as
+# any optimizer does. That group's threads would outlive it and could abort the interpreter's exit.
+import torch.distributed.nn.functional
+from torch import Tensor
 
 
 class ProcessLostError(ValueError):
@@ -53,15 +57,8 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def wrap(net: nn.Module) -> nn.Module:
-    """The net, averaging its gradients over all processes if there are several."""
-    if world_size() == 1:
-        return net
-    return nn.parallel.DistributedDataParallel(net)
-
-
 def sum_over_ranks(values: Tensor) -> Tensor:
-    """The sum of all processes' values, the same in each of them."""
+    """Replace a tensor by the sum of all processes' tensors, the same in each of them."""
     if world_size() > 1:
         dist.all_reduce(values)
     return values

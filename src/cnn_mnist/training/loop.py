@@ -205,14 +205,14 @@ def train_epoch(
     order = order[: run.recipe.epoch_size or None]
     num_steps = math.ceil(len(order) / run.recipe.batch_size)
     totals = torch.zeros(2, device=run.device)
-    net = distributed.wrap(run.net.train())
+    run.net.train()
 
     for index, rows in enumerate(order.split(run.recipe.batch_size)):
         step = (epoch - 1) * num_steps + index
         for group in run.optimizer.param_groups:
             group["lr"] = learning_rate(run.recipe, step, num_steps)
         batch = train[rows[mine]]
-        totals += train_step(run, net, batch, generator, world_size / len(rows))
+        totals += train_step(run, batch, generator, 1 / len(rows))
         average(run, step)
         if on_step:
             on_step(index + 1, num_steps)
@@ -224,7 +224,6 @@ def train_epoch(
 
 def train_step(
     run: Run,
-    net: nn.Module,
     batch: Split,
     generator: torch.Generator,
     weight: float,
@@ -232,23 +231,27 @@ def train_step(
     """One step on a batch → the sum of the digits' losses and the number of correct answers.
 
     Args:
-        batch: images as in the data set, or as augmented for a teacher.
-        weight: of each image's loss: one over the size of the whole batch, times the number of
-            processes, since their gradients are averaged.
+        batch: this process's images, as in the data set, or as augmented for a teacher.
+        weight: of each image's loss: one over the size of the batch of all processes.
     """
-    recipe = run.recipe
+    totals = compute_gradients(run, batch, generator, weight)
+    assert run.params.grad is not None
+    distributed.sum_over_ranks(run.params.grad)
+    adamw.step(run.optimizer)
+    return totals
+
+
+def compute_gradients(run: Run, batch: Split, generator: torch.Generator, weight: float) -> Tensor:
+    """Overwrite `run.params.grad` by a batch's gradients; arguments and result of `train_step`."""
+    recipe, net, grads = run.recipe, run.net, run.params.grad
     labels, targets = batch.labels, batch.targets
     images = augment(batch.images, generator, recipe) if targets is None else batch.images
     if recipe.corrupted:
         images = corrupt(images, generator, recipe.corrupted)
-    assert run.params.grad is not None
+    assert grads is not None
     if targets is None and not recipe.drawn and whole_step.fits(net, images, run.precision):
         with autocast(run.device, run.precision):
-            totals = whole_step.gradients(
-                net, images, recipe.train_norm, labels, weight, run.params.grad
-            )
-        adamw.step(run.optimizer)
-        return totals
+            return whole_step.gradients(net, images, recipe.train_norm, labels, weight, grads)
     x = lay_out(normalize(images, *recipe.train_norm), run.precision)
     with autocast(run.device, run.precision):
         logits = net(x).float()
@@ -260,9 +263,8 @@ def train_step(
         loss = loss.lerp(taught, recipe.distil)
     if recipe.drawn:
         loss = loss + recipe.outlier_weight * outlier_loss(logits[labels == NOT_A_DIGIT])
-    run.params.grad.zero_()
+    grads.zero_()
     (loss * weight).backward()
-    adamw.step(run.optimizer)
     return torch.stack([digit_loss.detach(), (logits.argmax(dim=1) == labels).sum()])
 
 
