@@ -55,6 +55,15 @@ def test_a_summary_leaves_the_net_without_hooks() -> None:
     assert not any(layer._forward_hooks for layer in net.modules())
 
 
+def test_the_output_depends_on_the_pixels_that_are_seen_and_on_no_others() -> None:
+    net, images = Net(), torch.randn(250, 1, 28, 28, requires_grad=True)
+    net(images)[:, 0].sum().backward()
+    assert images.grad is not None
+    used = (images.grad != 0).any(dim=0)[0]
+    assert used[: net.seen, : net.seen].all()
+    assert used.sum() == net.seen**2
+
+
 @pytest.mark.parametrize("count", [1, 3, 250])
 def test_the_output_is_log_probabilities(count: int) -> None:
     logits = Net()(torch.randn(count, 1, 28, 28))

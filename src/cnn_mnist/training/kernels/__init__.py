@@ -38,7 +38,7 @@ def library() -> ctypes.CDLL | None:
     kernels.forward.argtypes = [pointer, pointer, size, size, number]
     kernels.backward.argtypes = [pointer, pointer, pointer, pointer, size, size, number]
     kernels.step.argtypes = [
-        *(pointer, real, real, pointer, real),
+        *(pointer, size, real, real, pointer, real),
         *(pointer, size, pointer, size, pointer, pointer, size, number),
     ]
     kernels.lay_out.argtypes = [pointer, pointer, size, size, number]

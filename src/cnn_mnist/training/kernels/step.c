@@ -131,20 +131,22 @@ static void classify(const linear *layers, long count, vec *values, vec *value_g
     }
 }
 
-/* Images of `pixels`, a multiple of LANES, go side by side, each times scale and plus offset. */
-static void lay_out_normalized(const float *images, long pixels, float scale, float offset,
-                               vec *out)
+/* Of images of side x side, with room for LANES more behind the first layer's last row, what that layer
+   takes goes side by side, each pixel times scale and plus offset. */
+static void lay_out_normalized(const float *images, long side, const layer *first, float scale,
+                               float offset, vec *out)
 {
-    put_together(images, out, pixels, 1, pixels);
-    for (long i = 0; i < pixels; i++)
+    for (long y = 0; y < first->rows; y++)
+        put_together(images + y * side, out + y * first->columns, first->columns, 1, side * side);
+    for (long i = 0; i < first->rows * first->columns; i++)
         out[i] = out[i] * scale + offset;
 }
 
-/* images: LANES of one channel a group, each with its label; times scale and plus offset they are
-   what the first layer takes. weight: of an image's loss. grads: of all layers' weights and biases,
+/* images: LANES of side x side a group, each with its label. Of their first rows and columns as many as
+   the first layer has, times scale and plus offset, are what it takes. weight: of an image's loss. grads: of all layers' weights and biases,
    one behind the other. totals: the losses' sum and the number of right answers. Of convs, out and
    which are not used. Returns 0 where memory is short. */
-int step(const float *images, float scale, float offset, const int64_t *labels, float weight,
+int step(const float *images, long side, float scale, float offset, const int64_t *labels, float weight,
          const layer *convs, long num_convs, const linear *linears, long num_linears, float *grads,
          float *totals, long groups, int threads)
 {
@@ -189,7 +191,7 @@ int step(const float *images, float scale, float offset, const int64_t *labels, 
             if (done) {
                 float *sum = sums + g * stride;
                 sum[params] = sum[params + 1] = 0;
-                lay_out_normalized(images + g * LANES * pixels, pixels, scale, offset, in);
+                lay_out_normalized(images + g * LANES * side * side, side, convs, scale, offset, in);
                 chain_forward(in, mine, num_convs, packed, 0, room);
                 classify(linears, num_linears, value, value_grad, labels + g * LANES, weight,
                          sum + all.params, apart, sum + params);

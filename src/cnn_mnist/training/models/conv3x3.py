@@ -82,6 +82,22 @@ def _kernels_fit(x: Tensor, steps: tuple[Step, ...]) -> bool:
     return not any(count % block for count in others)
 
 
+def seen(side: int, pools: Sequence[bool]) -> int:
+    """The number of an image's first rows, or columns, that a chain's output depends on.
+
+    A 2×2 max-pool leaves out the last of an odd number.
+
+    Args:
+        side: the image's rows or columns.
+        pools: whether a pool follows each convolution.
+    """
+    for pool in pools:
+        side = (side - 2) // (2 if pool else 1)
+    for pool in reversed(pools):
+        side = side * (2 if pool else 1) + 2
+    return side
+
+
 class _Layer(ctypes.Structure):
     """conv3x3.c's layer: addresses and sizes."""
 

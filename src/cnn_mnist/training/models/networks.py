@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_mnist.training.augment.sampling import SIDE
-from cnn_mnist.training.models.conv3x3 import Step, convolve, one_by_one
+from cnn_mnist.training.models.conv3x3 import Step, convolve, one_by_one, seen
 
 
 class Net(nn.Module):
@@ -42,6 +42,11 @@ class Net(nn.Module):
             Step(self.conv2),  # N×16×11×11
             Step(self.conv3, pool=True),  # N×24×4×4
         )
+
+    @property
+    def seen(self) -> int:
+        """The first rows, and columns, of an image that the output depends on: 26 of 28."""
+        return seen(SIDE, [step.pool for step in self.steps()])
 
 
 class BatchNormNet(nn.Module):

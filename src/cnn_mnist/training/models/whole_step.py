@@ -6,6 +6,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor, nn
 
+from cnn_mnist.training.augment.sampling import SIDE
 from cnn_mnist.training.kernels import library
 from cnn_mnist.training.models.conv3x3 import describe, fit_side_by_side
 from cnn_mnist.training.models.networks import Net
@@ -22,7 +23,8 @@ class _Linear(ctypes.Structure):
 
 def fits(net: nn.Module, images: Tensor, precision: torch.dtype) -> TypeGuard[Net]:
     """Whether `gradients` takes them and is fast."""
-    return isinstance(net, Net) and fit_side_by_side(images, precision)
+    whole = images.shape[1:] == (SIDE, SIDE)
+    return isinstance(net, Net) and whole and fit_side_by_side(images, precision)
 
 
 def gradients(
@@ -53,7 +55,7 @@ def gradients(
     steps, linears = net.steps(), (net.fc1, net.fc2)
     params = [p for step in steps for p in step.layer.parameters()]
     kinds = [(step.pool, step.relu) for step in steps]
-    convs = describe(images.shape[1], images.shape[2], kinds, params)
+    convs = describe(net.seen, net.seen, kinds, params)
     layers = (_Linear * len(linears))(
         *(
             _Linear(fc.weight.data_ptr(), fc.bias.data_ptr(), fc.in_features, fc.out_features)
@@ -62,7 +64,7 @@ def gradients(
     )
     totals = torch.empty(2)
     enough = kernels.step(
-        *(images.data_ptr(), 1 / (255 * std), -mean / std, labels.data_ptr(), weight),
+        *(images.data_ptr(), SIDE, 1 / (255 * std), -mean / std, labels.data_ptr(), weight),
         *(convs, len(convs), layers, len(layers), grads.data_ptr(), totals.data_ptr()),
         *(len(images) // kernels.lanes(), torch.get_num_threads()),
     )

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from cnn_mnist.training.augment.sampling import SIDE
 from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Split
+from cnn_mnist.training.models.networks import Net
 from cnn_mnist.training.runs import run_folder
 from cnn_mnist.training.runs.quantize import quantize, quiet
 
@@ -51,7 +52,8 @@ class Exported(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images uint8 N×28×28 → logits and probabilities, float32 N×C."""
-        logits = self.model(normalize(images, *self.norm))
+        side = self.model.seen if isinstance(self.model, Net) else SIDE
+        logits = self.model(normalize(images[:, :side, :side], *self.norm))
         return logits, torch.softmax(logits / self.temperature, dim=1)
 
 
