@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-/* Changes params, the means of the gradients and of their squares, and the number of steps. */
+/* Updates params, the running means of the gradients and of their squares, and the number of steps. */
 void adamw(float *restrict params, const float *restrict grads, float *restrict mean,
            float *restrict square, float *steps, long count, float lr, float beta1, float beta2,
            float eps, float weight_decay)

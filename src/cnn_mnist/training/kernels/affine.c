@@ -1,5 +1,5 @@
-/* Pictures of 28x28 bytes, each turned, scaled, slanted and shifted in its own way: bilinear, with 0
-   around the picture. What augment.py's affine does with torch. */
+/* Random affine maps of 28x28 images of bytes, bilinear, with 0 outside of the image: `affine` in
+   augment/transforms.py, which does the same with torch. */
 
 #include <math.h>
 #include <string.h>
@@ -8,22 +8,23 @@
 
 enum { SIDE = 28, PIXELS = SIDE * SIDE, WIDE = 32 };
 
-/* From an output's x, y in -1..1 to the place in the picture that it shows: x, y, 1 times each row. */
+/* Maps an output's x, y in -1..1 to input coordinates: the products of x, y, 1 and each row. */
 typedef struct {
     float across[3], along[3];
 } map;
 
-/* numbers: five in -1..1, count apart. */
-static map map_of(const float *numbers, long count, float rotation, float scale, float shear, float shift)
+/* numbers: five random numbers in -1..1, `count` apart. */
+static map map_of(const float *numbers, long count, float rotation, float scale, float shear,
+                  float shift)
 {
     float angle = numbers[0] * rotation * (float)(M_PI / 180), zoom = expf(numbers[count] * scale);
     float slant = numbers[2 * count] * shear, cos = cosf(angle) / zoom, sin = sinf(angle) / zoom;
-    float dx = numbers[3 * count] * shift * (2.0f / SIDE), dy = numbers[4 * count] * shift * (2.0f / SIDE);
+    float unit = shift * (2.0f / SIDE), dx = numbers[3 * count] * unit, dy = numbers[4 * count] * unit;
     return (map){{cos, slant * cos - sin, dx}, {sin, slant * sin + cos, dy}};
 }
 
-/* A place in pixels, from the middle of the first one in the frame of 0 around the picture. */
-INLINE vec place(const float *row, vec x, float y)
+/* An input coordinate in pixels of the padded image, clamped to it. */
+INLINE vec source(const float *row, vec x, float y)
 {
     const vec least = {0}, most = least + (SIDE + 1);
     vec pixels = (row[0] * x + (row[1] * y + row[2]) + 1) * (SIDE / 2.0f) + 0.5f;
@@ -31,18 +32,18 @@ INLINE vec place(const float *row, vec x, float y)
     return choose(pixels < most, pixels, most);
 }
 
-/* One of four bytes. */
-INLINE vec corner(ints four, int number) { return real((ints)((words)four >> 8 * number & 255)); }
+/* One of the four bytes of each square. */
+INLINE vec byte(ints square, int number) { return real((ints)((words)square >> 8 * number & 255)); }
 
-static void move(const uint8_t *picture, map m, float *out)
+static void warp(const uint8_t *picture, map m, float *out)
 {
-    uint8_t framed[(SIDE + 3) * WIDE + 1] = {0};
+    uint8_t padded[(SIDE + 3) * WIDE + 1] = {0};
     for (int y = 0; y < SIDE; y++)
-        memcpy(framed + (y + 1) * WIDE + 1, picture + y * SIDE, SIDE);
-    uint32_t fours[(SIDE + 2) * WIDE]; /* each pixel and its neighbours, found in one go */
+        memcpy(padded + (y + 1) * WIDE + 1, picture + y * SIDE, SIDE);
+    uint32_t squares[(SIDE + 2) * WIDE]; /* each pixel and three neighbours, to be gathered at once */
     for (int i = 0; i < (SIDE + 2) * WIDE; i++)
-        fours[i] = framed[i] | framed[i + 1] << 8 | framed[i + WIDE] << 16
-                   | (uint32_t)framed[i + WIDE + 1] << 24;
+        squares[i] = padded[i] | padded[i + 1] << 8 | padded[i + WIDE] << 16
+                   | (uint32_t)padded[i + WIDE + 1] << 24;
 
     int32_t index[PIXELS], found[PIXELS];
     float right[PIXELS], down[PIXELS];
@@ -53,8 +54,8 @@ static void move(const uint8_t *picture, map m, float *out)
         for (int begin = 0; begin < SIDE; begin += LANES) {
             int first = begin < SIDE - LANES ? begin : SIDE - LANES, at = y * SIDE + first;
             vec x = (ramp + (float)first) * (2.0f / SIDE) - 1;
-            vec across = place(m.across, x, (y + 0.5f) * (2.0f / SIDE) - 1);
-            vec along = place(m.along, x, (y + 0.5f) * (2.0f / SIDE) - 1);
+            vec across = source(m.across, x, (y + 0.5f) * (2.0f / SIDE) - 1);
+            vec along = source(m.along, x, (y + 0.5f) * (2.0f / SIDE) - 1);
             ints column = __builtin_convertvector(across, ints);
             ints row = __builtin_convertvector(along, ints);
             *(some_ints *)(index + at) = row * WIDE + column;
@@ -62,23 +63,23 @@ static void move(const uint8_t *picture, map m, float *out)
             *(some_floats *)(down + at) = along - real(row);
         }
     for (int i = 0; i < PIXELS; i++)
-        found[i] = fours[index[i]];
+        found[i] = squares[index[i]];
     for (int i = 0; i < PIXELS; i += LANES) {
-        ints four = *(some_ints *)(found + i);
-        vec a = corner(four, 0), b = corner(four, 1), c = corner(four, 2), d = corner(four, 3);
+        ints square = *(some_ints *)(found + i);
+        vec a = byte(square, 0), b = byte(square, 1), c = byte(square, 2), d = byte(square, 3);
         vec x = *(some_floats *)(right + i), y = *(some_floats *)(down + i);
         vec upper = a + x * (b - a), lower = c + x * (d - c);
         *(some_floats *)(out + i) = upper + y * (lower - upper);
     }
 }
 
-/* numbers: 5 x count, in -1..1: of the rotation in degrees, the logarithm of the scale, the shear, and
-   the shift in pixels across and along. */
+/* numbers: 5 x count, in -1..1, multiplied by the limits of the rotation in degrees, the logarithm of
+   the scale, the shear, and the shift in x and in y in pixels. */
 void affine(const uint8_t *pictures, const float *numbers, float rotation, float scale, float shear,
             float shift, float *out, long count, int threads)
 {
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (long n = 0; n < count; n++)
-        move(pictures + n * PIXELS, map_of(numbers + n, count, rotation, scale, shear, shift),
+        warp(pictures + n * PIXELS, map_of(numbers + n, count, rotation, scale, shear, shift),
              out + n * PIXELS);
 }

@@ -1,6 +1,6 @@
-/* What the parts of a chain of 3x3 convolutions share. LANES images lie side by side: an array is
-   groups x channels x rows x columns x LANES floats, so that everything is done to whole vectors,
-   whatever the number of channels. */
+/* Declarations for a chain of 3x3 convolutions. LANES images are interleaved: an array has the shape
+   groups x channels x rows x columns x LANES, so all operations work on full vectors, whatever the
+   number of channels. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,16 +9,16 @@
 
 enum {
     TAPS = 9,    /* of a kernel */
-    BLOCK = 4,   /* output channels worked on together; their number is a multiple of it */
-    WIDTH = 6,   /* neighbours of a row worked on together, at most */
-    NONE = 4     /* of a 2x2 */
+    BLOCK = 4,   /* output channels computed together; their number is a multiple of it */
+    WIDTH = 6,   /* most neighbouring outputs of a row computed together */
+    NONE = 4     /* argmax where the ReLU gave 0 */
 };
 
 typedef float quad __attribute__((vector_size(16), may_alias));
-typedef uint16_t halves __attribute__((may_alias));
+typedef uint16_t bfloat16 __attribute__((may_alias));
 typedef int8_t bytes __attribute__((vector_size(LANES)));
 
-/* In two steps: GCC 12 does one lane by lane. */
+/* In two steps, since GCC 12 converts lane by lane in one. */
 typedef int16_t shorts __attribute__((vector_size(2 * LANES)));
 INLINE bytes narrow(ints numbers)
 {
@@ -29,20 +29,20 @@ INLINE ints widen(bytes numbers)
     return __builtin_convertvector(__builtin_convertvector(numbers, shorts), ints);
 }
 
-/* One convolution of the chain. out and which are as large as what it gives: groups x outputs x
-   (rows-2) x (columns-2), or with a pool half as many each way. */
+/* One convolution of the chain. out and argmax have the shape of its output: groups x outputs x
+   (rows-2) x (columns-2), or with a pool half the rows and columns. */
 typedef struct {
     const float *weights; /* outputs x inputs x TAPS */
     const float *bias;
     vec *out;
-    bytes *which;        /* of the 2x2 that was the largest, or NONE for ReLU's 0 */
-    float *weight_grads; /* as the weights */
+    bytes *argmax;        /* of each pooled 2x2, or NONE where the ReLU gave 0 */
+    float *weight_grads; /* same shape as the weights */
     float *bias_grads;
     long inputs, outputs, rows, columns, pooled, relu;
-    long pairs; /* whether pairs of bfloat16 are multiplied; numbers of channels must be even */
+    long pairs; /* multiply pairs of bfloat16; the numbers of channels must be even */
 } layer;
 
-/* What follows from a layer's sizes: its output's, and the sizes of arrays in vectors. */
+/* Sizes that follow from a layer's: step, rows and columns of its output, and arrays in vectors. */
 typedef struct {
     long step, high, wide, in, out, weights;
 } extent;
@@ -54,7 +54,7 @@ INLINE extent extent_of(const layer *l)
                     l->outputs * l->inputs * TAPS};
 }
 
-/* The sum over the lanes. */
+/* Sum over the lanes. */
 INLINE float total(const vec *values)
 {
     const quad *parts = (const quad *)values;
@@ -64,48 +64,49 @@ INLINE float total(const vec *values)
     return sum[0] + sum[1] + sum[2] + sum[3];
 }
 
-/* One layer's way back, in one of two manners. */
+/* A layer's backward pass, in one of two implementations. */
 typedef struct {
-    long (*packed)(const layer *); /* floats that pack needs, and */
-    long (*room)(const layer *);   /* a group on its way */
+    long (*packed)(const layer *); /* floats for pack, */
+    long (*scratch)(const layer *);   /* and for one group */
     void (*pack)(const layer *, float *packed);
-    /* One group: in, out_grad and which as the layer has them. in_grad: NULL where it is not wanted. */
+    /* One group; in, out_grad and argmax are those of the group. in_grad may be NULL. */
     void (*group)(const layer *, const float *packed, const vec *in, const vec *out_grad,
-                  const bytes *which, vec *in_grad, float *weight_grads, float *bias_grads,
-                  vec *room);
-} way_back;
+                  const bytes *argmax, vec *in_grad, float *weight_grads, float *bias_grads,
+                  vec *scratch);
+} backward_pass;
 
-/* What a chain needs: floats for all parameters' gradients and for the packed weights of either way;
-   vectors for a thread: room, and on the way back, behind it, two arrays between layers. */
+/* Memory for a chain: floats for the gradients of all parameters and for the packed weights of the
+   forward and the backward pass; vectors for each thread's scratch space, which the backward pass
+   extends by two arrays of `between`. */
 typedef struct {
-    long params, packed, packed_back, room, between;
+    long params, packed, packed_backward, scratch, between;
 } needs;
 
-/* Floats up to a whole vector. */
-INLINE long up(long floats) { return (floats + LANES - 1) / LANES * LANES; }
+/* A number of floats, rounded up to full vectors. */
+INLINE long round_up(long floats) { return (floats + LANES - 1) / LANES * LANES; }
 
 INLINE float *allocate(long floats)
 {
-    return aligned_alloc(sizeof(vec), up(floats + 1) * sizeof(float));
+    return aligned_alloc(sizeof(vec), round_up(floats + 1) * sizeof(float));
 }
 
 #pragma GCC visibility push(hidden)
-extern const way_back dense, pooled;
+extern const backward_pass dense, pooled;
 void pack(const layer *l, float *packed);
-long forward_room(const layer *l);
-void forward_layer(const layer *l, const float *packed, const vec *in, long group, vec *room);
-void take_apart(const vec *group, float *images, long channels, long pixels, long image_step);
-void put_together(const float *images, vec *group, long channels, long pixels, long image_step);
+long forward_scratch(const layer *l);
+void forward_layer(const layer *l, const float *packed, const vec *in, long group, vec *scratch);
+void deinterleave(const vec *group, float *images, long channels, long pixels, long image_step);
+void interleave(const float *images, vec *group, long channels, long pixels, long image_step);
 
-/* A group through a chain. grads: of each layer's weights and bias, one behind the other. */
+/* One group through a chain. grads: each layer's weights, then its bias, layer after layer. */
 needs needs_of(const layer *layers, long count);
 void pack_chain(const layer *layers, long count, float *packed);
-void pack_chain_back(const layer *layers, long count, float *packed);
+void pack_chain_backward(const layer *layers, long count, float *packed);
 void chain_forward(const vec *in, const layer *layers, long count, const float *packed, long group,
-                   vec *room);
-void chain_back(const vec *in, const vec *out_grad, vec *in_grad, const layer *layers, long count,
-                const float *packed, float *grads, long group, vec *room);
+                   vec *scratch);
+void chain_backward(const vec *in, const vec *out_grad, vec *in_grad, const layer *layers,
+                    long count, const float *packed, float *grads, long group, vec *scratch);
 
-/* The groups' gradients, stride apart, added in one order whatever the threads. */
+/* Sums gradients over groups, which are stride apart, in an order that is independent of threads. */
 void add_groups(const float *from, long groups, long stride, float *to, long count);
 #pragma GCC visibility pop

@@ -1,16 +1,16 @@
-/* One layer, forward and back, in the plain way: rows of outputs, many at a time. */
+/* One layer's forward and backward pass, several outputs of a row at a time. */
 
 #include "conv3x3.h"
 
-/* Where the weights of BLOCK channels lie side by side: channels/BLOCK x others x TAPS x BLOCK, or
-   with others/2 pairs of them. */
+/* Stores a weight with those of BLOCK channels side by side: channels/BLOCK x others x TAPS x BLOCK, or
+   with pairs of others. */
 INLINE void put(float weight, float *packed, long channel, long other, long others, long tap,
                 int pairs)
 {
     long fold = pairs ? 2 : 1, block = channel / BLOCK * others + other / fold * fold;
     long at = (block / fold * TAPS + tap) * BLOCK + channel % BLOCK;
     if (pairs)
-        ((halves *)packed)[2 * at + other % 2] = half_of(weight);
+        ((bfloat16 *)packed)[2 * at + other % 2] = to_bfloat16(weight);
     else
         packed[at] = weight;
 }
@@ -24,14 +24,14 @@ void pack(const layer *l, float *packed)
                     l->pairs);
 }
 
-/* Neighbouring channels in pairs. */
+/* Pairs each channel with the next one. */
 static void pair_channels(const vec *in, long channels, long pixels, vec *pairs)
 {
     for (long c = 0; c < channels; c += 2)
         pair_up(in + c * pixels, in + (c + 1) * pixels, pairs + c / 2 * pixels, pixels);
 }
 
-/* The first `count` rows of each channel, each with the one `apart` below it, or zeros, in pairs. */
+/* Pairs each of a channel's first `count` rows with the one `apart` rows below it, or with zeros. */
 static void pair_rows(const vec *in, long channels, long rows, long columns, long count, long apart,
                       vec *pairs)
 {
@@ -43,13 +43,13 @@ static void pair_rows(const vec *in, long channels, long rows, long columns, lon
         }
 }
 
-/* An array of channels, seen from one of its rows. */
+/* An array of channels, from one of its rows on. */
 typedef struct {
     const vec *at;
     long channels, channel_step, row_step;
 } view;
 
-/* Adds to `width` neighbours of a row, in BLOCK channels, the kernel rows first..last-1. */
+/* Adds the products with the kernel rows first..last-1 to `width` outputs of a row in BLOCK channels. */
 INLINE void dot(view in, int first, int last, const float *weights, vec *out, long out_step,
                 const int pairs, const int width)
 {
@@ -63,14 +63,14 @@ INLINE void dot(view in, int first, int last, const float *weights, vec *out, lo
             const vec *x = in.at + c * in.channel_step + tap / 3 * in.row_step + tap % 3;
             for (int i = 0; i < width; i++)
                 for (int b = 0; b < BLOCK; b++)
-                    sum[b][i] = multiply_add(sum[b][i], everywhere(w + b), x[i], pairs);
+                    sum[b][i] = multiply_add(sum[b][i], broadcast(w + b), x[i], pairs);
         }
     for (int b = 0; b < BLOCK; b++)
         for (int i = 0; i < width; i++)
             out[b * out_step + i] = sum[b][i];
 }
 
-/* The same for a whole row, in pieces of nearly equal width: constants let them stay in registers. */
+/* The same for a whole row, in pieces of nearly equal width. Constant widths keep sums in registers. */
 INLINE void add_pieces(view in, int first, int last, const float *weights, vec *out, long out_step,
                        long columns, const int pairs)
 {
@@ -99,16 +99,16 @@ static void add_row(view in, int first, int last, const float *weights, vec *out
         add_pieces(in, first, last, weights, out, out_step, columns, 0);
 }
 
-INLINE void take_larger(vec *best, ints *index, vec other, int number)
+INLINE void keep_larger(vec *best, ints *index, vec other, int number)
 {
     ints larger = other > *best;
     *best = choose(larger, other, *best);
     *index = (larger & number) | (*index & ~larger);
 }
 
-/* One row of outputs: the largest of each 2x2, or of each 1x1 without a pool, and with a ReLU of 0.
-   which: the one of the four that it is, or NONE where it is ReLU's 0. */
-static void reduce(const vec *upper, const vec *lower, vec *out, bytes *which, long columns,
+/* One row of outputs: the max-pool of two rows, if there is one, and the ReLU, if there is one.
+   argmax: which of the four values was taken, or NONE where the ReLU gave 0. */
+static void pool_and_relu(const vec *upper, const vec *lower, vec *out, bytes *argmax, long columns,
                    int pooled, int relu)
 {
     for (long x = 0; x < columns; x++) {
@@ -116,25 +116,25 @@ static void reduce(const vec *upper, const vec *lower, vec *out, bytes *which, l
         vec best = pooled ? *corners[0] : upper[x];
         ints index = {0};
         for (int i = 1; i < 4 && pooled; i++)
-            take_larger(&best, &index, *corners[i], i);
+            keep_larger(&best, &index, *corners[i], i);
         if (relu)
-            take_larger(&best, &index, (vec){0}, NONE);
+            keep_larger(&best, &index, (vec){0}, NONE);
         out[x] = best;
-        which[x] = narrow(index);
+        argmax[x] = narrow(index);
     }
 }
 
-/* Floats that forward_layer needs. */
-long forward_room(const layer *l) { return l->pairs ? extent_of(l).in / 2 * LANES : 0; }
+/* Floats of scratch space for forward_layer. */
+long forward_scratch(const layer *l) { return l->pairs ? extent_of(l).in / 2 * LANES : 0; }
 
-/* One group through one layer. */
-void forward_layer(const layer *l, const float *packed, const vec *in, long group, vec *room)
+/* The forward pass of one group. */
+void forward_layer(const layer *l, const float *packed, const vec *in, long group, vec *scratch)
 {
     extent e = extent_of(l);
     long used = e.wide * e.step, channels = l->pairs ? l->inputs / 2 : l->inputs;
     if (l->pairs) {
-        pair_channels(in, l->inputs, l->rows * l->columns, room);
-        in = room;
+        pair_channels(in, l->inputs, l->rows * l->columns, scratch);
+        in = scratch;
     }
     for (long y = 0; y < e.high; y++)
         for (long o = 0; o < l->outputs; o += BLOCK) {
@@ -150,13 +150,13 @@ void forward_layer(const layer *l, const float *packed, const vec *in, long grou
             }
             for (int b = 0; b < BLOCK; b++) {
                 long at = group * e.out + ((o + b) * e.high + y) * e.wide;
-                reduce(lines[0][b], lines[1][b], l->out + at, l->which + at, e.wide, l->pooled,
+                pool_and_relu(lines[0][b], lines[1][b], l->out + at, l->argmax + at, e.wide, l->pooled,
                        l->relu);
             }
         }
 }
 
-/* The gradient's rows, with a frame of 0. */
+/* Columns of the output gradient, padded by 2 on both sides. */
 static long row_step(const layer *l) { return extent_of(l).wide * extent_of(l).step + 4; }
 
 static long packed(const layer *l)
@@ -164,7 +164,7 @@ static long packed(const layer *l)
     return (l->inputs + BLOCK - 1) / BLOCK * BLOCK * l->outputs * TAPS;
 }
 
-static long room(const layer *l)
+static long scratch(const layer *l)
 {
     extent e = extent_of(l);
     long rows = e.high * e.step, floats = l->outputs * rows * row_step(l) * LANES;
@@ -175,7 +175,7 @@ static long room(const layer *l)
     return floats + more * LANES;
 }
 
-/* As pack, with outputs and inputs exchanged and the kernels turned by 180 degrees. */
+/* Like pack, with outputs and inputs exchanged and the kernels rotated by 180 degrees. */
 static void pack_turned(const layer *l, float *packed)
 {
     for (long o = 0; o < l->outputs; o++)
@@ -185,9 +185,9 @@ static void pack_turned(const layer *l, float *packed)
                     TAPS - 1 - tap, l->pairs);
 }
 
-/* One output's gradient before pool and ReLU, with two columns of 0 on either side of each row, and
-   the sum over its pixels. */
-INLINE float spread(const vec *grad, const bytes *which, vec *to, long high, long wide,
+/* Takes one output's gradient back through ReLU and pool, pads each row with two zeros on both sides,
+   and returns the sum of the gradient. */
+INLINE float unpool(const vec *grad, const bytes *argmax, vec *to, long high, long wide,
                     const int step)
 {
     long columns = wide * step + 4;
@@ -197,7 +197,7 @@ INLINE float spread(const vec *grad, const bytes *which, vec *to, long high, lon
             for (int i = 0; i < 4; i++)
                 to[r * columns + (i < 2 ? i : columns - 4 + i)] = (vec){0};
         for (long x = 0; x < wide; x++) {
-            ints index = widen(*which++);
+            ints index = widen(*argmax++);
             vec value = *grad++;
             sum += (vec)((ints)value & (index != NONE));
             for (int i = 0; i < step * step; i++)
@@ -209,7 +209,7 @@ INLINE float spread(const vec *grad, const bytes *which, vec *to, long high, lon
     return total(&sum);
 }
 
-/* The gradients of one row of BLOCK outputs' kernels: an input's rows times the outputs' gradients. */
+/* The gradients of one kernel row of BLOCK outputs: an input's rows times the output gradients. */
 INLINE void correlate(const vec *in, long in_step, view grads, long rows, long columns,
                       float *result, long result_step, const int pairs)
 {
@@ -228,7 +228,7 @@ INLINE void correlate(const vec *in, long in_step, view grads, long rows, long c
             result[b * result_step + k] = total(&sum[k][b]);
 }
 
-/* in_grad, as in: the output gradient correlated with the kernels turned by 180 degrees. */
+/* The input gradient: the output gradient correlated with the kernels rotated by 180 degrees. */
 static void input_gradient(view grads, long grad_rows, const float *turned, vec *in_grad,
                            long inputs, long rows, long columns, int pairs)
 {
@@ -244,7 +244,7 @@ static void input_gradient(view grads, long grad_rows, const float *turned, vec 
     }
 }
 
-/* in: channels x in_rows x columns; grads: without the frame, `rows` of them. */
+/* in: channels x in_rows x columns; grads: `rows` rows, without padding. */
 INLINE void weight_gradient(const layer *l, const vec *in, long in_rows, view grads, long rows,
                             float *weight_grads, const int pairs)
 {
@@ -258,18 +258,18 @@ INLINE void weight_gradient(const layer *l, const vec *in, long in_rows, view gr
     }
 }
 
-static void group_back(const layer *l, const float *turned, const vec *in, const vec *out_grad,
-                       const bytes *which, vec *in_grad, float *weight_grads, float *bias_grads,
-                       vec *room)
+static void group_backward(const layer *l, const float *turned, const vec *in, const vec *out_grad,
+                           const bytes *argmax, vec *in_grad, float *weight_grads,
+                           float *bias_grads, vec *scratch)
 {
     extent e = extent_of(l);
     long rows = e.high * e.step, step = row_step(l);
-    view grads = {room, l->outputs, rows * step, step};
+    view grads = {scratch, l->outputs, rows * step, step};
     for (long o = 0; o < l->outputs; o++) {
         long at = o * e.high * e.wide;
-        vec *to = room + o * grads.channel_step;
-        bias_grads[o] = l->pooled ? spread(out_grad + at, which + at, to, e.high, e.wide, 2)
-                                  : spread(out_grad + at, which + at, to, e.high, e.wide, 1);
+        vec *to = scratch + o * grads.channel_step;
+        bias_grads[o] = l->pooled ? unpool(out_grad + at, argmax + at, to, e.high, e.wide, 2)
+                                  : unpool(out_grad + at, argmax + at, to, e.high, e.wide, 1);
     }
     if (!l->pairs) {
         if (in_grad)
@@ -278,18 +278,18 @@ static void group_back(const layer *l, const float *turned, const vec *in, const
         weight_gradient(l, in, l->rows, grads, rows, weight_grads, 0);
         return;
     }
-    vec *paired = room + l->outputs * grads.channel_step;
+    vec *paired = scratch + l->outputs * grads.channel_step;
     if (in_grad) {
-        pair_channels(room, l->outputs, grads.channel_step, paired);
+        pair_channels(scratch, l->outputs, grads.channel_step, paired);
         view pairs = {paired, l->outputs / 2, grads.channel_step, step};
         input_gradient(pairs, rows, turned, in_grad, l->inputs, l->rows, l->columns, 1);
     }
-    long half = (rows + 1) / 2; /* each row with the one that is so far below */
+    long half = (rows + 1) / 2; /* each row is paired with the one this far below */
     vec *in_pairs = paired + l->outputs * half * step;
-    pair_rows(room, l->outputs, rows, step, half, half, paired);
+    pair_rows(scratch, l->outputs, rows, step, half, half, paired);
     pair_rows(in, l->inputs, l->rows, l->columns, half + 2, half, in_pairs);
     view pairs = {paired + 2, l->outputs, half * step, step};
     weight_gradient(l, in_pairs, half + 2, pairs, half, weight_grads, 1);
 }
 
-const way_back dense = {packed, room, pack_turned, group_back};
+const backward_pass dense = {packed, scratch, pack_turned, group_backward};

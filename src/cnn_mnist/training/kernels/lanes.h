@@ -1,4 +1,4 @@
-/* Vectors of LANES numbers, in the compiler's own types: no intrinsics. */
+/* Vectors of LANES numbers in the compiler's vector types, without intrinsics. */
 
 #include <stdint.h>
 
@@ -12,7 +12,7 @@ typedef float vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t ints __attribute__((vector_size(4 * LANES)));
 typedef uint32_t words __attribute__((vector_size(4 * LANES)));
 
-/* The same, anywhere in memory. */
+/* The same, unaligned. */
 typedef float some_floats __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t some_ints __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
@@ -23,7 +23,7 @@ INLINE vec choose(ints condition, vec yes, vec no)
     return (vec)(((ints)yes & condition) | ((ints)no & ~condition));
 }
 
-/* Of the lanes of two vectors, those in an order that is known to the compiler. */
+/* A permutation of the lanes of two vectors; `order` must be a compile-time constant. */
 INLINE vec shuffle(vec first, vec second, ints order)
 {
 #ifdef __clang__

@@ -1,10 +1,10 @@
-/* Pairs of bfloat16 in the place of floats: two products in the time of one, added up in float32.
-   AVX-512 BF16 needs intrinsics, the only ones; elsewhere plain steps do the same, slowly. */
+/* Pairs of bfloat16 in place of floats: two products in the time of one, accumulated in float32.
+   AVX-512 BF16 needs intrinsics, the only ones here; elsewhere, plain code does the same, slowly. */
 
 #include "lanes.h"
 
-/* A value as one half of a pair: rounded to the nearest, and of two to the even one. */
-INLINE uint16_t half_of(float value)
+/* Rounds to nearest, ties to even. */
+INLINE uint16_t to_bfloat16(float value)
 {
     union { float value; uint32_t bits; } v = {value};
     return value == value ? (v.bits + 0x7fff + (v.bits >> 16 & 1)) >> 16 : 0x7fc0;
@@ -15,7 +15,7 @@ INLINE uint16_t half_of(float value)
 
 enum { FAST_PAIRS = 1 };
 
-/* The values of two vectors, beside each other. */
+/* Interleaves the values of two vectors, rounded to bfloat16. */
 INLINE vec pair(vec first, vec second)
 {
     typedef int16_t shorts __attribute__((vector_size(4 * LANES)));
@@ -26,7 +26,7 @@ INLINE vec pair(vec first, vec second)
     return (vec)_mm512_permutexvar_epi16((__m512i)order, both);
 }
 
-/* sum + both products of the pairs. */
+/* sum + both products of each pair. */
 INLINE vec add_products(vec sum, vec a, vec b)
 {
     return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
@@ -38,7 +38,7 @@ INLINE vec pair(vec first, vec second)
 {
     words pairs;
     for (int i = 0; i < LANES; i++)
-        pairs[i] = half_of(first[i]) | (uint32_t)half_of(second[i]) << 16;
+        pairs[i] = to_bfloat16(first[i]) | (uint32_t)to_bfloat16(second[i]) << 16;
     return (vec)pairs;
 }
 
@@ -50,20 +50,20 @@ INLINE vec add_products(vec sum, vec a, vec b)
 }
 #endif
 
-/* sum + a * b, of floats or of pairs. */
+/* sum + a * b, for floats or pairs. */
 INLINE vec multiply_add(vec sum, vec a, vec b, const int pairs)
 {
     return pairs ? add_products(sum, a, b) : sum + a * b;
 }
 
-/* The same value in all lanes, bit for bit. */
-INLINE vec everywhere(const float *value)
+/* The same 32 bits in all lanes. */
+INLINE vec broadcast(const float *value)
 {
     typedef int32_t bits __attribute__((may_alias));
     return (vec)((ints){0} | *(const bits *)value);
 }
 
-/* other: NULL for zeros. */
+/* other: NULL means zeros. */
 INLINE void pair_up(const vec *some, const vec *other, vec *pairs, long count)
 {
     for (long i = 0; i < count; i++)

@@ -1,15 +1,15 @@
-/* A pooled layer's way back. A 2x2 pool leaves one gradient of four, and which one differs from image
-   to image: so image by image, from one such place to the next, all inputs of a kernel's row side by
-   side. */
+/* The backward pass of a pooled layer. A 2x2 max-pool passes on one gradient of four, at a place that
+   differs between images. So the images are taken one by one, and only the places with a gradient are
+   visited; the input channels of a kernel's row lie side by side. */
 
 #include "conv3x3.h"
 
-/* Vectors that a row of one output's kernels fills. */
+/* Vectors for one row of an output's kernels. */
 static long kernel_row(const layer *l) { return (l->inputs * 3 + LANES - 1) / LANES; }
 
 static long packed(const layer *l) { return l->outputs * 3 * kernel_row(l) * LANES; }
 
-/* outputs x 3 x kernel_row vectors: for each row of a kernel 3 x inputs, then zeros. */
+/* outputs x 3 x kernel_row vectors: 3 x inputs for each row of a kernel, padded with zeros. */
 static void pack_rows(const layer *l, float *packed)
 {
     long width = kernel_row(l) * LANES;
@@ -21,7 +21,7 @@ static void pack_rows(const layer *l, float *packed)
                     l->weights[(o * l->inputs + i) * TAPS + tap];
 }
 
-/* Exchanges the upper right and the lower left quarter of each 2 step x 2 step values. */
+/* Swaps the upper right and the lower left quarter of each square of 2 step x 2 step values. */
 INLINE void exchange(vec *block, const int step)
 {
     ints low;
@@ -36,7 +36,7 @@ INLINE void exchange(vec *block, const int step)
         }
 }
 
-/* LANES x LANES values: rows become columns. */
+/* Transposes LANES x LANES values. */
 INLINE void transpose(vec *block)
 {
     exchange(block, 1);
@@ -47,7 +47,7 @@ INLINE void transpose(vec *block)
 }
 
 /* channels x pixels x LANES to LANES images of pixels x channels, each image_step floats. */
-void take_apart(const vec *group, float *images, long channels, long pixels, long image_step)
+void deinterleave(const vec *group, float *images, long channels, long pixels, long image_step)
 {
     for (long p = 0; p < pixels; p++)
         for (long c = 0; c < channels; c += LANES) {
@@ -60,8 +60,8 @@ void take_apart(const vec *group, float *images, long channels, long pixels, lon
         }
 }
 
-/* The way back. */
-void put_together(const float *images, vec *group, long channels, long pixels, long image_step)
+/* The inverse of deinterleave. */
+void interleave(const float *images, vec *group, long channels, long pixels, long image_step)
 {
     for (long p = 0; p < pixels; p++)
         for (long c = 0; c < channels; c += LANES) {
@@ -74,21 +74,21 @@ void put_together(const float *images, vec *group, long channels, long pixels, l
         }
 }
 
-/* Those of an image's gradients that are not 0, and their places, from every LANES-th. How many. */
-static long pick(const float *grads, const int32_t *places, long count, float *some, int32_t *where)
+/* Copies an image's nonzero gradients, which are LANES apart, and their places; returns how many. */
+static long nonzero(const float *grads, const int32_t *places, long count, float *some, int32_t *where)
 {
     long found = 0;
     for (long i = 0; i < count; i++) {
         some[found] = grads[i * LANES];
         where[found] = places[i * LANES];
-        found += some[found] != 0; /* a branch would cost as much as it saves */
+        found += some[found] != 0; /* a branch is not faster */
     }
     return found;
 }
 
-/* One output of one image: its gradients, each at its own place, times the inputs there and times
-   `width` vectors of each of the kernel's three rows. */
-INLINE void from_places(const float *grads, const int32_t *places, long count, const float *in,
+/* One output channel of one image: each gradient, at its place, times the inputs is added to sums, and
+   times `width` vectors of the kernel's three rows to in_grad. */
+INLINE void accumulate(const float *grads, const int32_t *places, long count, const float *in,
                         float *in_grad, long row_step, const vec *kernel, vec *sums,
                         long kernel_row, const int width)
 {
@@ -114,8 +114,8 @@ INLINE void from_places(const float *grads, const int32_t *places, long count, c
             sums[k * kernel_row + v] = sum[k][v];
 }
 
-/* The sums over an output's rows and columns. */
-static void sum_up(const vec *grads, long count, long outputs, float *bias_grads)
+/* Sums each output's gradients over rows, columns and lanes. */
+static void bias_gradients(const vec *grads, long count, long outputs, float *bias_grads)
 {
     for (long o = 0; o < outputs; o++) {
         vec sum = {0};
@@ -125,56 +125,56 @@ static void sum_up(const vec *grads, long count, long outputs, float *bias_grads
     }
 }
 
-/* Floats of an image taken apart: its last vectors may end behind it. */
+/* Floats of a deinterleaved image, whose last vectors may reach beyond it. */
 static long image_size(const layer *l) { return l->rows * l->columns * l->inputs + LANES; }
 
-static long room(const layer *l)
+static long scratch(const layer *l)
 {
     extent e = extent_of(l);
     return 2 * LANES * image_size(l) + packed(l) + 2 * e.out * LANES;
 }
 
-static void group_back(const layer *l, const float *kernels, const vec *in, const vec *out_grad,
-                       const bytes *which, vec *in_grad, float *weight_grads, float *bias_grads,
-                       vec *room)
+static void group_backward(const layer *l, const float *kernels, const vec *in, const vec *out_grad,
+                           const bytes *argmax, vec *in_grad, float *weight_grads,
+                           float *bias_grads, vec *scratch)
 {
     extent e = extent_of(l);
     long image = image_size(l), count = e.high * e.wide, row_step = l->columns * l->inputs;
     long wide = kernel_row(l);
-    float *images = (float *)room, *image_grads = images + LANES * image;
+    float *images = (float *)scratch, *image_grads = images + LANES * image;
     vec *sums = (vec *)(image_grads + LANES * image), *grads = sums + l->outputs * 3 * wide;
     ints *places = (ints *)(grads + e.out);
     for (long i = 0; i < e.out; i++) {
         int y = i % count / e.wide, x = i % e.wide, pixel = l->inputs, row = l->columns * pixel;
-        ints index = widen(which[i]), corner = index & 3;
+        ints index = widen(argmax[i]), corner = index & 3;
         grads[i] = (vec)((ints)out_grad[i] & (index != NONE));
         places[i] = (2 * y + (corner >> 1)) * row + (2 * x + (corner & 1)) * pixel;
     }
-    sum_up(grads, count, l->outputs, bias_grads);
-    take_apart(in, images, l->inputs, l->rows * l->columns, image);
+    bias_gradients(grads, count, l->outputs, bias_grads);
+    deinterleave(in, images, l->inputs, l->rows * l->columns, image);
     memset(image_grads, 0, LANES * image * sizeof(float));
     memset(sums, 0, l->outputs * 3 * wide * sizeof(vec));
     for (long lane = 0; lane < LANES; lane++)
         for (long o = 0; o < l->outputs; o++) {
             float some[count];
             int32_t where[count];
-            long found = pick((const float *)(grads + o * count) + lane,
+            long found = nonzero((const float *)(grads + o * count) + lane,
                               (const int32_t *)(places + o * count) + lane, count, some, where);
             for (long v = 0; v < wide; v += 3) {
                 long at = lane * image + v * LANES, row = o * 3 * wide + v;
                 const vec *kernel = (const vec *)kernels + row;
-#define FROM_PLACES(width)                                                                        \
-    from_places(some, where, found, images + at, image_grads + at, row_step, kernel, sums + row, \
-                wide, width)
+#define ACCUMULATE(width)                                                                       \
+    accumulate(some, where, found, images + at, image_grads + at, row_step, kernel, sums + row, \
+               wide, width)
                 switch (wide - v) {
-                case 1: FROM_PLACES(1); break;
-                case 2: FROM_PLACES(2); break;
-                default: FROM_PLACES(3);
+                case 1: ACCUMULATE(1); break;
+                case 2: ACCUMULATE(2); break;
+                default: ACCUMULATE(3);
                 }
             }
         }
     if (in_grad)
-        put_together(image_grads, in_grad, l->inputs, l->rows * l->columns, image);
+        interleave(image_grads, in_grad, l->inputs, l->rows * l->columns, image);
     const float *sum = (const float *)sums;
     for (long o = 0; o < l->outputs; o++)
         for (long i = 0; i < l->inputs; i++)
@@ -183,4 +183,4 @@ static void group_back(const layer *l, const float *kernels, const vec *in, cons
                     sum[(o * 3 + tap / 3) * wide * LANES + tap % 3 * l->inputs + i];
 }
 
-const way_back pooled = {packed, room, pack_rows, group_back};
+const backward_pass pooled = {packed, scratch, pack_rows, group_backward};

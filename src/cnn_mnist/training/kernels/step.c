@@ -1,14 +1,14 @@
 /* A training step up to the gradients: a chain of convolutions, linear layers with a ReLU between
-   them, and the cross-entropy of what the last one gives. Each group of LANES images goes the whole
-   way there and back while it is near. */
+   them, and the cross-entropy of the logits. A thread takes a group of LANES images forward and
+   backward through all layers while the group is in its cache. */
 
 #include <math.h>
 
 #include "conv3x3.h"
 
 enum {
-    ROWS = 10,   /* of a matrix, worked on together */
-    CHUNK = 1024 /* gradients that a thread adds at a time */
+    ROWS = 10,   /* of a matrix, computed together */
+    CHUNK = 1024 /* gradients that a thread sums at a time */
 };
 
 typedef struct {
@@ -48,7 +48,7 @@ static void linear_forward(const linear *l, const vec *in, vec *out)
     multiply(l->weights, l->inputs, 1, in, l->inputs, out, l->outputs);
 }
 
-/* Sums over LANES images: each output's gradient times LANES inputs. */
+/* Sums over LANES images of each output's gradient times LANES inputs. */
 INLINE void outer(const vec *grads, const float *images, long image_step, float *to, long to_step,
                   const int rows)
 {
@@ -62,12 +62,12 @@ INLINE void outer(const vec *grads, const float *images, long image_step, float 
         *(some_floats *)(to + r * to_step) = sum[r];
 }
 
-/* images: room for LANES times the inputs. grads: of the weights, then of the bias. */
-static void linear_back(const linear *l, const vec *in, const vec *out_grad, vec *in_grad,
+/* images: scratch space for LANES times the inputs. grads: of the weights, then of the bias. */
+static void linear_backward(const linear *l, const vec *in, const vec *out_grad, vec *in_grad,
                         float *grads, float *images)
 {
-    long image_step = up(l->inputs);
-    take_apart(in, images, l->inputs, 1, image_step);
+    long image_step = round_up(l->inputs);
+    deinterleave(in, images, l->inputs, 1, image_step);
     for (long begin = 0; begin < l->inputs; begin += LANES) {
         long i = begin < l->inputs - LANES ? begin : l->inputs - LANES, o = 0;
         for (; o + ROWS <= l->outputs; o += ROWS)
@@ -81,8 +81,8 @@ static void linear_back(const linear *l, const vec *in, const vec *out_grad, vec
     multiply(l->weights, 1, l->inputs, out_grad, l->outputs, in_grad, l->inputs);
 }
 
-/* The cross-entropy's gradient in place of the logits, times weight; adds to totals the losses and
-   the number of right answers. A negative label counts for nothing. */
+/* Replaces the logits by the gradient of the cross-entropy, times weight; adds the losses and the
+   number of correct answers to totals. Negative labels are ignored. */
 static void cross_entropy(vec *logits, long classes, const int64_t *labels, float weight,
                           float *totals)
 {
@@ -101,8 +101,8 @@ static void cross_entropy(vec *logits, long classes, const int64_t *labels, floa
     }
 }
 
-/* Through the linear layers and back. values: the inputs, which are set, and then each layer's
-   outputs. value_grads: as large; those of the inputs are the result. */
+/* The linear layers' forward and backward pass. values: the inputs, then room for each layer's outputs.
+   value_grads: same shape; it receives the gradients, first those of the inputs. */
 static void classify(const linear *layers, long count, vec *values, vec *value_grads,
                      const int64_t *labels, float weight, float *grads, float *images,
                      float *totals)
@@ -124,31 +124,30 @@ static void classify(const linear *layers, long count, vec *values, vec *value_g
         vec *in_grad = value_grads - l->inputs;
         values -= l->inputs;
         grads -= (l->inputs + 1) * l->outputs;
-        linear_back(l, values, value_grads, in_grad, grads, images);
+        linear_backward(l, values, value_grads, in_grad, grads, images);
         for (long i = 0; i < l->inputs && n; i++)
             in_grad[i] = choose(values[i] > 0, in_grad[i], (vec){0});
         value_grads = in_grad;
     }
 }
 
-/* Of images of side x side, with room for LANES more behind the first layer's last row, what that layer
-   takes goes side by side, each pixel times scale and plus offset. */
-static void lay_out_normalized(const float *images, long side, const layer *first, float scale,
-                               float offset, vec *out)
+/* Interleaves LANES images' first rows and columns, as many as the first layer takes, each pixel times
+   scale and plus offset. Reads up to LANES floats beyond the last of these rows. */
+static void interleave_normalized(const float *images, long side, const layer *first, float scale,
+                                  float offset, vec *out)
 {
     for (long y = 0; y < first->rows; y++)
-        put_together(images + y * side, out + y * first->columns, first->columns, 1, side * side);
+        interleave(images + y * side, out + y * first->columns, first->columns, 1, side * side);
     for (long i = 0; i < first->rows * first->columns; i++)
         out[i] = out[i] * scale + offset;
 }
 
-/* images: LANES of side x side a group, each with its label. Of their first rows and columns as many as
-   the first layer has, times scale and plus offset, are what it takes. weight: of an image's loss. grads: of all layers' weights and biases,
-   one behind the other. totals: the losses' sum and the number of right answers. Of convs, out and
-   which are not used. Returns 0 where memory is short. */
-int step(const float *images, long side, float scale, float offset, const int64_t *labels, float weight,
-         const layer *convs, long num_convs, const linear *linears, long num_linears, float *grads,
-         float *totals, long groups, int threads)
+/* images: groups x LANES x side x side, with a label each. weight: of an image's loss. grads: each
+   layer's weights, then its bias, layer after layer. totals: the sum of the losses and the number of
+   correct answers. The convs' out and argmax are ignored. Returns 0 if memory is short. */
+int step(const float *images, long side, float scale, float offset, const int64_t *labels,
+         float weight, const layer *convs, long num_convs, const linear *linears, long num_linears,
+         float *grads, float *totals, long groups, int threads)
 {
     needs all = needs_of(convs, num_convs);
     long pixels = extent_of(convs).in, params = all.params, outs = pixels, widest = 0;
@@ -161,53 +160,53 @@ int step(const float *images, long side, float scale, float offset, const int64_
         widest = linears[n].inputs > widest ? linears[n].inputs : widest;
     }
     long stride = params + 2; /* a group's gradients and totals */
-    float *packed = allocate(all.packed + all.packed_back), *sums = allocate(groups * stride);
-    float *packed_back = packed + all.packed;
-    int done = packed && sums;
-    if (done) {
+    float *packed = allocate(all.packed + all.packed_backward), *sums = allocate(groups * stride);
+    float *packed_backward = packed + all.packed;
+    int ok = packed && sums;
+    if (ok) {
         pack_chain(convs, num_convs, packed);
-        pack_chain_back(convs, num_convs, packed_back);
+        pack_chain_backward(convs, num_convs, packed_backward);
     }
 #pragma omp parallel num_threads(threads)
     {
-        long floats = (all.room + 2 * all.between + 2 * outs + 2 * values + up(widest)) * LANES;
-        vec *room = (vec *)allocate(floats), *in = room + all.room + 2 * all.between;
+        long vectors = all.scratch + 2 * all.between + 2 * outs + 2 * values + round_up(widest);
+        vec *scratch = (vec *)allocate(vectors * LANES), *in = scratch + all.scratch + 2 * all.between;
         vec *out = in + pixels, *value = in + outs, *value_grad = value + values;
         float *apart = (float *)(value_grad + values);
-        bytes *which = (bytes *)(apart + LANES * up(widest));
+        bytes *argmax = (bytes *)(apart + LANES * round_up(widest));
         layer mine[num_convs];
         for (long n = 0; n < num_convs; n++) {
             mine[n] = convs[n];
             mine[n].out = n + 1 < num_convs ? out : value;
-            mine[n].which = which;
+            mine[n].argmax = argmax;
             out += extent_of(convs + n).out;
-            which += extent_of(convs + n).out;
+            argmax += extent_of(convs + n).out;
         }
-        if (!room)
-            done = 0;
+        if (!scratch)
+            ok = 0;
 #pragma omp barrier
 #pragma omp for schedule(static)
         for (long g = 0; g < groups; g++)
-            if (done) {
+            if (ok) {
                 float *sum = sums + g * stride;
                 sum[params] = sum[params + 1] = 0;
-                lay_out_normalized(images + g * LANES * side * side, side, convs, scale, offset, in);
-                chain_forward(in, mine, num_convs, packed, 0, room);
+                interleave_normalized(images + g * LANES * side * side, side, convs, scale, offset, in);
+                chain_forward(in, mine, num_convs, packed, 0, scratch);
                 classify(linears, num_linears, value, value_grad, labels + g * LANES, weight,
                          sum + all.params, apart, sum + params);
-                chain_back(in, value_grad, NULL, mine, num_convs, packed_back, sum, 0, room);
+                chain_backward(in, value_grad, NULL, mine, num_convs, packed_backward, sum, 0, scratch);
             }
 #pragma omp for schedule(static)
         for (long i = 0; i < params; i += CHUNK)
-            if (done) {
+            if (ok) {
                 long count = params - i < CHUNK ? params - i : CHUNK;
                 add_groups(sums + i, groups, stride, grads + i, count);
             }
-        free(room);
+        free(scratch);
     }
-    if (done)
+    if (ok)
         add_groups(sums + params, groups, stride, totals, 2);
     free(packed);
     free(sums);
-    return done;
+    return ok;
 }

@@ -102,7 +102,7 @@ class _Layer(ctypes.Structure):
     """conv3x3.c's layer: addresses and sizes."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("weights", "bias", "out", "which")),
+        *((name, ctypes.c_void_p) for name in ("weights", "bias", "out", "argmax")),
         *((name, ctypes.c_void_p) for name in ("weight_grads", "bias_grads")),
         *((name, ctypes.c_long) for name in ("inputs", "outputs", "rows", "columns")),
         *((name, ctypes.c_long) for name in ("pooled", "relu", "pairs")),
@@ -138,19 +138,19 @@ class _Chain(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, kinds: list[tuple[bool, bool]], *params: Tensor) -> Tensor:
         params = tuple(param.contiguous() for param in params)
         layers = describe(x.shape[2], x.shape[3], kinds, params)
-        outs, whiches = [], []
+        outs, argmaxes = [], []
         for layer in layers:
             step = 2 if layer.pooled else 1
             sides = ((side - 2) // step for side in (layer.rows, layer.columns))
             outs.append(torch.empty(len(x), layer.outputs, *sides, x.shape[-1]))
-            whiches.append(torch.empty(outs[-1].shape, dtype=torch.int8))
-            layer.out, layer.which = outs[-1].data_ptr(), whiches[-1].data_ptr()
+            argmaxes.append(torch.empty(outs[-1].shape, dtype=torch.int8))
+            layer.out, layer.argmax = outs[-1].data_ptr(), argmaxes[-1].data_ptr()
         enough = _kernels().forward(
             x.data_ptr(), layers, len(layers), len(x), torch.get_num_threads()
         )
         if not enough:
             raise MemoryError("out of memory for the weights of the convolutions")
-        ctx.save_for_backward(x, *params, *outs, *whiches)
+        ctx.save_for_backward(x, *params, *outs, *argmaxes)
         ctx.layers = layers
         return outs[-1]
 
