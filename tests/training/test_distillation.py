@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
-from cnn_mnist.training.distillation import Teacher
+from cnn_mnist.training.distillation import Teacher, distillation_loss
 from cnn_mnist.training.evaluation import predict_logits
-from cnn_mnist.training.loop import Run, distillation_loss, fit, start, train_step
+from cnn_mnist.training.loop import Run, fit, start, train_step
 from cnn_mnist.training.models.networks import Net
 from cnn_mnist.training.recipes import Recipe
 from cnn_mnist.training.runs import checkpoint, run_folder, tensors

@@ -20,7 +20,7 @@ from cnn_mnist.training.augment.sampling import seeded
 from cnn_mnist.training.augment.transforms import augment, normalize
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
 from cnn_mnist.training.device import autocast
-from cnn_mnist.training.distillation import Teacher
+from cnn_mnist.training.distillation import Teacher, distillation_loss
 from cnn_mnist.training.evaluation import evaluate
 from cnn_mnist.training.models import whole_step
 from cnn_mnist.training.models.conv3x3 import lay_out
@@ -271,16 +271,6 @@ def compute_gradients(run: Run, batch: Split, generator: torch.Generator, weight
 def outlier_loss(logits: Tensor) -> Tensor:
     """Sum of M non-digits' losses towards a uniform answer (Hendrycks et al., ICLR 2019)."""
     return -logits.log_softmax(dim=1).mean(dim=1).sum()
-
-
-def distillation_loss(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """Sum of the divergences from a teacher's softened outputs, both N×C logits.
-
-    Scaled by temperature², so that gradients stay as large as the labels' (Hinton et al. 2015).
-    """
-    answers, wanted = (x.div(temperature).log_softmax(dim=1) for x in (logits, targets))
-    divergence = F.kl_div(answers, wanted, reduction="sum", log_target=True)
-    return divergence * temperature**2
 
 
 def epoch_generator(run: Run, epoch: int, stream: int) -> torch.Generator:
