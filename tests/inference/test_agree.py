@@ -112,6 +112,18 @@ def test_the_one_digit_of_a_picture_may_have_a_ring_around_it() -> None:
     assert found.character == "3"
 
 
+def test_the_soft_edges_of_a_small_glyph_are_no_ring() -> None:
+    six = sign("6", 0.8, (2, 2, 11, 15), d6=0.8)
+    (found,) = agree_on_one([[six]], [(0, 0, 15, 21)], digits(d9=0.99)[None])
+    assert (found.character, found.glyph) == ("9", 0)
+
+
+def test_a_glyph_that_is_a_piece_of_the_digit_is_not_classified() -> None:
+    seven, bar = sign("7", 0.93, (12, 10, 95, 88), d7=0.93), sign("-", 0.9, (18, 20, 28, 16))
+    (found,) = agree_on_one([[bar], [seven]], [(0, 3, 34, 55)], digits(d8=0.3)[None])
+    assert (found.character, found.glyph) == ("7", None)
+
+
 def test_without_a_sign_there_is_nothing() -> None:
     assert agree_on_one([[], []], [LEFT], digits(d1=1.0)[None]) == []
 

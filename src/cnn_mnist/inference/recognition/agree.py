@@ -18,6 +18,7 @@ from cnn_mnist.inference.recognition.line_reader import Box, Sign
 MEETS = 0.3  # of the smaller of two boxes inside the other
 LEAST_P_DIGIT = 0.1  # a sign of a number with a lower p_digit is certainly a letter or a %
 AROUND = 1.25  # times as wide and as high as a sign: a glyph with a ring or a frame around the sign
+EDGES = 2  # px: a glyph's box includes its soft edges
 SURE = 0.5  # mean probability from which a sign counts as a digit
 
 
@@ -97,7 +98,8 @@ def agree_on_one(
     mean = np.mean([sign.digit_probs for sign in nearest], axis=0)
     most_certain = max(nearest, key=lambda sign: sign.confidence)
     at = [sign.box for sign in nearest]
-    if boxes and ((_overlap(at, boxes) > MEETS) & ~_around(at, boxes)).any():
+    is_one = boxes and ((_overlap(at, boxes) > MEETS) & ~_around(at, boxes)).any()
+    if is_one and not _is_piece(boxes[0], most_certain.box):
         return [_together(most_certain._replace(digit_probs=mean), 0, boxes[0], probs[0], decides)]
     return [_alone(most_certain)]
 
@@ -165,8 +167,19 @@ def _is_open(sign: Sign, decides: Thresholds) -> bool:
 
 def _around(signs: list[Box], glyphs: list[Box]) -> NDArray[np.bool_]:
     """For each sign, which glyphs are so large that they hold more around it, such as a ring."""
-    sizes, larger = np.array(signs)[:, None, 2:], np.array(glyphs)[:, 2:]
-    return np.asarray((larger > AROUND * sizes).all(axis=2))
+    sizes, inked = _sizes(signs, glyphs)
+    return np.asarray((inked > AROUND * sizes).all(axis=2))
+
+
+def _is_piece(glyph: Box, sign: Box) -> bool:
+    """Whether a glyph is only a piece of a sign, whose other strokes were not found as ink."""
+    sizes, inked = _sizes([sign], [glyph])
+    return bool((sizes > AROUND * inked).all())
+
+
+def _sizes(signs: list[Box], glyphs: list[Box]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Width and height of signs (N×1×2) and of glyphs without their soft edges."""
+    return np.array(signs)[:, None, 2:], np.array(glyphs)[:, 2:] - EDGES
 
 
 def _overlap(some: list[Box], others: list[Box]) -> NDArray[Any]:
