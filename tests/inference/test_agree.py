@@ -69,6 +69,8 @@ def test_only_what_lies_in_one_glyph_is_torn() -> None:
     assert torn(signs, [LEFT, RIGHT, seven.box]) == {}
     assert torn(signs, [BOTH, RIGHT, seven.box]) == {}
     assert torn(signs, []) == {}
+    comma = sign(",", 0.6, RIGHT)
+    assert torn([signs[0], comma, seven], [BOTH, seven.box]) == {}
 
 
 def test_a_glyph_with_a_ring_around_its_digit_is_not_classified() -> None:

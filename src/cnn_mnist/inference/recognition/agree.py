@@ -144,6 +144,8 @@ def _together(
 def torn(signs: list[Sign], boxes: list[Box]) -> dict[int, slice]:
     """The glyphs that were read as several signs of a line, one of them a doubtful digit.
 
+    A comma or a slash is a sign of its own, which may touch a digit.
+
     Returns:
         the places of each such glyph's signs in the line.
     """
@@ -155,7 +157,8 @@ def torn(signs: list[Sign], boxes: list[Box]) -> dict[int, slice]:
         places = np.flatnonzero(meets[:, glyph])
         inside = slice(int(places[0]), int(places[-1]) + 1)
         is_whole = meets[inside].sum() == meets[inside, glyph].sum() == inside.stop - inside.start
-        if is_whole and any(map(_is_doubtful, signs[inside])):
+        are_signs = any(sign.character in SIGNS for sign in signs[inside])
+        if is_whole and not are_signs and any(map(_is_doubtful, signs[inside])):
             found[glyph] = inside
     return found
 
