@@ -279,10 +279,15 @@ def test_punched_holes_and_stickers_are_no_ink(radius: int) -> None:
     assert overlap(ink.find(noisy(marked)), ink.find(noisy(bare))) > 0.95
 
 
-def test_a_disc_alone_and_the_dots_of_a_pen_are_ink() -> None:
-    alone = np.full((300, 300, 3), 255, np.uint8)
-    cv2.circle(alone, (150, 150), 50, (20, 20, 25), -1, cv2.LINE_AA)
-    assert ink.find(alone).any()
+@pytest.mark.parametrize(("axes", "is_ink"), [((50, 50), False), ((30, 50), True)])
+def test_discs_alone_are_no_ink_and_a_clogged_zero_is(axes: tuple[int, int], is_ink: bool) -> None:
+    screen = np.full((300, 500, 3), 255, np.uint8)
+    for x in (100, 300):
+        cv2.ellipse(screen, (x, 150), axes, 0, 0, 360, (20, 20, 25), -1, cv2.LINE_AA)
+    assert ink.find(screen).any() == is_ink
+
+
+def test_the_dots_of_a_pen_are_ink() -> None:
     dotted = numbers("470", "25")
     cv2.circle(dotted, (338, 130), 6, (20, 20, 25), -1, cv2.LINE_AA)
     assert ink.find(dotted)[126:134, 336:342].any()

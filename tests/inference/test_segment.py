@@ -84,6 +84,13 @@ def test_single_takes_the_digit_and_leaves_a_cut_neighbour() -> None:
     assert glyph.box[1] + glyph.box[3] < 380
 
 
+def test_single_takes_the_digit_and_leaves_a_frame_across_the_picture() -> None:
+    ink = sheet(("5", 90, 60, 200), size=(280, 340))
+    bar(ink, 0, 6, 280, 12)
+    (glyph,) = segment.single(ink)
+    assert glyph.box[0] > 18
+
+
 def test_a_glyph_holds_no_ink_of_its_neighbour() -> None:
     ink = sheet(("7", 100, 50, 50))
     bar(ink, 120, 112, 60, 6)  # under the 7's bar

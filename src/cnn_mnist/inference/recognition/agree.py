@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.recognition.classifier import NEVER, Thresholds
 from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS
-from cnn_mnist.inference.recognition.line_reader import Box, Sign
+from cnn_mnist.inference.recognition.line_reader import DOUBT, Box, Sign
 
 MEETS = 0.3  # of the smaller of two boxes inside the other
 LEAST_P_DIGIT = 0.1  # a sign of a number with a lower p_digit is certainly a letter or a %
 AROUND = 1.25  # times as wide and as high as a sign: a glyph with a ring or a frame around the sign
+EDGES = 2  # px: a glyph's box includes its soft edges
 SURE = 0.5  # mean probability from which a sign counts as a digit
 
 
@@ -97,7 +98,8 @@ def agree_on_one(
     mean = np.mean([sign.digit_probs for sign in nearest], axis=0)
     most_certain = max(nearest, key=lambda sign: sign.confidence)
     at = [sign.box for sign in nearest]
-    if boxes and ((_overlap(at, boxes) > MEETS) & ~_around(at, boxes)).any():
+    is_one = boxes and ((_overlap(at, boxes) > MEETS) & ~_around(at, boxes)).any()
+    if is_one and not _is_piece(boxes[0], most_certain.box):
         return [_together(most_certain._replace(digit_probs=mean), 0, boxes[0], probs[0], decides)]
     return [_alone(most_certain)]
 
@@ -139,6 +141,50 @@ def _together(
     return found if sign.character in SIGNS else found.as_letter()
 
 
+def torn(signs: list[Sign], boxes: list[Box]) -> dict[int, slice]:
+    """The glyphs that were read as several signs of a line, one of them a doubtful digit.
+
+    A comma or a slash is a sign of its own, which may touch a digit.
+
+    Returns:
+        the places of each such glyph's signs in the line.
+    """
+    if not boxes or not any(map(_is_doubtful, signs)):
+        return {}
+    meets = _overlap([sign.box for sign in signs], boxes) > MEETS
+    found = {}
+    for glyph in np.flatnonzero(meets.sum(axis=0) > 1).tolist():
+        places = np.flatnonzero(meets[:, glyph])
+        inside = slice(int(places[0]), int(places[-1]) + 1)
+        is_whole = meets[inside].sum() == meets[inside, glyph].sum() == inside.stop - inside.start
+        are_signs = any(sign.character in SIGNS for sign in signs[inside])
+        if is_whole and not are_signs and any(map(_is_doubtful, signs[inside])):
+            found[glyph] = inside
+    return found
+
+
+def joined(
+    signs: list[Sign], boxes: list[Box], parts: dict[int, slice], probs: NDArray[np.float32]
+) -> list[Sign]:
+    """A line whose `torn` glyphs are one digit each where the classifier is certain.
+
+    Args:
+        signs, boxes: as for `torn`, which gave `parts`.
+        probs: the classifier's, for each of the parts.
+    """
+    whole = list(signs)
+    rightmost = sorted(zip(parts.items(), probs, strict=True), key=lambda p: -p[0][1].start)
+    for (glyph, inside), answer in rightmost:
+        best = int(answer.argmax())
+        if answer[best] >= DOUBT:
+            whole[inside] = [Sign(DIGITS[best], float(answer[best]), boxes[glyph], answer)]
+    return whole
+
+
+def _is_doubtful(sign: Sign) -> bool:
+    return sign.character in DIGITS and sign.confidence < DOUBT
+
+
 def partners(signs: list[Sign], boxes: list[Box], decides: Thresholds) -> list[int | None]:
     """For each sign the glyph that the classifier is asked about.
 
@@ -165,8 +211,19 @@ def _is_open(sign: Sign, decides: Thresholds) -> bool:
 
 def _around(signs: list[Box], glyphs: list[Box]) -> NDArray[np.bool_]:
     """For each sign, which glyphs are so large that they hold more around it, such as a ring."""
-    sizes, larger = np.array(signs)[:, None, 2:], np.array(glyphs)[:, 2:]
-    return np.asarray((larger > AROUND * sizes).all(axis=2))
+    sizes, inked = _sizes(signs, glyphs)
+    return np.asarray((inked > AROUND * sizes).all(axis=2))
+
+
+def _is_piece(glyph: Box, sign: Box) -> bool:
+    """Whether a glyph is only a piece of a sign, whose other strokes were not found as ink."""
+    sizes, inked = _sizes([sign], [glyph])
+    return bool((sizes > AROUND * inked).all())
+
+
+def _sizes(signs: list[Box], glyphs: list[Box]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Width and height of signs (N×1×2) and of glyphs without their soft edges."""
+    return np.array(signs)[:, None, 2:], np.array(glyphs)[:, 2:] - EDGES
 
 
 def _overlap(some: list[Box], others: list[Box]) -> NDArray[Any]:

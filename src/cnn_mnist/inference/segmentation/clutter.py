@@ -11,6 +11,7 @@ from cnn_mnist.inference.percentiles import percentiles, weighted_median
 from cnn_mnist.inference.segmentation.components import Components, Mask, components, crowded
 
 SOLID = 1 / 3  # of a blot, covered by the largest disc in it; of a thick 1 it is less
+ROUND = 2 / 3  # of a dot or a blot; the largest disc in a digit, even a marker's, covers less
 BLOT = 1.5  # pens: thickness of a disc; that of a stroke counts as little as a disc covers of it
 WRITTEN = 1.5  # times the contrast of a mark: that of ink on it
 WIRES, UNEVEN = 6, 0.15  # least number of wires; how much they may differ in size and distance
@@ -40,8 +41,9 @@ def _are_blots(marks: Components, contrast: NDArray[Any]) -> NDArray[np.bool_]:
     radius = np.ones(len(marks.stats), np.float32)
     inked = marks.mask > 0
     np.maximum.at(radius, marks.labels[inked], depth[inked])
-    pen = weighted_median(radius[1:], (marks.sides**2 / radius)[1:])
     disc = math.pi * radius**2 / marks.stats[:, cv2.CC_STAT_AREA]
+    weights = np.where(disc < ROUND, marks.sides**2 / radius, 0)[1:]
+    pen = weighted_median(radius[1:], weights) if weights.any() else 0.0
     found = (disc > SOLID) & (disc * radius > BLOT * pen)
     if crowded(marks.stats[found, 2:4], marks.mask.size):
         return np.zeros(len(found), np.bool_)

@@ -185,7 +185,7 @@ def _prominence(parts: _Parts, page: tuple[int, ...]) -> NDArray[np.float64]:
     middles = (parts.corners[:, :2] + parts.corners[:, 2:]) / 2 + parts.offset
     away = np.abs(middles / page[::-1] - 0.5).max(axis=1)
     extent = np.hypot(*parts.sizes.T) * np.sqrt(parts.weights)
-    return np.asarray(extent * (1 - away) * np.where(parts.at_border, 0.5, 1.0))
+    return np.asarray(extent * (1 - away) * 0.5 ** parts.marks.num_borders[1:])
 
 
 def _gaps(many: Corners, one: Corners) -> NDArray[np.float64]:
