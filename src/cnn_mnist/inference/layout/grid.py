@@ -25,7 +25,11 @@ MOST_CELLS, FEW_CELLS = 1000, 100  # of large pictures, and of any
 CELL_ROOM = 2000  # px of the picture for each of them
 WALL = 0.9  # of a cell's shorter side, from each corner to that of the next cell
 LEAST_CELLS = 4
+FILLED = 0.5  # of the picture's width or height, by a grid to which it was cut
+SQUARE = 1.3  # times as long as wide; squared paper seen at an angle
+STRIP = 3  # times as long as wide, on average: cells that are cut off are longer between lines
 ALIKE = 1.6  # maximum ratio to the width of the column's cells and the height of the row's
+CUT_ALIKE = 3  # of cells that the picture's border cuts off, in places obliquely
 DISPLACED = 0.2  # of a cell's shorter side
 WORST = 0.7  # of the largest displacement; cells with less may be right
 LEAST_FOUND = 0.6  # of a grid's cells
@@ -96,15 +100,46 @@ def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
     """The cells bounded by lines, in rows and columns, at most so many; None on squared paper."""
     if len(cells := quads.find(lines, LEAST_CELLS, most)) < LEAST_CELLS:
         return []
-    is_whole = ~np.asarray(quads.cut(cells, lines).any(axis=1))
+    inner = np.where(quads.at_border(cells, lines)[..., None], np.nan, cells)
     linked = (
-        places for places in _places(*_links(cells)) if is_whole[[*places]].sum() >= LEAST_CELLS
+        places
+        for places in _places(*_links(cells))
+        if _are_cells([*places.values()], cells[[*places]], inner[[*places]], lines)
     )
-    placed = (_lattice(cells, places, most) for places in linked)
+    placed = (_lattice(cells, inner, places, most) for places in linked)
     near = np.asarray(cv2.dilate(lines, np.ones((5, 5), np.uint8)), np.uint8)
     found = (lattice for lattice in placed if lattice is not None)
     grids = [lattice for lattice in found if not _runs_on(lattice.corners, lines, near)]
     return None if _among_squares(grids, cells) else grids
+
+
+def _are_cells(places: list[tuple[int, int]], cells: Quads, inner: Quads, lines: Mask) -> bool:
+    """Whether linked regions are cells: some are whole, or they are cut off, but fill the picture.
+
+    Then they are not as long as strips between ruled lines, and of one height, or in one row.
+    """
+    num_cut = quads.cut(cells, lines).sum(axis=1)
+    if (num_cut == 0).sum() >= LEAST_CELLS:
+        return True
+    extent = np.ptp(cells, axis=(0, 1)) / lines.shape[::-1]
+    if (num_cut <= 1).sum() < LEAST_CELLS or extent.max() < FILLED:
+        return False
+    is_row = len({row for row, _ in places}) == 1
+    alike = _sizes(inner)[0 if is_row else 1]
+    spread = np.fmax.reduce(alike) / np.fmin.reduce(alike)
+    return bool(_elongation(cells).mean() < STRIP and spread < ALIKE)
+
+
+def _sizes(cells: Quads) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The width and height of cells, from the sides that are known."""
+    sides = quads.sides(cells)
+    return np.fmax(sides[..., 0], sides[..., 2]), np.fmax(sides[..., 1], sides[..., 3])
+
+
+def _elongation(cells: Quads) -> NDArray[Any]:
+    """How many times as long as wide each cell is."""
+    wide, high = _sizes(cells)
+    return np.maximum(wide / high, high / wide)
 
 
 def _among_squares(grids: list[Lattice], cells: Quads) -> bool:
@@ -168,8 +203,15 @@ def _steps(right: Links, below: Links) -> list[list[tuple[int, int, int]]]:
     return steps
 
 
-def _lattice(cells: Quads, places: dict[int, tuple[int, int]], most: int) -> Lattice | None:
-    """The cells in rows and columns, with gaps filled; None if too few or too many were found."""
+def _lattice(
+    cells: Quads, inner: Quads, places: dict[int, tuple[int, int]], most: int
+) -> Lattice | None:
+    """The cells in rows and columns, with gaps filled; None if too few or too many were found.
+
+    Args:
+        inner: the cells with corners at the picture's border NaN, since they are no crossings of
+            the grid's lines.
+    """
     where = np.array(list(places.values()))
     where -= where.min(axis=0)
     found = np.full(where.max(axis=0) + 1, NOBODY)
@@ -178,13 +220,22 @@ def _lattice(cells: Quads, places: dict[int, tuple[int, int]], most: int) -> Lat
     found = _trimmed(found)
     if found.size > most:
         return None
+    crossings = _arranged(inner, found)
+    seen = _arranged(cells, found)
+    crossings[_misshapen(crossings, ALIKE) | _misshapen(seen, CUT_ALIKE)] = np.nan
+    _remove_displaced(crossings)
+    grid = np.where(np.isnan(crossings).all(axis=(2, 3), keepdims=True), np.nan, seen)
+    num_found = int(np.count_nonzero(~np.isnan(grid[..., 0, 0])))
+    if num_found < LEAST_FOUND * found.size or (whole := _filled(grid)) is None:
+        return None
+    lattice = Lattice(whole, num_found)
+    return lattice if lattice.worth >= LEAST_CELLS else None
+
+
+def _arranged(cells: Quads, found: Links) -> Quads:
     grid = np.full((*found.shape, 4, 2), np.nan, np.float32)
     grid[found != NOBODY] = cells[found[found != NOBODY]]
-    grid[_misshapen(grid)] = np.nan
-    _remove_displaced(grid)
-    num_found = int(np.count_nonzero(~np.isnan(grid[..., 0, 0])))
-    whole = _filled(grid) if num_found >= LEAST_FOUND * found.size else None
-    return None if whole is None else Lattice(whole, num_found)
+    return grid
 
 
 def _trimmed(found: Links) -> Links:
@@ -201,12 +252,12 @@ def _trimmed(found: Links) -> Links:
     return found
 
 
-def _misshapen(grid: Quads) -> NDArray[np.bool_]:
+def _misshapen(grid: Quads, most: float) -> NDArray[np.bool_]:
     """Cells whose width or height differs much from their column's or row's."""
     sides = quads.sides(grid)
     wide, high = sides[..., ::2].mean(axis=2), sides[..., 1::2].mean(axis=2)
     across, down = wide / _median(wide, axis=0), high / _median(high, axis=1)
-    return np.asarray((np.fmax(across, down) > ALIKE) | (np.fmin(across, down) < 1 / ALIKE))
+    return np.asarray((np.fmax(across, down) > most) | (np.fmin(across, down) < 1 / most))
 
 
 def _median(sizes: NDArray[Any], axis: int) -> NDArray[Any]:
@@ -224,8 +275,8 @@ def _remove_displaced(grid: Quads) -> None:
     """
     worst = np.inf
     while worst > DISPLACED:
-        off = np.linalg.norm(_guesses(grid) - grid, axis=-1).max(axis=-1)
-        off = np.fmin.reduce(off) / quads.sides(grid).min(axis=-1)
+        off = np.linalg.norm(_guesses(grid) - grid, axis=-1)
+        off = np.fmin.reduce(np.fmax.reduce(off, axis=-1)) / np.fmin.reduce(quads.sides(grid), axis=-1)
         worst = float(np.fmax.reduce(off, axis=None))
         grid[off >= max(DISPLACED, WORST * worst)] = np.nan
 
@@ -256,11 +307,12 @@ def _guesses(grid: Quads) -> Quads:
 def _runs_on(grid: Quads, lines: Mask, near: Mask) -> bool:
     """Whether the lines continue beyond opposite sides of a grid, as on squared paper.
 
-    Beyond the picture's border they are taken to continue if there are many cells already.
+    Beyond the picture's border they are taken to continue if there are many squares already.
     """
     cut = np.asarray(quads.cut(grid, lines).any(axis=(0, 1)))
     if (cut[:2] & cut[2:]).any():
-        return grid[..., 0, 0].size > FEW_CELLS
+        elongation = float(np.median(_elongation(grid)))
+        return grid[..., 0, 0].size > FEW_CELLS and elongation < SQUARE
     sides = [grid, grid[::-1, ::-1][..., [2, 3, 0, 1], :]]
     turned = [side.transpose(1, 0, 2, 3)[..., [0, 3, 2, 1], :] for side in sides]
     return any(all(_goes_on(side, lines, near) for side in pair) for pair in (sides, turned))

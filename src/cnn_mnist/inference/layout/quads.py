@@ -79,8 +79,9 @@ def find(lines: Mask, least: int, most: int) -> Quads:
 
 
 def _too_few_holes(lines: Mask, least: int) -> bool:
-    """Whether a simple drawing encloses fewer large regions."""
-    outlines, levels = cv2.findContours(lines, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    """Whether a simple drawing encloses fewer large regions, with the picture's border."""
+    framed = cv2.copyMakeBorder(lines, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    outlines, levels = cv2.findContours(framed, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     if len(outlines) < least:
         return True
     parents = levels[0, :, 3].tolist()
@@ -137,6 +138,12 @@ def _cross(some: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
 def sides(cells: Quads) -> NDArray[Any]:
     """The lengths of each region's four sides, from the upper one clockwise."""
     return np.asarray(np.linalg.norm(cells - np.roll(cells, -1, axis=-2), axis=-1))
+
+
+def at_border(points: Quads, picture: Grey, margin: float = 1.0) -> NDArray[Any]:
+    """Which points are in a margin along the picture's border."""
+    last = np.array(picture.shape[::-1]) - 1
+    return np.asarray(((points < margin) | (points > last - margin)).any(axis=-1))
 
 
 def cut(cells: Quads, picture: Grey, margin: float = 1.0) -> NDArray[Any]:
