@@ -16,6 +16,8 @@ Quads = NDArray[Any]  # …×4×2: x, y of the corners, clockwise from the upper
 
 # The paper is the median of a twentieth of the copy, at a third of its size.
 COARSER, AROUND = 3, 20
+SHIFTED = 5  # px of it; how far around a pixel its paper may be
+BROADEST = 21  # px of the copy, of a line near the edge of a shadow
 DARKER = 0.01, 0.02, 0.05, 0.1, 0.2  # of the paper's light that candidates for lines lack
 ALONG = 7  # px along which a line is averaged, so that noise does not break it
 LIGHT = 250  # the paper's brightness where it is compared with lines
@@ -33,11 +35,7 @@ def line_masks(grey: Grey) -> Iterator[Mask]:
     How much darker than the paper the lines are depends on print and light. Darker ink counts no
     more than twice that, so that its average does not reach faint lines beside it.
     """
-    size = [max(1, side // COARSER) for side in grey.shape[::-1]]
-    coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    paper = cv2.medianBlur(coarse, max(3, max(size) // AROUND | 1))
-    paper = cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    even = cv2.divide(grey, paper, scale=LIGHT)
+    even = cv2.divide(grey, _paper(grey), scale=LIGHT)
     lacking = 1 - np.arange(256) / LIGHT
     lines = np.zeros(0, np.uint8)
     for least in DARKER:
@@ -47,6 +45,25 @@ def line_masks(grey: Grey) -> Iterator[Mask]:
         lines = (along > 127).astype(np.uint8)
         if not np.array_equal(lines, before):
             yield lines
+
+
+def _paper(grey: Grey) -> Grey:
+    """The paper's light: a median of the copy, with the edges of shadows restored.
+
+    A median on a coarse copy shifts a hard edge, and the lines that it crosses would be broken. A
+    closing keeps the edge where it is, but takes broad strokes and noise for paper, so it only
+    chooses between the medians on both sides.
+    """
+    size = [max(1, side // COARSER) for side in grey.shape[::-1]]
+    coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    median = cv2.medianBlur(coarse, max(3, max(size) // AROUND | 1))
+    near = np.ones((SHIFTED, SHIFTED), np.uint8)
+    low, high = (
+        cv2.resize(side(median, near), grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        for side in (cv2.erode, cv2.dilate)
+    )
+    closed = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, np.ones((BROADEST, BROADEST), np.uint8))
+    return np.asarray(cv2.min(cv2.max(closed, low), high), np.uint8)
 
 
 def find(lines: Mask, least: int, most: int) -> Quads:
