@@ -50,7 +50,7 @@ def find(grey: Grey) -> list[Quads]:
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     most = min(max(grey.size // CELL_ROOM, FEW_CELLS), MOST_CELLS)
     best = _best_lattices(np.asarray(small, np.uint8), most)
-    outer = [grid for grid, _ in best if not any(_within(grid, other) for other, _ in best)]
+    outer = [grid for grid, _ in best if not any(_is_within(grid, other) for other, _ in best)]
     ordered = sorted(outer, key=lambda grid: float(grid[..., 1].mean()))
     return [grid / scale for grid in ordered if _least_side(grid) >= READABLE * scale]
 
@@ -84,15 +84,31 @@ def _worth(lattices: list[Lattice]) -> int:
 
 def _best_lattices(grey: Grey, most: int) -> list[Lattice]:
     """The grids with dark lines, at whichever darkness most cells are found, or with light ones."""
-    best: list[Lattice] = []
+    found: list[list[Lattice]] = [[]]
     for shown in (grey, 255 - grey):
         for mask in quads.line_masks(shown):
-            found = _lattices(mask, most)
-            if found is None:
-                return best
-            best = max(best, found, key=_worth)
-        if best or np.median(grey) >= DARK:
+            lattices = _lattices(mask, most)
+            if lattices is None:
+                return _completed(found)
+            found.append(lattices)
+        if any(found) or np.median(grey) >= DARK:
             break
+    return _completed(found)
+
+
+def _completed(found: list[list[Lattice]]) -> list[Lattice]:
+    """The lattices of the best mask, or what is a larger part of the same grid in another one.
+
+    The edge of a shadow may cut a grid in two, but not at every darkness.
+    """
+    of_any = [lattice for lattices in found for lattice in lattices]
+    best: list[Lattice] = []
+    for part in max(found, key=_worth):
+        middle = part.corners.mean(axis=(0, 1, 2))
+        around = [lattice for lattice in of_any if _contains(lattice.corners, middle)]
+        whole = max(around, key=lambda lattice: lattice.worth)
+        if not any(whole is other for other in best):
+            best.append(whole)
     return best
 
 
@@ -335,9 +351,12 @@ def _at(points: NDArray[Any], mask: NDArray[Any]) -> float:
     return float(mask[y.clip(0, len(mask) - 1), x.clip(0, mask.shape[1] - 1)].mean())
 
 
-def _within(grid: Quads, other: Quads) -> bool:
-    """Whether a grid lies inside another's bounding box."""
-    (low, high), (least, most) = (
-        (g.min(axis=(0, 1, 2)), g.max(axis=(0, 1, 2))) for g in (grid, other)
-    )
-    return grid is not other and bool((low >= least).all() and (high <= most).all())
+def _contains(grid: Quads, *points: NDArray[Any]) -> bool:
+    """Whether points are in a grid's bounding box."""
+    low, high = grid.min(axis=(0, 1, 2)), grid.max(axis=(0, 1, 2))
+    return all(bool(((point >= low) & (point <= high)).all()) for point in points)
+
+
+def _is_within(grid: Quads, other: Quads) -> bool:
+    ends = grid.min(axis=(0, 1, 2)), grid.max(axis=(0, 1, 2))
+    return grid is not other and _contains(other, *ends)
