@@ -110,6 +110,34 @@ def test_a_picture_may_be_cut_within_the_outer_lines(sides: str, reader: Reader)
     assert texts(reader, page[low[0] : high[0], low[1] : high[1]]) == rows
 
 
+@pytest.mark.parametrize("degrees", [-5, 5])
+def test_corners_where_the_border_cuts_a_tilted_grid_displace_none(degrees: float) -> None:
+    page = form([[""] * 4] * 6)
+    height, width = page.shape
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    seen = cv2.warpAffine(page, turn, (width, height), borderValue=245)
+    cut = MARGIN + 25
+    (found,) = grid.find(np.asarray(seen[cut:-cut, cut:-cut], np.uint8))
+    assert found.shape[:2] == (6, 4)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_boxes_that_are_all_cut_off_are_found(rows: int) -> None:
+    row = boxes_in_a_row(8, pitch=70, wide=70)
+    page = row[40:] if rows == 1 else np.vstack([row[40:102], row[32:92]])
+    (found,) = grid.find(page)
+    assert found.shape[:2] == (rows, 8)
+
+
+@pytest.mark.parametrize(("across", "high"), [(15, 70), (5, 25)])
+def test_lines_between_the_borders_bound_no_cells(across: int, high: int) -> None:
+    page = np.full((high * across, 900), 245, np.uint8)
+    page[high // 2 :: high] = 120
+    page[:, 100:103] = 120  # the margin of a notebook
+    assert grid.find(page) == []
+    assert grid.find(np.ascontiguousarray(page.T)) == []
+
+
 def test_lines_may_be_lighter_than_the_paper(reader: Reader) -> None:
     assert texts(reader, 255 - form(ROWS)) == ROWS
 
@@ -288,7 +316,7 @@ def test_faint_lines_beside_dark_writing_bound_cells() -> None:
     for row, column in np.ndindex(6, 5):
         x, y = HIGH // 2 + HIGH * column, HIGH // 2 + HIGH * row
         cv2.rectangle(page, (x, y), (x + HIGH, y + HIGH), 195, 2)
-        cv2.rectangle(page, (x + 8, y + 12), (x + HIGH - 8, y + HIGH - 12), 20, -1)
+        cv2.rectangle(page, (x + 6, y + 12), (x + 22, y + HIGH - 12), 20, -1)
     noisy = page + np.random.default_rng(0).normal(0, 1.5, page.shape)
     (found,) = grid.find(np.clip(noisy, 0, 255).astype(np.uint8))
     assert found.shape[:2] == (6, 5)

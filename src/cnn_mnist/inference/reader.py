@@ -176,8 +176,9 @@ def _cells(page: Page) -> list[list[cell.Cell]]:
     grey, cells = lines.grey_page(page.pixels), []
     for found in grid.find(grey):
         rows = [[cell.straightened(page, corners) for corners in row] for row in found]
-        if not cell.on_squared_paper(rows, grid.is_cut(found, grey)):
-            cells += rows
+        if cell.on_squared_paper(rows, grid.is_cut(found, grey)):
+            return []
+        cells += rows
     return cells
 
 

@@ -55,10 +55,10 @@ def find(grey: Grey) -> list[Quads]:
     return [grid / scale for grid in ordered if _least_side(grid) >= READABLE * scale]
 
 
-def is_cut(grid: Quads, picture: Grey) -> bool:
-    """Whether the picture's border cuts off some of a grid's cells."""
+def is_cut(grid: Quads, picture: Grey) -> NDArray[np.bool_]:
+    """Which of a grid's cells the picture's border cuts off, rows×columns."""
     pixel = max(1.0, max(picture.shape) / SEARCH_SIDE)  # of the copy
-    return bool(quads.cut(grid, picture, 2 * pixel).any())
+    return np.asarray(quads.cut(grid, picture, 2 * pixel).any(axis=-1))
 
 
 def _least_side(grid: Quads) -> float:
@@ -143,7 +143,7 @@ def _are_cells(places: list[tuple[int, int]], cells: Quads, inner: Quads, lines:
     is_row = len({row for row, _ in places}) == 1
     alike = _sizes(inner)[0 if is_row else 1]
     spread = np.fmax.reduce(alike) / np.fmin.reduce(alike)
-    return bool(_elongation(cells).mean() < STRIP and spread < ALIKE)
+    return bool(_elongation(cells).mean() < STRIP and not spread > ALIKE)  # NaN: all are cut off
 
 
 def _sizes(cells: Quads) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -272,7 +272,8 @@ def _misshapen(grid: Quads, most: float) -> NDArray[np.bool_]:
     """Cells whose width or height differs much from their column's or row's."""
     sides = quads.sides(grid)
     wide, high = sides[..., ::2].mean(axis=2), sides[..., 1::2].mean(axis=2)
-    across, down = wide / _median(wide, axis=0), high / _median(high, axis=1)
+    of_column, of_row = (1, 1) if len(grid) == 1 else (0, 0) if len(grid[0]) == 1 else (0, 1)
+    across, down = wide / _median(wide, axis=of_column), high / _median(high, axis=of_row)
     return np.asarray((np.fmax(across, down) > most) | (np.fmin(across, down) < 1 / most))
 
 
@@ -292,7 +293,9 @@ def _remove_displaced(grid: Quads) -> None:
     worst = np.inf
     while worst > DISPLACED:
         off = np.linalg.norm(_guesses(grid) - grid, axis=-1)
-        off = np.fmin.reduce(np.fmax.reduce(off, axis=-1)) / np.fmin.reduce(quads.sides(grid), axis=-1)
+        off = np.fmin.reduce(np.fmax.reduce(off, axis=-1)) / np.fmin.reduce(
+            quads.sides(grid), axis=-1
+        )
         worst = float(np.fmax.reduce(off, axis=None))
         grid[off >= max(DISPLACED, WORST * worst)] = np.nan
 
