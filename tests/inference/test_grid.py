@@ -80,6 +80,15 @@ def shaded(page: Grey) -> Grey:
     return np.clip(page * light + noise, 0, 255).astype(np.uint8)
 
 
+def band(page: Grey, slope: float, right: int = 0, wide: int = 70) -> NDArray[np.float64]:
+    """The light of a page with a hard-edged band of shadow through its middle, or right of it."""
+    y, x = np.indices(page.shape)
+    away = y - page.shape[0] / 2 - slope * (x - page.shape[1] / 2 - right)
+    away /= np.hypot(1, slope)
+    shade = np.clip(0.5 + away / 2, 0, 1) * np.clip(0.5 + (wide - away) / 2, 0, 1)
+    return np.asarray(1 - 0.45 * shade)
+
+
 def flat(page: Grey) -> Grey:
     return page
 
@@ -266,10 +275,23 @@ def test_the_edges_of_shadows_in_cells_are_no_strokes(reader: Reader) -> None:
 @pytest.mark.parametrize("slope", [-0.5, 0.4, 2.0])
 def test_a_shadow_with_hard_edges_changes_no_cell(slope: float, reader: Reader) -> None:
     page = form(ROWS)
-    y, x = np.indices(page.shape)
-    away = (y - page.shape[0] / 2 - slope * (x - page.shape[1] / 2)) / np.hypot(1, slope)
-    shade = 1 - 0.45 * np.clip(0.5 + away / 2, 0, 1)
-    assert texts(reader, (page * shade).astype(np.uint8)) == ROWS
+    assert texts(reader, (page * band(page, slope, wide=2000)).astype(np.uint8)) == ROWS
+
+
+@pytest.mark.parametrize(("slope", "right"), [(-4.0, 60), (-2.0, 30), (4.0, 120)])
+def test_the_edge_of_a_shadow_beside_digits_is_no_digit(
+    slope: float, right: int, reader: Reader
+) -> None:
+    page = form(ROWS)
+    assert texts(reader, (page * band(page, slope, right, wide=2000)).astype(np.uint8)) == ROWS
+
+
+@pytest.mark.parametrize("slope", [-3.0, 0.8, 2.0])
+def test_the_edges_of_a_shadow_do_not_break_the_lines_they_cross(slope: float) -> None:
+    page = np.pad(form([["", "305", "48", "61"]] * 6, line=190), 60, constant_values=245)
+    noise = np.random.default_rng(0).normal(0, 2, page.shape)
+    (found,) = grid.find(np.clip(page * band(page, slope) + noise, 0, 255).astype(np.uint8))
+    assert found.shape[:2] == (6, 4)
 
 
 @pytest.mark.parametrize(
@@ -389,6 +411,32 @@ def test_lines_that_run_on_beyond_one_side_belong_to_a_grid() -> None:
         cv2.line(page, (x, 0), (x, MARGIN), 60, 2)
     (found,) = grid.find(page)
     assert found.shape[1] == 3
+
+
+@pytest.mark.parametrize(("wide", "shape"), [(90, [(12, 10)]), (50, [])])
+def test_many_cells_between_the_borders_are_a_table_unless_they_are_squares(
+    wide: int, shape: list[tuple[int, int]]
+) -> None:
+    page = np.full((600, 900), 245, np.uint8)
+    page[::50] = page[:, ::wide] = 60
+    assert [found.shape[:2] for found in grid.find(page[6:-6, 6:-6])] == shape
+
+
+def test_squares_around_writing_are_not_read_beside_squares_with_writing(reader: Reader) -> None:
+    page = squared(50)
+    page[:, 410:540] = 245
+    for row in range(4):
+        put(page, "407", 90, 60 + 140 * row, height=100)
+    assert len(grid.find(page)) == 2
+    assert texts(reader, page) == [["407"]] * 4
+
+
+def test_strokes_across_ruled_lines_bound_no_cells() -> None:
+    page = np.full((700, 900), 245, np.uint8)
+    page[40::40] = 120
+    for x in (200, 220, 275, 309, 429, 459):
+        cv2.line(page, (x, 198), (x - 6, 244), 40, 5)
+    assert grid.find(page) == []
 
 
 def test_squared_paper_within_the_picture_is_not_thousands_of_cells() -> None:
