@@ -176,9 +176,8 @@ def _cells(page: Page) -> list[list[cell.Cell]]:
     grey, cells = lines.grey_page(page.pixels), []
     for found in grid.find(grey):
         rows = [[cell.straightened(page, corners) for corners in row] for row in found]
-        if cell.on_squared_paper(rows, grid.is_cut(found, grey)):
-            return []
-        cells += rows
+        if not cell.on_squared_paper(rows, grid.is_cut(found, grey)):
+            cells += rows
     return cells
 
 

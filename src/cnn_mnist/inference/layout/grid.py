@@ -155,7 +155,7 @@ def _sizes(cells: Quads) -> tuple[NDArray[Any], NDArray[Any]]:
 def _elongation(cells: Quads) -> NDArray[Any]:
     """How many times as long as wide each cell is."""
     wide, high = _sizes(cells)
-    return np.maximum(wide / high, high / wide)
+    return np.asarray(np.maximum(wide / high, high / wide))
 
 
 def _among_squares(grids: list[Lattice], cells: Quads) -> bool:

@@ -4,6 +4,7 @@ Lines are what is a little darker than the paper beside it, along a few pixels.
 """
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import cv2
@@ -35,10 +36,10 @@ def line_masks(grey: Grey) -> Iterator[Mask]:
     How much darker than the paper the lines are depends on print and light. Darker ink counts no
     more than twice that, so that its average does not reach faint lines beside it.
     """
-    even = cv2.divide(grey, _paper(grey), scale=LIGHT)
     lacking = 1 - np.arange(256) / LIGHT
     lines = np.zeros(0, np.uint8)
-    for least in DARKER:
+    evened = [cv2.divide(grey, paper, scale=LIGHT) for paper in _papers(grey)]
+    for even, least in product(evened, DARKER):
         before = lines
         dark = cv2.LUT(even, np.rint(255 * np.clip(lacking / (2 * least), 0, 1)).astype(np.uint8))
         along = cv2.max(cv2.blur(dark, (ALONG, 1)), cv2.blur(dark, (1, ALONG)))
@@ -47,23 +48,25 @@ def line_masks(grey: Grey) -> Iterator[Mask]:
             yield lines
 
 
-def _paper(grey: Grey) -> Grey:
-    """The paper's light: a median of the copy, with the edges of shadows restored.
+def _papers(grey: Grey) -> tuple[Grey, Grey]:
+    """The paper's light: a median of the copy, and the same with the edges of shadows restored.
 
-    A median on a coarse copy shifts a hard edge, and the lines that it crosses would be broken. A
+    A median on a coarse copy shifts a hard edge, and the lines that it crosses are broken. A
     closing keeps the edge where it is, but takes broad strokes and noise for paper, so it only
-    chooses between the medians on both sides.
+    chooses between the medians on both sides. Beside dense writing these are lighter than the
+    median, and the writing becomes broader.
     """
     size = [max(1, side // COARSER) for side in grey.shape[::-1]]
     coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     median = cv2.medianBlur(coarse, max(3, max(size) // AROUND | 1))
     near = np.ones((SHIFTED, SHIFTED), np.uint8)
-    low, high = (
-        cv2.resize(side(median, near), grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        for side in (cv2.erode, cv2.dilate)
+    middle, low, high = (
+        cv2.resize(side, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        for side in (median, cv2.erode(median, near), cv2.dilate(median, near))
     )
     closed = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, np.ones((BROADEST, BROADEST), np.uint8))
-    return np.asarray(cv2.min(cv2.max(closed, low), high), np.uint8)
+    edged = cv2.min(cv2.max(closed, low), high)
+    return np.asarray(middle, np.uint8), np.asarray(edged, np.uint8)
 
 
 def find(lines: Mask, least: int, most: int) -> Quads:
