@@ -80,6 +80,15 @@ def shaded(page: Grey) -> Grey:
     return np.clip(page * light + noise, 0, 255).astype(np.uint8)
 
 
+def band(page: Grey, slope: float, right: int = 0, wide: int = 70) -> NDArray[np.float64]:
+    """The light of a page with a hard-edged band of shadow through its middle, or right of it."""
+    y, x = np.indices(page.shape)
+    away = y - page.shape[0] / 2 - slope * (x - page.shape[1] / 2 - right)
+    away /= np.hypot(1, slope)
+    shade = np.clip(0.5 + away / 2, 0, 1) * np.clip(0.5 + (wide - away) / 2, 0, 1)
+    return np.asarray(1 - 0.45 * shade)
+
+
 def flat(page: Grey) -> Grey:
     return page
 
@@ -108,6 +117,57 @@ def test_a_picture_may_be_cut_within_the_outer_lines(sides: str, reader: Reader)
     low = [cut if side in sides else 0 for side in ("top", "left")]
     high = [-cut if side in sides else None for side in ("bottom", "right")]
     assert texts(reader, page[low[0] : high[0], low[1] : high[1]]) == rows
+
+
+@pytest.mark.parametrize("degrees", [-5, 5])
+def test_corners_where_the_border_cuts_a_tilted_grid_displace_none(degrees: float) -> None:
+    page = form([[""] * 4] * 6)
+    height, width = page.shape
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    seen = cv2.warpAffine(page, turn, (width, height), borderValue=245)
+    cut = MARGIN + 25
+    (found,) = grid.find(np.asarray(seen[cut:-cut, cut:-cut], np.uint8))
+    assert found.shape[:2] == (6, 4)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_boxes_that_are_all_cut_off_are_found(rows: int) -> None:
+    row = boxes_in_a_row(8, pitch=70, wide=70)
+    page = row[40:] if rows == 1 else np.vstack([row[40:102], row[32:92]])
+    (found,) = grid.find(page)
+    assert found.shape[:2] == (rows, 8)
+
+
+@pytest.mark.parametrize(("across", "high"), [(15, 70), (5, 25)])
+def test_lines_between_the_borders_bound_no_cells(across: int, high: int) -> None:
+    page = np.full((high * across, 900), 245, np.uint8)
+    page[high // 2 :: high] = 120
+    page[:, 100:103] = 120  # the margin of a notebook
+    assert grid.find(page) == []
+    assert grid.find(np.ascontiguousarray(page.T)) == []
+
+
+def test_numbers_cut_off_at_the_border_do_not_make_a_table_squared_paper(reader: Reader) -> None:
+    rows = [["", "4000", "", "4000"], ["", "", "7", ""], ["", "", "12", ""], ["", "4000", "", ""]]
+    page = form(rows)[MARGIN + 20 : -MARGIN - 25, MARGIN + 20 : -MARGIN - 20]
+    read = texts(reader, page)
+    assert [len(row) for row in read] == [4] * 4
+    assert [row[1:3] for row in read[1:3]] == [["", "7"], ["", "12"]]
+
+
+def test_a_grid_that_one_mask_cuts_in_two_is_taken_whole_from_another() -> None:
+    def lattice(rows: int, columns: int, left: int, num_found: int) -> grid.Lattice:
+        corner = np.stack(np.meshgrid(range(left, left + columns), range(rows)), axis=-1)
+        cell = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
+        return grid.Lattice(corner[:, :, None] + cell, num_found)
+
+    parts = [lattice(3, 7, 0, 19), lattice(3, 4, 7, 10)]
+    whole = lattice(3, 11, 0, 27)
+    other = lattice(3, 3, 20, 9)
+    best = grid._completed([[], [*parts, other], [whole]])
+    assert len(best) == 2
+    assert best[0] is whole
+    assert best[1] is other
 
 
 def test_lines_may_be_lighter_than_the_paper(reader: Reader) -> None:
@@ -238,10 +298,23 @@ def test_the_edges_of_shadows_in_cells_are_no_strokes(reader: Reader) -> None:
 @pytest.mark.parametrize("slope", [-0.5, 0.4, 2.0])
 def test_a_shadow_with_hard_edges_changes_no_cell(slope: float, reader: Reader) -> None:
     page = form(ROWS)
-    y, x = np.indices(page.shape)
-    away = (y - page.shape[0] / 2 - slope * (x - page.shape[1] / 2)) / np.hypot(1, slope)
-    shade = 1 - 0.45 * np.clip(0.5 + away / 2, 0, 1)
-    assert texts(reader, (page * shade).astype(np.uint8)) == ROWS
+    assert texts(reader, (page * band(page, slope, wide=2000)).astype(np.uint8)) == ROWS
+
+
+@pytest.mark.parametrize(("slope", "right"), [(-4.0, 60), (-2.0, 30), (4.0, 120)])
+def test_the_edge_of_a_shadow_beside_digits_is_no_digit(
+    slope: float, right: int, reader: Reader
+) -> None:
+    page = form(ROWS)
+    assert texts(reader, (page * band(page, slope, right, wide=2000)).astype(np.uint8)) == ROWS
+
+
+@pytest.mark.parametrize("slope", [-3.0, 0.8, 2.0])
+def test_the_edges_of_a_shadow_do_not_break_the_lines_they_cross(slope: float) -> None:
+    page = np.pad(form([["", "305", "48", "61"]] * 6, line=190), 60, constant_values=245)
+    noise = np.random.default_rng(0).normal(0, 2, page.shape)
+    (found,) = grid.find(np.clip(page * band(page, slope) + noise, 0, 255).astype(np.uint8))
+    assert found.shape[:2] == (6, 4)
 
 
 @pytest.mark.parametrize(
@@ -361,6 +434,23 @@ def test_lines_that_run_on_beyond_one_side_belong_to_a_grid() -> None:
         cv2.line(page, (x, 0), (x, MARGIN), 60, 2)
     (found,) = grid.find(page)
     assert found.shape[1] == 3
+
+
+@pytest.mark.parametrize(("wide", "shape"), [(90, [(12, 10)]), (50, [])])
+def test_many_cells_between_the_borders_are_a_table_unless_they_are_squares(
+    wide: int, shape: list[tuple[int, int]]
+) -> None:
+    page = np.full((600, 900), 245, np.uint8)
+    page[::50] = page[:, ::wide] = 60
+    assert [found.shape[:2] for found in grid.find(page[6:-6, 6:-6])] == shape
+
+
+def test_strokes_across_ruled_lines_bound_no_cells() -> None:
+    page = np.full((700, 900), 245, np.uint8)
+    page[40::40] = 120
+    for x in (200, 220, 275, 309, 429, 459):
+        cv2.line(page, (x, 198), (x - 6, 244), 40, 5)
+    assert grid.find(page) == []
 
 
 def test_squared_paper_within_the_picture_is_not_thousands_of_cells() -> None:

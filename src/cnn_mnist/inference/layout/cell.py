@@ -22,6 +22,7 @@ INSET = 0.01  # of the shorter side: how far a line may reach into its cell
 LEAST_SIDE, MOST_HIGH = 8, 80  # px
 FIT = 500  # pixels used to estimate the paper's colour
 COARSER, AROUND = 3, 0.8  # the median is taken on a copy, over a share of its shorter side
+BROAD = 0.4  # of the cell's shorter side; no stroke is as broad
 NOISE = 6.0  # times a cell's median contrast, which is that of its paper
 WEAK = 0.35  # of a cell's strongest contrast
 LEAST_SIGN = 0.15  # of the cell's shorter side
@@ -90,26 +91,34 @@ def straightened(page: Page, corners: NDArray[Any]) -> Cell:
     return _cell(np.asarray(pixels, np.uint8), reduced, page)
 
 
-def on_squared_paper(cells: list[list[Cell]], is_cut: bool) -> bool:
+def on_squared_paper(cells: list[list[Cell]], is_cut: NDArray[np.bool_]) -> bool:
     """Whether the cells are squares of paper that was written on regardless of its lines.
 
     Args:
-        is_cut: the picture's border cuts off some cells, so there may be more squares beyond it.
-            Then marks need not cross squares; it is enough that they touch many sides.
+        is_cut: which cells the picture's border cuts off. If it cuts any, there may be more squares
+            beyond it. Then marks need not cross squares; it is enough that they touch many sides,
+            which whole cells show best.
     """
-    written = [one for row in cells for one in row if one.ink.any()]
-    if is_cut:
+    flat = [one for row in cells for one in row]
+    if is_cut.any():
+        whole = [one for one, cut in zip(flat, is_cut.flat, strict=True) if not cut]
+        written = [one for one in whole or flat if one.ink.any()]
         return sum(sum(one.sides_touched) for one in written) > TOUCHED * len(written)
+    written = [one for one in flat if one.ink.any()]
     return sum(max(one.sides_touched) > 1 for one in written) > CROSSED * len(written)
 
 
 def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) -> Cell:
     grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-    contrast = _contrast(pixels)
+    least, most = _around(pixels)
+    contrast = _contrast(pixels, least, most)
     written, rest = _marks(contrast)
     marks, touched = written.mask, tuple(written.num_borders[1:].tolist())
     blank = int(percentiles(grey, 50)[0])
-    clean = np.where(rest, np.uint8(blank), grey)
+    darkest, lightest = (cv2.cvtColor(side, cv2.COLOR_RGB2GRAY) for side in (least, most))
+    even = cv2.subtract(np.full_like(grey, blank), cv2.subtract(darkest, grey))
+    even = cv2.add(even, cv2.subtract(grey, lightest))
+    clean = np.where(rest, np.uint8(blank), even)
     full = float(percentiles(contrast[marks > 0], 75)[0]) if marks.any() else 1.0
     near = cv2.dilate(marks, np.ones((3, 3), np.uint8))
     ink = np.minimum(contrast * near / full, 1).astype(np.float32)
@@ -124,18 +133,31 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
     return Cell(page, np.asarray(clean, np.uint8), ink, glyphs, matrix @ moved, touched)
 
 
-def _contrast(pixels: NDArray[np.uint8]) -> Contrast:
-    """The largest difference from the paper over a pixel's colours.
+def _around(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The darkest and the lightest that the paper is around each pixel.
 
-    Ink differs from paper that varies smoothly, and from the medians around it, which have the hard
-    edges of shadows, too.
+    The medians around it have the hard edges of shadows, but round off a shadow's corners. What is
+    broader than a stroke, or goes on beyond the cell, is paper, too.
     """
-    colours = pixels.astype(np.float32)
     high, wide = pixels.shape[:2]
     size = max(1, wide // COARSER), max(1, high // COARSER)
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    around, near = paper.median(small, AROUND), np.ones((3, 3), np.uint8)
-    least, most = (paper.resized(f(around, near), pixels) for f in (cv2.erode, cv2.dilate))
+    median, near = paper.median(small, AROUND), np.ones((3, 3), np.uint8)
+    broad = np.ones((max(1, round(BROAD * min(size))),) * 2, np.uint8)
+    darker = cv2.min(median, cv2.morphologyEx(small, cv2.MORPH_CLOSE, broad))
+    lighter = cv2.max(median, cv2.morphologyEx(small, cv2.MORPH_OPEN, broad))
+    least, most = cv2.erode(darker, near), cv2.dilate(lighter, near)
+    return paper.resized(least, pixels), paper.resized(most, pixels)
+
+
+def _contrast(
+    pixels: NDArray[np.uint8], least: NDArray[np.uint8], most: NDArray[np.uint8]
+) -> Contrast:
+    """The largest difference from the paper over a pixel's colours.
+
+    Ink differs from paper that varies smoothly, and from the darkest and lightest around it.
+    """
+    colours = pixels.astype(np.float32)
     local = cv2.max(cv2.subtract(least, pixels), cv2.subtract(pixels, most))
     smooth = cv2.absdiff(colours, _paper(colours))
     return np.asarray(

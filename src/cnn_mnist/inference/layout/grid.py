@@ -25,7 +25,11 @@ MOST_CELLS, FEW_CELLS = 1000, 100  # of large pictures, and of any
 CELL_ROOM = 2000  # px of the picture for each of them
 WALL = 0.9  # of a cell's shorter side, from each corner to that of the next cell
 LEAST_CELLS = 4
+FILLED = 0.5  # of the picture's width or height, by a grid to which it was cut
+SQUARE = 1.3  # times as long as wide; squared paper seen at an angle
+STRIP = 3  # times as long as wide, on average: cells that are cut off are longer between lines
 ALIKE = 1.6  # maximum ratio to the width of the column's cells and the height of the row's
+CUT_ALIKE = 3  # of cells that the picture's border cuts off, in places obliquely
 DISPLACED = 0.2  # of a cell's shorter side
 WORST = 0.7  # of the largest displacement; cells with less may be right
 LEAST_FOUND = 0.6  # of a grid's cells
@@ -46,15 +50,15 @@ def find(grey: Grey) -> list[Quads]:
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     most = min(max(grey.size // CELL_ROOM, FEW_CELLS), MOST_CELLS)
     best = _best_lattices(np.asarray(small, np.uint8), most)
-    outer = [grid for grid, _ in best if not any(_within(grid, other) for other, _ in best)]
+    outer = [grid for grid, _ in best if not any(_is_within(grid, other) for other, _ in best)]
     ordered = sorted(outer, key=lambda grid: float(grid[..., 1].mean()))
     return [grid / scale for grid in ordered if _least_side(grid) >= READABLE * scale]
 
 
-def is_cut(grid: Quads, picture: Grey) -> bool:
-    """Whether the picture's border cuts off some of a grid's cells."""
+def is_cut(grid: Quads, picture: Grey) -> NDArray[np.bool_]:
+    """Which of a grid's cells the picture's border cuts off, rows×columns."""
     pixel = max(1.0, max(picture.shape) / SEARCH_SIDE)  # of the copy
-    return bool(quads.cut(grid, picture, 2 * pixel).any())
+    return np.asarray(quads.cut(grid, picture, 2 * pixel).any(axis=-1))
 
 
 def _least_side(grid: Quads) -> float:
@@ -80,15 +84,31 @@ def _worth(lattices: list[Lattice]) -> int:
 
 def _best_lattices(grey: Grey, most: int) -> list[Lattice]:
     """The grids with dark lines, at whichever darkness most cells are found, or with light ones."""
-    best: list[Lattice] = []
+    found: list[list[Lattice]] = [[]]
     for shown in (grey, 255 - grey):
         for mask in quads.line_masks(shown):
-            found = _lattices(mask, most)
-            if found is None:
-                return best
-            best = max(best, found, key=_worth)
-        if best or np.median(grey) >= DARK:
+            lattices = _lattices(mask, most)
+            if lattices is None:
+                return _completed(found)
+            found.append(lattices)
+        if any(found) or np.median(grey) >= DARK:
             break
+    return _completed(found)
+
+
+def _completed(found: list[list[Lattice]]) -> list[Lattice]:
+    """The lattices of the best mask, or what is a larger part of the same grid in another one.
+
+    The edge of a shadow may cut a grid in two, but not at every darkness.
+    """
+    of_any = [lattice for lattices in found for lattice in lattices]
+    best: list[Lattice] = []
+    for part in max(found, key=_worth):
+        middle = part.corners.mean(axis=(0, 1, 2))
+        around = [lattice for lattice in of_any if _contains(lattice.corners, middle)]
+        whole = max(around, key=lambda lattice: lattice.worth)
+        if not any(whole is other for other in best):
+            best.append(whole)
     return best
 
 
@@ -96,15 +116,46 @@ def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
     """The cells bounded by lines, in rows and columns, at most so many; None on squared paper."""
     if len(cells := quads.find(lines, LEAST_CELLS, most)) < LEAST_CELLS:
         return []
-    is_whole = ~np.asarray(quads.cut(cells, lines).any(axis=1))
+    inner = np.where(quads.at_border(cells, lines)[..., None], np.nan, cells)
     linked = (
-        places for places in _places(*_links(cells)) if is_whole[[*places]].sum() >= LEAST_CELLS
+        places
+        for places in _places(*_links(cells))
+        if _are_cells([*places.values()], cells[[*places]], inner[[*places]], lines)
     )
-    placed = (_lattice(cells, places, most) for places in linked)
+    placed = (_lattice(cells, inner, places, most) for places in linked)
     near = np.asarray(cv2.dilate(lines, np.ones((5, 5), np.uint8)), np.uint8)
     found = (lattice for lattice in placed if lattice is not None)
     grids = [lattice for lattice in found if not _runs_on(lattice.corners, lines, near)]
     return None if _among_squares(grids, cells) else grids
+
+
+def _are_cells(places: list[tuple[int, int]], cells: Quads, inner: Quads, lines: Mask) -> bool:
+    """Whether linked regions are cells: some are whole, or they are cut off, but fill the picture.
+
+    Then they are not as long as strips between ruled lines, and of one height, or in one row.
+    """
+    num_cut = quads.cut(cells, lines).sum(axis=1)
+    if (num_cut == 0).sum() >= LEAST_CELLS:
+        return True
+    extent = np.ptp(cells, axis=(0, 1)) / lines.shape[::-1]
+    if (num_cut <= 1).sum() < LEAST_CELLS or extent.max() < FILLED:
+        return False
+    is_row = len({row for row, _ in places}) == 1
+    alike = _sizes(inner)[0 if is_row else 1]
+    spread = np.fmax.reduce(alike) / np.fmin.reduce(alike)
+    return bool(_elongation(cells).mean() < STRIP and not spread > ALIKE)  # NaN: all are cut off
+
+
+def _sizes(cells: Quads) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The width and height of cells, from the sides that are known."""
+    sides = quads.sides(cells)
+    return np.fmax(sides[..., 0], sides[..., 2]), np.fmax(sides[..., 1], sides[..., 3])
+
+
+def _elongation(cells: Quads) -> NDArray[Any]:
+    """How many times as long as wide each cell is."""
+    wide, high = _sizes(cells)
+    return np.asarray(np.maximum(wide / high, high / wide))
 
 
 def _among_squares(grids: list[Lattice], cells: Quads) -> bool:
@@ -168,8 +219,15 @@ def _steps(right: Links, below: Links) -> list[list[tuple[int, int, int]]]:
     return steps
 
 
-def _lattice(cells: Quads, places: dict[int, tuple[int, int]], most: int) -> Lattice | None:
-    """The cells in rows and columns, with gaps filled; None if too few or too many were found."""
+def _lattice(
+    cells: Quads, inner: Quads, places: dict[int, tuple[int, int]], most: int
+) -> Lattice | None:
+    """The cells in rows and columns, with gaps filled; None if too few or too many were found.
+
+    Args:
+        inner: the cells with corners at the picture's border NaN, since they are no crossings of
+            the grid's lines.
+    """
     where = np.array(list(places.values()))
     where -= where.min(axis=0)
     found = np.full(where.max(axis=0) + 1, NOBODY)
@@ -178,13 +236,22 @@ def _lattice(cells: Quads, places: dict[int, tuple[int, int]], most: int) -> Lat
     found = _trimmed(found)
     if found.size > most:
         return None
+    crossings = _arranged(inner, found)
+    seen = _arranged(cells, found)
+    crossings[_misshapen(crossings, ALIKE) | _misshapen(seen, CUT_ALIKE)] = np.nan
+    _remove_displaced(crossings)
+    grid = np.where(np.isnan(crossings).all(axis=(2, 3), keepdims=True), np.nan, seen)
+    num_found = int(np.count_nonzero(~np.isnan(grid[..., 0, 0])))
+    if num_found < LEAST_FOUND * found.size or (whole := _filled(grid)) is None:
+        return None
+    lattice = Lattice(whole, num_found)
+    return lattice if lattice.worth >= LEAST_CELLS else None
+
+
+def _arranged(cells: Quads, found: Links) -> Quads:
     grid = np.full((*found.shape, 4, 2), np.nan, np.float32)
     grid[found != NOBODY] = cells[found[found != NOBODY]]
-    grid[_misshapen(grid)] = np.nan
-    _remove_displaced(grid)
-    num_found = int(np.count_nonzero(~np.isnan(grid[..., 0, 0])))
-    whole = _filled(grid) if num_found >= LEAST_FOUND * found.size else None
-    return None if whole is None else Lattice(whole, num_found)
+    return grid
 
 
 def _trimmed(found: Links) -> Links:
@@ -201,12 +268,13 @@ def _trimmed(found: Links) -> Links:
     return found
 
 
-def _misshapen(grid: Quads) -> NDArray[np.bool_]:
+def _misshapen(grid: Quads, most: float) -> NDArray[np.bool_]:
     """Cells whose width or height differs much from their column's or row's."""
     sides = quads.sides(grid)
     wide, high = sides[..., ::2].mean(axis=2), sides[..., 1::2].mean(axis=2)
-    across, down = wide / _median(wide, axis=0), high / _median(high, axis=1)
-    return np.asarray((np.fmax(across, down) > ALIKE) | (np.fmin(across, down) < 1 / ALIKE))
+    of_column, of_row = (1, 1) if len(grid) == 1 else (0, 0) if len(grid[0]) == 1 else (0, 1)
+    across, down = wide / _median(wide, axis=of_column), high / _median(high, axis=of_row)
+    return np.asarray((np.fmax(across, down) > most) | (np.fmin(across, down) < 1 / most))
 
 
 def _median(sizes: NDArray[Any], axis: int) -> NDArray[Any]:
@@ -224,8 +292,10 @@ def _remove_displaced(grid: Quads) -> None:
     """
     worst = np.inf
     while worst > DISPLACED:
-        off = np.linalg.norm(_guesses(grid) - grid, axis=-1).max(axis=-1)
-        off = np.fmin.reduce(off) / quads.sides(grid).min(axis=-1)
+        off = np.linalg.norm(_guesses(grid) - grid, axis=-1)
+        off = np.fmin.reduce(np.fmax.reduce(off, axis=-1)) / np.fmin.reduce(
+            quads.sides(grid), axis=-1
+        )
         worst = float(np.fmax.reduce(off, axis=None))
         grid[off >= max(DISPLACED, WORST * worst)] = np.nan
 
@@ -256,11 +326,12 @@ def _guesses(grid: Quads) -> Quads:
 def _runs_on(grid: Quads, lines: Mask, near: Mask) -> bool:
     """Whether the lines continue beyond opposite sides of a grid, as on squared paper.
 
-    Beyond the picture's border they are taken to continue if there are many cells already.
+    Beyond the picture's border they are taken to continue if there are many squares already.
     """
     cut = np.asarray(quads.cut(grid, lines).any(axis=(0, 1)))
     if (cut[:2] & cut[2:]).any():
-        return grid[..., 0, 0].size > FEW_CELLS
+        elongation = float(np.median(_elongation(grid)))
+        return grid[..., 0, 0].size > FEW_CELLS and elongation < SQUARE
     sides = [grid, grid[::-1, ::-1][..., [2, 3, 0, 1], :]]
     turned = [side.transpose(1, 0, 2, 3)[..., [0, 3, 2, 1], :] for side in sides]
     return any(all(_goes_on(side, lines, near) for side in pair) for pair in (sides, turned))
@@ -283,9 +354,12 @@ def _at(points: NDArray[Any], mask: NDArray[Any]) -> float:
     return float(mask[y.clip(0, len(mask) - 1), x.clip(0, mask.shape[1] - 1)].mean())
 
 
-def _within(grid: Quads, other: Quads) -> bool:
-    """Whether a grid lies inside another's bounding box."""
-    (low, high), (least, most) = (
-        (g.min(axis=(0, 1, 2)), g.max(axis=(0, 1, 2))) for g in (grid, other)
-    )
-    return grid is not other and bool((low >= least).all() and (high <= most).all())
+def _contains(grid: Quads, *points: NDArray[Any]) -> bool:
+    """Whether points are in a grid's bounding box."""
+    low, high = grid.min(axis=(0, 1, 2)), grid.max(axis=(0, 1, 2))
+    return all(bool(((point >= low) & (point <= high)).all()) for point in points)
+
+
+def _is_within(grid: Quads, other: Quads) -> bool:
+    ends = grid.min(axis=(0, 1, 2)), grid.max(axis=(0, 1, 2))
+    return grid is not other and _contains(other, *ends)

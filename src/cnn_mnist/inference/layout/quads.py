@@ -4,6 +4,7 @@ Lines are what is a little darker than the paper beside it, along a few pixels.
 """
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import cv2
@@ -16,6 +17,8 @@ Quads = NDArray[Any]  # …×4×2: x, y of the corners, clockwise from the upper
 
 # The paper is the median of a twentieth of the copy, at a third of its size.
 COARSER, AROUND = 3, 20
+SHIFTED = 5  # px of it; how far around a pixel its paper may be
+BROADEST = 21  # px of the copy, of a line near the edge of a shadow
 DARKER = 0.01, 0.02, 0.05, 0.1, 0.2  # of the paper's light that candidates for lines lack
 ALONG = 7  # px along which a line is averaged, so that noise does not break it
 LIGHT = 250  # the paper's brightness where it is compared with lines
@@ -33,20 +36,37 @@ def line_masks(grey: Grey) -> Iterator[Mask]:
     How much darker than the paper the lines are depends on print and light. Darker ink counts no
     more than twice that, so that its average does not reach faint lines beside it.
     """
-    size = [max(1, side // COARSER) for side in grey.shape[::-1]]
-    coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    paper = cv2.medianBlur(coarse, max(3, max(size) // AROUND | 1))
-    paper = cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    even = cv2.divide(grey, paper, scale=LIGHT)
     lacking = 1 - np.arange(256) / LIGHT
     lines = np.zeros(0, np.uint8)
-    for least in DARKER:
+    evened = [cv2.divide(grey, paper, scale=LIGHT) for paper in _papers(grey)]
+    for even, least in product(evened, DARKER):
         before = lines
         dark = cv2.LUT(even, np.rint(255 * np.clip(lacking / (2 * least), 0, 1)).astype(np.uint8))
         along = cv2.max(cv2.blur(dark, (ALONG, 1)), cv2.blur(dark, (1, ALONG)))
         lines = (along > 127).astype(np.uint8)
         if not np.array_equal(lines, before):
             yield lines
+
+
+def _papers(grey: Grey) -> tuple[Grey, Grey]:
+    """The paper's light: a median of the copy, and the same with the edges of shadows restored.
+
+    A median on a coarse copy shifts a hard edge, and the lines that it crosses are broken. A
+    closing keeps the edge where it is, but takes broad strokes and noise for paper, so it only
+    chooses between the medians on both sides. Beside dense writing these are lighter than the
+    median, and the writing becomes broader.
+    """
+    size = [max(1, side // COARSER) for side in grey.shape[::-1]]
+    coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    median = cv2.medianBlur(coarse, max(3, max(size) // AROUND | 1))
+    near = np.ones((SHIFTED, SHIFTED), np.uint8)
+    middle, low, high = (
+        cv2.resize(side, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        for side in (median, cv2.erode(median, near), cv2.dilate(median, near))
+    )
+    closed = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, np.ones((BROADEST, BROADEST), np.uint8))
+    edged = cv2.min(cv2.max(closed, low), high)
+    return np.asarray(middle, np.uint8), np.asarray(edged, np.uint8)
 
 
 def find(lines: Mask, least: int, most: int) -> Quads:
@@ -79,8 +99,9 @@ def find(lines: Mask, least: int, most: int) -> Quads:
 
 
 def _too_few_holes(lines: Mask, least: int) -> bool:
-    """Whether a simple drawing encloses fewer large regions."""
-    outlines, levels = cv2.findContours(lines, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    """Whether a simple drawing encloses fewer large regions, with the picture's border."""
+    framed = cv2.copyMakeBorder(lines, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    outlines, levels = cv2.findContours(framed, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     if len(outlines) < least:
         return True
     parents = levels[0, :, 3].tolist()
@@ -137,6 +158,12 @@ def _cross(some: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
 def sides(cells: Quads) -> NDArray[Any]:
     """The lengths of each region's four sides, from the upper one clockwise."""
     return np.asarray(np.linalg.norm(cells - np.roll(cells, -1, axis=-2), axis=-1))
+
+
+def at_border(points: Quads, picture: Grey, margin: float = 1.0) -> NDArray[Any]:
+    """Which points are in a margin along the picture's border."""
+    last = np.array(picture.shape[::-1]) - 1
+    return np.asarray(((points < margin) | (points > last - margin)).any(axis=-1))
 
 
 def cut(cells: Quads, picture: Grey, margin: float = 1.0) -> NDArray[Any]:
