@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cnn_mnist import Reader, shelf
+from cnn_mnist.inference.recognition.normalize import even_stroke, to_mnist
+from cnn_mnist.inference.segmentation import segment
 from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.evaluation import predict_logits
@@ -239,14 +241,17 @@ def dense(stroke: NDArray[np.float64], step: float = 6) -> NDArray[np.float64]:
     return np.stack([np.interp(places, along, stroke[:, axis]) for axis in (0, 1)], axis=1)
 
 
-def test_a_filled_blob_and_a_dot_are_seen_as_by_the_reader(computing: Visit) -> None:
-    """Thinning leaves little of a blob, which is then enlarged; a dot is too small to measure."""
+def test_a_filled_blob_and_a_dot_are_framed_as_by_the_reader(computing: Visit) -> None:
+    """Thinning leaves little of a blob, which is then enlarged; a dot is too small to measure.
+
+    The reader itself takes a dot for no writing.
+    """
     zigzag = np.array([[110 + 60 * (k % 2), 100 + 8 * k] for k in range(10)], float)
     for stroke in (zigzag, np.array([[140.3, 90.6]])):
         answer, ink = computing.seen([stroke])
-        read = Reader().read(255 - np.pad(ink, PAD // 2), single=True)
-        (sign,) = (*read.digits, *read.rejected)
-        assert np.abs(sign.image.ravel() - np.array(answer["image"], int)).max() <= 1
+        (glyph,) = segment.single(np.float32(1 / 255) * np.pad(ink, PAD // 2))
+        image = to_mnist(even_stroke(glyph.ink)).astype(int)
+        assert np.abs(image.ravel() - np.array(answer["image"], int)).max() <= 1
 
 
 def test_the_gradient_is_torchs(still: Visit, run: Path, few_digits: Splits) -> None:
