@@ -155,12 +155,13 @@ def test_numbers_cut_off_at_the_border_do_not_make_a_table_squared_paper(reader:
     assert [row[1:3] for row in read[1:3]] == [["", "7"], ["", "12"]]
 
 
-def test_a_grid_that_one_mask_cuts_in_two_is_taken_whole_from_another() -> None:
-    def lattice(rows: int, columns: int, left: int, num_found: int) -> grid.Lattice:
-        corner = np.stack(np.meshgrid(range(left, left + columns), range(rows)), axis=-1)
-        cell = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
-        return grid.Lattice(corner[:, :, None] + cell, num_found)
+def lattice(rows: int, columns: int, left: int, num_found: int) -> grid.Lattice:
+    corner = np.stack(np.meshgrid(range(left, left + columns), range(rows)), axis=-1)
+    cell = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
+    return grid.Lattice(corner[:, :, None] + cell, num_found)
 
+
+def test_a_grid_that_one_mask_cuts_in_two_is_taken_whole_from_another() -> None:
     parts = [lattice(3, 7, 0, 19), lattice(3, 4, 7, 10)]
     whole = lattice(3, 11, 0, 27)
     other = lattice(3, 3, 20, 9)
@@ -168,6 +169,13 @@ def test_a_grid_that_one_mask_cuts_in_two_is_taken_whole_from_another() -> None:
     assert len(best) == 2
     assert best[0] is whole
     assert best[1] is other
+
+
+def test_a_larger_part_that_overlaps_another_one_is_not_taken() -> None:
+    parts = [lattice(3, 7, 0, 20), lattice(3, 4, 7, 10)]
+    larger = lattice(3, 8, 0, 23)
+    best = grid._completed([parts, [larger]])
+    assert all(one is part for one, part in zip(best, parts, strict=True))
 
 
 def test_lines_may_be_lighter_than_the_paper(reader: Reader) -> None:

@@ -6,7 +6,7 @@ its right and below. Each cell is straightened by its own corners.
 
 import heapq
 from collections.abc import Iterator
-from itertools import product
+from itertools import permutations, product
 from typing import Any, NamedTuple
 
 import cv2
@@ -97,19 +97,26 @@ def _best_lattices(grey: Grey, most: int) -> list[Lattice]:
 
 
 def _completed(found: list[list[Lattice]]) -> list[Lattice]:
-    """The lattices of the best mask, or what is a larger part of the same grid in another one.
+    """The lattices of the best mask, or what are larger parts of the same grids in other ones.
 
-    The edge of a shadow may cut a grid in two, but not at every darkness.
+    The edge of a shadow may cut a grid in two, but not at every darkness. Parts that overlap in
+    other masks are taken as they are in the best one.
     """
     of_any = [lattice for lattices in found for lattice in lattices]
-    best: list[Lattice] = []
-    for part in max(found, key=_worth):
+    best = max(found, key=_worth)
+    wholes: list[Lattice] = []
+    for part in best:
         middle = part.corners.mean(axis=(0, 1, 2))
         around = [lattice for lattice in of_any if _contains(lattice.corners, middle)]
         whole = max(around, key=lambda lattice: lattice.worth)
-        if not any(whole is other for other in best):
-            best.append(whole)
-    return best
+        if not any(whole is other for other in wholes):
+            wholes.append(whole)
+    overlap = any(
+        _contains(whole.corners, centre)
+        for whole, other in permutations(wholes, 2)
+        for centre in other.corners.mean(axis=2).reshape(-1, 2)
+    )
+    return best if overlap else wholes
 
 
 def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
