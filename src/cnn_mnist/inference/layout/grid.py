@@ -112,9 +112,8 @@ def _completed(found: list[list[Lattice]]) -> list[Lattice]:
         if not any(whole is other for other in wholes):
             wholes.append(whole)
     overlap = any(
-        _contains(whole.corners, centre)
+        _contains(whole.corners, other.corners.mean(axis=2)).any()
         for whole, other in permutations(wholes, 2)
-        for centre in other.corners.mean(axis=2).reshape(-1, 2)
     )
     return best if overlap else wholes
 
@@ -361,12 +360,11 @@ def _at(points: NDArray[Any], mask: NDArray[Any]) -> float:
     return float(mask[y.clip(0, len(mask) - 1), x.clip(0, mask.shape[1] - 1)].mean())
 
 
-def _contains(grid: Quads, *points: NDArray[Any]) -> bool:
-    """Whether points are in a grid's bounding box."""
+def _contains(grid: Quads, points: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which points, …×2, are in a grid's bounding box."""
     low, high = grid.min(axis=(0, 1, 2)), grid.max(axis=(0, 1, 2))
-    return all(bool(((point >= low) & (point <= high)).all()) for point in points)
+    return np.asarray(((points >= low) & (points <= high)).all(axis=-1))
 
 
 def _is_within(grid: Quads, other: Quads) -> bool:
-    ends = grid.min(axis=(0, 1, 2)), grid.max(axis=(0, 1, 2))
-    return grid is not other and _contains(other, *ends)
+    return grid is not other and bool(_contains(other, grid).all())
