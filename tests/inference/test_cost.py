@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.layout import grid, lines, orientation, place, quads, view
+from cnn_mnist.inference.layout import grid, lattice, lines, orientation, place, quads, view
 from cnn_mnist.inference.pictures.page import Page, rotated
 from cnn_mnist.inference.reader import CROWDED, MOST_COLUMNS, Reader
 from cnn_mnist.inference.recognition import classifier, line, line_reader
@@ -195,7 +195,7 @@ def test_nested_frames_are_read_or_refused(side: int) -> None:
 def test_noise_is_not_searched_for_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).integers(0, 2, (400, 400)).astype(np.uint8)
     monkeypatch.setattr(cv2, "connectedComponentsWithStats", None)
-    assert len(quads.find(noise, grid.LEAST_CELLS, grid.MOST_CELLS)) == 0
+    assert len(quads.find(noise, lattice.LEAST_CELLS, grid.MOST_CELLS)) == 0
 
 
 def test_the_regions_looked_at_for_cells_are_bounded_by_the_pixels(

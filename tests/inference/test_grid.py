@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cnn_mnist import Reader
 from cnn_mnist.inference.layout import grid, orientation, view
+from cnn_mnist.inference.layout.lattice import Lattice
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.reader import CROWDED, EMPTY_GRID
 from drawn import coverage
@@ -155,10 +156,10 @@ def test_numbers_cut_off_at_the_border_do_not_make_a_table_squared_paper(reader:
     assert [row[1:3] for row in read[1:3]] == [["", "7"], ["", "12"]]
 
 
-def lattice(rows: int, columns: int, left: int, num_found: int) -> grid.Lattice:
+def lattice(rows: int, columns: int, left: int, num_found: int) -> Lattice:
     corner = np.stack(np.meshgrid(range(left, left + columns), range(rows)), axis=-1)
     cell = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
-    return grid.Lattice(corner[:, :, None] + cell, num_found)
+    return Lattice(corner[:, :, None] + cell, num_found)
 
 
 def test_a_grid_that_one_mask_cuts_in_two_is_taken_whole_from_another() -> None:

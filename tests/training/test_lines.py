@@ -55,6 +55,7 @@ def handwriting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setattr(
             train, "stream", lambda lines, start, stop, workers: stream(lines, start, stop, 0)
         )
+        patch.setattr(train, "BUNDLE", 4)
         yield
     typefaces.handwritten.cache_clear()
 
