@@ -48,8 +48,8 @@ dist: .venv/.dist
 	$(BIN)/python tests/try_wheel.py dist
 
 # Trains and replaces the two models that read pictures. MNIST is found as by `cnn-mnist train`. An interrupted run is resumed.
-release: runs/reader/metrics.json runs/lines-boxes/metrics.json
-	$(BIN)/python -m cnn_mnist.training.runs.release runs/reader runs/lines-boxes
+release: runs/reader/metrics.json runs/lines/metrics.json
+	$(BIN)/python -m cnn_mnist.training.runs.release runs/reader runs/lines
 
 # Trains all released models from scratch: teachers, students, then the two above. An interrupted run is resumed.
 TEACHERS := $(patsubst %,runs/teachers/%/metrics.json,teacher teacher-affine teacher-warped)
@@ -67,10 +67,6 @@ runs/best-tiny/metrics.json: runs/best-bn/metrics.json
 runs/reader/metrics.json: private FROM = --teacher runs/teachers/teacher
 runs/reader/metrics.json: runs/teachers/teacher/metrics.json
 runs/lines/metrics.json: | fonts
-runs/lines-restart/metrics.json: private FROM = --init runs/lines --seed 1
-runs/lines-restart/metrics.json: runs/lines/metrics.json
-runs/lines-boxes/metrics.json: private FROM = --init runs/lines-restart --seed 2
-runs/lines-boxes/metrics.json: runs/lines-restart/metrics.json
 
 # Handwriting typefaces for the recipe lines. They are not part of the package. Requires npm.
 fonts: runs/fonts/package.json

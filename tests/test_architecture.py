@@ -58,7 +58,7 @@ FLOORS = {
             "runs.tensors",
         },
         {"augment", "lines.network", "adamw"},
-        {"models"},
+        {"models", "muon"},
         {"data", "device", "schedule", "synthetic.strokes"},
         {"synthetic", "evaluation", "lines.text", "lines.typefaces"},
         {"distillation", "lines.signs", "lines.hand"},

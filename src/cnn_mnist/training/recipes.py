@@ -12,7 +12,8 @@ from typing import Any
 MODELS = ("net", "bn", "bn-small", "bn-tiny", "bn-wide", "lines")
 AUGMENT = ("none", "reference", "affine", "handwriting")
 NORM = (0.1307, 0.3081)  # mean and std of the MNIST training images, of values in 0..1
-RENAMED = {"damaged": "corrupted"}  # settings in the files of versions before 1.0
+RENAMED = {"damaged": "corrupted"}  # settings in the files of earlier versions
+REMOVED = {"hardening", "init_share"}  # likewise; only recipes that are gone used them
 
 
 class RecipeError(ValueError):
@@ -68,8 +69,6 @@ class Recipe:
         0.5, "weight of a non-digit's loss towards a uniform answer", 0, 10
     )
 
-    hardening: float = setting(0.0, "lines: share of the training in which they get harder", 0, 1)
-
     distil: float = setting(0.0, "share of the loss that follows a teacher; 0 = no teacher", 0, 1)
     distil_temperature: float = setting(
         4.0, "softens the teacher's and the student's outputs", 0.1, 100
@@ -77,8 +76,6 @@ class Recipe:
     num_views: int = setting(
         10, "augmented views of the training images for the teacher", 1, 10_000
     )
-
-    init_share: float = setting(0.0, "share of the initial weights in the final ones", 0, 1)
 
     train_norm: tuple[float, float] = setting(NORM, "mean and std of the training input")
     test_norm: tuple[float, float] = setting(NORM, "mean and std of the test input")
@@ -111,6 +108,7 @@ class Recipe:
         if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
             raise RecipeError("not a recipe: it has no name")
         settings = {RENAMED.get(name, name): value for name, value in settings.items()}
+        settings = {name: value for name, value in settings.items() if name not in REMOVED}
         unknown = settings.keys() - {f.name for f in fields(cls)}
         if unknown:
             raise RecipeError(f"not a recipe of this version: {', '.join(sorted(unknown))}")
@@ -210,24 +208,21 @@ TEACHER_WARPED = TEACHER_AFFINE.changed(
 LINES = Recipe(
     name="lines",
     model="lines",
-    epochs=42,
-    epoch_size=19_200,
+    epochs=24,
+    epoch_size=38_400,
     batch_size=48,
-    lr=0.004,
+    lr=0.01,
     warmup=0.1,
+    beta1=0.95,
     beta2=0.98,
-    weight_decay=0.01,
+    weight_decay=0.05,
     ema_decay=0.999,
     augment="none",
-    hardening=0.4,
 )
-LINES_RESTART = LINES.changed(name="lines-restart", epochs=36, lr=0.002, hardening=0)  # with --init
-LINES_BOXES = LINES_RESTART.changed(name="lines-boxes", epochs=30, init_share=0.2)
 
 STUDENTS = (REFERENCE, DEFAULT, FAST, BEST, BEST_BN, BEST_SMALL, BEST_TINY, ROBUST, READER)
-LINE_READERS = (LINES, LINES_RESTART, LINES_BOXES)
 TEACHERS = (TEACHER, TEACHER_AFFINE, TEACHER_WARPED)
-RECIPES = {recipe.name: recipe for recipe in STUDENTS + LINE_READERS + TEACHERS}
+RECIPES = {recipe.name: recipe for recipe in (*STUDENTS, LINES, *TEACHERS)}
 
 
 def get(name: str) -> Recipe:

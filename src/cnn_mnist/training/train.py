@@ -40,13 +40,11 @@ def begin(
         init: the run whose weights this one starts from.
 
     Raises:
-        RunError: the folder exists already or cannot be created, or the recipe needs `init`.
+        RunError: the folder exists already or cannot be created.
         ValueError: the seed is out of range, or the batch is larger than the training set.
     """
     check_batch(recipe, splits)
     check_teacher(recipe, splits, teacher)
-    if recipe.init_share and init is None:
-        raise RunError(f"the recipe {recipe.name} starts from another run; give it with --init")
     device = torch.device(device)
     run = start(recipe, seed, device, precision(device, recipe), len(splits.classes))
     if init:
@@ -143,19 +141,6 @@ def _init_of(folder: Path) -> Path:
     return Path(config.init)
 
 
-def _mix_in_initial_weights(run: Run, folder: Path) -> None:
-    """Interpolate between the final and the initial weights, to keep the initial model's abilities.
-
-    Wortsman et al., Robust fine-tuning of zero-shot models (CVPR 2022).
-    """
-    initial = checkpoint.load_model(_init_of(folder)).state_dict()
-    for name, value in run.model.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(initial[name].to(value.device), run.recipe.init_share)
-    if distributed.rank() == 0:
-        checkpoint.save_model(folder, run.model)
-
-
 def load_teacher(
     folder: Path, recipe: Recipe, splits: Splits, device: str | torch.device = "cpu"
 ) -> Teacher:
@@ -215,8 +200,6 @@ def finish(
     else:
         teacher = teacher or _teacher_of(run, splits, folder)
         fit(run.recipe, splits, save_then_tell, run=run, teacher=teacher, on_step=on_step)
-    if run.recipe.init_share:
-        _mix_in_initial_weights(run, folder)
     if is_lines:
         test = asdict(evaluate_lines(run.model, written_lines(splits.test)))
     else:

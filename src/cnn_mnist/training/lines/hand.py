@@ -10,7 +10,7 @@ from cnn_mnist.training.synthetic.strokes import Glyph
 
 Random = np.random.Generator
 
-SOURCES = {"mnist": 0.22, "traced": 0.28, "strokes": 0.3, "typeface": 0.2}
+SOURCES = {"mnist": 0.2, "traced": 0.26, "strokes": 0.34, "typeface": 0.2}
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Hand:
     tall_one: float  # height of a 1
     gap: float  # the least distance between two signs, row by row
     unsteady: float  # standard deviation of sizes and positions
-    tremor: float  # standard deviation of the points of a stroke, in tenths of a height
+    tremor: float  # standard deviation of a stroke from its form, in tenths of a height
     haste: float  # as for `cursive.hurry`
     rise: float  # slope of the line, upwards
     joined: float  # probability of a stroke from one digit to the next
@@ -59,7 +59,7 @@ def any_hand(rng: Random, printed: float) -> Hand:
         tall_one=float(rng.uniform(1, 1.25)) if rng.random() < 0.3 else 1.0,
         gap=float(rng.uniform(-0.07, 0.04) if tight else rng.uniform(0.03, 0.4)),
         unsteady=float(rng.uniform(0, 0.07)),
-        tremor=float(rng.uniform(0, 0.25)),
+        tremor=float(rng.uniform(0, 0.4)),
         haste=float(rng.uniform(0, 1)),
         rise=float(rng.normal(0, 0.03)),
         joined=float(rng.uniform(0, 0.5)) if rng.random() < 0.2 else 0.0,

@@ -13,7 +13,7 @@ from cnn_mnist.inference.recognition.line import ALPHABET
 BLANK = 0  # class of a column without the middle of a sign; the alphabet follows
 NUM_CLASSES = 1 + len(ALPHABET)
 STRIDE = 2  # px of the line per output column
-ALONG = ((1, 1), (2, 1), (4, 1), (16, 14), (32, 14), (8, 1))  # dilation and groups
+ALONG = ((1, 1), (2, 1), (4, 1), (16, 20), (32, 20), (8, 1))  # dilation and groups
 
 
 class LineNet(nn.Module):
@@ -25,7 +25,7 @@ class LineNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        channels, width = (16, 32, 48, 64, 80), 112
+        channels, width = (16, 32, 64, 96, 128), 160
         sizes = zip((2, *channels[:-1]), channels, strict=True)
         self.convs = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1, bias=False) for i, o in sizes)
         self.norms = nn.ModuleList(nn.BatchNorm2d(o) for o in channels)
@@ -52,7 +52,7 @@ class LineNet(nn.Module):
             if pool:
                 x = F.max_pool2d(x, pool)  # before the norm: a fraction of the work
             x = F.relu(norm(x))
-        x = F.relu(self.close_norm(self.close(x)))[:, :, 0]  # N×112×W/2
+        x = F.relu(self.close_norm(self.close(x)))[:, :, 0]  # N×160×W/2
         for conv, norm in zip(self.along, self.along_norms, strict=True):
             x = x + F.relu(norm(conv(x)))
         return self.classes(x), torch.sigmoid(self.box(x))

@@ -31,6 +31,7 @@ SYMBOLS_ONLY = sorted(SYMBOLS.keys() - {"dash", "plus", "equals"})  # those not 
 UNKNOWN = "*#"  # signs outside the alphabet
 VARIED = "$%()"  # signs that typefaces of handwriting have in more forms than `SIGNS`
 OVERSAMPLING = 3
+POINTS_APART, WAVE = 0.8, 3.0  # of an unsteady stroke, in tenths of a height
 GLYPH_ASPECT = 0.72  # width of a glyph's square, in heights
 MARK = 0.3  # ink above it counts as a mark
 
@@ -170,7 +171,7 @@ def _stroked(glyph: Glyph, hand: Hand, rng: Random) -> Shape:
     pen = hand.pen * hand.height
     lines = []
     for stroke in glyph:
-        points = np.array(stroke, float) + rng.normal(0, hand.tremor, (len(stroke), 2))
+        points = _unsteady(np.array(stroke, float), hand.tremor, rng)
         points[:, 0] = points[:, 0] * hand.aspect * GLYPH_ASPECT + hand.slant * (10 - points[:, 1])
         lines.append(points * unit)
     every = np.concatenate(lines)
@@ -182,6 +183,18 @@ def _stroked(glyph: Glyph, hand: Hand, rng: Random) -> Shape:
     shrunk = max(1, size[0] // OVERSAMPLING), max(1, size[1] // OVERSAMPLING)
     ink = cv2.resize(drawn, shrunk, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     return _cropped(ink, low[1])
+
+
+def _unsteady(stroke: NDArray[np.float64], tremor: float, rng: Random) -> NDArray[np.float64]:
+    """The stroke, moved by smooth noise along its length."""
+    if not tremor:
+        return stroke
+    length = np.hypot(*np.diff(stroke, axis=0).T).cumsum()
+    at = np.concatenate([[0], length])
+    every = np.union1d(at, np.arange(0, length[-1], POINTS_APART))
+    noise = rng.normal(0, tremor, (2 + round(length[-1] / WAVE), 2))
+    moves = cv2.resize(noise, (2, len(every)), interpolation=cv2.INTER_CUBIC)
+    return np.stack([np.interp(every, at, axis) for axis in stroke.T], axis=1) + moves
 
 
 def _typeset(character: str, path: Path, hand: Hand, rng: Random) -> Shape:

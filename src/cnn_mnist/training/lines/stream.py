@@ -29,10 +29,11 @@ Random = np.random.Generator
 IGNORED = -100  # class of a column that is neither the middle of a sign nor between signs
 PRINTED = 0.1  # share of lines in a typeface
 PRINTED_SINGLE = 0.4  # of single signs, which often come from printed grids
-HARD = 0.3, 1.0  # difficulty of a line, as a share of the current maximum
+HARD = 0.3, 1.0  # difficulty of a line, as for `photograph`
 BOXED = 0.2  # share of lines in boxes for one sign each
 OVERDRAWN = 0.07  # of lines with rings around numbers, or strokes through them
 INVERTED = 0.05  # share of lines with light ink on dark paper
+LONGEST = 12 * HEIGHT  # px; longer lines, one in a hundred, would make a tenth of the training
 
 
 @dataclass(frozen=True)
@@ -63,24 +64,15 @@ class Batch:
 class Bundles(Dataset[list[Batch]]):
     """Bundles of batches. Lines are sorted by width within a bundle, so that padding is short."""
 
-    def __init__(
-        self, digits: Digits, seed: int, batch_size: int, num_batches: int, num_bundles: int
-    ) -> None:
-        """Set up the stream of one training.
-
-        Args:
-            num_bundles: the number of bundles after which lines have full difficulty.
-        """
+    def __init__(self, digits: Digits, seed: int, batch_size: int, num_batches: int) -> None:
         self._digits, self._seed = digits, seed
         self._batch_size, self._num_batches = batch_size, num_batches
-        self._num_bundles = num_bundles
 
     def __getitem__(self, index: int) -> list[Batch]:
         cv2.setNumThreads(1)
         rng = np.random.default_rng((self._seed, index))
-        hard = min(1.0, 0.2 + 0.8 * index / self._num_bundles) if self._num_bundles else 1.0
         count = self._batch_size * self._num_batches
-        examples = [example(self._digits, hard, rng) for _ in range(count)]
+        examples = [_brief(self._digits, rng) for _ in range(count)]
         examples.sort(key=lambda e: e.line.shape[2])
         batches = [
             collate(examples[i : i + self._batch_size]) for i in range(0, count, self._batch_size)
@@ -105,11 +97,11 @@ def stream(bundles: Bundles, start: int, stop: int, workers: int) -> Iterator[li
     return iter(loader)
 
 
-def example(digits: Digits, hard: float, rng: Random) -> Example:
-    """One line of training, disturbed by up to `hard`, as for `photograph`."""
+def example(digits: Digits, rng: Random) -> Example:
+    """One line of training, more or less disturbed."""
     text = field(rng)
     hand = any_hand(rng, PRINTED_SINGLE if len(text) < 2 else PRINTED)
-    hard *= rng.uniform(*HARD)
+    hard = rng.uniform(*HARD)
     kind = rng.random()
     if kind < OVERDRAWN:
         line = write_overdrawn(hand, digits, rng)
@@ -119,6 +111,13 @@ def example(digits: Digits, hard: float, rng: Random) -> Example:
     picture = photograph(line, hand, digits, hard, rng)
     grey = 255 - picture.grey if rng.random() < INVERTED else picture.grey
     return _example(normalized(grey), picture.grey.shape, picture.marks)
+
+
+def _brief(digits: Digits, rng: Random) -> Example:
+    """A line that is no longer than LONGEST."""
+    while (new := example(digits, rng)).line.shape[2] > LONGEST:
+        pass
+    return new
 
 
 def _example(line: NDArray[np.float32], shape: tuple[int, ...], marks: tuple[Mark, ...]) -> Example:

@@ -149,7 +149,7 @@ LETTER_SHARES = 1 / np.arange(4, 4 + len(LETTERS))  # about those of English
 LETTER_SHARES /= LETTER_SHARES.sum()
 
 KINDS = {
-    plain: 0.18,
+    plain: 0.2,
     amount: 0.21,
     decimal: 0.07,
     date: 0.06,
@@ -157,9 +157,9 @@ KINDS = {
     repeated: 0.05,
     single: 0.12,
     nothing: 0.03,
-    letters: 0.05,
+    letters: 0.04,
     words: 0.05,
-    labelled: 0.06,
+    labelled: 0.05,
     fraction: 0.02,
     measure: 0.03,
     bracketed: 0.03,

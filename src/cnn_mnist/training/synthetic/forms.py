@@ -95,9 +95,11 @@ def open_four(rng: Random) -> Glyph:
 
 
 def flowing_five(rng: Random) -> Glyph:
-    """An S without corners, a belly under a roof that floats, or a square one like an h."""
+    """An S without corners, a belly under a roof that floats, square like an h, or like a root."""
     between = rng.uniform
     kind = rng.random()
+    if kind < 0.1:
+        return _root_five(rng)
     if kind < 0.3:
         return _square_five(rng)
     upper = arc(5.5, 2.6, between(2, 3.2), 2.6, between(-40, -10), -250)
@@ -120,6 +122,14 @@ def _square_five(rng: Random) -> Glyph:
     return [stem, [(left, waist + 0.5), *bow, end, *(curl if rng.random() < 0.5 else [])]]
 
 
+def _root_five(rng: Random) -> Glyph:
+    """In one stroke: the belly is the tick of a root sign, the roof is over the next digit."""
+    between = rng.uniform
+    tick = (between(0.5, 2.5), between(5, 7)), (between(2.5, 4), between(9.2, 10.2))
+    corner = between(4, 6), between(-0.3, 1)
+    return [[*tick, corner, (corner[0] + between(2, 6), between(-0.5, 0.8))]]
+
+
 def hooked_six(rng: Random) -> Glyph:
     """A long neck with a hook at its top, and a low loop."""
     between = rng.uniform
@@ -131,13 +141,24 @@ def hooked_six(rng: Random) -> Glyph:
 
 
 def waved_seven(rng: Random) -> Glyph:
-    """A wave for a roof, a steep stem, and a bar through it."""
+    """A wave for a roof, a steep stem, and a bar through it; or hardly a roof, like a t."""
     between = rng.uniform
+    if rng.random() < 0.25:
+        return _crossed_seven(rng)
     roof = [(1.5, between(0.5, 2)), (3, between(-0.4, 0.4)), (5.5, between(0.4, 1.2))]
     stem = [(between(7.5, 9), between(-0.4, 0.2)), (6, 4.5), (between(3, 6), 10)]
     y, half = between(3.8, 6), between(1.5, 3.5)
     bar = [(6 - half, y + between(-0.6, 1)), (6 + half, y + between(-1.2, 0.4))]
     return [roof + stem, bar] if rng.random() < 0.75 else [roof + stem]
+
+
+def _crossed_seven(rng: Random) -> Glyph:
+    between = rng.uniform
+    x, y = between(4.5, 6), between(3.5, 6)
+    flag = (x - between(0.6, 2.2), between(0, 1.6))
+    stem = [flag, (x, between(-0.3, 0.3)), (x + between(-0.6, 0.3), 5), (x - between(0, 2), 10)]
+    bar = [(x - between(1.5, 3.5), y + between(-0.3, 1)), (x + between(1.2, 3.5), y)]
+    return [stem, bar]
 
 
 def knotted_eight(rng: Random) -> Glyph:
@@ -165,7 +186,7 @@ def curved_nine(rng: Random) -> Glyph:
     """A loop, often begun within, and a tail that turns back to the left, short or like a g."""
     between = rng.uniform
     width, height = between(1.6, 3.4), between(1.6, 3.2)
-    if rng.random() < 0.35:
+    if rng.random() < 0.45:
         return [_swept_nine(width, height, rng)]
     if rng.random() < 0.3:  # clockwise, back to a stem in the middle
         loop = arc(5, height, width, height, between(100, 170), between(440, 520))
@@ -183,15 +204,14 @@ def curved_nine(rng: Random) -> Glyph:
 def _swept_nine(width: float, height: float, rng: Random) -> Stroke:
     """Like an S that is closed at its top: the stem crosses below the loop."""
     between = rng.uniform
-    begin = between(-70, 0)
-    start = [(5 + width * between(-0.3, 0.9), height * between(0.5, 1.9))]
-    loop = arc(5, height, width, height, begin, between(-270, -200))
+    start = [(5 + width * between(0.3, 1), height * between(1.4, 2.3))]
+    loop = arc(5, height, width, height, between(-10, 40), between(-270, -210))
     waist = 2 * height + between(-0.6, 0.6)
     stem = [(5 + width * between(-0.2, 0.5), waist), (5 + width * between(0.2, 0.9), waist + 1.2)]
     foot = [(5 + width * between(-0.3, 0.7), between(9.2, 10.5))]
     if rng.random() < 0.3:
         foot.append((foot[0][0] - between(0.8, 2.5), between(8.8, 10)))
-    return [*(start if rng.random() < 0.6 else []), *loop, *stem, *foot]
+    return [*(start if rng.random() < 0.7 else []), *loop, *stem, *foot]
 
 
 def _hook(right: float, rng: Random) -> Stroke:
