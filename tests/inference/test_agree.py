@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnn_mnist.inference.recognition.agree import Found, agree_on_one, joined, partners, torn
+from cnn_mnist.inference.recognition.agree import Found, agree_on_one, partners
 from cnn_mnist.inference.recognition.agree import agree as agree_on_partners
 from cnn_mnist.inference.recognition.classifier import NEVER, Thresholds
 from cnn_mnist.inference.recognition.line_reader import Box, Sign
@@ -42,35 +42,6 @@ def test_a_glyph_of_two_signs_is_two_digits() -> None:
     found = agree(signs, [BOTH], digits(d6=1.0)[None])
     assert [f.character for f in found] == ["1", "0"]
     assert [f.glyph for f in found] == [None, None]
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "sure", "characters"),
-    [
-        (0.7, 0.98, 0.95, "5"),
-        (0.7, 0.98, 0.8, "10"),
-        (0.95, 0.98, 0.95, "10"),
-    ],
-)
-def test_a_glyph_torn_into_doubtful_digits_is_the_one_of_which_the_classifier_is_sure(
-    first: float, second: float, sure: float, characters: str
-) -> None:
-    signs = [sign("1", first, LEFT, d1=first), sign("0", second, RIGHT, d0=second)]
-    parts = torn(signs, [BOTH])
-    whole = joined(signs, [BOTH], parts, digits(d5=sure)[None].repeat(len(parts), axis=0))
-    assert "".join(s.character for s in whole) == characters
-    assert [s.box for s in whole] == ([BOTH] if characters == "5" else [LEFT, RIGHT])
-
-
-def test_only_what_lies_in_one_glyph_is_torn() -> None:
-    seven = sign("7", 0.9, (60, 0, 20, 40), d7=0.9)
-    signs = [sign("1", 0.6, LEFT, d1=0.6), sign("0", 0.9, RIGHT, d0=0.9), seven]
-    assert torn(signs, [BOTH, seven.box]) == {0: slice(0, 2)}
-    assert torn(signs, [LEFT, RIGHT, seven.box]) == {}
-    assert torn(signs, [BOTH, RIGHT, seven.box]) == {}
-    assert torn(signs, []) == {}
-    comma = sign(",", 0.6, RIGHT)
-    assert torn([signs[0], comma, seven], [BOTH, seven.box]) == {}
 
 
 def test_a_glyph_with_a_ring_around_its_digit_is_not_classified() -> None:

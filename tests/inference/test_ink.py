@@ -40,6 +40,18 @@ def test_colours(colours: tuple[Colour, Colour], pen: int) -> None:
     assert overlap(ink.find(pixels), coverage("5", 160, pen)) > 0.8
 
 
+@pytest.mark.parametrize("depth", [0.1, 0.3, 0.6])
+def test_a_soft_shadow_on_overexposed_paper_is_not_ink(depth: float) -> None:
+    """Most of the paper has one exact colour, as in a drawing, but the page is a photograph."""
+    pixels, truth = page("407", 160, 12), coverage("407", 160, 12)
+    height, width = truth.shape
+    away = np.hypot(*np.meshgrid(np.arange(width) / width, np.arange(height) / height))
+    light = np.minimum(1 - depth * (1 - away / 0.5), 1)[..., None]
+    found = ink.find(np.rint(pixels * light).astype(np.uint8))
+    assert overlap(found, truth) > 0.85
+    assert found[:40, :40].max() == 0
+
+
 @pytest.mark.parametrize("depth", [0.5, 0.8])
 def test_shadows(depth: float) -> None:
     pixels = page("5", 160, 12).astype(float)

@@ -87,6 +87,27 @@ def test_a_slash_no_taller_than_the_digits_is_a_leaning_one() -> None:
     assert text(leaning([four, Sign("/", 0.9, low, 0.05 * one)])) == "4/"
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("12/03/2024", "12/03/2024"),
+        ("449/296111", "4491296111"),
+        ("44929/1", "4492911"),
+        ("1/2024 4500", "1/2024 4500"),  # the gap ends the year
+    ],
+)
+def test_a_tall_slash_beside_many_digits_is_a_one(written: str, expected: str) -> None:
+    signs = []
+    for place, character in enumerate(written):
+        if character == " ":
+            continue
+        probs = np.zeros(10, np.float32)
+        probs[int(character) if character != "/" else 1] = 0.9 if character != "/" else 0.03
+        height = 40 if character != "/" else 52
+        signs.append(Sign(character, 0.9, (30.0 * place, 0, 22, height), probs))
+    assert text(leaning(signs)) == expected.replace(" ", "")
+
+
 def test_boxes_end_where_the_picture_ends(reader: LineReader) -> None:
     whole, rng, num_signs = grey("4072"), np.random.default_rng(0), 0
     for _ in range(40):

@@ -15,10 +15,10 @@ from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.reading import NO_INK, Digit, Reading
-from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, joined, partners, torn
+from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line import OTHER
-from cnn_mnist.inference.recognition.line_reader import LineReader, Sign
+from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.recognition.normalize import SIDE, ready_frame, ready_frames
 from cnn_mnist.inference.segmentation import segment
 
@@ -113,9 +113,7 @@ class Reader:
             readings = lines.readings(self.line_reader, seen.grey, seen.layout)
             probs = self.classifier.tta_probs(seen.frames())
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
-        rows = [
-            self._joined(row, seen) for row in lines.read(self.line_reader, seen.grey, seen.layout)
-        ]
+        rows = lines.read(self.line_reader, seen.grey, seen.layout)
         best = list(chain.from_iterable(rows))
         pairs = partners(best, seen.boxes, self.classifier.decides)
         alone = [glyph for glyph in pairs if glyph is not None]
@@ -123,13 +121,6 @@ class Reader:
         probs[alone] = self.classifier.tta_probs(seen.frames(alone))
         found = iter(agree(best, pairs, seen.boxes, probs, self.classifier.decides))
         return [list(islice(found, len(row))) for row in rows]
-
-    def _joined(self, signs: list[Sign], seen: view.View) -> list[Sign]:
-        """The signs of a line, those joined that are a single digit for the classifier."""
-        parts = torn(signs, seen.boxes)
-        if not parts:
-            return signs
-        return joined(signs, seen.boxes, parts, self.classifier.tta_probs(seen.frames(parts)))
 
     def _grid_reading(self, cells: list[list[cell.Cell]]) -> Reading:
         blank = Reading("", (), ok=False)

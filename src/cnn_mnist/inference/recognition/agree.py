@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.recognition.classifier import NEVER, Thresholds
 from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS
-from cnn_mnist.inference.recognition.line_reader import DOUBT, Box, Sign
+from cnn_mnist.inference.recognition.line_reader import Box, Sign
 
 MEETS = 0.3  # of the smaller of two boxes inside the other
 LEAST_P_DIGIT = 0.1  # a sign of a number with a lower p_digit is certainly a letter or a %
@@ -139,50 +139,6 @@ def _together(
     if p_digit >= SURE:
         return found.as_digit()
     return found if sign.character in SIGNS else found.as_letter()
-
-
-def torn(signs: list[Sign], boxes: list[Box]) -> dict[int, slice]:
-    """The glyphs that were read as several signs of a line, one of them a doubtful digit.
-
-    A comma or a slash is a sign of its own, which may touch a digit.
-
-    Returns:
-        the places of each such glyph's signs in the line.
-    """
-    if not boxes or not any(map(_is_doubtful, signs)):
-        return {}
-    meets = _overlap([sign.box for sign in signs], boxes) > MEETS
-    found = {}
-    for glyph in np.flatnonzero(meets.sum(axis=0) > 1).tolist():
-        places = np.flatnonzero(meets[:, glyph])
-        inside = slice(int(places[0]), int(places[-1]) + 1)
-        is_whole = meets[inside].sum() == meets[inside, glyph].sum() == inside.stop - inside.start
-        are_signs = any(sign.character in SIGNS for sign in signs[inside])
-        if is_whole and not are_signs and any(map(_is_doubtful, signs[inside])):
-            found[glyph] = inside
-    return found
-
-
-def joined(
-    signs: list[Sign], boxes: list[Box], parts: dict[int, slice], probs: NDArray[np.float32]
-) -> list[Sign]:
-    """A line whose `torn` glyphs are one digit each where the classifier is certain.
-
-    Args:
-        signs, boxes: as for `torn`, which gave `parts`.
-        probs: the classifier's, for each of the parts.
-    """
-    whole = list(signs)
-    rightmost = sorted(zip(parts.items(), probs, strict=True), key=lambda p: -p[0][1].start)
-    for (glyph, inside), answer in rightmost:
-        best = int(answer.argmax())
-        if answer[best] >= DOUBT:
-            whole[inside] = [Sign(DIGITS[best], float(answer[best]), boxes[glyph], answer)]
-    return whole
-
-
-def _is_doubtful(sign: Sign) -> bool:
-    return sign.character in DIGITS and sign.confidence < DOUBT
 
 
 def partners(signs: list[Sign], boxes: list[Box], decides: Thresholds) -> list[int | None]:

@@ -24,6 +24,8 @@ SAME = 0.5  # intersection over union of two boxes above which they are of one s
 PART, INSIDE = 1 / 3, 0.9  # of a sign, from which what lies inside it is a part, as the + of a 4
 SLASH = 1.12  # least height of a slash, in digits, as in the generated lines
 LEANING = 0.1  # least probability of a 1 in what may be a 1 that leans instead of a slash
+LONG, APART = 5, 0.6  # digits beside no slash of a date or fraction; between numbers, in heights
+LEANING_IN_LONG = 0.01  # as LEANING, in a long number
 STRIDE = 2  # px of the normalised line per column of the network's output
 
 
@@ -102,16 +104,41 @@ class LineReader:
 
 
 def leaning(signs: list[Sign]) -> list[Sign]:
-    """The signs, with each slash that may be a 1 and is hardly taller than the digits as a 1."""
+    """The signs, with each slash as a 1 that may be one and is hardly taller than the digits.
+
+    Beside many digits, which are no part of a date or fraction, it may be as tall as a slash.
+    """
     heights = [sign.box[3] for sign in signs if sign.character in DIGITS]
     if not heights:
         return signs
-    least = SLASH * median(heights)
-    return [_as_one(sign) if _leans(sign, least) else sign for sign in signs]
+    height = median(heights)
+    beside = [
+        max(_num_digits(signs[:place][::-1], height), _num_digits(signs[place + 1 :], height))
+        for place in range(len(signs))
+    ]
+    return [
+        _as_one(sign) if _leans(sign, height, count >= LONG) else sign
+        for sign, count in zip(signs, beside, strict=True)
+    ]
 
 
-def _leans(sign: Sign, least: float) -> bool:
-    return sign.character == "/" and sign.box[3] < least and sign.digit_probs[1] > LEANING
+def _num_digits(signs: list[Sign], height: float) -> int:
+    """How many digits close to each other, of this height, some signs begin with."""
+    for count, sign in enumerate(signs):
+        before = signs[max(0, count - 1)].box
+        x, width = sign.box[0], sign.box[2]
+        apart = max(x - before[0] - before[2], before[0] - x - width)
+        if sign.character not in DIGITS or apart > APART * height:
+            return count
+    return len(signs)
+
+
+def _leans(sign: Sign, height: float, in_long: bool) -> bool:
+    if sign.character != "/":
+        return False
+    if in_long:
+        return bool(sign.digit_probs[1] > LEANING_IN_LONG)
+    return bool(sign.box[3] < SLASH * height and sign.digit_probs[1] > LEANING)
 
 
 def _as_one(slash: Sign) -> Sign:

@@ -13,6 +13,7 @@ Labels = NDArray[Any]  # int32 H×W: the region of each pixel, 0 for none
 
 FLAT = 0.6  # in a program's drawing, this much of the border, and on average of border and
 # picture, has the paper's exact colour
+SHADED = 0.02  # of a picture, in nearly this colour: a shadow on overexposed paper ends softly
 SIDE = 192  # px; paper and its lighting vary slowly, so they are estimated on a small copy
 WINDOWS = 1.0, 0.2  # of the picture's short side: wider than two strokes of a marker, and of a pen
 LEAST_CONTRAST = 9.0  # of 255; JPEG and sensor noise stay below
@@ -37,7 +38,11 @@ def flat(pixels: Picture) -> Flat | None:
     exact = tuple(colour.tolist())
     marks = cv2.bitwise_not(cv2.inRange(pixels, exact, exact))
     share = 1 - cv2.countNonZero(marks) / marks.size
-    return Flat(colour, marks) if at_border + share > 2 * FLAT else None
+    if at_border + share <= 2 * FLAT:
+        return None
+    low, high = (np.clip(colour + way * LEAST_CONTRAST, 0, 255).tolist() for way in (-1, 1))
+    alike = cv2.countNonZero(cv2.inRange(pixels, tuple(low), tuple(high))) / marks.size
+    return Flat(colour, marks) if alike - share < SHADED else None
 
 
 def estimate(pixels: Picture) -> Picture:
