@@ -68,7 +68,7 @@ def trained(training: tuple[Outcome, Path]) -> Path:
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """For trainings that take less time than their plots."""
-    monkeypatch.setattr("cnn_mnist.training.train.save_plots", lambda *_: None)
+    monkeypatch.setattr("cnn_mnist.training.train.save_plots", lambda *_: [])
 
 
 def strict_json(text: str) -> Any:

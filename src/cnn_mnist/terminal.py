@@ -85,7 +85,7 @@ class Terminal:
             f"{epoch.seconds:7.1f}"
         )
 
-    def result(self, metrics: dict[str, Any]) -> None:
+    def result(self, metrics: dict[str, Any], plots: list[str]) -> None:
         """Print the result of a training."""
         if self._as_json:
             names = "run recipe dataset data_source seed epochs num_params test_accuracy"
@@ -97,8 +97,8 @@ class Terminal:
             f"{metrics['test_error_count']} errors in {metrics['test_num_images']:,}; "
             f"cross-entropy {metrics['test_nll']:.4f} per image; "
             f"{metrics['num_params']:,} parameters, trained in {metrics['seconds_train']:.1f} s\n"
-            f"run folder {metrics['run']}: weights, config.json, history.csv, metrics.json and "
-            "the plots curves, confusion, samples, mistakes, augmentations (.png)"
+            f"run folder {metrics['run']}: weights, config.json, history.csv, metrics.json"
+            + (f" and the plots {', '.join(plots)} (.png)" if plots else "")
         )
 
     def seed(self, metrics: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ from cnn_mnist.training.metrics import calibration_error
 from cnn_mnist.training.runs import checkpoint, run_folder, tensors
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
-from cnn_mnist.training.train import begin, finish, resume
+from cnn_mnist.training.train import begin, finish, resume, save_plots
 
 TINY = recipes.get("lines").changed(epochs=2, epoch_size=16, batch_size=2)
 
@@ -306,6 +306,7 @@ def test_a_stopped_training_goes_on_exactly(
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert expected["num_params"] == 614_238
     assert resume(stopped, epochs=3).recipe.epochs == 3
+    assert save_plots(resume(stopped), held_out, stopped) == []
 
 
 def test_a_run_begins_with_the_weights_of_another_and_with_no_others(

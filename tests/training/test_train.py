@@ -102,7 +102,7 @@ def test_a_finished_run_leaves_exactly_these_files(
     assert json.loads((folder / "metrics.json").read_text()) == metrics
     check_figures(metrics, run)
     before, state = weights(folder), torch.get_rng_state()
-    save_plots(run, few_digits, folder)
+    assert {f"{name}.png" for name in save_plots(run, few_digits, folder)} == PLOTS
     assert names(folder) == FILES | PLOTS
     assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in PLOTS)
     checkpoint.save(folder, run)

@@ -102,6 +102,5 @@ def train(
         say.head(run, splits.name, folder)
         with say.progress(f"Resume with: cnn-mnist train --resume {folder}"):
             metrics = training.finish(run, splits, folder, say.row, say.step)
-            if distributed.rank() == 0:
-                training.save_plots(run, splits, folder)
-        say.result(metrics)
+            plots = training.save_plots(run, splits, folder) if distributed.rank() == 0 else []
+        say.result(metrics, plots)

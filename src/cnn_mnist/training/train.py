@@ -224,10 +224,10 @@ def finish(
     return metrics
 
 
-def save_plots(run: Run, splits: Splits, folder: Path) -> None:
-    """Save the plots of a digit classifier's run as PNG files in its folder."""
+def save_plots(run: Run, splits: Splits, folder: Path) -> list[str]:
+    """Save the plots of a run as PNG files in its folder → their names; line networks have none."""
     if run.recipe.model == "lines":
-        return
+        return []
     from cnn_mnist.training.runs import plots  # matplotlib takes a second to import
 
     splits = splits.to("cpu")
@@ -245,3 +245,4 @@ def save_plots(run: Run, splits: Splits, folder: Path) -> None:
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=110)
         run_folder.write(folder / f"{name}.png", picture.getvalue())
+    return list(figures)
