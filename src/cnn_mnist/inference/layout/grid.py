@@ -107,7 +107,7 @@ def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
     placed = (lattice.of_cells(cells, inner, places, most) for places in linked)
     near = np.asarray(cv2.dilate(lines, np.ones((5, 5), np.uint8)), np.uint8)
     found = (one for one in placed if one is not None)
-    grids = [lattice for lattice in found if not _runs_on(lattice.corners, lines, near)]
+    grids = [one for one in found if not _runs_on(one.corners, lines, near)]
     return None if _among_squares(grids, cells) else grids
 
 

@@ -1,7 +1,7 @@
 """ONNX session: one line of writing → its signs, with places and probabilities."""
 
 import os
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -112,33 +112,24 @@ def leaning(signs: list[Sign]) -> list[Sign]:
     if not heights:
         return signs
     height = median(heights)
-    beside = [
-        max(_num_digits(signs[:place][::-1], height), _num_digits(signs[place + 1 :], height))
-        for place in range(len(signs))
-    ]
     return [
-        _as_one(sign) if _leans(sign, height, count >= LONG) else sign
-        for sign, count in zip(signs, beside, strict=True)
+        _as_one(sign) if sign.character == "/" and _leans(signs, place, height) else sign
+        for place, sign in enumerate(signs)
     ]
 
 
-def _num_digits(signs: list[Sign], height: float) -> int:
-    """How many digits close to each other, of this height, some signs begin with."""
-    for count, sign in enumerate(signs):
-        before = signs[max(0, count - 1)].box
-        x, width = sign.box[0], sign.box[2]
-        apart = max(x - before[0] - before[2], before[0] - x - width)
-        if sign.character not in DIGITS or apart > APART * height:
-            return count
-    return len(signs)
+def _leans(signs: list[Sign], place: int, height: float) -> bool:
+    slash, before, after = signs[place], signs[max(0, place - LONG) : place], signs[place + 1 :]
+    if _is_long(before, height) or _is_long(after[:LONG], height):
+        return bool(slash.digit_probs[1] > LEANING_IN_LONG)
+    return bool(slash.box[3] < SLASH * height and slash.digit_probs[1] > LEANING)
 
 
-def _leans(sign: Sign, height: float, in_long: bool) -> bool:
-    if sign.character != "/":
-        return False
-    if in_long:
-        return bool(sign.digit_probs[1] > LEANING_IN_LONG)
-    return bool(sign.box[3] < SLASH * height and sign.digit_probs[1] > LEANING)
+def _is_long(signs: list[Sign], height: float) -> bool:
+    """Whether these are LONG digits, close to each other for digits of this height."""
+    gaps = (right.box[0] - left.box[0] - left.box[2] for left, right in pairwise(signs))
+    are_digits = all(sign.character in DIGITS for sign in signs)
+    return len(signs) == LONG and are_digits and all(gap <= APART * height for gap in gaps)
 
 
 def _as_one(slash: Sign) -> Sign:

@@ -151,8 +151,8 @@ def readme(model: Model, card: Card) -> str:
 def _lines_figures(card: Card) -> list[str]:
     test = card["test"]
     return [
-        f"{_percent(test['accuracy'])} of {test['num_images']:,} generated lines at full "
-        "difficulty, made of digits that it did not learn from, are read exactly. The confidence "
+        f"{_percent(test['accuracy'])} of {test['num_images']:,} generated lines, made of "
+        "digits that it did not learn from, are read exactly. The confidence "
         f"of a whole line, with temperature {card['temperature']:.2f}, has an expected calibration "
         f"error of {_percent(test['ece'])} there."
     ]
