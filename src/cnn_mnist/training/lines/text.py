@@ -149,10 +149,10 @@ LETTER_SHARES = 1 / np.arange(4, 4 + len(LETTERS))  # about those of English
 LETTER_SHARES /= LETTER_SHARES.sum()
 
 KINDS = {
-    plain: 0.2,
+    plain: 0.23,
     amount: 0.21,
     decimal: 0.07,
-    date: 0.06,
+    date: 0.04,
     calculation: 0.04,
     repeated: 0.05,
     single: 0.12,
@@ -160,7 +160,7 @@ KINDS = {
     letters: 0.04,
     words: 0.05,
     labelled: 0.05,
-    fraction: 0.02,
+    fraction: 0.01,
     measure: 0.03,
     bracketed: 0.03,
 }

@@ -5,7 +5,7 @@ MNIST was written digit by digit and has few of them.
 
 import numpy as np
 
-from cnn_mnist.training.synthetic.cursive import hurry
+from cnn_mnist.training.synthetic.cursive import hurry, smooth
 from cnn_mnist.training.synthetic.glyphs import DIGITS
 from cnn_mnist.training.synthetic.strokes import Glyph, Stroke, arc
 
@@ -32,6 +32,8 @@ def _tail(width: float, rng: Random) -> Stroke:
 def upstroke_one(rng: Random) -> Glyph:
     """The upstroke is nearly as long as the stem, straight or in a bow, and may turn into it."""
     between = rng.uniform
+    if rng.random() < 0.2:
+        return [_looped_one(rng)]
     x, reach, drop = between(5, 7), between(1, 6), between(2.5, 10.6)
     bow = between(-0.25, 0.3)
     upstroke = [(x - reach, drop), (x - reach * (0.45 + bow), drop * (0.5 + bow))]
@@ -53,6 +55,20 @@ def upstroke_one(rng: Random) -> Glyph:
         radius = between(0.5, 1.4)
         stem += arc(foot - radius, y - radius, radius, radius, 0, between(90, 260))
     return [stem]
+
+
+def _looped_one(rng: Random) -> Stroke:
+    """The flag is a narrow loop, as of a written l, or meets the stem below its top, like a λ."""
+    between = rng.uniform
+    x, wide, low = between(4.5, 6), between(0.3, 1.4), between(3.5, 8)
+    foot = (x + between(-1, 1.5), between(9.4, 10.4))
+    if rng.random() < 0.35:
+        join = x, between(2.5, 5.5)
+        return [(x - between(2, 5), between(join[1] + 2, 10.6)), join, (x - 0.3, 0), join, foot]
+    side = rng.choice([-1, 1])
+    begin = (x - side * wide * between(0.8, 3), low + between(-0.5, 0.8))
+    loop = [(x + side * wide, 0.45 * low), (x + 0.3 * side, 0.0), (x - side * wide, 0.4 * low)]
+    return _round([begin, *loop, (x, low), foot])
 
 
 def swinging_two(rng: Random) -> Glyph:
@@ -91,7 +107,7 @@ def open_four(rng: Random) -> Glyph:
     ]
     if rng.random() < 0.5:
         return [[*angle, (right + between(-0.4, 0.4), 10)]]
-    return [angle, [(right + between(-0.3, 0.8), between(1, 4)), (right - between(-0.4, 1), 10)]]
+    return [angle, [(right + between(-0.3, 0.8), between(1, 5)), (right - between(-0.4, 1), 10)]]
 
 
 def flowing_five(rng: Random) -> Glyph:
@@ -146,8 +162,12 @@ def waved_seven(rng: Random) -> Glyph:
     if rng.random() < 0.25:
         return _crossed_seven(rng)
     roof = [(1.5, between(0.5, 2)), (3, between(-0.4, 0.4)), (5.5, between(0.4, 1.2))]
-    stem = [(between(7.5, 9), between(-0.4, 0.2)), (6, 4.5), (between(3, 6), 10)]
     y, half = between(3.8, 6), between(1.5, 3.5)
+    if rng.random() < 0.25:  # round like an arch, on an upright stem
+        roof = arc(4.5, 2.4, between(2.5, 4), 2.4, between(150, 210), 350)
+        stem = [(between(7, 8), 5), (between(6, 8.5), 10)]
+    else:
+        stem = [(between(7.5, 9), between(-0.4, 0.2)), (6, 4.5), (between(3, 6), 10)]
     bar = [(6 - half, y + between(-0.6, 1)), (6 + half, y + between(-1.2, 0.4))]
     return [roof + stem, bar] if rng.random() < 0.75 else [roof + stem]
 
@@ -186,8 +206,11 @@ def curved_nine(rng: Random) -> Glyph:
     """A loop, often begun within, and a tail that turns back to the left, short or like a g."""
     between = rng.uniform
     width, height = between(1.6, 3.4), between(1.6, 3.2)
-    if rng.random() < 0.45:
+    kind = rng.random()
+    if kind < 0.3:
         return [_swept_nine(width, height, rng)]
+    if kind < 0.55:
+        return [_ribbon_nine(width, rng)]
     if rng.random() < 0.3:  # clockwise, back to a stem in the middle
         loop = arc(5, height, width, height, between(100, 170), between(440, 520))
         return [[*loop, (5 + between(-0.6, 0.8), 6), (5 + between(-1.5, 0.8), between(9.5, 10.4))]]
@@ -212,6 +235,22 @@ def _swept_nine(width: float, height: float, rng: Random) -> Stroke:
     if rng.random() < 0.3:
         foot.append((foot[0][0] - between(0.8, 2.5), between(8.8, 10)))
     return [*(start if rng.random() < 0.7 else []), *loop, *stem, *foot]
+
+
+def _ribbon_nine(width: float, rng: Random) -> Stroke:
+    """A ribbon laid in a loop: both ends cross below it, and one of them is short."""
+    between = rng.uniform
+    side, low = rng.choice([-1, 1]) * width, between(4, 7)
+    begin = (5 - side * between(0.2, 0.9), low + between(0.3, 1.6))
+    loop = [(5 + 1.1 * side, 0.45 * low), (5 + 0.6 * side, 0.0), (5 - 0.6 * side, 0.0),
+            (5 - 1.1 * side, 0.45 * low), (5, low)]  # fmt: skip
+    foot = [(5 + side * between(0, 0.5), low + between(0.8, 1.6)), (5 + between(-1, 1), 10)]
+    return _round([begin, *loop, *foot])
+
+
+def _round(stroke: Stroke) -> Stroke:
+    """The stroke without corners."""
+    return list(map(tuple, smooth(smooth(np.array(stroke))).tolist()))
 
 
 def _hook(right: float, rng: Random) -> Stroke:
