@@ -32,10 +32,10 @@ class CountingLines(LineReader):
 
     looks = columns = 0
 
-    def look(self, grey: NDArray[np.uint8], width: float = 1.0) -> list[Sign]:
+    def _look(self, views: list[NDArray[np.uint8]], width: float = 1.0) -> list[Sign]:
         self.looks += 1
-        self.columns += round(width * line.normalized_width(*grey.shape))
-        return super().look(grey, width)
+        self.columns += len(views) * round(width * line.normalized_width(*views[0].shape))
+        return super()._look(views, width)
 
 
 class Counting(classifier.Classifier):
@@ -102,7 +102,7 @@ def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) ->
     signs = 1 if single else components.most(picture.size)
     ways = 0 if single else 6 * min(signs, orientation.MOST_SIGNS)  # 2 on its side
     assert counting.seen <= len(classifier.SHIFTS) * signs + ways
-    both = 1 + line_reader.LONGER  # times the columns of a first look, with a second one
+    both = 1 + line_reader.AGAIN  # times the columns of a first look, with a second one
     whole_and_one = 2 * both * line.MOST_WIDE  # the whole picture, and always one line
     columns = whole_and_one + lines.SPARE + lines.SHARE * picture.size
     beginning = place.BEGINNING * line.HEIGHT

@@ -20,7 +20,7 @@ from cnn_mnist.inference.layout.rows import (
 )
 from cnn_mnist.inference.recognition.line import DIGITS
 from cnn_mnist.inference.recognition.line_reader import (
-    LONGER,
+    AGAIN,
     Box,
     LineReader,
     Sign,
@@ -89,7 +89,7 @@ def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> l
     read = {place: reader.look(crop) for place, crop in crops.items()}
     left -= sum(place.cost for place in places)
     doubtful = [place for place in places if in_doubt(read[place])]
-    for place in _affordable(doubtful, left / LONGER):
+    for place in _affordable(doubtful, left / AGAIN):
         read[place] = reader.look_again(crops[place], read[place])
     pieces = [[place.on_page(sign) for sign in signs] for place, signs in read.items()]
     return _joined([piece for piece in pieces if piece], layout.slope)

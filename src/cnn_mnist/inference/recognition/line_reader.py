@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -19,7 +20,9 @@ Box = tuple[float, float, float, float]
 DOUBT = 0.9  # if a sign is less probable, the line is read again; the better reading is used
 DIGIT_HEIGHT, DIGIT_ASPECT = 0.5, 0.95  # of the line, and width over height, in the second look
 STRETCH = 0.7, 1.6  # least and most width factor of the second look
-LONGER = 2  # times the columns of the first look
+SLANTS = 0.0, -0.15, 0.15  # of the line in a second look: px to the right for each px upwards
+LONGER = 2  # times as many columns as the line has, at most, once it is scaled
+AGAIN = len(SLANTS) + LONGER  # columns of a second look for each of a first one, at most
 SAME = 0.5  # intersection over union of two boxes above which they are of one sign
 PART, INSIDE = 1 / 3, 0.9  # of a sign, from which what lies inside it is a part, as the + of a 4
 SLASH = 1.12  # least height of a slash, in digits, as in the generated lines
@@ -69,38 +72,46 @@ class LineReader:
         Args:
             grey: uint8 H×W, dark ink on light paper, from edge to edge of the line.
         """
-        signs = self.look(grey)
-        return self.look_again(grey, signs) if in_doubt(signs) else signs
+        return self.look_again(grey, self.look(grey))
+
+    def look(self, grey: NDArray[np.uint8]) -> list[Sign]:
+        """The signs of one line, read once."""
+        return self._look([grey])
 
     def look_again(self, grey: NDArray[np.uint8], signs: list[Sign]) -> list[Sign]:
-        """The better reading: the signs of a first look, or those of a second one.
+        """The signs of a first look, or if one is in doubt, the better of two more readings.
 
-        The second look is at the line scaled to digits of the size at which the network is best; it
-        takes at most LONGER times as many columns.
+        One is of the line at several slants. The other is of the line scaled to digits of the size
+        at which the network is best, as the first look shows them.
         """
+        if not in_doubt(signs):
+            return signs
+        slanted = self._look([_slanted(grey, slant) for slant in SLANTS])
         digits = np.array([sign.box for sign in signs if sign.character in DIGITS])
         if not len(digits):
-            return signs
+            return slanted
         top, height = np.median(digits[:, 1::2], axis=0).tolist()
         rows = max(round(height / DIGIT_HEIGHT), -(-len(grey) // LONGER))
         above = round(top + (height - rows) / 2)
         least, most = STRETCH[0], min(STRETCH[1], LONGER * rows / len(grey))
         stretch = DIGIT_ASPECT / float(np.median(digits[:, 2] / digits[:, 3]))
-        again = self.look(_rows(grey, above, rows), min(max(stretch, least), most))
-        return max(signs, [_moved(sign, above, grey.shape) for sign in again], key=num_right)
+        scaled = self._look([_rows(grey, above, rows)], min(max(stretch, least), most))
+        return max(slanted, [_moved(sign, above, grey.shape) for sign in scaled], key=num_right)
 
-    def look(self, grey: NDArray[np.uint8], width: float = 1.0) -> list[Sign]:
-        """The signs of one line, read once, at a width factor."""
-        line = normalized(grey, width)
-        wide = line.shape[2]
-        scale = grey.shape[1] / wide, grey.shape[0] / HEIGHT
-        whole = np.zeros((1, 2, HEIGHT, wide + wide % STRIDE), np.float32)  # whole columns
-        whole[0, ..., :wide] = line
-        outputs = self._session.run(["probabilities", "boxes"], {"lines": whole})
-        probs, boxes = (output[0] for output in outputs)
-        edges = _edges(boxes) * (scale * 2)
-        found = places(probs, boxes)
-        return leaning([_sign(probs[:, columns], edges[columns], grey.shape) for columns in found])
+    def _look(self, views: list[NDArray[np.uint8]], width: float = 1.0) -> list[Sign]:
+        """The signs of one line at a width factor: the mean over its views, with the first's boxes.
+
+        Args:
+            views: crops of one size, in which the middles of the signs are in the same places.
+        """
+        lines = np.stack([normalized(view, width) for view in views])
+        wide, size = lines.shape[3], views[0].shape
+        scale = size[1] / wide, size[0] / HEIGHT
+        whole = np.pad(lines, ((0, 0), (0, 0), (0, 0), (0, wide % STRIDE)))  # whole columns
+        of_views, boxes = self._session.run(["probabilities", "boxes"], {"lines": whole})
+        probs, edges = of_views.mean(axis=0), _edges(boxes[0]) * (scale * 2)
+        found = places(probs, boxes[0])
+        return leaning([_sign(probs[:, columns], edges[columns], size) for columns in found])
 
 
 def leaning(signs: list[Sign]) -> list[Sign]:
@@ -146,6 +157,17 @@ def in_doubt(signs: list[Sign]) -> bool:
 def num_right(signs: list[Sign]) -> float:
     """How many signs of a reading are right, on average: a sign left out is no gain."""
     return sum(sign.confidence for sign in signs)
+
+
+def _slanted(grey: NDArray[np.uint8], slant: float) -> NDArray[np.uint8]:
+    """The line slanted to the right about its middle; its border is replicated."""
+    if not slant:
+        return grey
+    height, width = grey.shape
+    move = np.array([[1, -slant, slant * height / 2], [0, 1, 0]])
+    return np.asarray(
+        cv2.warpAffine(grey, move, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
 
 
 def _rows(grey: NDArray[np.uint8], first: int, count: int) -> NDArray[np.uint8]:

@@ -165,9 +165,9 @@ def waved_seven(rng: Random) -> Glyph:
     y, half = between(3.8, 6), between(1.5, 3.5)
     if rng.random() < 0.25:  # round like an arch, on an upright stem
         roof = arc(4.5, 2.4, between(2.5, 4), 2.4, between(150, 210), 350)
-        stem = [(between(7, 8), 5), (between(6, 8.5), 10)]
+        stem = [(between(7, 8), 5.0), (between(6, 8.5), 10.0)]
     else:
-        stem = [(between(7.5, 9), between(-0.4, 0.2)), (6, 4.5), (between(3, 6), 10)]
+        stem = [(between(7.5, 9), between(-0.4, 0.2)), (6.0, 4.5), (between(3, 6), 10.0)]
     bar = [(6 - half, y + between(-0.6, 1)), (6 + half, y + between(-1.2, 0.4))]
     return [roof + stem, bar] if rng.random() < 0.75 else [roof + stem]
 
