@@ -66,7 +66,10 @@ runs/best-tiny/metrics.json: runs/best-bn/metrics.json
 
 runs/reader/metrics.json: private FROM = --teacher runs/teachers/teacher
 runs/reader/metrics.json: runs/teachers/teacher/metrics.json
-runs/lines/metrics.json: | fonts
+# The line network is trained twice, the second time from the weights of the first.
+runs/lines/metrics.json: private FROM = --init runs/first/lines --seed 1 --lr 0.005 --epochs 20
+runs/lines/metrics.json: runs/first/lines/metrics.json
+runs/first/lines/metrics.json: | fonts
 
 # Handwriting typefaces for the recipe lines. They are not part of the package. Requires npm.
 fonts: runs/fonts/package.json
