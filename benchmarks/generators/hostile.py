@@ -204,10 +204,25 @@ def table(size: Size, grain: int, rng: Rng) -> Ink:
     return ink.astype(np.float32)
 
 
+def form(size: Size, grain: int, rng: Rng) -> Ink:
+    """A grid with scribbles in every cell, each of which may be a digit."""
+    y, x = grid(size)
+    high, signs = max(8, 4 * grain), int(rng.integers(1, 4))
+    wide, pen = round(high * (0.5 + 0.5 * signs)), max(1, grain // 5)
+    ink = ((y % high < pen) | (x % wide < pen)).astype(np.uint8)
+    for top in range(0, size[0], high):
+        for left in range(0, size[1], wide):
+            for sign in range(signs):
+                corner = left + high * (0.25 + 0.5 * sign), top + 0.25 * high
+                points = corner + rng.uniform(0, 0.45 * high, (5, 2))
+                cv2.polylines(ink, [points.astype(np.int32)], False, 1, pen)
+    return ink.astype(np.float32)
+
+
 Kind = Callable[[Size, int, Rng], Ink]
 DRAWN: list[Kind] = [
     dots, sprinkled, comb, maze, snake, checkerboard, rings, tiles, angles, hatching, dashes,
-    spiral, text, noise, clouds, giant, crumbs, ruled, joined, table,
+    spiral, text, noise, clouds, giant, crumbs, ruled, joined, table, form,
 ]  # fmt: skip
 KINDS: dict[str, Kind] = {kind.__name__: kind for kind in DRAWN}
 

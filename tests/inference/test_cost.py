@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import grid, lattice, lines, orientation, place, quads, view
 from cnn_mnist.inference.pictures.page import Page, rotated
-from cnn_mnist.inference.reader import CROWDED, MOST_COLUMNS, Reader
+from cnn_mnist.inference.reader import CROWDED, MOST_AGAIN, MOST_COLUMNS, Reader
 from cnn_mnist.inference.recognition import classifier, line, line_reader
 from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
 from cnn_mnist.inference.recognition.normalize import MOST_CHANGE, even_stroke, to_mnist
@@ -107,7 +107,7 @@ def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) ->
     columns = whole_and_one + lines.SPARE + lines.SHARE * picture.size
     beginning = place.BEGINNING * line.HEIGHT
     columns += 7 * orientation.MOST_LINES * beginning  # level or not, which way up, and again level
-    columns = max(columns, both * MOST_COLUMNS)  # of a grid
+    columns += MOST_COLUMNS + MOST_AGAIN  # of a grid
     assert counting_lines.columns <= columns
 
 

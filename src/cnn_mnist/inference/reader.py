@@ -13,7 +13,7 @@ from cnn_mnist.inference.layout import cell, grid, lines, orientation, view
 from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.pictures.page import Page
+from cnn_mnist.inference.pictures.page import Box, Page
 from cnn_mnist.inference.reading import NO_INK, Digit, Reading
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier
@@ -24,7 +24,7 @@ from cnn_mnist.inference.segmentation import segment
 
 MOST_BUTTONS = 0.1  # share of a page that a program's buttons may cover; larger grids are read
 MOST_COLUMNS = 40_000  # of a grid that the line network reads
-LEAST_READ = 2 / 3  # of a row's written cells; a reading with signs in fewer is wrong
+MOST_AGAIN = 20_000  # columns of second looks at the cells in doubt
 WHOLE = 0, 0, SIDE, SIDE
 NO_DIGIT = "what is drawn does not look like a digit"
 EMPTY_GRID = "the cells of the grid are empty"
@@ -84,7 +84,9 @@ class Reader:
         if not is_row and not are_buttons:
             return None
         reading = self._page_reading(page, single=False, is_upright=is_row)
-        in_row = _in_cells(reading, cells[0]) if is_row and reading.ok else None
+        in_row = None
+        if is_row and reading.ok:
+            in_row = _in_cells(reading, cells[0], self._grid_reading(cells))
         tallest = max((digit.box[3] for digit in reading.digits), default=0)
         is_beside = are_buttons and tallest > np.median(boxes[:, 3])
         return in_row or (reading if is_beside else None)
@@ -99,21 +101,23 @@ class Reader:
                 seen = orientation.upright(self.classifier, self.line_reader, page)
         except segment.CrowdedError:
             return Reading("", (), ok=False, reason=CROWDED)
-        return self._view_reading(seen, single)
+        return self._view_reading(seen, self.line_reader, single)
 
-    def _view_reading(self, seen: view.View, single: bool = False) -> Reading:
-        found = self._found(seen, single)
+    def _view_reading(
+        self, seen: view.View, line_reader: LineReader, single: bool = False
+    ) -> Reading:
+        found = self._found(seen, line_reader, single)
         if not any(found):
             return Reading("", (), ok=False, reason=NO_DIGIT if seen.glyphs else NO_INK)
         return _line_reading(found, seen)
 
-    def _found(self, seen: view.View, single: bool) -> list[list[Found]]:
+    def _found(self, seen: view.View, line_reader: LineReader, single: bool) -> list[list[Found]]:
         """The signs, line by line."""
         if single:
-            readings = lines.readings(self.line_reader, seen.grey, seen.layout)
+            readings = lines.readings(line_reader, seen.grey, seen.layout)
             probs = self.classifier.tta_probs(seen.frames())
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
-        rows = lines.read(self.line_reader, seen.grey, seen.layout)
+        rows = lines.read(line_reader, seen.grey, seen.layout)
         best = list(chain.from_iterable(rows))
         pairs = partners(best, seen.boxes, self.classifier.decides)
         alone = [glyph for glyph in pairs if glyph is not None]
@@ -123,8 +127,11 @@ class Reader:
         return [list(islice(found, len(row))) for row in rows]
 
     def _grid_reading(self, cells: list[list[cell.Cell]]) -> Reading:
-        blank = Reading("", (), ok=False)
-        read = [[self._view_reading(one) if one.glyphs else blank for one in row] for row in cells]
+        blank, frugal = Reading("", (), ok=False), self.line_reader.limited(MOST_AGAIN)
+        read = [
+            [self._view_reading(one, frugal) if one.glyphs else blank for one in row]
+            for row in cells
+        ]
         readings = [reading for row in read for reading in row]
         digits = tuple(digit for reading in readings for digit in reading.digits)
         rejected = tuple(digit for reading in readings for digit in reading.rejected)
@@ -201,13 +208,16 @@ def _placed(sign: Found, seen: view.View) -> Digit:
     return Digit(int(probs.argmax()), sign.confidence, box, frame, probs)
 
 
-def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading | None:
-    """The reading with the digits in a row of cells sorted by cell, as one of its lines.
+def _in_cells(reading: Reading, row: list[cell.Cell], alone: Reading) -> Reading | None:
+    """The reading of a page with the digits in a row of cells sorted by cell, as one of its lines.
 
-    Digits may cross the sides of their boxes, so they are read together and not cell by cell.
-    Nothing is sorted if a line continues beyond an end of the row, since cells may be missing
-    there, or if no line is in the cells, since these may be icons. None if a digit is
-    between the cells, since it is the side of one, or if many written cells hold no sign.
+    Digits may cross the sides of their boxes, so they are read together, unless each cell alone
+    gives more certain numbers. Nothing is sorted if a line continues beyond an end of the row,
+    since cells may be missing there, or if no line is in the cells, since these may be icons. None
+    if a digit is between the cells, since it is the side of one.
+
+    Args:
+        alone: the reading of each cell.
     """
     boxes, rest = [one.box for one in row], iter(reading.digits)
     lines: list[tuple[Line, list[Digit]]] = []
@@ -225,22 +235,35 @@ def _in_cells(reading: Reading, row: list[cell.Cell]) -> Reading | None:
             inside += digits
     if not inside:
         return reading
-    columns = [cell.containing(boxes, digit.box) for digit in inside]
-    signs = {*columns, *(cell.containing(boxes, sign.box) for sign in reading.rejected)}
-    if len(signs - {None}) < LEAST_READ * sum(bool(one.glyphs) for one in row):
-        return None
+    together, inside = _sorted(inside, boxes)
+    rejected = reading.rejected
+    if _num_certain(alone.lines[0]) > _num_certain(together):
+        together, inside = alone.lines[0], [*alone.digits]
+        around = (sign for sign in rejected if cell.containing(boxes, sign.box) is None)
+        rejected = (*around, *alone.rejected)
+    lines.insert(place, (together, inside))
+    said, ordered = zip(*lines, strict=True)
+    every = tuple(chain.from_iterable(ordered))
+    return replace(reading, text=_text(every), digits=every, lines=said, rejected=rejected)
+
+
+def _sorted(digits: list[Digit], boxes: list[Box]) -> tuple[Line, list[Digit]]:
+    """The digits in a row of cells, those of each cell as one number, and all in that order."""
+    columns = [cell.containing(boxes, digit.box) for digit in digits]
     of_cell = [
-        [digit for digit, at in zip(inside, columns, strict=True) if at == column]
-        for column in range(len(row))
+        [digit for digit, at in zip(digits, columns, strict=True) if at == column]
+        for column in range(len(boxes))
     ]
     numbers = [
-        Number(_text(digits), box, math.prod(digit.confidence for digit in digits))
-        for digits, box in zip(of_cell, boxes, strict=True)
+        Number(_text(inside), box, math.prod(digit.confidence for digit in inside))
+        for inside, box in zip(of_cell, boxes, strict=True)
     ]
-    lines.insert(place, (Line(tuple(numbers)), [*chain.from_iterable(of_cell)]))
-    said, ordered = zip(*lines, strict=True)
-    digits = [*chain.from_iterable(ordered)]
-    return replace(reading, text=_text(digits), digits=tuple(digits), lines=said)
+    return Line(tuple(numbers)), [*chain.from_iterable(of_cell)]
+
+
+def _num_certain(line: Line) -> float:
+    """The expected number of cells that are read exactly, of those with a number."""
+    return sum(number.confidence for number in line.numbers if number.text)
 
 
 def _text(digits: Iterable[Digit]) -> str:

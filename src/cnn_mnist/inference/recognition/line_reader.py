@@ -1,5 +1,7 @@
 """ONNX session: one line of writing → its signs, with places and probabilities."""
 
+import copy
+import math
 import os
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -13,7 +15,13 @@ from numpy.typing import NDArray
 
 from cnn_mnist import shelf
 from cnn_mnist.inference.recognition.classifier import session_options
-from cnn_mnist.inference.recognition.line import ALPHABET, DIGITS, HEIGHT, normalized
+from cnn_mnist.inference.recognition.line import (
+    ALPHABET,
+    DIGITS,
+    HEIGHT,
+    normalized,
+    normalized_width,
+)
 
 Box = tuple[float, float, float, float]
 
@@ -65,6 +73,13 @@ class LineReader:
             raise ValueError(f"{path} is not a line network, or is damaged") from error
         if {o.name for o in self._session.get_outputs()} != {"probabilities", "boxes"}:
             raise ValueError(f"{path} is not a line network exported by cnn-mnist")
+        self._left = math.inf  # columns for second looks
+
+    def limited(self, columns: int) -> "LineReader":
+        """A copy, for one thread, whose second looks together take at most so many columns."""
+        new = copy.copy(self)
+        new._left = columns
+        return new
 
     def read(self, grey: NDArray[np.uint8]) -> list[Sign]:
         """The signs of one line, from left to right.
@@ -84,8 +99,10 @@ class LineReader:
         One is of the line at several slants. The other is of the line scaled to digits of the size
         at which the network is best, as the first look shows them.
         """
-        if not in_doubt(signs):
+        cost = AGAIN * normalized_width(*grey.shape)
+        if not in_doubt(signs) or cost > self._left:
             return signs
+        self._left -= cost
         slanted = self._look([_slanted(grey, slant) for slant in SLANTS])
         digits = np.array([sign.box for sign in signs if sign.character in DIGITS])
         if not len(digits):
