@@ -129,12 +129,13 @@ def readme(model: Model, card: Card) -> str:
         f"`{name}` {file['size'] / 1000:.0f} kB" for name, file in model.files.items()
     )
     taught = f", distilled from `{card['teacher']}`" if card["teacher"] else ""
+    begun = f", from the weights of the run `{card['init']}`" if card["init"] else ""
     return "\n".join(
         [
             f"# {names}: {model.about}",
             "",
             f"Recipe `{recipe['name']}`, {card['dataset']}: {card['num_params']:,} parameters, "
-            f"{recipe['epochs']} epochs, {card['num_train']:,} training images{taught}. "
+            f"{recipe['epochs']} epochs, {card['num_train']:,} training images{taught}{begun}. "
             f"One training; seed {card['seed']} was {model.chosen}. {model.licence} licence. "
             f"{sizes}.",
             "",
