@@ -213,6 +213,11 @@ def test_the_reading_with_most_digits_right_is_chosen(whole: list[Sign], chosen:
     assert text(row) == chosen
 
 
+def test_of_equal_readings_the_one_with_fewer_pieces_is_chosen() -> None:
+    pieces, digit = [signs_of("?2", 0.97)], [signs_of("2", 0.93)]
+    assert lines.better(pieces, digit) == lines.better(digit, pieces) == digit
+
+
 def test_a_page_without_lines_is_read_as_a_whole(reader: LineReader) -> None:
     (row,) = lines.read(reader, grey("407"), lines.Layout.of([]))
     assert text(row) == "407"

@@ -18,7 +18,7 @@ from cnn_mnist.inference.layout.rows import (
     without_combs,
     without_rules,
 )
-from cnn_mnist.inference.recognition.line import DIGITS
+from cnn_mnist.inference.recognition.line import DIGITS, OTHER
 from cnn_mnist.inference.recognition.line_reader import (
     AGAIN,
     Box,
@@ -128,11 +128,19 @@ def _is_blank_around(page: NDArray[np.uint8], layout: Layout) -> bool:
 
 
 def better(rows: list[list[Sign]], whole: list[list[Sign]]) -> list[list[Sign]]:
-    """The reading with more digits expected to be right; the first if they are nearly equal.
+    """The reading with more digits expected to be right, or if nearly equal, with fewer letters.
 
-    Letters do not count, since they may be pieces of a digit, nor does small print beside a number.
+    Letters do not count as right, since they may be pieces of a digit, nor does small print beside
+    a number.
     """
-    return whole if _num_right(whole) > _num_right(rows) + CLOSE else rows
+    gain = _num_right(whole) - _num_right(rows)
+    if abs(gain) <= CLOSE:
+        return min(rows, whole, key=_num_letters)
+    return whole if gain > 0 else rows
+
+
+def _num_letters(rows: list[list[Sign]]) -> int:
+    return sum(sign.character == OTHER for sign in chain.from_iterable(rows))
 
 
 def _num_right(rows: list[list[Sign]]) -> float:
