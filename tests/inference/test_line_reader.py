@@ -48,9 +48,17 @@ def test_a_line_is_read_with_the_places_of_its_digits(reader: LineReader) -> Non
         assert sign.character in ALPHABET
 
 
+def narrow_digits() -> np.ndarray:
+    return cv2.resize(grey("38295"), None, fx=0.55, fy=1, interpolation=cv2.INTER_AREA)
+
+
+def in_a_high_line(digits: np.ndarray) -> np.ndarray:
+    return np.asarray(np.pad(digits, ((80, 80), (30, 30)), mode="edge"), np.uint8)
+
+
 def test_low_and_narrow_digits_are_read_at_a_second_look(reader: LineReader) -> None:
-    narrow = cv2.resize(grey("38295"), None, fx=0.55, fy=1, interpolation=cv2.INTER_AREA)
-    line = np.asarray(np.pad(narrow, ((80, 80), (30, 30)), mode="edge"), np.uint8)
+    narrow = narrow_digits()
+    line = in_a_high_line(narrow)
     first, second = reader.look(line), reader.read(line)
     assert text(first) != text(second) == "38295"
     for sign in second:
@@ -67,8 +75,7 @@ def test_a_line_that_leans_far_to_the_left_is_read_at_a_second_look(reader: Line
 
 
 def test_second_looks_end_where_their_columns_do(reader: LineReader) -> None:
-    narrow = cv2.resize(grey("38295"), None, fx=0.55, fy=1, interpolation=cv2.INTER_AREA)
-    line = np.asarray(np.pad(narrow, ((80, 80), (30, 30)), mode="edge"), np.uint8)
+    line = in_a_high_line(narrow_digits())
     first, second = text(reader.look(line)), text(reader.read(line))
     once = reader.limited(AGAIN * normalized_width(*line.shape))
     assert [text(once.read(line)) for _ in range(2)] == [second, first]

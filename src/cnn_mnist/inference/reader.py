@@ -68,28 +68,29 @@ class Reader:
             if degrees := orientation.turn_of_cells(self.classifier, chain(*cells)):
                 page = page.turn(degrees)
                 cells = _cells(page) or cells
-            return self._whole_reading(page, cells) or self._grid_reading(cells)
+            return self._cells_reading(page, cells)
         reading = self._page_reading(page, single)
         return self._grid_reading(cells) if cells and not reading.ok else reading
 
-    def _whole_reading(self, page: Page, cells: list[list[cell.Cell]]) -> Reading | None:
-        """The reading of a page whose cells are not read one by one.
+    def _cells_reading(self, page: Page, cells: list[list[cell.Cell]]) -> Reading:
+        """The reading of a page with cells, which are mostly read one by one.
 
-        Its only grid is one row in which a digit was found, or it has a digit too tall for its few
-        cells, which are buttons.
+        It is read as a whole if its only grid is one row in which a digit was found, or if it has a
+        digit too tall for its few cells, which are buttons.
         """
         boxes = np.array([one.box for one in chain(*cells)])
         is_row = len(cells) == 1
         are_buttons = boxes[:, 2:].prod(axis=1).sum() <= MOST_BUTTONS * math.prod(page.size)
         if not is_row and not are_buttons:
-            return None
+            return self._grid_reading(cells)
         reading = self._page_reading(page, single=False, is_upright=is_row)
-        in_row = None
-        if is_row and reading.ok:
-            in_row = _in_cells(reading, cells[0], self._grid_reading(cells))
         tallest = max((digit.box[3] for digit in reading.digits), default=0)
         is_beside = are_buttons and tallest > np.median(boxes[:, 3])
-        return in_row or (reading if is_beside else None)
+        if not is_row:
+            return reading if is_beside else self._grid_reading(cells)
+        alone = self._grid_reading(cells)
+        in_row = _in_cells(reading, cells[0], alone) if reading.ok else None
+        return in_row or (reading if is_beside else alone)
 
     def _page_reading(self, page: Page, single: bool, is_upright: bool = False) -> Reading:
         try:

@@ -121,10 +121,11 @@ class LineReader:
         Args:
             views: crops of one size, in which the middles of the signs are in the same places.
         """
-        lines = np.stack([normalized(view, width) for view in views])
-        wide, size = lines.shape[3], views[0].shape
+        lines = [normalized(view, width) for view in views]
+        wide, size = lines[0].shape[2], views[0].shape
         scale = size[1] / wide, size[0] / HEIGHT
-        whole = np.pad(lines, ((0, 0), (0, 0), (0, 0), (0, wide % STRIDE)))  # whole columns
+        whole = np.zeros((len(lines), 2, HEIGHT, wide + wide % STRIDE), np.float32)  # whole columns
+        whole[..., :wide] = lines
         of_views, boxes = self._session.run(["probabilities", "boxes"], {"lines": whole})
         probs, edges = of_views.mean(axis=0), _edges(boxes[0]) * (scale * 2)
         found = places(probs, boxes[0])

@@ -157,7 +157,7 @@ def hooked_six(rng: Random) -> Glyph:
 
 
 def waved_seven(rng: Random) -> Glyph:
-    """A wave for a roof, a steep stem, and a bar through it; or hardly a roof, like a t."""
+    """A wave or an arch for a roof, a steep stem, and a bar; or hardly a roof, like a t."""
     between = rng.uniform
     if rng.random() < 0.25:
         return _crossed_seven(rng)
