@@ -6,7 +6,7 @@ import pytest
 from cnn_mnist.inference.recognition.agree import Found, agree_on_one, partners
 from cnn_mnist.inference.recognition.agree import agree as agree_on_partners
 from cnn_mnist.inference.recognition.classifier import NEVER, Thresholds
-from cnn_mnist.inference.recognition.line_reader import Box, Sign
+from cnn_mnist.inference.recognition.line import Box, Sign
 
 
 def digits(**probs: float) -> np.ndarray:

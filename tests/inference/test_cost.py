@@ -16,7 +16,8 @@ from cnn_mnist.inference.layout import grid, lattice, lines, orientation, place,
 from cnn_mnist.inference.pictures.page import Page, rotated
 from cnn_mnist.inference.reader import CROWDED, MOST_AGAIN, MOST_COLUMNS, Reader
 from cnn_mnist.inference.recognition import classifier, line, line_reader
-from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
+from cnn_mnist.inference.recognition.line import Box, Sign
+from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.recognition.normalize import MOST_CHANGE, even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import components, ink, ruling, segment
 from drawn import coverage, page

@@ -9,13 +9,10 @@ import pytest
 from cnn_mnist import shelf
 from cnn_mnist.inference.layout import lines
 from cnn_mnist.inference.layout.place import Place
-from cnn_mnist.inference.recognition.line import ALPHABET, normalized_width
+from cnn_mnist.inference.recognition.line import ALPHABET, Box, Sign, normalized_width
 from cnn_mnist.inference.recognition.line_reader import (
     AGAIN,
-    Box,
     LineReader,
-    Sign,
-    leaning,
     num_right,
     places,
 )
@@ -97,38 +94,6 @@ def test_two_peaks_at_one_place_are_one_sign() -> None:
     assert places(probs, boxes) == [[4], [5]]  # one above the other
     boxes[:, 5] = 0.45, 0.9, 0.1, 0.1
     assert places(probs, boxes) == [[4, 5]]  # a large part of the other, such as the + of a 4
-
-
-def test_a_slash_no_taller_than_the_digits_is_a_leaning_one() -> None:
-    one = np.eye(10, dtype=np.float32)[1]
-    four = Sign("4", 0.9, (0, 20, 20, 40), 0 * one)
-    low, tall = (30, 19, 20, 42), (60, 10, 20, 60)
-    signs = [four, Sign("/", 0.7, low, 0.2 * one), Sign("/", 0.7, tall, 0.2 * one)]
-    assert text(leaning(signs)) == "41/"
-    assert leaning(signs)[1].digit_probs[1] == pytest.approx(0.9)
-    assert text(leaning(signs[1:])) == "//"
-    assert text(leaning([four, Sign("/", 0.9, low, 0.05 * one)])) == "4/"
-
-
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        ("12/03/2024", "12/03/2024"),
-        ("449/296111", "4491296111"),
-        ("44929/1", "4492911"),
-        ("1/2024 4500", "1/2024 4500"),  # the gap ends the year
-    ],
-)
-def test_a_tall_slash_beside_many_digits_is_a_one(written: str, expected: str) -> None:
-    signs = []
-    for place, character in enumerate(written):
-        if character == " ":
-            continue
-        probs = np.zeros(10, np.float32)
-        probs[int(character) if character != "/" else 1] = 0.9 if character != "/" else 0.03
-        height = 40 if character != "/" else 52
-        signs.append(Sign(character, 0.9, (30.0 * place, 0, 22, height), probs))
-    assert text(leaning(signs)) == expected.replace(" ", "")
 
 
 def test_boxes_end_where_the_picture_ends(reader: LineReader) -> None:

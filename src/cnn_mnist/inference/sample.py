@@ -20,7 +20,8 @@ from cnn_mnist.inference.pictures.page import ImageError, Page
 from cnn_mnist.inference.reading import NO_INK
 from cnn_mnist.inference.recognition.agree import agree_on_one
 from cnn_mnist.inference.recognition.classifier import Predict, Probs, Thresholds, tta_probs
-from cnn_mnist.inference.recognition.line_reader import Box, LineReader, Sign
+from cnn_mnist.inference.recognition.line import Box, Sign
+from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.recognition.normalize import ready_frame
 from cnn_mnist.inference.segmentation import segment
 

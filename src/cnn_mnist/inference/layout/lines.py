@@ -18,12 +18,10 @@ from cnn_mnist.inference.layout.rows import (
     without_combs,
     without_rules,
 )
-from cnn_mnist.inference.recognition.line import DIGITS, OTHER
+from cnn_mnist.inference.recognition.line import DIGITS, OTHER, Box, Sign
 from cnn_mnist.inference.recognition.line_reader import (
     AGAIN,
-    Box,
     LineReader,
-    Sign,
     in_doubt,
     num_right,
 )

@@ -14,7 +14,8 @@ from cnn_mnist.inference.layout import lines, view
 from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.classifier import Classifier
-from cnn_mnist.inference.recognition.line_reader import Box, LineReader, num_right
+from cnn_mnist.inference.recognition.line import Box
+from cnn_mnist.inference.recognition.line_reader import LineReader, num_right
 from cnn_mnist.inference.segmentation import segment
 
 LEAST_SIGNS = 5  # fewer are no clear evidence

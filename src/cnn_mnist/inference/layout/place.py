@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.line import HEIGHT, normalized_width
-from cnn_mnist.inference.recognition.line_reader import Sign
+from cnn_mnist.inference.recognition.line import HEIGHT, Sign, normalized_width
 
 BEGINNING = 6  # heights: how much of a line shows which way up it is
 

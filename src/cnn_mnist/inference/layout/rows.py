@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.percentiles import weighted_median
-from cnn_mnist.inference.recognition.line_reader import Box
+from cnn_mnist.inference.recognition.line import Box
 
 REACH = 6  # heights of a sign: maximum distance to the next one on its line
 SLENDER = 8  # length over width; anything longer is a ruled line

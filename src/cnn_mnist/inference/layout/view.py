@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import lines
 from cnn_mnist.inference.pictures.page import Box, Page, rotated
-from cnn_mnist.inference.recognition import line_reader
+from cnn_mnist.inference.recognition import line
 from cnn_mnist.inference.recognition.normalize import SIDE, even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import ink, segment
 
@@ -33,7 +33,7 @@ class View:
         return self.page.original_box(box)
 
     @cached_property
-    def boxes(self) -> list[line_reader.Box]:
+    def boxes(self) -> list[line.Box]:
         """The glyphs' boxes."""
         return [glyph.box for glyph in self.glyphs]
 
@@ -53,7 +53,7 @@ class View:
             self._framed[glyph] = to_mnist(even_stroke(self.glyphs[glyph].ink))
         return self._framed[glyph]
 
-    def frame(self, box: line_reader.Box) -> NDArray[np.uint8]:
+    def frame(self, box: line.Box) -> NDArray[np.uint8]:
         """The ink within a box in MNIST's frame; an empty frame if there is none."""
         x, y, width, height = (max(0, round(v)) for v in box)
         inside = self.ink[y : y + height, x : x + width]

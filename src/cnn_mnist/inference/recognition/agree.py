@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.recognition.classifier import NEVER, Thresholds
-from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS
-from cnn_mnist.inference.recognition.line_reader import Box, Sign
+from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS, Box, Sign
 
 MEETS = 0.3  # of the smaller of two boxes inside the other
 LEAST_P_DIGIT = 0.1  # a sign of a number with a lower p_digit is certainly a letter or a %

@@ -1,4 +1,6 @@
-"""One line of writing: the line network's alphabet and its input."""
+"""One line of writing: the line network's alphabet, its input, and the signs it finds."""
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,6 +15,21 @@ ALPHABET = DIGITS + SIGNS + OTHER
 HEIGHT = 40  # px of the network's input
 MOST_WIDE = 80 * HEIGHT  # px; longer lines are squeezed
 LEAST_CONTRAST = 16.0  # of 255; less is not stretched further, or grain would look like ink
+
+Box = tuple[float, float, float, float]
+
+
+class Sign(NamedTuple):
+    """A sign of a line.
+
+    A character of ALPHABET, its probability, its box x, y, width, height in the crop's pixels, and
+    the probabilities of the ten digits there.
+    """
+
+    character: str
+    confidence: float
+    box: Box
+    digit_probs: NDArray[np.float32]
 
 
 def normalized_width(height: int, width: int) -> int:

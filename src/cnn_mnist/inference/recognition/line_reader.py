@@ -3,10 +3,9 @@
 import copy
 import math
 import os
-from itertools import groupby, pairwise
+from itertools import groupby
 from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,11 +18,12 @@ from cnn_mnist.inference.recognition.line import (
     ALPHABET,
     DIGITS,
     HEIGHT,
+    Box,
+    Sign,
     normalized,
     normalized_width,
 )
-
-Box = tuple[float, float, float, float]
+from cnn_mnist.inference.recognition.slashes import leaning
 
 DOUBT = 0.9  # if a sign is less probable, the line is read again; the better reading is used
 DIGIT_HEIGHT, DIGIT_ASPECT = 0.5, 0.95  # of the line, and width over height, in the second look
@@ -33,24 +33,7 @@ LONGER = 2  # times as many columns as the line has, at most, once it is scaled
 AGAIN = len(SLANTS) + LONGER  # columns of a second look for each of a first one, at most
 SAME = 0.5  # intersection over union of two boxes above which they are of one sign
 PART, INSIDE = 1 / 3, 0.9  # of a sign, from which what lies inside it is a part, as the + of a 4
-SLASH = 1.12  # least height of a slash, in digits, as in the generated lines
-LEANING = 0.1  # least probability of a 1 in what may be a 1 that leans instead of a slash
-LONG, APART = 5, 0.6  # digits beside no slash of a date or fraction; between numbers, in heights
-LEANING_IN_LONG = 0.01  # as LEANING, in a long number
 STRIDE = 2  # px of the normalised line per column of the network's output
-
-
-class Sign(NamedTuple):
-    """A sign of a line.
-
-    A character of ALPHABET, its probability, its box x, y, width, height in the crop's pixels, and
-    the probabilities of the ten digits there.
-    """
-
-    character: str
-    confidence: float
-    box: Box
-    digit_probs: NDArray[np.float32]
 
 
 class LineReader:
@@ -130,41 +113,6 @@ class LineReader:
         probs, edges = of_views.mean(axis=0), _edges(boxes[0]) * (scale * 2)
         found = places(probs, boxes[0])
         return leaning([_sign(probs[:, columns], edges[columns], size) for columns in found])
-
-
-def leaning(signs: list[Sign]) -> list[Sign]:
-    """The signs, with each slash as a 1 that may be one and is hardly taller than the digits.
-
-    Beside many digits, which are no part of a date or fraction, it may be as tall as a slash.
-    """
-    heights = [sign.box[3] for sign in signs if sign.character in DIGITS]
-    if not heights:
-        return signs
-    height = median(heights)
-    return [
-        _as_one(sign) if sign.character == "/" and _leans(signs, place, height) else sign
-        for place, sign in enumerate(signs)
-    ]
-
-
-def _leans(signs: list[Sign], place: int, height: float) -> bool:
-    slash, before, after = signs[place], signs[max(0, place - LONG) : place], signs[place + 1 :]
-    if _is_long(before, height) or _is_long(after[:LONG], height):
-        return bool(slash.digit_probs[1] > LEANING_IN_LONG)
-    return bool(slash.box[3] < SLASH * height and slash.digit_probs[1] > LEANING)
-
-
-def _is_long(signs: list[Sign], height: float) -> bool:
-    """Whether these are LONG digits, close to each other for digits of this height."""
-    gaps = (right.box[0] - left.box[0] - left.box[2] for left, right in pairwise(signs))
-    are_digits = all(sign.character in DIGITS for sign in signs)
-    return len(signs) == LONG and are_digits and all(gap <= APART * height for gap in gaps)
-
-
-def _as_one(slash: Sign) -> Sign:
-    probs = slash.digit_probs.copy()
-    probs[1] += slash.confidence
-    return slash._replace(character="1", confidence=float(probs[1]), digit_probs=probs)
 
 
 def in_doubt(signs: list[Sign]) -> bool:

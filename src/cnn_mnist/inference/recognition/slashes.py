@@ -1,0 +1,84 @@
+"""Slashes that are 1s: a 1 that leans looks like a slash, but is part of no date or fraction."""
+
+import re
+from itertools import pairwise
+from statistics import median
+
+from cnn_mnist.inference.recognition.line import DIGITS, Sign
+
+SLASH = 1.12  # least height of a slash, in digits, as in the generated lines
+LEANING = 0.1  # least probability of a 1 in a lower slash that is a 1
+LEANING_IN_NUMBER = 0.01  # the same, where the digits are no date or fraction
+APART, WIDER = 0.6, 1.5  # gap between two numbers: in digits' heights, and times a slash's own gap
+WITH_SLASHES = re.compile(
+    r"""
+    \d{1,2}/\d{1,2}(/\d\d|/(19|20)\d\d)?  # 3/4, 24/12, 24/12/99, 24/12/1999
+    | \d{1,2}/(19|20)\d\d                 # 12/1999
+    | (19|20)\d\d(/\d{1,2}){1,2}          # 1999/12, 1999/12/24, 1999/00
+    | [1-9]\d{0,2}/[1-9]\d{0,2}           # 120/80
+    | \d+/100 | \d+/-                     # hundredths, or none, as on cheques
+    """,
+    re.VERBOSE,
+)
+
+
+def leaning(signs: list[Sign]) -> list[Sign]:
+    """The signs of a line, with each slash as a 1 that may be one.
+
+    It is hardly taller than the digits, or the digits around it are no date or fraction.
+    """
+    heights = [sign.box[3] for sign in signs if sign.character in DIGITS]
+    if not heights or all(sign.character != "/" for sign in signs):
+        return signs
+    height = median(heights)
+    numbers = _numbers(signs, height)
+    after = [number[0].character for number in numbers[1:]] + [""]
+    return [s for pair in zip(numbers, after, strict=True) for s in _read(*pair, height)]
+
+
+def _numbers(signs: list[Sign], height: float) -> list[list[Sign]]:
+    """The signs in pieces: numbers of digits and slashes, and other signs."""
+    gaps = [right.box[0] - left.box[0] - left.box[2] for left, right in pairwise(signs)]
+    own = [
+        max(gaps[max(0, place - 1) : place + 1], default=0)
+        for place, sign in enumerate(signs)
+        if sign.character == "/"
+    ]
+    limit = max([APART * height, *(WIDER * gap for gap in own)])
+    pieces = [[signs[0]]]
+    for (left, right), gap in zip(pairwise(signs), gaps, strict=True):
+        if gap <= limit and _is_part(left) and _is_part(right):
+            pieces[-1].append(right)
+        else:
+            pieces.append([right])
+    return pieces
+
+
+def _is_part(sign: Sign) -> bool:
+    return sign.character in DIGITS or sign.character == "/"
+
+
+def _read(number: list[Sign], after: str, height: float) -> list[Sign]:
+    """A number with some of its slashes as 1s: the low ones, or all if it is never written so."""
+    if _is_written(number, after) and sum(sign.character == "/" for sign in number) > 1:
+        return number
+    lower = [_as_one(sign, LEANING) if sign.box[3] < SLASH * height else sign for sign in number]
+    if _is_written(lower, after):
+        return lower
+    return [_as_one(sign, LEANING_IN_NUMBER) for sign in number]
+
+
+def _is_written(number: list[Sign], after: str) -> bool:
+    """Whether people write such a number, before the next sign."""
+    text = "".join(sign.character for sign in number)
+    closing = after if text.endswith("/") and after == "-" else ""
+    return WITH_SLASHES.fullmatch(text + closing) is not None
+
+
+def _as_one(sign: Sign, least: float) -> Sign:
+    """The sign, or if it is a slash with more than this probability of a 1, that 1."""
+    if sign.character != "/" or sign.digit_probs[1] <= least:
+        return sign
+    probs = sign.digit_probs.copy()
+    probs[1] += sign.confidence
+    return Sign("1", float(probs[1]), sign.box, probs)

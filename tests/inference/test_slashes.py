@@ -1,0 +1,80 @@
+"""A slash, or a 1 that leans."""
+
+import numpy as np
+import pytest
+
+from cnn_mnist.inference.recognition.line import Sign
+from cnn_mnist.inference.recognition.slashes import leaning
+
+ONE = np.eye(10, dtype=np.float32)[1]
+HEIGHT = 40  # of a digit
+
+
+def line(text: str, slash_height: float = 1.3, p_one: float = 0.03, gap: int = 8) -> list[Sign]:
+    """The signs of a text; a space is a gap between two numbers."""
+    signs, x = [], 0.0
+    for character in text:
+        if character == " ":
+            x += 2 * HEIGHT
+            continue
+        high = HEIGHT * (slash_height if character == "/" else 1)
+        probs = ONE * (p_one if character == "/" else character == "1")
+        signs.append(Sign(character, 0.9, (x, 0, 22, high), probs))
+        x += 22 + gap
+    return signs
+
+
+def text(signs: list[Sign]) -> str:
+    return "".join(sign.character for sign in signs)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("12/03/2024", "1/4/58", "2024/12/03", "12/2024", "2023/24"),
+        *("3/4", "120/80", "17/20=85%", "12450/100", "$2500/-", "1/2024 4500", "12345 1/2", "/"),
+    ],
+)
+def test_dates_and_fractions_keep_their_slashes(written: str) -> None:
+    assert text(leaning(line(written))) == written.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("449/296111", "4491296111"),
+        ("49/537/45", "491537145"),
+        ("34/029", "341029"),
+        ("3022/01", "3022101"),
+        ("877/4506", "87714506"),
+        ("/9941", "19941"),
+    ],
+)
+def test_a_slash_in_any_other_number_is_a_one(written: str, expected: str) -> None:
+    signs = leaning(line(written))
+    assert text(signs) == expected
+    for character, sign in zip(written.replace(" ", ""), signs, strict=True):
+        if character == "/":
+            assert sign.confidence == sign.digit_probs[1] == pytest.approx(0.93)
+
+
+def test_digits_in_boxes_are_one_number() -> None:
+    """They are as far apart as numbers are, but so is the slash from them."""
+    assert text(leaning(line("7477/39", gap=40))) == "7477139"
+    assert text(leaning(line("7/3", gap=40))) == "7/3"
+
+
+def test_a_slash_no_taller_than_the_digits_is_a_leaning_one() -> None:
+    low = line("4/7", slash_height=1.05, p_one=0.2)
+    assert text(leaning(low)) == "417"
+    assert text(leaning(line("4/7", slash_height=1.05, p_one=0.05))) == "4/7"
+    assert text(leaning(line("4/7/98", slash_height=1.05, p_one=0.2))) == "4/7/98"  # a date
+
+
+def test_a_certain_slash_stays() -> None:
+    assert text(leaning(line("449/296111", p_one=0.005))) == "449/296111"
+
+
+def test_signs_without_digits_stay() -> None:
+    assert leaning([]) == []
+    assert text(leaning(line("//"))) == "//"
