@@ -42,6 +42,7 @@ FLOORS = {
         {"pictures", "segmentation", "recognition"},
         {"layout"},
         {"reading"},
+        {"box_row"},
         {"reader", "sample"},
         {"table", "preview"},
     ],

@@ -278,7 +278,6 @@ def test_a_page_with_a_row_of_buttons_is_read_once(
         return original(page, single)
 
     monkeypatch.setattr(view, "of_page", spy)
-    monkeypatch.setattr("cnn_mnist.inference.reader._in_cells", lambda *_: None)
     assert reader.read(page).text == "4072"
     assert len(seen) == 1
 

@@ -118,7 +118,7 @@ def test_a_tilted_page_is_levelled_if_it_is_read_better(
     seen = view.of_page(Page(rotated(sheet(), 30, cv2.BORDER_REPLICATE), (0, 0)))
     looks = iter([orientation._Look(8, 10, 16, 8), orientation._Look(right, signs, boxes, 8)])
     monkeypatch.setattr(orientation, "_look", lambda *_: next(looks))
-    assert (orientation.level(reader.line_reader, seen) is not seen) == is_level
+    assert (orientation._level(reader.line_reader, seen)[0] is not seen) == is_level
 
 
 def test_a_page_upside_down_is_levelled_too(reader: Reader) -> None:

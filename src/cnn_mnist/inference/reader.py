@@ -9,12 +9,13 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference import box_row
 from cnn_mnist.inference.layout import cell, grid, lines, orientation, view
 from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.pictures.page import Box, Page
-from cnn_mnist.inference.reading import NO_INK, Digit, Reading
+from cnn_mnist.inference.pictures.page import Page
+from cnn_mnist.inference.reading import NO_INK, Digit, Reading, text_of
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line import OTHER
@@ -75,29 +76,29 @@ class Reader:
     def _cells_reading(self, page: Page, cells: list[list[cell.Cell]]) -> Reading:
         """The reading of a page with cells, which are mostly read one by one.
 
-        It is read as a whole if its only grid is one row in which a digit was found, or if it has a
-        digit too tall for its few cells, which are buttons.
+        A single row is also read as a whole. So are few cells, which are buttons if a digit beside
+        them is taller.
         """
+        if len(cells) == 1:
+            reading = self._page_reading(page, fall=box_row.fall(cells[0]))
+            return box_row.combined(reading, cells[0], self._grid_reading(cells))
         boxes = np.array([one.box for one in chain(*cells)])
-        is_row = len(cells) == 1
-        are_buttons = boxes[:, 2:].prod(axis=1).sum() <= MOST_BUTTONS * math.prod(page.size)
-        if not is_row and not are_buttons:
-            return self._grid_reading(cells)
-        reading = self._page_reading(page, single=False, is_upright=is_row)
-        tallest = max((digit.box[3] for digit in reading.digits), default=0)
-        is_beside = are_buttons and tallest > np.median(boxes[:, 3])
-        if not is_row:
-            return reading if is_beside else self._grid_reading(cells)
-        alone = self._grid_reading(cells)
-        in_row = _in_cells(reading, cells[0], alone) if reading.ok else None
-        return in_row or (reading if is_beside else alone)
+        if boxes[:, 2:].prod(axis=1).sum() <= MOST_BUTTONS * math.prod(page.size):
+            reading = self._page_reading(page)
+            tallest = max((digit.box[3] for digit in reading.digits), default=0)
+            if tallest > np.median(boxes[:, 3]):
+                return reading
+        return self._grid_reading(cells)
 
-    def _page_reading(self, page: Page, single: bool, is_upright: bool = False) -> Reading:
+    def _page_reading(self, page: Page, single: bool = False, fall: int | None = None) -> Reading:
+        """The reading of a page as a whole.
+
+        Args:
+            fall: by how many degrees its lines fall to the right, if that is known.
+        """
         try:
-            if single:
-                seen = view.of_page(page, single=True)
-            elif is_upright:
-                seen = orientation.level(self.line_reader, view.of_page(page))
+            if single or fall is not None:
+                seen = orientation.levelled(view.of_page(page, single), fall or 0)
             else:
                 seen = orientation.upright(self.classifier, self.line_reader, page)
         except segment.CrowdedError:
@@ -198,7 +199,7 @@ def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
     if not digits:
         return Reading("", (), False, NO_DIGIT, rejected, turned=turned)
     numbers = lines_of(kept, seen.original_box)
-    return Reading(_text(digits), digits, True, rejected=rejected, lines=numbers, turned=turned)
+    return Reading(text_of(digits), digits, True, rejected=rejected, lines=numbers, turned=turned)
 
 
 def _placed(sign: Found, seen: view.View) -> Digit:
@@ -207,68 +208,6 @@ def _placed(sign: Found, seen: view.View) -> Digit:
     box = seen.original_box((x, y, width, height))
     probs = np.asarray(sign.digit_probs / max(sign.digit_probs.sum(), 1e-6), np.float32)
     return Digit(int(probs.argmax()), sign.confidence, box, frame, probs)
-
-
-def _in_cells(reading: Reading, row: list[cell.Cell], alone: Reading) -> Reading | None:
-    """The reading of a page with the digits in a row of cells sorted by cell, as one of its lines.
-
-    Digits may cross the sides of their boxes, so they are read together, unless each cell alone
-    gives more certain numbers. Nothing is sorted if a line continues beyond an end of the row,
-    since cells may be missing there, or if no line is in the cells, since these may be icons. None
-    if a digit is between the cells, since it is the side of one.
-
-    Args:
-        alone: the reading of each cell.
-    """
-    boxes, rest = [one.box for one in row], iter(reading.digits)
-    lines: list[tuple[Line, list[Digit]]] = []
-    inside: list[Digit] = []
-    place = 0  # of the row among the lines
-    for line in reading.lines:
-        digits = [*islice(rest, sum(len(number.digits) for number in line.numbers))]
-        strays = [digit for digit in digits if cell.containing(boxes, digit.box) is None]
-        if 0 < len(strays) < len(digits):
-            return reading if all(cell.is_beside(boxes, digit.box) for digit in strays) else None
-        if strays:
-            lines.append((line, digits))
-        else:
-            place = place if inside else len(lines)
-            inside += digits
-    if not inside:
-        return reading
-    together, inside = _sorted(inside, boxes)
-    rejected = reading.rejected
-    if _num_certain(alone.lines[0]) > _num_certain(together):
-        together, inside = alone.lines[0], [*alone.digits]
-        around = (sign for sign in rejected if cell.containing(boxes, sign.box) is None)
-        rejected = (*around, *alone.rejected)
-    lines.insert(place, (together, inside))
-    said, ordered = zip(*lines, strict=True)
-    every = tuple(chain.from_iterable(ordered))
-    return replace(reading, text=_text(every), digits=every, lines=said, rejected=rejected)
-
-
-def _sorted(digits: list[Digit], boxes: list[Box]) -> tuple[Line, list[Digit]]:
-    """The digits in a row of cells, those of each cell as one number, and all in that order."""
-    columns = [cell.containing(boxes, digit.box) for digit in digits]
-    of_cell = [
-        [digit for digit, at in zip(digits, columns, strict=True) if at == column]
-        for column in range(len(boxes))
-    ]
-    numbers = [
-        Number(_text(inside), box, math.prod(digit.confidence for digit in inside))
-        for inside, box in zip(of_cell, boxes, strict=True)
-    ]
-    return Line(tuple(numbers)), [*chain.from_iterable(of_cell)]
-
-
-def _num_certain(line: Line) -> float:
-    """The expected number of cells that are read exactly, of those with a number."""
-    return sum(number.confidence for number in line.numbers if number.text)
-
-
-def _text(digits: Iterable[Digit]) -> str:
-    return "".join(str(digit.digit) for digit in digits)
 
 
 def _in_cell(reading: Reading, one: cell.Cell) -> Number:

@@ -1,5 +1,6 @@
 """Reading: what was read on a page."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,3 +64,8 @@ class Reading:
 def unreadable(reason: str, page: int = 1) -> Reading:
     """The reading of a page that could not be read."""
     return Reading("", (), ok=False, reason=reason, page=page)
+
+
+def text_of(digits: Iterable[Digit]) -> str:
+    """The text of some digits."""
+    return "".join(str(digit.digit) for digit in digits)

@@ -47,6 +47,14 @@ class Cell(View):
         return self.page.original_box((left, top, wide, high))
 
     @property
+    def centre(self) -> tuple[float, float]:
+        """In the page's pixels."""
+        height, width = self.grey.shape
+        middle = np.array([[[width / 2, height / 2]]])
+        x, y = cv2.perspectiveTransform(middle, self.matrix)[0, 0].tolist()
+        return x, y
+
+    @property
     def columns(self) -> int:
         """How many columns the line network reads: the cell's lines, and the whole cell."""
         if not self.glyphs:

@@ -44,27 +44,28 @@ def upright(classifier: Classifier, reader: LineReader, page: Page) -> View:
         if len(seen.glyphs) > MOST_SIGNS:
             raise segment.CrowdedError
         return seen
-    levelled, look = _level(reader, seen)
-    if levelled is not seen:
-        means = _mean_log_probs(classifier, _frames(levelled))
-    degrees = _turn(classifier, reader, levelled, means, look)
-    return level(reader, view.of_page(page.turn(degrees))) if degrees else levelled
+    straight, look = _level(reader, seen)
+    if straight is not seen:
+        means = _mean_log_probs(classifier, _frames(straight))
+    degrees = _turn(classifier, reader, straight, means, look)
+    return _level(reader, view.of_page(page.turn(degrees)))[0] if degrees else straight
 
 
-def level(reader: LineReader, seen: View) -> View:
-    """The view, rotated if its lines are tilted, unless it is read worse then.
-
-    A form's digits and the ticks between them form slanted lines, too: rotated by them, the digits
-    are less certain, and the ticks look like 1s.
+def levelled(seen: View, fall: int) -> View:
+    """The view, rotated if its lines fall to the right by so many degrees that they are tilted.
 
     Raises:
         CrowdedError: as for `view.of_page`.
     """
-    return _level(reader, seen)[0]
+    return view.rotate(seen, -fall) if abs(fall) >= TILTED else seen
 
 
 def _level(reader: LineReader, seen: View) -> tuple[View, "_Look | None"]:
-    """Like `level`, and how the view is read, if that was looked at."""
+    """The view, rotated if its lines are tilted; and how it is read, if that was looked at.
+
+    It stays if it is read worse then. A form's digits and the ticks between them form slanted
+    lines, too: rotated by them, the digits are less certain, and the ticks look like 1s.
+    """
     degrees = tilt(seen.boxes)
     if not degrees:
         return seen, None
