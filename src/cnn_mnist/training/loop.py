@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_mnist.training import adamw, distributed
+from cnn_mnist.training import adamw, distributed, muon
 from cnn_mnist.training.augment.corrupt import corrupt
 from cnn_mnist.training.augment.sampling import seeded
 from cnn_mnist.training.augment.transforms import augment, normalize
@@ -237,8 +237,16 @@ def train_step(
     totals = compute_gradients(run, batch, generator, weight)
     assert run.params.grad is not None
     distributed.sum_over_ranks(run.params.grad)
-    adamw.step(run.optimizer)
+    update(run)
     return totals
+
+
+def update(run: Run) -> None:
+    """Move the weights by their gradients, with the recipe's optimizer."""
+    if run.recipe.optimizer == "muon":
+        muon.step(run.optimizer, run.net)
+    else:
+        adamw.step(run.optimizer)
 
 
 def compute_gradients(run: Run, batch: Split, generator: torch.Generator, weight: float) -> Tensor:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 MODELS = ("net", "bn", "bn-small", "bn-tiny", "bn-wide", "lines")
+OPTIMIZERS = ("adamw", "muon")
 AUGMENT = ("none", "reference", "affine", "handwriting")
 NORM = (0.1307, 0.3081)  # mean and std of the MNIST training images, of values in 0..1
 RENAMED = {"damaged": "corrupted"}  # settings in the files of earlier versions
@@ -47,6 +48,9 @@ class Recipe:
     warmup: float = setting(0.2, "one_cycle: share of the steps in which the lr rises", 0, 1)
     lr_step: int = setting(5, "step: epochs after which the lr falls", 1, 10_000)
     lr_gamma: float = setting(0.1, "step: factor by which it falls", 0, 1)
+    optimizer: str = setting(
+        "adamw", "muon moves convolutions by Muon, the rest by AdamW", choices=OPTIMIZERS
+    )
     beta1: float = setting(0.9, "AdamW: decay of the mean gradient", 0, 0.9999)
     beta2: float = setting(0.999, "AdamW: decay of the mean squared gradient", 0, 0.999999)
     weight_decay: float = setting(0.0, "AdamW: decoupled decay; at 0 this is Adam", 0, 10)
@@ -166,7 +170,7 @@ BEST = DEFAULT.changed(
 )
 BEST_BN = BEST.changed(name="best-bn", model="bn")
 BEST_SMALL = BEST.changed(name="best-small", model="bn-small")
-BEST_TINY = BEST.changed(name="best-tiny", model="bn-tiny", epochs=60)
+BEST_TINY = BEST.changed(name="best-tiny", model="bn-tiny", epochs=60, optimizer="muon", beta1=0.95)
 ROBUST = BEST_BN.changed(name="robust", corrupted=0.08)
 READER = DEFAULT.changed(
     name="reader",
@@ -213,6 +217,7 @@ LINES = Recipe(
     batch_size=48,
     lr=0.01,
     warmup=0.1,
+    optimizer="muon",
     beta1=0.95,
     beta2=0.98,
     weight_decay=0.05,
