@@ -203,6 +203,18 @@ def test_a_step_on_a_batch_lowers_its_loss(digits: Splits) -> None:
     assert losses == sorted(losses, reverse=True)
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_the_recipe_names_the_optimizer(optimizer: str, digits: Splits) -> None:
+    """A step of Muon moves a kernel about equally far in each direction."""
+    run = start(DEFAULT.changed(optimizer=optimizer))
+    kernel = run.net.get_submodule("conv2").weight
+    assert isinstance(kernel, Tensor)
+    before = kernel.detach().clone()
+    train_step(run, digits.train[:64], torch.Generator().manual_seed(0), 1 / 64)
+    moved = torch.linalg.svdvals((kernel.detach() - before).flatten(1))
+    assert (float(moved.median() / moved[0]) > 0.6) == (optimizer == "muon")
+
+
 def test_a_step_reports_sums_over_its_images(blank: Split) -> None:
     run = start(REFERENCE.changed(augment="none"))
     before = copy.deepcopy(run.net)
