@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from cnn_mnist.inference.layout.lattice import Lattice, arrange, of_cells
+from cnn_mnist.inference.layout.lattice import (
+    ALIKE,
+    WALL,
+    Lattice,
+    arrange,
+    joined,
+    of_cells,
+    transposed,
+)
 from cnn_mnist.inference.layout.quads import Quads
 
 WIDTH, HEIGHT, LINE = 40, 30, 4  # px of a cell, and between cells
@@ -58,3 +66,46 @@ def test_a_row_that_the_border_cuts_off_is_kept_unless_little_of_it_is_seen(
     assert lattice.num_found == 15 + is_kept
     bottom = lattice.corners[-1, -1, 2, 1]
     assert bottom == pytest.approx(found[-1, 2, 1] if is_kept else found[-2, 2, 1], abs=0.1)
+
+
+def test_a_grid_of_which_each_cell_was_found_needs_no_neighbours() -> None:
+    """Two columns off, as the edge of a shadow leaves them, would be a gap that nothing bridges."""
+    found = cells(2, 6).reshape(2, 6, 4, 2)
+    found[:, 2:4, ::2, 1] += 12
+    lattice = lattice_of(found.reshape(-1, 4, 2))
+    assert lattice is not None
+    assert lattice.num_found == 12
+    assert np.array_equal(lattice.corners, found)
+
+
+@pytest.mark.parametrize(
+    ("gap", "taller", "num_grids"),
+    [
+        (LINE, 1.0, 1),
+        (WALL * HEIGHT - 1, 1.0, 1),
+        (WALL * HEIGHT + 1, 1.0, 2),  # two grids side by side
+        (LINE, ALIKE - 0.1, 1),
+        (LINE, ALIKE + 0.1, 2),
+    ],
+)
+def test_parts_that_continue_each_other_are_one_grid(
+    gap: float, taller: float, num_grids: int
+) -> None:
+    parts = [cells(2, count).reshape(2, count, 4, 2) for count in (4, 2, 3)]
+    parts[1] += [4 * (WIDTH + LINE), 0]
+    parts[2] += [6 * (WIDTH + LINE) - LINE + gap, 0]
+    parts[2][..., 2:, 1] += (taller - 1) * HEIGHT
+    whole = np.concatenate(parts[: 4 - num_grids], axis=1)
+    for ways in (np.asarray, transposed):
+        lattices = [Lattice(ways(part), part[..., 0, 0].size) for part in parts]
+        found = joined([lattices[n] for n in (2, 0, 1)])
+        assert len(found) == num_grids
+        assert sum(one.num_found for one in found) == 18
+        largest = max(found, key=lambda one: one.num_found)
+        assert np.array_equal(largest.corners, ways(whole))
+
+
+def test_a_transposed_grid_has_its_corners_in_order() -> None:
+    grid = cells(2, 3).reshape(2, 3, 4, 2)
+    assert np.array_equal(transposed(grid)[2, 1], grid[1, 2][[0, 3, 2, 1]])
+    assert np.array_equal(transposed(transposed(grid)), grid)

@@ -25,9 +25,9 @@ def combined(reading: Reading, row: list[Cell], alone: Reading) -> Reading:
     """The reading of a page, with the numbers in a row of boxes as one of its lines.
 
     Digits may cross the sides of their boxes, so they are read together, unless each box alone
-    gives more certain numbers. Digits between boxes are their sides. The reading stays as it is if
-    a line continues beyond an end of the row, since boxes may be missing there, or if only taller
-    digits elsewhere were found, since the boxes may be icons.
+    gives more certain numbers. Digits between boxes are their sides. The row is left out if all
+    digits are elsewhere and taller, since its boxes may be icons; and if a line continues beyond an
+    end of it, boxes may be missing there, and the reading stays as it is.
 
     Args:
         reading: of the whole page.
@@ -48,7 +48,7 @@ def combined(reading: Reading, row: list[Cell], alone: Reading) -> Reading:
             lines.append((line, digits))
         inside += found
     if not inside and (not alone.ok or _has_taller(lines, boxes)):
-        return reading if lines else alone
+        return _of(lines, reading) if lines else alone
     together, inside = _sorted(inside, boxes)
     rejected = reading.rejected
     if _num_certain(alone.lines[0]) > _num_certain(together):
@@ -58,9 +58,14 @@ def combined(reading: Reading, row: list[Cell], alone: Reading) -> Reading:
     middle = float(hull[:, 0, 1].mean())
     above = sum(_middle(digits) < middle for _, digits in lines)
     lines.insert(above, (together, inside))
+    return replace(_of(lines, reading), rejected=rejected)
+
+
+def _of(lines: list[tuple[Line, list[Digit]]], reading: Reading) -> Reading:
+    """A reading with these lines instead of its own."""
     said, ordered = zip(*lines, strict=True)
     every = tuple(chain.from_iterable(ordered))
-    return replace(reading, text=text_of(every), digits=every, lines=said, rejected=rejected)
+    return replace(reading, text=text_of(every), digits=every, lines=said)
 
 
 def _lines(reading: Reading) -> Iterator[tuple[Line, list[Digit]]]:

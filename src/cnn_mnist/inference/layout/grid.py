@@ -65,11 +65,11 @@ def _best_lattices(grey: Grey, most: int) -> list[Lattice]:
         for mask in quads.line_masks(shown):
             lattices = _lattices(mask, most)
             if lattices is None:
-                return _completed(found)
+                return lattice.joined(_completed(found))
             found.append(lattices)
         if any(found) or np.median(grey) >= DARK:
             break
-    return _completed(found)
+    return lattice.joined(_completed(found))
 
 
 def _completed(found: list[list[Lattice]]) -> list[Lattice]:
@@ -108,7 +108,11 @@ def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
     near = np.asarray(cv2.dilate(lines, np.ones((5, 5), np.uint8)), np.uint8)
     found = (one for one in placed if one is not None)
     grids = [one for one in found if not _runs_on(one.corners, lines, near)]
-    return None if _among_squares(grids, cells) else grids
+    num_cells = sum(grid.corners[..., 0, 0].size for grid in grids)
+    num_squares = _num_alike(cells, grids)
+    if num_squares <= MOST_ALIKE * num_cells:
+        return grids
+    return None if num_squares > FEW_CELLS else []
 
 
 def _are_cells(places: list[tuple[int, int]], cells: Quads, inner: Quads, lines: Mask) -> bool:
@@ -140,14 +144,14 @@ def _elongation(cells: Quads) -> NDArray[Any]:
     return np.asarray(np.maximum(wide / high, high / wide))
 
 
-def _among_squares(grids: list[Lattice], cells: Quads) -> bool:
-    """Whether most regions of the size of the grids' cells are outside, as on squared paper."""
+def _num_alike(cells: Quads, grids: list[Lattice]) -> int:
+    """How many regions have the size of the grids' cells."""
     if not grids:
-        return False
+        return 0
     inside = np.concatenate([quads.sides(grid.corners).reshape(-1, 4) for grid in grids])
     relative = quads.sides(cells) / np.median(inside, axis=0)
     alike = (relative < ALIKE) & (relative > 1 / ALIKE)
-    return bool(alike.all(axis=1).sum() > MOST_ALIKE * len(inside))
+    return int(alike.all(axis=1).sum())
 
 
 def _runs_on(grid: Quads, lines: Mask, near: Mask) -> bool:
@@ -160,7 +164,7 @@ def _runs_on(grid: Quads, lines: Mask, near: Mask) -> bool:
         elongation = float(np.median(_elongation(grid)))
         return grid[..., 0, 0].size > FEW_CELLS and elongation < SQUARE
     sides = [grid, grid[::-1, ::-1][..., [2, 3, 0, 1], :]]
-    turned = [side.transpose(1, 0, 2, 3)[..., [0, 3, 2, 1], :] for side in sides]
+    turned = [lattice.transposed(side) for side in sides]
     return any(all(_goes_on(side, lines, near) for side in pair) for pair in (sides, turned))
 
 

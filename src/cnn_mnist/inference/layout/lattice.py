@@ -6,7 +6,7 @@ left out, and placed again by these.
 
 import heapq
 from collections.abc import Iterator
-from itertools import product
+from itertools import permutations, product
 from typing import Any, NamedTuple
 
 import cv2
@@ -26,6 +26,7 @@ DISPLACED = 0.2  # of a cell's shorter side
 WORST = 0.7  # of the largest displacement; cells with less may be right
 LEAST_FOUND = 0.6  # of a grid's cells
 LEAST_OUTER = 0.3  # of an outer row's or column's
+MOST_PARTS = 20  # of grids; each is compared with each
 NOBODY = -1
 
 
@@ -85,13 +86,23 @@ def of_cells(
     crossings = _arranged(inner, found)
     seen = _arranged(cells, found)
     crossings[_misshapen(crossings, ALIKE) | _misshapen(seen, CUT_ALIKE)] = np.nan
+    each = _known(crossings)
     _remove_displaced(crossings)
-    grid = np.where(np.isnan(crossings).all(axis=(2, 3), keepdims=True), np.nan, seen)
-    num_found = int(np.count_nonzero(~np.isnan(grid[..., 0, 0])))
-    if num_found < LEAST_FOUND * found.size or (whole := _filled(grid)) is None:
+    known = _known(crossings)
+    if known.mean() < LEAST_FOUND:
         return None
-    lattice = Lattice(whole, num_found)
+    whole = _filled(np.where(known[..., None, None], seen, np.nan))
+    if whole is None:  # a gap of two columns; but if each cell was found, there is nothing to fill
+        if not each.all():
+            return None
+        whole, known = seen, each
+    lattice = Lattice(whole, int(np.count_nonzero(known)))
     return lattice if lattice.worth >= LEAST_CELLS else None
+
+
+def _known(grid: Quads) -> NDArray[np.bool_]:
+    """Which cells have a corner."""
+    return np.asarray(~np.isnan(grid).all(axis=(2, 3)))
 
 
 def _links(cells: Quads) -> tuple[Links, Links]:
@@ -194,3 +205,39 @@ def _guesses(grid: Quads) -> Quads:
     oblique = padded[:-2, :-2], padded[2:, :-2], padded[:-2, 2:], padded[2:, 2:]
     beside = zip(product(level, upright), oblique, strict=True)
     return np.stack([a + b - c for (a, b), c in beside])
+
+
+def joined(parts: list[Lattice]) -> list[Lattice]:
+    """The grids, where two that continue each other are one, unless there are very many."""
+    for one, other in permutations(parts, 2) if len(parts) <= MOST_PARTS else ():
+        if (whole := _continued(one, other)) is not None:
+            rest = [part for part in parts if part is not one and part is not other]
+            return joined([*rest, whole])
+    return parts
+
+
+def _continued(one: Lattice, other: Lattice) -> Lattice | None:
+    """A grid and the one that continues its rows to the right, or its columns downwards."""
+    num_found = one.num_found + other.num_found
+    if _continues(one.corners, other.corners):
+        return Lattice(np.concatenate([one.corners, other.corners], axis=1), num_found)
+    if _continues(transposed(one.corners), transposed(other.corners)):
+        return Lattice(np.concatenate([one.corners, other.corners], axis=0), num_found)
+    return None
+
+
+def _continues(left: Quads, right: Quads) -> bool:
+    """Whether each row of a grid begins where one of another ends, with cells alike."""
+    if len(left) != len(right):
+        return False
+    last, first = left[:, -1], right[:, 0]
+    sides = quads.sides(np.stack([last, first]))
+    away = np.linalg.norm(last[:, [1, 2]] - first[:, [0, 3]], axis=2).max(axis=1)
+    are_near = (away <= WALL * sides.min(axis=(0, 2))).all()
+    ratio = sides[0] / sides[1]
+    return bool(are_near and (np.maximum(ratio, 1 / ratio) < ALIKE).all())
+
+
+def transposed(grid: Quads) -> Quads:
+    """The grid with rows as columns, mirrored: corners stay clockwise from the upper left."""
+    return grid.transpose(1, 0, 2, 3)[..., [0, 3, 2, 1], :]
