@@ -90,6 +90,13 @@ def test_a_line_that_goes_on_beyond_the_row_stays(row: list[Cell]) -> None:
     assert box_row.combined(long, row, alone(row, "_7__")) is long
 
 
+def test_low_marks_and_the_side_of_the_last_box_do_not_go_on_from_it(row: list[Cell]) -> None:
+    digits = [(7, (130, 50, 12, 40)), (1, (330, 40, 4, 60)), (1, (380, 60, 3, 15))]
+    found = [Digit(digit, 0.9, box, FRAME, PROBS) for digit, box in digits]
+    page = Reading("711", tuple(found), True, lines=(Line((Number("711", (0, 0, 9, 9), 0.9),)),))
+    assert box_row.combined(page, row, alone(row, "_7__")).text == "7"
+
+
 def test_icons_beside_taller_digits_are_no_boxes(row: list[Cell]) -> None:
     tall = reading(("4", 380, 20), height=100)
     assert box_row.combined(tall, row, alone(row, "0_0_")).text == "4"

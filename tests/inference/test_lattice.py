@@ -5,7 +5,7 @@ import pytest
 
 from cnn_mnist.inference.layout.lattice import (
     ALIKE,
-    WALL,
+    IRREGULAR,
     Lattice,
     arrange,
     joined,
@@ -15,6 +15,7 @@ from cnn_mnist.inference.layout.lattice import (
 from cnn_mnist.inference.layout.quads import Quads
 
 WIDTH, HEIGHT, LINE = 40, 30, 4  # px of a cell, and between cells
+STEP = WIDTH + LINE
 
 
 def cells(rows: int, columns: int) -> Quads:
@@ -82,8 +83,8 @@ def test_a_grid_of_which_each_cell_was_found_needs_no_neighbours() -> None:
     ("gap", "taller", "num_grids"),
     [
         (LINE, 1.0, 1),
-        (WALL * HEIGHT - 1, 1.0, 1),
-        (WALL * HEIGHT + 1, 1.0, 2),  # two grids side by side
+        (LINE + STEP * IRREGULAR - 1, 1.0, 1),
+        (LINE + STEP * IRREGULAR + 1, 1.0, 2),  # two grids side by side
         (LINE, ALIKE - 0.1, 1),
         (LINE, ALIKE + 0.1, 2),
     ],

@@ -4,15 +4,21 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, islice
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from cnn_mnist.inference.layout import cell
+from cnn_mnist.inference.layout import quads
 from cnn_mnist.inference.layout.cell import Cell
 from cnn_mnist.inference.layout.structure import Line, Number
-from cnn_mnist.inference.pictures.page import Box
 from cnn_mnist.inference.reading import Digit, Reading, text_of
+
+SIDE = 0.25  # of a box's width: no farther from it, a digit is its side
+LOW = 0.5  # of the height of the digits in boxes; less is no digit of a box that was not found
+
+Part = tuple[Line, list[Digit]]  # a line, and its digits
 
 
 def fall(row: list[Cell]) -> int:
@@ -25,84 +31,118 @@ def combined(reading: Reading, row: list[Cell], alone: Reading) -> Reading:
     """The reading of a page, with the numbers in a row of boxes as one of its lines.
 
     Digits may cross the sides of their boxes, so they are read together, unless each box alone
-    gives more certain numbers. Digits between boxes are their sides. The row is left out if all
-    digits are elsewhere and taller, since its boxes may be icons; and if a line continues beyond an
-    end of it, boxes may be missing there, and the reading stays as it is.
+    gives more certain numbers. Digits between boxes, and at the ends of the row, are their sides.
+    If a line continues beyond an end of the row, boxes may be missing there, and the reading stays
+    as it is. If all digits are elsewhere and taller, the boxes may be icons, and are left out.
 
     Args:
         reading: of the whole page.
         alone: of each box.
     """
-    boxes = [one.box for one in row]
-    corners = np.array([[[x, y], [x + w, y], [x, y + h], [x + w, y + h]] for x, y, w, h in boxes])
-    hull = cv2.convexHull(corners.reshape(-1, 2).astype(np.float32))
-    lines: list[tuple[Line, list[Digit]]] = []
+    boxes = _Boxes(np.array([one.corners for one in row]))
+    lines: list[Part] = []
     inside: list[Digit] = []
     for line, digits in _lines(reading):
-        found = [digit for digit in digits if cell.containing(boxes, digit.box) is not None]
-        beyond = [digit for digit in digits if not _is_in(hull, digit.box)]
-        if found and beyond:
-            are_beside = all(cell.is_beside(boxes, digit.box) for digit in beyond)
-            return reading if are_beside else alone
-        if beyond:
-            lines.append((line, digits))
+        found = [digit for digit in digits if boxes.around(digit) is not None]
+        beyond = [digit for digit in digits if not boxes.meet(digit)]
         inside += found
-    if not inside and (not alone.ok or _has_taller(lines, boxes)):
+        if beyond and not found:
+            lines.append((line, digits))
+        elif tall := [digit for digit in beyond if digit.box[3] >= LOW * _height(found)]:
+            return reading if all(map(boxes.end_before, tall)) else alone
+    others = [digit for _, digits in lines for digit in digits]
+    are_icons = others and _height(others) > boxes.height
+    if not inside and (are_icons or not alone.ok):
         return _of(lines, reading) if lines else alone
-    together, inside = _sorted(inside, boxes)
+    together, inside = _sorted(inside, boxes, row)
     rejected = reading.rejected
     if _num_certain(alone.lines[0]) > _num_certain(together):
         together, inside = alone.lines[0], [*alone.digits]
-        around = (sign for sign in rejected if cell.containing(boxes, sign.box) is None)
-        rejected = (*around, *alone.rejected)
-    middle = float(hull[:, 0, 1].mean())
-    above = sum(_middle(digits) < middle for _, digits in lines)
+        outside = (sign for sign in rejected if boxes.around(sign) is None)
+        rejected = (*outside, *alone.rejected)
+    above = sum(_middle(digits) < boxes.middle for _, digits in lines)
     lines.insert(above, (together, inside))
     return replace(_of(lines, reading), rejected=rejected)
 
 
-def _of(lines: list[tuple[Line, list[Digit]]], reading: Reading) -> Reading:
+class _Boxes(NamedTuple):
+    """The corners of the boxes in a row, N×4×2, in the original picture's pixels."""
+
+    corners: NDArray[np.float32]
+
+    @property
+    def height(self) -> float:
+        """Of a typical box."""
+        return float(np.median(quads.sides(self.corners)[:, 1::2]))
+
+    @property
+    def middle(self) -> float:
+        """How far below the picture's top the row is."""
+        return float(self.corners[..., 1].mean())
+
+    def around(self, digit: Digit) -> int | None:
+        """The number of the box in which the centre of a digit is."""
+        places = (n for n, corners in enumerate(self.corners) if _is_in(corners, digit))
+        return next(places, None)
+
+    def meet(self, digit: Digit) -> bool:
+        """Whether the centre of a digit is in the row, between boxes or on a side."""
+        left, right = self.corners[:, [0, 3]], self.corners[:, [1, 2]]
+        wider = np.concatenate([left + SIDE * (left - right), right + SIDE * (right - left)])
+        return _is_in(cv2.convexHull(wider.reshape(-1, 2)), digit)
+
+    def end_before(self, digit: Digit) -> bool:
+        """Whether a digit is beyond an end of the row, where more boxes may be."""
+        first, last = self.corners[[0, -1]].mean(axis=1)
+        along, away = last - first, _centre(digit) - first
+        place = float(away @ along / (along @ along))
+        return place < 0 or place > 1
+
+
+def _is_in(outline: Any, digit: Digit) -> bool:
+    return cv2.pointPolygonTest(outline, _centre(digit).tolist(), False) >= 0
+
+
+def _centre(digit: Digit) -> NDArray[np.float64]:
+    x, y, width, height = digit.box
+    return np.array([x + width / 2, y + height / 2])
+
+
+def _lines(reading: Reading) -> Iterator[Part]:
+    rest = iter(reading.digits)
+    for line in reading.lines:
+        yield line, [*islice(rest, sum(len(number.digits) for number in line.numbers))]
+
+
+def _of(lines: list[Part], reading: Reading) -> Reading:
     """A reading with these lines instead of its own."""
     said, ordered = zip(*lines, strict=True)
     every = tuple(chain.from_iterable(ordered))
     return replace(reading, text=text_of(every), digits=every, lines=said)
 
 
-def _lines(reading: Reading) -> Iterator[tuple[Line, list[Digit]]]:
-    """Each line, and its digits."""
-    rest = iter(reading.digits)
-    for line in reading.lines:
-        yield line, [*islice(rest, sum(len(number.digits) for number in line.numbers))]
-
-
-def _is_in(hull: cv2.typing.MatLike, box: Box) -> bool:
-    x, y, width, height = box
-    return cv2.pointPolygonTest(hull, (x + width / 2, y + height / 2), False) >= 0
-
-
-def _has_taller(lines: list[tuple[Line, list[Digit]]], boxes: list[Box]) -> bool:
-    tallest = max((digit.box[3] for _, digits in lines for digit in digits), default=0)
-    return bool(tallest > np.median(boxes, axis=0)[3])
+def _height(digits: list[Digit]) -> float:
+    return float(np.median([digit.box[3] for digit in digits]))
 
 
 def _middle(digits: list[Digit]) -> float:
-    return float(np.mean([digit.box[1] + digit.box[3] / 2 for digit in digits]))
+    return float(np.mean([_centre(digit)[1] for digit in digits]))
 
 
-def _sorted(digits: list[Digit], boxes: list[Box]) -> tuple[Line, list[Digit]]:
-    """The digits in a row of cells, those of each cell as one number, and all in that order."""
-    columns = [cell.containing(boxes, digit.box) for digit in digits]
-    of_cell = [
-        [digit for digit, at in zip(digits, columns, strict=True) if at == column]
-        for column in range(len(boxes))
+def _sorted(digits: list[Digit], boxes: _Boxes, row: list[Cell]) -> Part:
+    """The digits of each box as one number, and all in that order."""
+    places = [boxes.around(digit) for digit in digits]
+    of_box = [
+        [digit for digit, at in zip(digits, places, strict=True) if at == place]
+        for place in range(len(row))
     ]
     numbers = [
-        Number(text_of(inside), box, math.prod(digit.confidence for digit in inside))
-        for inside, box in zip(of_cell, boxes, strict=True)
+        Number(text_of(inside), one.box, math.prod(digit.confidence for digit in inside))
+        for inside, one in zip(of_box, row, strict=True)
     ]
-    return Line(tuple(numbers)), [*chain.from_iterable(of_cell)]
+    return Line(tuple(numbers)), [*chain.from_iterable(of_box)]
 
 
 def _num_certain(line: Line) -> float:
-    """The expected number of cells that are read exactly, of those with a number."""
+    """The expected number of boxes that are read exactly, of those with a number."""
     return sum(number.confidence for number in line.numbers if number.text)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.percentiles import percentiles
-from cnn_mnist.inference.pictures.crop import is_centred_in
 from cnn_mnist.inference.pictures.page import Box, Page
 from cnn_mnist.inference.recognition.line import normalized_width
 from cnn_mnist.inference.segmentation import paper, segment
@@ -42,17 +41,34 @@ class Cell(View):
         """A box of this cell in the original picture's pixels."""
         x, y, width, height = box
         corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
-        on_page = cv2.perspectiveTransform(np.array([corners], np.float64), self.matrix)
-        left, top, wide, high = cv2.boundingRect(on_page.astype(np.float32))
+        left, top, wide, high = cv2.boundingRect(self._on_page(corners).astype(np.float32))
         return self.page.original_box((left, top, wide, high))
 
     @property
     def centre(self) -> tuple[float, float]:
         """In the page's pixels."""
         height, width = self.grey.shape
-        middle = np.array([[[width / 2, height / 2]]])
-        x, y = cv2.perspectiveTransform(middle, self.matrix)[0, 0].tolist()
+        x, y = self._on_page([[width / 2, height / 2]])[0].tolist()
         return x, y
+
+    @property
+    def corners(self) -> NDArray[np.float32]:
+        """In the original picture's pixels, 4×2, clockwise from the upper left."""
+        margin = self._margin
+        right, bottom = self.grey.shape[1] - margin, self.grey.shape[0] - margin
+        inner = [[margin, margin], [right, margin], [right, bottom], [margin, bottom]]
+        return self.page.original_points(self._on_page(inner))
+
+    def _on_page(self, points: Any) -> NDArray[np.float64]:
+        """Points of the cell in its page's pixels."""
+        moved = cv2.perspectiveTransform(np.array([points], np.float64), self.matrix)
+        return np.asarray(moved[0], np.float64)
+
+    @property
+    def _margin(self) -> int:
+        """Px of paper around the cell."""
+        side: int = min(self.grey.shape)
+        return round(MARGIN / (1 + 2 * MARGIN) * side)
 
     @property
     def columns(self) -> int:
@@ -64,23 +80,8 @@ class Cell(View):
     @property
     def box(self) -> Box:
         """The whole cell in the original picture's pixels."""
-        margin = round(MARGIN / (1 + 2 * MARGIN) * min(self.grey.shape))
-        height, width = self.grey.shape
+        margin, (height, width) = self._margin, self.grey.shape
         return self.original_box((margin, margin, width - 2 * margin, height - 2 * margin))
-
-
-def containing(row: list[Box], box: Box) -> int | None:
-    """The number of the cell in which the centre of a box is."""
-    return next((number for number, one in enumerate(row) if is_centred_in(box, one)), None)
-
-
-def is_beside(row: list[Box], box: Box) -> bool:
-    """Whether a box is beyond an end of a row, where more cells may be."""
-    sides = np.array([row[0], row[-1], box])
-    first, last, own = sides[:, :2] + sides[:, 2:] / 2
-    along, end = last - first, len(row) - 1
-    place = end * float((own - first) @ along / (along @ along))
-    return place < 0 or place > end
 
 
 def straightened(page: Page, corners: NDArray[Any]) -> Cell:

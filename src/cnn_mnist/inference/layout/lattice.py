@@ -26,6 +26,7 @@ DISPLACED = 0.2  # of a cell's shorter side
 WORST = 0.7  # of the largest displacement; cells with less may be right
 LEAST_FOUND = 0.6  # of a grid's cells
 LEAST_OUTER = 0.3  # of an outer row's or column's
+IRREGULAR = 1 / 3  # of a step: how much longer or shorter one between two parts of a grid may be
 MOST_PARTS = 20  # of grids; each is compared with each
 NOBODY = -1
 
@@ -227,15 +228,15 @@ def _continued(one: Lattice, other: Lattice) -> Lattice | None:
 
 
 def _continues(left: Quads, right: Quads) -> bool:
-    """Whether each row of a grid begins where one of another ends, with cells alike."""
-    if len(left) != len(right):
+    """Whether the rows of a grid go on in another, by steps and cells as they are in both."""
+    if len(left) != len(right) or min(left.shape[1], right.shape[1]) < 2:
         return False
-    last, first = left[:, -1], right[:, 0]
-    sides = quads.sides(np.stack([last, first]))
-    away = np.linalg.norm(last[:, [1, 2]] - first[:, [0, 3]], axis=2).max(axis=1)
-    are_near = (away <= WALL * sides.min(axis=(0, 2))).all()
-    ratio = sides[0] / sides[1]
-    return bool(are_near and (np.maximum(ratio, 1 / ratio) < ALIKE).all())
+    sizes = np.median(quads.sides(left), axis=(0, 1)) / np.median(quads.sides(right), axis=(0, 1))
+    centres = np.concatenate([left[:, -2:], right[:, :2]], axis=1).mean(axis=2)
+    steps = np.diff(centres, axis=1)  # before, between and after
+    regular = (steps[:, 0] + steps[:, 2]) / 2
+    off = np.linalg.norm(steps[:, 1] - regular, axis=-1) / np.linalg.norm(regular, axis=-1)
+    return bool((np.maximum(sizes, 1 / sizes) < ALIKE).all() and (off < IRREGULAR).all())
 
 
 def transposed(grid: Quads) -> Quads:

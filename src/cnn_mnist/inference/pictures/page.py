@@ -54,6 +54,11 @@ class Page:
         left, top = round(min(across)), round(min(down))
         return left, top, round(max(across)) - left, round(max(down)) - top
 
+    def original_points(self, points: NDArray[Any]) -> NDArray[np.float32]:
+        """Points, N×2, in the original picture's pixels."""
+        moved = cv2.perspectiveTransform(points[None].astype(np.float64), self._to_original())
+        return np.asarray(moved[0], np.float32)
+
     def _to_original(self) -> NDArray[np.float64]:
         if self.matrix is not None:
             return self.matrix
