@@ -129,7 +129,7 @@ def test_few_of_the_signs_of_a_grid_tell_its_orientation(monkeypatch: pytest.Mon
     pixels = page("1234567", 60, 6)
     cells = [view.of_page(Page(pixels, pixels.shape[1::-1])) for _ in range(4)]
     counting = Counting()
-    assert orientation.turn_of_cells(counting, cells) == 0
+    assert orientation.turn_of_cells(counting, LineReader(), cells) == 0
     assert counting.seen == 4 * 5
     assert sum(len(one._framed) for one in cells) == 5
 

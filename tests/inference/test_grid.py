@@ -228,6 +228,15 @@ def test_digits_across_the_sides_of_their_boxes_are_whole(reader: Reader) -> Non
         assert (shown.text, len(shown.digits)) == ("4372", 4)
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_row_of_boxes_is_read_on_its_side_and_upside_down(turns: int, reader: Reader) -> None:
+    page = boxes_in_a_row(7, pitch=80, wide=58)
+    for box, text in enumerate("9023178"):
+        put(page, text, 35 + 80 * box, 32)
+    reading = reader.read(np.rot90(page, turns))
+    assert (reading.text, reading.turned) == ("9023178", 90 * turns)
+
+
 def test_a_number_below_a_row_of_boxes_is_a_line_of_its_own(reader: Reader) -> None:
     page = np.vstack([boxes_in_a_row(5, pitch=80, wide=58), np.full((140, 460), 245, np.uint8)])
     for box, text in enumerate("43 72"):

@@ -103,7 +103,7 @@ def test_a_box_is_turned_back(degrees: int) -> None:
     ("right", "signs", "boxes", "is_level"),
     [
         (12, 14, 16, True),
-        (9, 10, 20, False),  # surer of fewer signs
+        (7.2, 8, 20, False),  # surer of fewer signs
         (15, 20, 20, False),  # more signs, none of which is sure: the ticks of a comb
     ],
 )
@@ -160,3 +160,10 @@ def test_both_networks_decide_whether_a_page_is_upside_down(
     monkeypatch.setattr(orientation, "_look", lambda _, __, upside_down=False: looks[upside_down])
     reading = reader.read(sheet())
     assert (reading.turned, [line.text for line in reading.lines]) == (0, ROWS)
+
+
+def test_wrong_signs_count_against_an_orientation() -> None:
+    """Upside down, the ticks of a comb are read as 1s, so more of its ink is read."""
+    upright, upside_down = orientation._Look(9.5, 10, 21, 9.8), orientation._Look(10.9, 15, 21, 8.2)
+    assert upright.share > upside_down.share
+    assert orientation._Look(1, 4, 4, 4).share == 0

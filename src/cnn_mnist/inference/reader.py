@@ -66,12 +66,23 @@ class Reader:
         if any(one.glyphs for row in cells for one in row):
             if sum(one.columns for row in cells for one in row) > MOST_COLUMNS:
                 return Reading("", (), ok=False, reason=CROWDED)
-            if degrees := orientation.turn_of_cells(self.classifier, chain(*cells)):
-                page = page.turn(degrees)
-                cells = _cells(page) or cells
-            return self._cells_reading(page, cells)
+            return self._cells_reading(*self._upright(page, cells))
         reading = self._page_reading(page, single)
         return self._grid_reading(cells) if cells and not reading.ok else reading
+
+    def _upright(
+        self, page: Page, cells: list[list[cell.Cell]]
+    ) -> tuple[Page, list[list[cell.Cell]]]:
+        """A page and its cells, turned; first a page on its side, which may then be upside down."""
+        for _ in range(2):
+            flat = chain(*cells)
+            degrees = orientation.turn_of_cells(self.classifier, self.line_reader, flat)
+            turned = page.turn(degrees)
+            found = _cells(turned) if degrees else []
+            if not found:
+                break
+            page, cells = turned, found
+        return page, cells
 
     def _cells_reading(self, page: Page, cells: list[list[cell.Cell]]) -> Reading:
         """The reading of a page with cells, which are mostly read one by one.

@@ -21,12 +21,14 @@ from cnn_mnist.inference.segmentation import segment
 LEAST_SIGNS = 5  # fewer are no clear evidence
 MOST_SIGNS = 200  # that are looked at; more would say the same
 MOST_LINES = 6  # that the line network reads in each orientation
+MOST_CELLS = 24  # likewise, of a grid
 CLEAR = 0.3  # of a glyph's mean log top probability: a worse orientation differs by more
 UNLIKE = -1.3  # of it: glyphs less likely in each orientation are no digits
 TILTED = 6  # degrees; smaller tilts are corrected line by line
 NEAR = 8  # degrees: maximum deviation of neighbours on a line from its direction
 ALIGNED = 0.5  # of the signs have their neighbour in the lines' direction
 BETTER = 0.04  # of the lines' ink: required lead if the glyphs are undecided
+BETTER_CELLS = 0.1  # the same of a grid, whose cells may hold icons
 
 
 def upright(classifier: Classifier, reader: LineReader, page: Page) -> View:
@@ -87,7 +89,7 @@ def tilt(boxes: list[Box]) -> int:
     places = (corners[:, :2] + corners[:, 2:] / 2)[sides >= 0.5 * np.median(sides)]
     if len(places) < LEAST_SIGNS:
         return 0
-    some = np.array(_some(len(places)))
+    some = np.array(_some(len(places), MOST_SIGNS))
     apart = places - places[some, None]
     distances = np.hypot(apart[..., 0], apart[..., 1])
     distances[np.arange(len(some)), some] = np.inf
@@ -139,22 +141,36 @@ def _turn(
     return 90 * best if is_better and looks[0].signs >= LEAST_SIGNS else 0
 
 
-def turn_of_cells(classifier: Classifier, cells: Iterable[View]) -> int:
-    """The degrees to rotate a page with a grid clockwise, from the classifier's answers alone."""
-    glyphs = [(one, glyph) for one in cells for glyph in range(len(one.glyphs))]
-    frames = [one.frames([glyph]) for one, glyph in (glyphs[n] for n in _some(len(glyphs)))]
-    ways = _likely(_mean_log_probs(classifier, np.concatenate(frames)))
-    return 90 * ways[0] if ways and 0 not in ways else 0
+def turn_of_cells(classifier: Classifier, reader: LineReader, cells: Iterable[View]) -> int:
+    """The degrees to rotate a page with a grid clockwise; 0 if the evidence is unclear.
+
+    Single digits look much the same upside down, so where the classifier is undecided between the
+    two, the line network reads some of the cells both ways.
+    """
+    written = [one for one in cells if one.glyphs]
+    glyphs = [(one, glyph) for one in written for glyph in range(len(one.glyphs))]
+    frames = [
+        one.frames([glyph]) for one, glyph in (glyphs[n] for n in _some(len(glyphs), MOST_SIGNS))
+    ]
+    means = _mean_log_probs(classifier, np.concatenate(frames))
+    ways = _likely(means)
+    if 0 not in ways or 2 not in ways:
+        return 90 * ways[0] if ways and 0 not in ways else 0
+    some = [written[n] for n in _some(len(written), MOST_CELLS)]
+    asis, turned = (_sum(_look(reader, one, down) for one in some) for down in (False, True))
+    gain = math.exp(means[2] - means[0])
+    is_better = turned.share > asis.share + BETTER_CELLS and turned.share * gain > asis.share
+    return 180 if is_better else 0
 
 
 def _frames(seen: View) -> NDArray[np.uint8]:
     """The glyphs that are looked at, in MNIST's format."""
-    return seen.frames(_some(len(seen.glyphs)))
+    return seen.frames(_some(len(seen.glyphs), MOST_SIGNS))
 
 
-def _some(count: int) -> range:
-    """MOST_SIGNS of many signs, spread over the page."""
-    return range(0, count, max(1, -(-count // MOST_SIGNS)))
+def _some(count: int, most: int) -> range:
+    """At most so many of many signs, spread over the page."""
+    return range(0, count, max(1, -(-count // most)))
 
 
 def _mean_log_probs(
@@ -193,8 +209,8 @@ class _Look(NamedTuple):
 
     @property
     def share(self) -> float:
-        """The share of right signs in all ink: a box without a sign is not read."""
-        return self.right / max(1, self.signs, self.boxes)
+        """The share of right signs, less the wrong ones, in all ink: a box may have no sign."""
+        return max(0.0, 2 * self.right - self.signs) / max(1, self.signs, self.boxes)
 
 
 def _look(reader: LineReader, seen: View, upside_down: bool = False) -> _Look:
@@ -206,6 +222,10 @@ def _look(reader: LineReader, seen: View, upside_down: bool = False) -> _Look:
     signs = [sign for crop, _ in some for sign in reader.look(crop)]
     digits = sum(float(sign.digit_probs.sum()) for sign in signs)
     return _Look(num_right(signs), len(signs), sum(count for _, count in some), digits)
+
+
+def _sum(looks: Iterable[_Look]) -> _Look:
+    return _Look(*map(sum, zip(*looks, strict=True)))
 
 
 def _turned(boxes: list[Box], shape: tuple[int, ...]) -> list[Box]:
