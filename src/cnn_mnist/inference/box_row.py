@@ -81,9 +81,16 @@ class _Boxes(NamedTuple):
         return float(self.corners[..., 1].mean())
 
     def around(self, digit: Digit) -> int | None:
-        """The number of the box in which the centre of a digit is."""
-        places = (n for n, corners in enumerate(self.corners) if _is_in(corners, digit))
-        return next(places, None)
+        """The number of the box in which the centre of a digit is.
+
+        What is read as a 1 between boxes is a side, but other digits there belong to the nearest.
+        """
+        inside = [_is_in(corners, digit) for corners in self.corners]
+        if any(inside):
+            return inside.index(True)
+        if digit.digit == 1 or not self.meet(digit):
+            return None
+        return int(np.linalg.norm(self.corners.mean(axis=1) - _centre(digit), axis=1).argmin())
 
     def meet(self, digit: Digit) -> bool:
         """Whether the centre of a digit is in the row, between boxes or on a side."""

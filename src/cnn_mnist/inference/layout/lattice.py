@@ -94,9 +94,9 @@ def of_cells(
         return None
     whole = _filled(np.where(known[..., None, None], seen, np.nan))
     if whole is None:  # a gap of two columns; but if each cell was found, there is nothing to fill
-        if not each.all():
-            return None
-        whole, known = seen, each
+        whole = seen if each.all() else None
+    if whole is None:
+        return None
     lattice = Lattice(whole, int(np.count_nonzero(known)))
     return lattice if lattice.worth >= LEAST_CELLS else None
 
@@ -220,23 +220,34 @@ def joined(parts: list[Lattice]) -> list[Lattice]:
 def _continued(one: Lattice, other: Lattice) -> Lattice | None:
     """A grid and the one that continues its rows to the right, or its columns downwards."""
     num_found = one.num_found + other.num_found
-    if _continues(one.corners, other.corners):
-        return Lattice(np.concatenate([one.corners, other.corners], axis=1), num_found)
-    if _continues(transposed(one.corners), transposed(other.corners)):
-        return Lattice(np.concatenate([one.corners, other.corners], axis=0), num_found)
-    return None
+    whole = _beside(one.corners, other.corners)
+    if (
+        whole is None
+        and (below := _beside(transposed(one.corners), transposed(other.corners))) is not None
+    ):
+        whole = transposed(below)
+    return whole if whole is None else Lattice(whole, num_found)
 
 
-def _continues(left: Quads, right: Quads) -> bool:
-    """Whether the rows of a grid go on in another, by steps and cells as they are in both."""
+def _beside(left: Quads, right: Quads) -> Quads | None:
+    """The rows of a grid that go on in another, by steps and cells as they are in both.
+
+    One cell may be missing between them, as the edge of a shadow leaves it.
+    """
     if len(left) != len(right) or min(left.shape[1], right.shape[1]) < 2:
-        return False
+        return None
     sizes = np.median(quads.sides(left), axis=(0, 1)) / np.median(quads.sides(right), axis=(0, 1))
+    if (np.maximum(sizes, 1 / sizes) > ALIKE).any():
+        return None
     centres = np.concatenate([left[:, -2:], right[:, :2]], axis=1).mean(axis=2)
     steps = np.diff(centres, axis=1)  # before, between and after
     regular = (steps[:, 0] + steps[:, 2]) / 2
-    off = np.linalg.norm(steps[:, 1] - regular, axis=-1) / np.linalg.norm(regular, axis=-1)
-    return bool((np.maximum(sizes, 1 / sizes) < ALIKE).all() and (off < IRREGULAR).all())
+    for missing in (0, 1):
+        off = np.linalg.norm(steps[:, 1] - (1 + missing) * regular, axis=-1)
+        if (off < IRREGULAR * np.linalg.norm(regular, axis=-1)).all():
+            between = (left[:, -1:] + right[:, :1]) / 2
+            return np.concatenate([left, between[:, :missing], right], axis=1)
+    return None
 
 
 def transposed(grid: Quads) -> Quads:

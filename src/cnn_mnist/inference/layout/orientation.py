@@ -27,7 +27,7 @@ UNLIKE = -1.3  # of it: glyphs less likely in each orientation are no digits
 TILTED = 6  # degrees; smaller tilts are corrected line by line
 NEAR = 8  # degrees: maximum deviation of neighbours on a line from its direction
 ALIGNED = 0.5  # of the signs have their neighbour in the lines' direction
-BETTER = 0.04  # of the lines' ink: required lead if the glyphs are undecided
+BETTER = 0.08  # of the lines' ink: required lead if the glyphs are undecided
 BETTER_CELLS = 0.1  # the same of a grid, whose cells may hold icons
 
 
