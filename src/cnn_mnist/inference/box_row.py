@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.layout import quads
 from cnn_mnist.inference.layout.cell import Cell
 from cnn_mnist.inference.layout.structure import Line, Number
+from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.reading import Digit, Reading, text_of
 
 SIDE = 0.25  # of a box's width: no farther from it, a digit is its side
@@ -73,7 +74,7 @@ class _Boxes(NamedTuple):
     @property
     def height(self) -> float:
         """Of a typical box."""
-        return float(np.median(quads.sides(self.corners)[:, 1::2]))
+        return float(median(quads.sides(self.corners)[:, 1::2]))
 
     @property
     def middle(self) -> float:
@@ -129,7 +130,7 @@ def _of(lines: list[Part], reading: Reading) -> Reading:
 
 
 def _height(digits: list[Digit]) -> float:
-    return float(np.median([digit.box[3] for digit in digits]))
+    return float(median(np.array([digit.box[3] for digit in digits])))
 
 
 def _middle(digits: list[Digit]) -> float:

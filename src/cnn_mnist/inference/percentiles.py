@@ -1,4 +1,4 @@
-"""Percentiles of a picture's pixels, and weighted medians."""
+"""Percentiles of a picture's pixels, medians, and weighted medians."""
 
 from typing import Any
 
@@ -12,6 +12,16 @@ def percentiles(values: NDArray[Any], *shares: float) -> NDArray[np.float64]:
     ordered = np.sort(values, axis=None, kind="stable" if is_bytes else None)
     places = np.array(shares) / 100 * (ordered.size - 1)
     return np.asarray(np.interp(places, np.arange(ordered.size), ordered), np.float64)
+
+
+def median(values: NDArray[Any], axis: int | None = None) -> NDArray[Any]:
+    """As numpy's, in a fraction of the time, and without 20 ms to import numpy.ma."""
+    ordered = np.sort(values, axis=axis)
+    if ordered.dtype.kind != "f":
+        ordered = ordered.astype(np.float64)
+    count = ordered.shape[axis or 0]
+    low, high = (ordered.take(place, axis or 0) for place in ((count - 1) // 2, count // 2))
+    return np.asarray((low + high) / 2)
 
 
 def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:

@@ -13,6 +13,7 @@ from cnn_mnist.inference import box_row
 from cnn_mnist.inference.layout import cell, grid, lines, orientation, view
 from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import without_words
+from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.reading import NO_INK, Digit, Reading, text_of
@@ -97,7 +98,7 @@ class Reader:
         if boxes[:, 2:].prod(axis=1).sum() <= MOST_BUTTONS * math.prod(page.size):
             reading = self._page_reading(page)
             tallest = max((digit.box[3] for digit in reading.digits), default=0)
-            if tallest > np.median(boxes[:, 3]):
+            if tallest > median(boxes[:, 3]):
                 return reading
         return self._grid_reading(cells)
 

@@ -151,7 +151,7 @@ def _around(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.ui
     high, wide = pixels.shape[:2]
     size = max(1, wide // COARSER), max(1, high // COARSER)
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    median, near = paper.median(small, AROUND), np.ones((3, 3), np.uint8)
+    median, near = paper.median_filter(small, AROUND), np.ones((3, 3), np.uint8)
     broad = np.ones((max(1, round(BROAD * min(size))),) * 2, np.uint8)
     darker = cv2.min(median, cv2.morphologyEx(small, cv2.MORPH_CLOSE, broad))
     lighter = cv2.max(median, cv2.morphologyEx(small, cv2.MORPH_OPEN, broad))

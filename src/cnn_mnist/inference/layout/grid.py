@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.layout import lattice, quads
 from cnn_mnist.inference.layout.lattice import ALIKE, LEAST_CELLS, Lattice
 from cnn_mnist.inference.layout.quads import Grey, Mask, Quads
+from cnn_mnist.inference.percentiles import median
 
 SEARCH_SIDE = 1200  # px; cells are searched on a copy at most this large
 DARK = 128  # of 255; lines may be lighter than a page that is mostly darker
@@ -51,7 +52,7 @@ def is_cut(grid: Quads, picture: Grey) -> NDArray[np.bool_]:
 
 def _least_side(grid: Quads) -> float:
     """The typical shorter side of a grid's cells."""
-    return float(np.median(quads.sides(grid).min(axis=-1)))
+    return float(median(quads.sides(grid).min(axis=-1)))
 
 
 def _worth(lattices: list[Lattice]) -> int:
@@ -67,7 +68,7 @@ def _best_lattices(grey: Grey, most: int) -> list[Lattice]:
             if lattices is None:
                 return lattice.joined(_completed(found))
             found.append(lattices)
-        if any(found) or np.median(grey) >= DARK:
+        if any(found) or median(grey) >= DARK:
             break
     return lattice.joined(_completed(found))
 
@@ -149,7 +150,7 @@ def _num_alike(cells: Quads, grids: list[Lattice]) -> int:
     if not grids:
         return 0
     inside = np.concatenate([quads.sides(grid.corners).reshape(-1, 4) for grid in grids])
-    relative = quads.sides(cells) / np.median(inside, axis=0)
+    relative = quads.sides(cells) / median(inside, axis=0)
     alike = (relative < ALIKE) & (relative > 1 / ALIKE)
     return int(alike.all(axis=1).sum())
 
@@ -161,7 +162,7 @@ def _runs_on(grid: Quads, lines: Mask, near: Mask) -> bool:
     """
     cut = np.asarray(quads.cut(grid, lines).any(axis=(0, 1)))
     if (cut[:2] & cut[2:]).any():
-        elongation = float(np.median(_elongation(grid)))
+        elongation = float(median(_elongation(grid)))
         return grid[..., 0, 0].size > FEW_CELLS and elongation < SQUARE
     sides = [grid, grid[::-1, ::-1][..., [2, 3, 0, 1], :]]
     turned = [lattice.transposed(side) for side in sides]

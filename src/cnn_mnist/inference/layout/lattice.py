@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import quads
 from cnn_mnist.inference.layout.quads import Quads
+from cnn_mnist.inference.percentiles import median
 
 Links = NDArray[np.int64]  # for each cell the next one to the right, or below; or NOBODY
 
@@ -229,6 +230,10 @@ def _continued(one: Lattice, other: Lattice) -> Lattice | None:
     return whole if whole is None else Lattice(whole, num_found)
 
 
+def _typical_sides(grid: Quads) -> NDArray[Any]:
+    return median(quads.sides(grid).reshape(-1, 4), axis=0)
+
+
 def _beside(left: Quads, right: Quads) -> Quads | None:
     """The rows of a grid that go on in another, by steps and cells as they are in both.
 
@@ -236,7 +241,7 @@ def _beside(left: Quads, right: Quads) -> Quads | None:
     """
     if len(left) != len(right) or min(left.shape[1], right.shape[1]) < 2:
         return None
-    sizes = np.median(quads.sides(left), axis=(0, 1)) / np.median(quads.sides(right), axis=(0, 1))
+    sizes = _typical_sides(left) / _typical_sides(right)
     if (np.maximum(sizes, 1 / sizes) > ALIKE).any():
         return None
     centres = np.concatenate([left[:, -2:], right[:, :2]], axis=1).mean(axis=2)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import lines, view
 from cnn_mnist.inference.layout.view import View
+from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line import Box
@@ -86,7 +87,7 @@ def tilt(boxes: list[Box]) -> int:
         return 0
     corners = np.array(boxes, np.float32)
     sides = corners[:, 2:].max(axis=1)
-    places = (corners[:, :2] + corners[:, 2:] / 2)[sides >= 0.5 * np.median(sides)]
+    places = (corners[:, :2] + corners[:, 2:] / 2)[sides >= 0.5 * median(sides)]
     if len(places) < LEAST_SIGNS:
         return 0
     some = np.array(_some(len(places), MOST_SIGNS))
@@ -100,7 +101,7 @@ def tilt(boxes: list[Box]) -> int:
     best = int(near.sum(axis=1).argmax())
     if near[best].mean() < ALIGNED:
         return 0
-    degrees = round(best - 45 + float(np.median(off[best, near[best]])))
+    degrees = round(best - 45 + float(median(off[best, near[best]])))
     return -degrees if abs(degrees) >= TILTED else 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.percentiles import weighted_median
+from cnn_mnist.inference.percentiles import median, weighted_median
 from cnn_mnist.inference.recognition.line import Box
 
 REACH = 6  # heights of a sign: maximum distance to the next one on its line
@@ -36,7 +36,7 @@ def without_combs(corners: NDArray[Any]) -> NDArray[Any]:
     narrow = height > NARROW * width
     if np.count_nonzero(narrow) < FEW or narrow.all():
         return corners
-    low = np.flatnonzero(narrow & (height < TICK * np.median(height[~narrow])))
+    low = np.flatnonzero(narrow & (height < TICK * median(height[~narrow])))
     ticks = [row for row in grouped(low, corners[low]) if _is_comb(corners[row])]
     return np.delete(corners, list(chain.from_iterable(ticks)), axis=0)
 

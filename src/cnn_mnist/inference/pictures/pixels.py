@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.pictures.page import ImageError
 
 MAX_PIXELS = 80_000_000  # of a page
@@ -43,7 +44,7 @@ def _opaque(picture: Image.Image) -> Image.Image:
     if visible.all():
         return picture.convert("RGB")
     if visible.mean() > 0.5:
-        backdrop = tuple(int(v) for v in np.median(pixels[visible][:, :3], axis=0))
+        backdrop = tuple(int(v) for v in median(pixels[visible][:, :3], axis=0))
     else:
         light_ink = visible.any() and pixels[visible][:, :3].mean() > 127
         backdrop = (0, 0, 0) if light_ink else (255, 255, 255)

@@ -13,6 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from cnn_mnist import shelf
+from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.recognition.classifier import session_options
 from cnn_mnist.inference.recognition.line import (
     ALPHABET,
@@ -90,11 +91,11 @@ class LineReader:
         digits = np.array([sign.box for sign in signs if sign.character in DIGITS])
         if not len(digits):
             return slanted
-        top, height = np.median(digits[:, 1::2], axis=0).tolist()
+        top, height = median(digits[:, 1::2], axis=0).tolist()
         rows = max(round(height / DIGIT_HEIGHT), -(-len(grey) // LONGER))
         above = round(top + (height - rows) / 2)
         least, most = STRETCH[0], min(STRETCH[1], LONGER * rows / len(grey))
-        stretch = DIGIT_ASPECT / float(np.median(digits[:, 2] / digits[:, 3]))
+        stretch = DIGIT_ASPECT / float(median(digits[:, 2] / digits[:, 3]))
         scaled = self._look([_rows(grey, above, rows)], min(max(stretch, least), most))
         return max(slanted, [_moved(sign, above, grey.shape) for sign in scaled], key=num_right)
 

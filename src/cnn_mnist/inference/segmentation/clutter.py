@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.percentiles import percentiles, weighted_median
+from cnn_mnist.inference.percentiles import median, percentiles, weighted_median
 from cnn_mnist.inference.segmentation.components import Components, Mask, components, crowded
 
 SOLID = 1 / 3  # of a blot, covered by the largest disc in it; of a thick 1 it is less
@@ -64,7 +64,7 @@ def _are_wires(marks: Components) -> NDArray[np.bool_]:
             row = 1 + np.flatnonzero(at_border[1:])
             if len(row) < WIRES:
                 continue
-            typical = np.median(size[row], axis=0)
+            typical = median(size[row], axis=0)
             alike = row[(np.abs(size[row] - typical) <= 1 + UNEVEN * typical).all(axis=1)]
             middles = (corner + size / 2)[alike, 1 - axis]
             found[alike] = len(alike) >= WIRES and _are_even(middles)

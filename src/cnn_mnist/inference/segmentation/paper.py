@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.percentiles import median
+
 Picture = NDArray[Any]  # uint8 H×W×3
 Mask = NDArray[Any]  # uint8
 Labels = NDArray[Any]  # int32 H×W: the region of each pixel, 0 for none
@@ -57,8 +59,8 @@ def estimate(pixels: Picture) -> Picture:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     half = (size[0] // 2, size[1] // 2) if min(size) >= SMALL_PICTURE else size
-    wide = median(cv2.resize(small, half, interpolation=cv2.INTER_AREA), WINDOWS[0])
-    wide, narrow = resized(wide, small), median(small, WINDOWS[1])
+    wide = median_filter(cv2.resize(small, half, interpolation=cv2.INTER_AREA), WINDOWS[0])
+    wide, narrow = resized(wide, small), median_filter(small, WINDOWS[1])
     return _choose_by_region(small, wide, _sharpened(small, narrow))
 
 
@@ -103,7 +105,7 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
     """
     difference = largest_channel(cv2.absdiff(wide, narrow))
     count, labels = cv2.connectedComponents((difference > LEAST_CONTRAST).astype(np.uint8))
-    page = np.median(wide.reshape(-1, 3), axis=0)
+    page = median(wide.reshape(-1, 3), axis=0)
     nearer = (np.abs(narrow - page) - np.abs(wide - page)) @ np.ones(3)
     like_page = np.bincount(labels.ravel(), weights=nearer.ravel(), minlength=count) > 0
     strokes = (_sharp(small, difference, labels, count) & like_page).astype(np.uint8)
@@ -133,7 +135,7 @@ def _sharp(small: Picture, difference: Mask, labels: Labels, count: int) -> NDAr
     return np.asarray(steep > SHARP * edge)
 
 
-def median(pixels: Picture, share: float) -> Picture:
+def median_filter(pixels: Picture, share: float) -> Picture:
     """The median over a square whose side is a share of the picture's short side."""
     window = max(3, int(share * min(pixels.shape[:2])) | 1)
     margin = window // 2

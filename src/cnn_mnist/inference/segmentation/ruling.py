@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.segmentation.components import Components, Mask, components, crowded
 
 SEARCH_SIDE = 400  # px; the slope is searched on a small copy
@@ -108,7 +109,7 @@ def _thin_runs(level: Mask, least: float) -> Mask:
     """What is thin from left to right over a length, bridging the strokes that cross it."""
     inked = np.count_nonzero(level, axis=0)
     runs = np.count_nonzero(level[1:] > level[:-1], axis=0)
-    thickness = float(np.median(inked[runs > 0] / runs[runs > 0]))
+    thickness = float(median(inked[runs > 0] / runs[runs > 0]))
     least, most = max(least, SLIM * thickness), 2 + int(1.5 * thickness)
     upright = cv2.morphologyEx(level, cv2.MORPH_OPEN, np.ones((most + 1, 1), np.uint8))
     thin = cv2.subtract(level, upright)

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.percentiles import median
+
 Mask = NDArray[Any]  # uint8, 0 or 1
 Picture = NDArray[Any]  # uint8 H×W×3
 
@@ -39,7 +41,7 @@ def find(pixels: Picture) -> Mask | None:
     if not (LEAST_SHARE < filled.mean() < MOST_SHARE and middle.any()):
         return None
     around = luma[filled == 0]
-    step = float(np.median(luma[filled > 0])) - float(np.median(around))
+    step = float(median(luma[filled > 0])) - float(median(around))
     stray = float((around > level).mean())
     ink = float((grey[middle > 0] <= level).mean())
     if step < LEAST_STEP or stray > MOST_STRAY or ink < LEAST_INK:
