@@ -29,7 +29,7 @@ from cnn_mnist.inference.recognition.line_reader import (
 MARGIN = 0.25  # of a line's height: the margin around it
 ALIGNED = 0.5  # of a digit's height: maximum offset between distant parts of one line
 RISES = 0, 0.02, -0.02, 0.04, -0.04  # how much a number may fall more than its line
-EVEN = 0.6  # of the tallest digit; print beside a number is lower
+EVEN = 0.5  # of the tallest digit; print beside a number is lower
 CLOSE = 0.1  # digits; readings that differ by less are equal
 EVEN_PAPER = 0.25  # of a page's contrast; marks left out of the ink have more
 LINE_HEIGHT = 0.3  # of a picture's height; with taller digits, the picture is one line
