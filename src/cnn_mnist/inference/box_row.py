@@ -42,20 +42,22 @@ def combined(reading: Reading, row: list[Cell], alone: Reading) -> Reading:
     """
     boxes = _Boxes(np.array([one.corners for one in row]))
     lines: list[Part] = []
-    inside: list[Digit] = []
+    placed: list[tuple[int, Digit]] = []  # with the number of its box
     for line, digits in _lines(reading):
-        found = [digit for digit in digits if boxes.around(digit) is not None]
+        places = [boxes.around(digit) for digit in digits]
+        in_box = [(n, digit) for n, digit in zip(places, digits, strict=True) if n is not None]
+        found = [digit for _, digit in in_box]
         beyond = [digit for digit in digits if not boxes.meet(digit)]
-        inside += found
+        placed += in_box
         if beyond and not found:
             lines.append((line, digits))
         elif tall := [digit for digit in beyond if digit.box[3] >= LOW * _height(found)]:
             return reading if all(map(boxes.end_before, tall)) else alone
     others = [digit for _, digits in lines for digit in digits]
     are_icons = others and _height(others) > boxes.height
-    if not inside and (are_icons or not alone.ok):
+    if not placed and (are_icons or not alone.ok):
         return _of(lines, reading) if lines else alone
-    together, inside = _sorted(inside, boxes, row)
+    together, inside = _sorted(placed, row)
     rejected = reading.rejected
     if _num_certain(alone.lines[0]) > _num_certain(together):
         together, inside = alone.lines[0], [*alone.digits]
@@ -137,13 +139,9 @@ def _middle(digits: list[Digit]) -> float:
     return float(np.mean([_centre(digit)[1] for digit in digits]))
 
 
-def _sorted(digits: list[Digit], boxes: _Boxes, row: list[Cell]) -> Part:
+def _sorted(placed: list[tuple[int, Digit]], row: list[Cell]) -> Part:
     """The digits of each box as one number, and all in that order."""
-    places = [boxes.around(digit) for digit in digits]
-    of_box = [
-        [digit for digit, at in zip(digits, places, strict=True) if at == place]
-        for place in range(len(row))
-    ]
+    of_box = [[digit for at, digit in placed if at == place] for place in range(len(row))]
     numbers = [
         Number(text_of(inside), one.box, math.prod(digit.confidence for digit in inside))
         for inside, one in zip(of_box, row, strict=True)

@@ -78,9 +78,10 @@ class Reader:
         for _ in range(2):
             flat = chain(*cells)
             degrees = orientation.turn_of_cells(self.classifier, self.line_reader, flat)
+            if not degrees:
+                break
             turned = page.turn(degrees)
-            found = _cells(turned) if degrees else []
-            if not found:
+            if not (found := _cells(turned)):
                 break
             page, cells = turned, found
         return page, cells

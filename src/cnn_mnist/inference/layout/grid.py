@@ -38,7 +38,7 @@ def find(grey: Grey) -> list[Quads]:
     scale = min(1.0, SEARCH_SIDE / max(grey.shape))
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     most = min(max(grey.size // CELL_ROOM, FEW_CELLS), MOST_CELLS)
-    best = _best_lattices(np.asarray(small, np.uint8), most)
+    best = lattice.joined(_best_lattices(np.asarray(small, np.uint8), most))
     outer = [grid for grid, _ in best if not any(_is_within(grid, other) for other, _ in best)]
     ordered = sorted(outer, key=lambda grid: float(grid[..., 1].mean()))
     return [grid / scale for grid in ordered if _least_side(grid) >= READABLE * scale]
@@ -66,11 +66,11 @@ def _best_lattices(grey: Grey, most: int) -> list[Lattice]:
         for mask in quads.line_masks(shown):
             lattices = _lattices(mask, most)
             if lattices is None:
-                return lattice.joined(_completed(found))
+                return _completed(found)
             found.append(lattices)
         if any(found) or median(grey) >= DARK:
             break
-    return lattice.joined(_completed(found))
+    return _completed(found)
 
 
 def _completed(found: list[list[Lattice]]) -> list[Lattice]:

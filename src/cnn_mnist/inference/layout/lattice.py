@@ -94,8 +94,8 @@ def of_cells(
     if known.mean() < LEAST_FOUND:
         return None
     whole = _filled(np.where(known[..., None, None], seen, np.nan))
-    if whole is None:  # a gap of two columns; but if each cell was found, there is nothing to fill
-        whole = seen if each.all() else None
+    if whole is None and each.all():  # a gap of two columns, but there is nothing to fill
+        whole = seen
     if whole is None:
         return None
     lattice = Lattice(whole, int(np.count_nonzero(known)))
@@ -220,14 +220,11 @@ def joined(parts: list[Lattice]) -> list[Lattice]:
 
 def _continued(one: Lattice, other: Lattice) -> Lattice | None:
     """A grid and the one that continues its rows to the right, or its columns downwards."""
-    num_found = one.num_found + other.num_found
-    whole = _beside(one.corners, other.corners)
-    if (
-        whole is None
-        and (below := _beside(transposed(one.corners), transposed(other.corners))) is not None
-    ):
-        whole = transposed(below)
-    return whole if whole is None else Lattice(whole, num_found)
+    for ways in (np.asarray, transposed):
+        whole = _beside(ways(one.corners), ways(other.corners))
+        if whole is not None:
+            return Lattice(ways(whole), one.num_found + other.num_found)
+    return None
 
 
 def _typical_sides(grid: Quads) -> NDArray[Any]:
