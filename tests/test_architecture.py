@@ -60,7 +60,7 @@ FLOORS = {
         },
         {"augment", "lines.network", "adamw"},
         {"models", "muon"},
-        {"data", "device", "schedule", "synthetic.strokes"},
+        {"data", "device", "optimizers", "schedule", "synthetic.strokes"},
         {"synthetic", "evaluation", "lines.text", "lines.typefaces"},
         {"distillation", "lines.signs", "lines.hand"},
         {"loop", "lines.shapes"},

@@ -5,8 +5,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from cnn_mnist.training.loop import as_vector
 from cnn_mnist.training.muon import kernels_of, orthogonal, step
+from cnn_mnist.training.optimizers import as_vector
 
 LR, DECAY, MOMENTUM = 0.02, 0.1, 0.95
 

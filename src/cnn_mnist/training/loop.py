@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_mnist.training import adamw, distributed, muon
+from cnn_mnist.training import distributed, optimizers
 from cnn_mnist.training.augment.corrupt import corrupt
 from cnn_mnist.training.augment.sampling import seeded
 from cnn_mnist.training.augment.transforms import augment, normalize
@@ -85,34 +85,13 @@ def start(
         torch.manual_seed(seed)
         net = MODELS[recipe.model](num_classes)
     net.to(device)
-    params = as_vector(net)
-    optimizer = torch.optim.AdamW(
-        [params],
-        lr=recipe.lr,
-        betas=(recipe.beta1, recipe.beta2),
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
+    params = optimizers.as_vector(net)
     averaged = copy.deepcopy(net) if recipe.ema_decay else None
-    mean = as_vector(averaged) if averaged else None
+    mean = optimizers.as_vector(averaged) if averaged else None
+    optimizer = optimizers.create(recipe, params)
     return Run(
         recipe, seed, torch.device(device), precision, net, params, averaged, mean, optimizer
     )
-
-
-def as_vector(net: nn.Module) -> nn.Parameter:
-    """Replace a network's parameters, and their gradients, by views of one vector.
-
-    The optimizer and the averaging then update one tensor instead of one or two per layer.
-    """
-    params = list(net.parameters())
-    vector = nn.Parameter(nn.utils.parameters_to_vector(params).detach())
-    vector.grad = torch.zeros_like(vector)
-    sizes = [param.numel() for param in params]
-    values, grads = vector.detach().split(sizes), vector.grad.split(sizes)
-    for param, value, grad in zip(params, values, grads, strict=True):
-        param.data, param.grad = value.view_as(param), grad.view_as(param)
-    return vector
 
 
 def check_seed(seed: int) -> None:
@@ -237,16 +216,8 @@ def train_step(
     totals = compute_gradients(run, batch, generator, weight)
     assert run.params.grad is not None
     distributed.sum_over_ranks(run.params.grad)
-    update(run)
+    optimizers.step(run.recipe, run.optimizer, run.net)
     return totals
-
-
-def update(run: Run) -> None:
-    """Move the weights by their gradients, with the recipe's optimizer."""
-    if run.recipe.optimizer == "muon":
-        muon.step(run.optimizer, run.net)
-    else:
-        adamw.step(run.optimizer)
 
 
 def compute_gradients(run: Run, batch: Split, generator: torch.Generator, weight: float) -> Tensor:

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cnn_mnist.training import optimizers
 from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.device import autocast
 from cnn_mnist.training.lines.loss import greedy, line_loss
 from cnn_mnist.training.lines.shapes import Digits
 from cnn_mnist.training.lines.stream import Batch, Bundles, collate, example, stream
-from cnn_mnist.training.loop import DivergedError, Epoch, Run, average, update
+from cnn_mnist.training.loop import DivergedError, Epoch, Run, average
 from cnn_mnist.training.schedule import learning_rate
 
 BUNDLE = 32  # batches generated together and sorted by width
@@ -89,7 +90,7 @@ def train_step(run: Run, batch: Batch, lr: float) -> Tensor:
     loss = line_loss(logits, boxes.float(), batch)
     loss.backward()
     nn.utils.clip_grad_norm_([run.params], MAX_GRAD)
-    update(run)
+    optimizers.step(run.recipe, run.optimizer, run.net)
     return torch.tensor([loss.item() * len(logits), num_exact(logits, batch)])
 
 
