@@ -132,6 +132,18 @@ def test_too_few_pictures_are_all_learned_from(short: None, digits: Splits, tmp_
     assert any("too few to hold any out" in warning for warning in mine.warnings)
 
 
+def test_handwriting_that_is_read_well_costs_nothing(digits: Splits, tmp_path: Path) -> None:
+    for number, label in enumerate(digits.test.labels[:10].tolist()):
+        large = Image.fromarray(255 - digits.test.images[number].numpy()).resize((112, 112))
+        large.save(tmp_path / f"{label}_{number}.png")
+    mine = handwriting.read(tmp_path)
+    assert mine.warnings == ["The released model reads all of these pictures: nothing is learned"]
+    adapted = learn.adapt(mine, digits, Classifier(), lambda *_: None)
+    released = checkpoint.load_model(shelf.get("reader").folder).state_dict()
+    assert all(torch.equal(released[k], v) for k, v in adapted.model.state_dict().items())
+    assert adapted.card["decides"] == NEVER
+
+
 def test_what_is_no_digit_may_be_learned(short: None, digits: Splits, tmp_path: Path) -> None:
     folder = write_odd(tmp_path / "mine", 10)
     (folder / "4_0-4.png").rename(folder / "none_1.png")

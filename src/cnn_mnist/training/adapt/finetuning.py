@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cnn_mnist.training import recipes
+from cnn_mnist.training.adapt.handwriting import Handwriting
 from cnn_mnist.training.augment.sampling import seeded
 from cnn_mnist.training.augment.transforms import augment
 from cnn_mnist.training.data import NOT_A_DIGIT, Split
@@ -55,8 +56,14 @@ class FineTuning:
             for epoch, rows in enumerate(parts, start=1)
         ]
 
-    def train(self, own: Split) -> nn.Module:
-        """The model, fine-tuned on these images."""
+    def train(self, writing: Handwriting) -> nn.Module:
+        """The model, fine-tuned on this handwriting.
+
+        It stays as it is if the reader misreads nothing: training would only cost MNIST's digits.
+        """
+        if not writing.misread().any():
+            return self._model
+        own = writing.split
         run = start(RECIPE)
         for net in (run.net, run.averaged):
             assert net is not None

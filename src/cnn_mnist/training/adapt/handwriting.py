@@ -10,7 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.classifier import Predict, Probs, Thresholds
+from cnn_mnist.inference.recognition.classifier import (
+    NEVER,
+    Classifier,
+    Predict,
+    Probs,
+    Thresholds,
+)
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.sample import Sample, look, sample_probs, samples
 from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Split
@@ -63,9 +69,14 @@ class Handwriting:
         answers = [NOT_A_DIGIT if digit is None else digit for digit in read]
         return np.asarray(np.array(answers) != np.array(self.labels))
 
+    def misread(self) -> NDArray[np.bool_]:
+        """Which samples the released reader reads wrongly."""
+        released = Classifier()
+        return self.errors(self.probs(released.probs), released.threshold, NEVER)
+
     @property
     def warnings(self) -> list[str]:
-        """Notices about skipped pictures, and about too few or too similar ones."""
+        """Notices about skipped pictures, and about too few, too similar or well-read ones."""
         notices, more = list(self.problems), self.num_skipped - len(self.problems)
         if more:
             notices.append(f"{more:,} more pictures were skipped")
@@ -78,6 +89,8 @@ class Handwriting:
             notices.append(
                 f"All pictures show a {self.labels[0]}; the other digits are not learned"
             )
+        if not self.misread().any():
+            notices.append("The released model reads all of these pictures: nothing is learned")
         return notices
 
     def add(self, sample: Sample, label: int, path: Path = Path()) -> None:

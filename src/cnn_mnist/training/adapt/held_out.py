@@ -64,7 +64,7 @@ def answers(
     for fold in range(FOLDS):
         rows = _rows(writing, fold)
         held, learned = writing.only(rows), writing.without(rows)
-        predict = predictor(finetuning.train(learned.split), card["temperature"])
+        predict = predictor(finetuning.train(learned), card["temperature"])
         found.probs[rows] = held.probs(predict)
         thresholds = overruling.thresholds(learned, predict)
         found.wrong[rows] = held.errors(found.probs[rows], card["threshold"], thresholds)

@@ -71,7 +71,7 @@ def train(
     writing: Handwriting, splits: Splits, finetuning: FineTuning, overruling: Overruling
 ) -> tuple[nn.Module, Card]:
     """A model fine-tuned on all samples, and its card."""
-    model, card = finetuning.train(writing.split), _released()
+    model, card = finetuning.train(writing), _released()
     card |= {"recipe": RECIPE.to_dict(), "dataset": splits.name}
     norm, threshold = RECIPE.test_norm, card["threshold"]
     card |= model_card.calibrated(model, norm, splits, splits.num_val, threshold)

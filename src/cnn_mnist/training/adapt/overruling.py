@@ -6,13 +6,7 @@ was not trained on them, would outvote the classifier, which was. For the others
 
 import numpy as np
 
-from cnn_mnist.inference.recognition.classifier import (
-    NEVER,
-    Classifier,
-    Predict,
-    Thresholds,
-    tta_probs,
-)
+from cnn_mnist.inference.recognition.classifier import NEVER, Predict, Thresholds, tta_probs
 from cnn_mnist.training.adapt.handwriting import Handwriting
 from cnn_mnist.training.data import NOT_A_DIGIT, Split
 from cnn_mnist.training.synthetic.examples import extend
@@ -33,13 +27,10 @@ class Overruling:
         """
         drawn = extend(old, NUM_DRAWN, seed=1)  # not those of the training
         self._others = drawn.images[drawn.labels == NOT_A_DIGIT].numpy()
-        self._released = Classifier()
 
     def thresholds(self, writing: Handwriting, predict: Predict) -> Thresholds:
         """The threshold of each digit, for a classifier fine-tuned on the handwriting."""
-        released = self._released
-        wrong = writing.errors(writing.probs(released.probs), released.threshold, NEVER)
-        misread = sorted(set(np.array(writing.labels)[wrong].tolist()) - {NOT_A_DIGIT})
+        misread = sorted(set(np.array(writing.labels)[writing.misread()].tolist()) - {NOT_A_DIGIT})
         probs = tta_probs(predict, self._others)
         passing = np.where(np.isin(probs.argmax(axis=1), misread), probs.max(axis=1), 0)
         threshold = max(LOW, float(np.quantile(passing, PASS)))
