@@ -40,7 +40,7 @@ def reading(*parts: Part, height: int = 40) -> Reading:
     every = [digits(part, height) for part in parts]
     found = tuple(digit for line in every for digit in line)
     lines = tuple(Line((Number(text_of(line), line[0].box, 0.9),)) for line in every)
-    return Reading(text_of(found), found, bool(found), lines=lines)
+    return Reading(found, lines=lines)
 
 
 def alone(row: list[Cell], text: str, confidence: float = 0.8) -> Reading:
@@ -54,7 +54,7 @@ def alone(row: list[Cell], text: str, confidence: float = 0.8) -> Reading:
         for c, one in zip(written, row, strict=True)
         if c
     ]
-    return Reading("".join(written), tuple(found), bool(found), lines=(Line(tuple(numbers)),))
+    return Reading(tuple(found), lines=(Line(tuple(numbers)),))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,12 @@ def test_what_is_read_between_boxes_is_their_sides(
     combined = box_row.combined(reading(*parts), row, alone(row, read))
     assert [line.text for line in combined.lines] == expected
     assert combined.text == "".join(c for line in expected for c in line if c.isdigit())
-    assert combined.text == text_of(combined.digits)
+
+
+def test_digits_that_only_the_boxes_show_are_an_answer(row: list[Cell]) -> None:
+    nothing = Reading(reason="what is drawn does not look like a digit")
+    combined = box_row.combined(nothing, row, alone(row, "0123"))
+    assert (combined.text, combined.ok, combined.reason) == ("0123", True, None)
 
 
 def test_the_more_certain_numbers_are_used(row: list[Cell]) -> None:
@@ -93,7 +98,7 @@ def test_a_line_that_goes_on_beyond_the_row_stays(row: list[Cell]) -> None:
 def test_low_marks_and_the_side_of_the_last_box_do_not_go_on_from_it(row: list[Cell]) -> None:
     digits = [(7, (130, 50, 12, 40)), (1, (330, 40, 4, 60)), (1, (380, 60, 3, 15))]
     found = [Digit(digit, 0.9, box, FRAME, PROBS) for digit, box in digits]
-    page = Reading("711", tuple(found), True, lines=(Line((Number("711", (0, 0, 9, 9), 0.9),)),))
+    page = Reading(tuple(found), lines=(Line((Number("711", (0, 0, 9, 9), 0.9),)),))
     assert box_row.combined(page, row, alone(row, "_7__")).text == "7"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cnn_mnist.inference import table
-from cnn_mnist.inference.reading import Reading, unreadable
+from cnn_mnist.inference.reading import Reading
 from gridded import grid
 
 
@@ -42,7 +42,7 @@ def test_shorter_lines_are_filled_up() -> None:
 
 
 def test_a_page_without_a_number_has_a_row_among_others() -> None:
-    pages = [answer(unreadable("damaged", page=2)), answer(grid(["7"]), None)]
+    pages = [answer(Reading(reason="damaged", page=2)), answer(grid(["7"]), None)]
     got = rows(table.text(pages, placed=True))
     assert got[1:] == [["a.png", "2", "", ""], ["", "1", "1", "7"]]
     assert table.text(pages[:1], placed=False) == ""

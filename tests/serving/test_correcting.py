@@ -174,7 +174,7 @@ def test_a_phone_has_room_for_corrections(
 
 
 def test_an_empty_cell_is_corrected(learner: Desk, tmp_path: Path) -> None:
-    answer = grid(["12", ""], ["5", "6"]).to_dict() | {"rejected": []}
+    answer = grid(["12", ""], ["5", "6"]).to_dict() | {"digits": [], "rejected": []}
     learner.page.route("**/v1/predict*", lambda route: route.fulfill(json=answer))
     learner.show(saved(sheet(AMOUNTS), tmp_path / "amounts.png"))
     learner.page.get_by_role("button", name="empty").click()

@@ -182,7 +182,7 @@ def test_the_csv_is_the_one_of_the_api(desk: Desk, server: Served, tmp_path: Pat
 
 
 def test_commas_and_short_lines_in_csv(desk: Desk, amounts: Path) -> None:
-    answer = grid(["1,250", "", "-3"], ["7.5"]).to_dict() | {"rejected": []}
+    answer = grid(["1,250", "", "-3"], ["7.5"]).to_dict() | {"digits": [], "rejected": []}
     desk.page.route("**/v1/predict*", lambda route: route.fulfill(json=answer))
     desk.show(amounts)
     expect_table(desk, [["1,250", "", "-3"], ["7.5", "", ""]])
@@ -190,7 +190,7 @@ def test_commas_and_short_lines_in_csv(desk: Desk, amounts: Path) -> None:
 
 
 def test_the_unsure_are_marked(desk: Desk, amounts: Path) -> None:
-    answer = grid(["12", "7"], ["5", "6"]).to_dict() | {"rejected": []}
+    answer = grid(["12", "7"], ["5", "6"]).to_dict() | {"digits": [], "rejected": []}
     answer["lines"][1]["numbers"][0]["confidence"] = 0.42
     desk.page.route("**/v1/predict*", lambda route: route.fulfill(json=answer))
     desk.show(amounts)

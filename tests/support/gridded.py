@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from cnn_mnist.inference.layout.structure import Line, Number
-from cnn_mnist.inference.reading import Reading
+from cnn_mnist.inference.reading import Digit, Reading
+
+FRAME, PROBS = np.zeros((28, 28), np.uint8), np.full(10, 0.1, np.float32)
 
 
 def grid(*rows: Sequence[str], cell: int = 40) -> Reading:
@@ -12,8 +16,13 @@ def grid(*rows: Sequence[str], cell: int = 40) -> Reading:
         Line(tuple(_cell(text, x * cell, y * cell, cell) for x, text in enumerate(row)))
         for y, row in enumerate(rows)
     )
-    text = "".join(number.digits for line in lines for number in line.numbers)
-    return Reading(text, (), ok=bool(text), lines=lines, num_pages=1)
+    digits = tuple(
+        Digit(int(digit), number.confidence, number.box, FRAME, PROBS)
+        for line in lines
+        for number in line.numbers
+        for digit in number.digits
+    )
+    return Reading(digits, lines=lines, num_pages=1)
 
 
 def _cell(text: str, x: int, y: int, side: int) -> Number:

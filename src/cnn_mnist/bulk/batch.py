@@ -14,7 +14,7 @@ from cnn_mnist.bulk.addresses import source
 from cnn_mnist.bulk.deadline import each
 from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.reader import Reader
-from cnn_mnist.inference.reading import Reading, unreadable
+from cnn_mnist.inference.reading import Reading
 
 FORMAT = 3  # version of the line format
 
@@ -67,14 +67,14 @@ def read(addresses: Sequence[str], settings: Settings) -> Batch:
                 done += 1
         except Exception as error:  # a failing picture does not stop the others
             kind = "" if isinstance(error, ImageError) else f"{type(error).__name__}: "
-            lines.append(_line(address, unreadable(f"{kind}{error}", done + 1)))
+            lines.append(_line(address, Reading(reason=f"{kind}{error}", page=done + 1)))
             num_unreadable += 1
     return Batch(b"".join(lines), num_unreadable)
 
 
 def given_up(address: str, reason: str) -> Batch:
     """The result of a picture that no worker could read."""
-    return Batch(_line(address, unreadable(reason)), 1)
+    return Batch(_line(address, Reading(reason=reason)), 1)
 
 
 def _pages(reader: Reader, fetch: Callable[[], str | bytes], single: bool) -> Iterator[Reading]:

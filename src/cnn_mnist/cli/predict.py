@@ -129,7 +129,7 @@ def _readings(
     from cnn_mnist.inference.pictures import files, image
     from cnn_mnist.inference.pictures.page import ImageError
     from cnn_mnist.inference.reader import Reader
-    from cnn_mnist.inference.reading import unreadable
+    from cnn_mnist.inference.reading import Reading
 
     reader = Reader(model)
     if preview:
@@ -148,7 +148,7 @@ def _readings(
                     suffix = f"-{page.number}" if page.num_pages > 1 else ""
                     write(page, reading, preview / f"{number:04}-{path.stem}{suffix}.png")
         except ImageError as error:
-            yield str(path), unreadable(str(error), done + 1)
+            yield str(path), Reading(reason=str(error), page=done + 1)
 
 
 def _print_readings(readings: Iterator[tuple[str, "Reading"]], say: Terminal) -> None:

@@ -128,7 +128,7 @@ def _of(lines: list[Part], reading: Reading) -> Reading:
     """A reading with these lines instead of its own."""
     said, ordered = zip(*lines, strict=True)
     every = tuple(chain.from_iterable(ordered))
-    return replace(reading, text=text_of(every), digits=every, lines=said)
+    return replace(reading, digits=every, reason=None, lines=said)
 
 
 def _height(digits: list[Digit]) -> float:

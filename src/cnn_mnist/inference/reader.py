@@ -16,7 +16,7 @@ from cnn_mnist.inference.layout.words import without_words
 from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.page import Page
-from cnn_mnist.inference.reading import NO_INK, Digit, Reading, text_of
+from cnn_mnist.inference.reading import NO_INK, Digit, Reading
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line import OTHER
@@ -66,7 +66,7 @@ class Reader:
         cells = [] if single else _cells(page)
         if any(one.glyphs for row in cells for one in row):
             if sum(one.columns for row in cells for one in row) > MOST_COLUMNS:
-                return Reading("", (), ok=False, reason=CROWDED)
+                return Reading(reason=CROWDED)
             return self._cells_reading(*self._upright(page, cells))
         reading = self._page_reading(page, single)
         return self._grid_reading(cells) if cells and not reading.ok else reading
@@ -115,7 +115,7 @@ class Reader:
             else:
                 seen = orientation.upright(self.classifier, self.line_reader, page)
         except segment.CrowdedError:
-            return Reading("", (), ok=False, reason=CROWDED)
+            return Reading(reason=CROWDED)
         return self._view_reading(seen, self.line_reader, single)
 
     def _view_reading(
@@ -123,7 +123,7 @@ class Reader:
     ) -> Reading:
         found = self._found(seen, line_reader, single)
         if not any(found):
-            return Reading("", (), ok=False, reason=NO_DIGIT if seen.glyphs else NO_INK)
+            return Reading(reason=NO_DIGIT if seen.glyphs else NO_INK)
         return _line_reading(found, seen)
 
     def _found(self, seen: view.View, line_reader: LineReader, single: bool) -> list[list[Found]]:
@@ -142,7 +142,7 @@ class Reader:
         return [list(islice(found, len(row))) for row in rows]
 
     def _grid_reading(self, cells: list[list[cell.Cell]]) -> Reading:
-        blank, frugal = Reading("", (), ok=False), self.line_reader.limited(MOST_AGAIN)
+        blank, frugal = Reading(), self.line_reader.limited(MOST_AGAIN)
         read = [
             [self._view_reading(one, frugal) if one.glyphs else blank for one in row]
             for row in cells
@@ -150,12 +150,11 @@ class Reader:
         readings = [reading for row in read for reading in row]
         digits = tuple(digit for reading in readings for digit in reading.digits)
         rejected = tuple(digit for reading in readings for digit in reading.rejected)
-        text = "".join(reading.text for reading in readings)
         numbers = [map(_in_cell, *pair) for pair in zip(read, cells, strict=True)]
         said = tuple(Line(tuple(row)) for row in numbers)
         reason = None if digits else EMPTY_GRID
         turned = cells[0][0].page.turned
-        return Reading(text, digits, bool(digits), reason, rejected, said, turned=turned)
+        return Reading(digits, reason, rejected, said, turned=turned)
 
     def read_pages(self, source: image.Source, single: bool = False) -> Iterator[Reading]:
         """Read a TIFF or PDF lazily, page by page; any other source is one page.
@@ -210,9 +209,9 @@ def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
     rejected = tuple(_placed(sign, seen) for sign in signs if sign.character == OTHER)
     turned = seen.page.turned
     if not digits:
-        return Reading("", (), False, NO_DIGIT, rejected, turned=turned)
+        return Reading((), NO_DIGIT, rejected, turned=turned)
     numbers = lines_of(kept, seen.original_box)
-    return Reading(text_of(digits), digits, True, rejected=rejected, lines=numbers, turned=turned)
+    return Reading(digits, None, rejected, numbers, turned=turned)
 
 
 def _placed(sign: Found, seen: view.View) -> Digit:
@@ -233,10 +232,9 @@ def _in_cell(reading: Reading, one: cell.Cell) -> Number:
 def _frame_reading(digit: Digit, is_accepted: bool) -> Reading:
     """The reading of a picture that is an MNIST image already."""
     if not is_accepted:
-        return Reading("", (), False, NO_DIGIT, rejected=(digit,))
-    text = str(digit.digit)
-    whole = Line((Number(text, digit.box, digit.confidence),))
-    return Reading(text, (digit,), True, lines=(whole,))
+        return Reading((), NO_DIGIT, rejected=(digit,))
+    whole = Line((Number(str(digit.digit), digit.box, digit.confidence),))
+    return Reading((digit,), lines=(whole,))
 
 
 def _is_stack(sources: object) -> bool:

@@ -27,20 +27,26 @@ class Digit:
     image: NDArray[np.uint8] = field(repr=False, compare=False)
     probs: NDArray[np.float32] = field(repr=False, compare=False)
 
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "digit": self.digit,
+            "confidence": round(self.confidence, 4),
+            "box": list(self.box),
+        }
+
 
 @dataclass(frozen=True)
 class Reading:
-    """The result of reading a page. Without a digit, `ok` is False, `text` empty and `reason` set.
+    """The result of reading a page. Without a digit, `reason` says why.
 
-    `text` has all digits in reading order; `lines` has the numbers with their signs. `rejected` are
-    signs that were found but are not digits. `num_pages` is None if the other pages were not
-    opened, and `notice` tells what else in the file was not read. `turned` is the rotation of the
-    page for reading, in degrees clockwise.
+    `digits` are in reading order; `lines` has the numbers with their signs. `rejected` are signs
+    that were found but are not digits. `num_pages` is None if the other pages were not opened, and
+    `notice` tells what else in the file was not read. `turned` is the rotation of the page for
+    reading, in degrees clockwise.
     """
 
-    text: str
-    digits: tuple[Digit, ...]
-    ok: bool
+    digits: tuple[Digit, ...] = ()
     reason: str | None = None
     rejected: tuple[Digit, ...] = ()
     lines: tuple[Line, ...] = ()
@@ -49,21 +55,23 @@ class Reading:
     notice: str | None = None
     turned: int = 0
 
+    @property
+    def text(self) -> str:
+        """All digits."""
+        return text_of(self.digits)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a digit."""
+        return bool(self.digits)
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of `cnn-mnist predict`, without the path."""
-        digits = [
-            {"digit": d.digit, "confidence": round(d.confidence, 4), "box": list(d.box)}
-            for d in self.digits
-        ]
+        digits = [digit.to_dict() for digit in self.digits]
         pages = {"page": self.page, "num_pages": self.num_pages}
         said = {"text": self.text, "digits": digits, "ok": self.ok, "reason": self.reason}
         lines = [line.to_dict() for line in self.lines]
         return pages | said | {"lines": lines, "turned": self.turned, "notice": self.notice}
-
-
-def unreadable(reason: str, page: int = 1) -> Reading:
-    """The reading of a page that could not be read."""
-    return Reading("", (), ok=False, reason=reason, page=page)
 
 
 def text_of(digits: Iterable[Digit]) -> str:

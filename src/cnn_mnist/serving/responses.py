@@ -10,7 +10,7 @@ from PIL import UnidentifiedImageError
 from cnn_mnist.inference import table
 from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.reader import Reader
-from cnn_mnist.inference.reading import Digit, Reading, unreadable
+from cnn_mnist.inference.reading import Digit, Reading
 from cnn_mnist.serving import metrics
 from cnn_mnist.serving.collection import Collection, FullError
 from cnn_mnist.serving.corrections import Corrected, pairs
@@ -99,19 +99,16 @@ def as_csv(answer: Answer | list[Answer]) -> str:
 
 
 def _said(answer: Answer | Refusal, page: int) -> Answer:
-    return unreadable(answer.message, page).to_dict() if isinstance(answer, Refusal) else answer
+    if isinstance(answer, Refusal):
+        return Reading(reason=answer.message, page=page).to_dict()
+    return answer
 
 
 def _detailed(reading: Reading) -> Answer:
     """The reading, and for each sign its ten probabilities and the 28×28 bytes it was read from."""
-    rejected = Reading("", reading.rejected, ok=False)
-    signs = {"digits": reading, "rejected": rejected}
+    signs = {"digits": reading.digits, "rejected": reading.rejected}
     return reading.to_dict() | {
-        name: [
-            values | _seen(sign)
-            for values, sign in zip(part.to_dict()["digits"], part.digits, strict=True)
-        ]
-        for name, part in signs.items()
+        name: [sign.to_dict() | _seen(sign) for sign in part] for name, part in signs.items()
     }
 
 
