@@ -46,7 +46,7 @@ class LineReader:
         Raises:
             ValueError: the file is missing, damaged, or another kind of model.
         """
-        path = shelf.file(shelf.LINES, shelf.ONNX) if model is None else Path(model)
+        path = shelf.file(shelf.LINES, shelf.INT8) if model is None else Path(model)
         try:
             self._session = onnxruntime.InferenceSession(
                 path.read_bytes(), session_options(), providers=["CPUExecutionProvider"]

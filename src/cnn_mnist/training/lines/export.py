@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from onnxruntime import InferenceSession
-from onnxruntime.quantization import CalibrationMethod
 from torch import Tensor, nn
 
 from cnn_mnist.inference.recognition.line import HEIGHT
@@ -68,7 +67,7 @@ def export_lines(
     session = open_session(content)
     difference = max(_difference(exported, session, width) for width in WIDTHS)
     inputs = [line.numpy() for line in lines]
-    content = quantize(content, inputs, CalibrationMethod.MinMax) if int8 else halve(content)
+    content = quantize(content, inputs) if int8 else halve(content)
     session = open_session(content)
     moved = float(np.mean([_moved(exported, session, line) for line in lines]))
     if not (difference <= TOLERANCE and moved <= MOVED):
