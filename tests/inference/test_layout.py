@@ -1,5 +1,7 @@
 """Which line of a page each box stands in, against a plain comparison of all pairs."""
 
+from itertools import accumulate
+
 import numpy as np
 import pytest
 from hypothesis import assume, example, given
@@ -20,13 +22,21 @@ Box = tuple[float, float, float, float]
 def plain(boxes: list[Box]) -> list[set[Box]]:
     """Lines in the order of their tallest box: each box joins that of the nearest taller one."""
     lines: list[set[Box]] = []
+    weights = sorted((high, wide**2 + high**2) for _, _, wide, high in boxes)
+    below = list(accumulate(weight for _, weight in weights))
+    heavy = [high for (high, _), w in zip(weights, below, strict=True) if w >= below[-1] / 2]
+    typical = min(heavy, default=0)
     seen: list[tuple[Box, set[Box]]] = []
     for box in sorted(boxes, key=lambda box: -box[3]):
         x, y, width, height = box
         near = [
             (max(left - x - width, x - left - wide), line)
             for (left, top, wide, high), line in seen
-            if min(y + height, top + high) - max(y, top) > 0.4 * height
+            if (
+                min(y + height, top + high) - max(y, top) > 0.4 * height
+                or (height < 0.75 * high and top + high / 2 < y < top + high)
+            )
+            and high <= 2 * max(height, typical)
             and max(left - x - width, x - left - wide) < REACH * high
         ]
         if near:
@@ -79,6 +89,21 @@ def test_ones_and_commas_are_no_ticks() -> None:
     commas: list[Box] = [(25 + 60 * i + 9 * (i % 2), 60, 4, 14) for i in range(7)]
     for marks in (ones, commas):
         assert sum(map(len, Layout.of(digits + marks).lines)) == 13
+
+
+def test_a_mark_taller_than_two_lines_joins_none() -> None:
+    digits: list[Box] = [(40 * i, 20 + 90 * row, 30, 40) for row in range(3) for i in range(5)]
+    tick: Box = (220, 0, 60, 140)
+    lines = Layout.of([*digits, tick]).lines
+    assert sorted(map(len, lines)) == [1, 5, 5, 5]
+
+
+def test_a_comma_below_its_line_is_on_it() -> None:
+    digits: list[Box] = [(40 * i, 20, 30, 40) for i in range(4)]
+    below: list[Box] = [(40 * i, 90, 30, 40) for i in range(4)]
+    comma: Box = (112, 52, 8, 24)
+    lines = Layout.of([*digits, *below, comma]).lines
+    assert [len(line) for line in lines] == [5, 4]
 
 
 def test_no_boxes_have_no_lines() -> None:

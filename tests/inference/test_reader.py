@@ -59,6 +59,24 @@ def test_ink_as_light_as_its_paper_is_read_in_a_colour(
     assert reader.read(page("4", 60, 6, ink, paper), single=True).text == "4"
 
 
+@pytest.mark.parametrize("turns", [0, 1])
+@pytest.mark.parametrize("mark", ["tick", "ring"])
+def test_numbers_beside_a_tall_mark_are_read(reader: Reader, mark: str, turns: int) -> None:
+    sheet = np.full((640, 900, 3), 240, np.uint8)
+    numbers = ["4072", "583", "9164", "27"]
+    for row, number in enumerate(numbers):
+        drawn = page(number, 50, 5, paper=(240, 240, 240))
+        top, left = 20 + 140 * row, 60
+        sheet[top : top + drawn.shape[0], left : left + drawn.shape[1]] = drawn
+    if mark == "tick":
+        cv2.polylines(
+            sheet, [np.array([(560, 300), (620, 420), (800, 120)])], False, (200, 30, 30), 7
+        )
+    else:
+        cv2.ellipse(sheet, (150, 80), (130, 75), 0, 0, 360, (200, 30, 30), 6)
+    assert reader.read(np.rot90(sheet, turns)).text == "".join(numbers)
+
+
 def test_blank_paper_and_scribbles_are_no_digits(reader: Reader) -> None:
     blank = reader.read(np.full((300, 200, 3), 240, np.uint8))
     assert (blank.ok, blank.text, blank.reason) == (False, "", NO_INK)
@@ -157,8 +175,8 @@ def test_no_picture_is_an_error(reader: Reader) -> None:
         reader.read(b"no picture")
 
 
-def test_preview_of_a_grid_shows_its_cells_and_no_tiles(tmp_path: Path) -> None:
-    reading = grid(["1", ""], ["", "234"], cell=100)
+def test_preview_of_a_large_grid_shows_its_cells_and_no_tiles(tmp_path: Path) -> None:
+    reading = grid(["1" * 9, ""], ["", "2" * preview.MOST_TILES], cell=100)
     path = preview.write(np.full((200, 200, 3), 255, np.uint8), reading, tmp_path / "grid.png")
     with Image.open(path) as picture:
         sheet = np.asarray(picture)

@@ -1,5 +1,6 @@
 """Digits are separated, joined and ordered by shape and place alone."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -119,3 +120,30 @@ def test_a_label_close_above_a_digit_is_no_part_of_it() -> None:
         labelled[top - 40 : top - 15, x : x + 12] = 1
     (alone,), (glyph,) = segment.split(digit), segment.split(labelled)
     assert glyph.box == alone.box
+
+
+def test_digits_beside_one_tall_mark_are_left_out() -> None:
+    lines = [("4072", 40, 60 + 80 * row, 20) for row in range(3)]
+    ink = sheet(*lines, size=(400, 600))
+    assert segment.left_out(ink, None) is None
+    bar(ink, 20, 400, 300, 8)
+    bar(ink, 20, 400, 8, 100)
+    assert len(segment.split(ink)) == 1
+    height = segment.left_out(ink, None) or 0
+    assert 40 <= height <= 50  # with soft edges and the pen's width
+    assert len(segment.split(segment.without_tall(ink, height))) == 12
+
+
+def test_a_ring_around_digits_leaves_out_the_others() -> None:
+    ink = sheet(*[("4072", 40, 60 + 80 * row, 20) for row in range(3)], size=(400, 600))
+    cv2.ellipse(ink, (100, 100), (90, 60), 0, 0, 360, 1.0, 4)
+    assert segment.left_out(ink, 40) == 40
+    assert segment.left_out(ink, 120) is None
+
+
+def test_erasing_tall_marks_leaves_the_others_as_they_are() -> None:
+    digits = sheet(("4072", 40, 60, 20))
+    ink = digits.copy()
+    bar(ink, 20, 400, 300, 8)
+    np.testing.assert_array_equal(segment.without_tall(ink, 42), digits)
+    np.testing.assert_array_equal(segment.without_tall(ink, 200), ink)

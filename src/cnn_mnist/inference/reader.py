@@ -1,5 +1,6 @@
 """Reader: a picture → a Reading. Connects decoding, layout and the two networks."""
 
+import contextlib
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,7 @@ from cnn_mnist.inference.reading import NO_INK, Digit, Reading
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line import OTHER
-from cnn_mnist.inference.recognition.line_reader import LineReader
+from cnn_mnist.inference.recognition.line_reader import DOUBT, LineReader
 from cnn_mnist.inference.recognition.normalize import SIDE, ready_frame, ready_frames
 from cnn_mnist.inference.segmentation import segment
 
@@ -112,21 +113,32 @@ class Reader:
         try:
             if single or fall is not None:
                 seen = orientation.levelled(view.of_page(page, single), fall or 0)
-            else:
-                seen = orientation.upright(self.classifier, self.line_reader, page)
+                return self._view_reading(seen, self.line_reader, single)
+            return self._upright_reading(page)
         except segment.CrowdedError:
             return Reading(reason=CROWDED)
-        return self._view_reading(seen, self.line_reader, single)
+
+    def _upright_reading(self, page: Page) -> Reading:
+        """The reading of a page, without its tall marks if more digits are read then."""
+        seen = orientation.upright(self.classifier, self.line_reader, page)
+        found = self._found(seen, self.line_reader)
+        height = segment.left_out(seen.ink, _height(found))
+        if height is not None:
+            with contextlib.suppress(segment.CrowdedError):
+                lower = orientation.upright(self.classifier, self.line_reader, page, height)
+                again = self._found(lower, self.line_reader)
+                if _num_right(again) > _num_right(found):
+                    return _line_reading(again, lower)
+        return _line_reading(found, seen)
 
     def _view_reading(
         self, seen: view.View, line_reader: LineReader, single: bool = False
     ) -> Reading:
-        found = self._found(seen, line_reader, single)
-        if not any(found):
-            return Reading(reason=NO_DIGIT if seen.glyphs else NO_INK)
-        return _line_reading(found, seen)
+        return _line_reading(self._found(seen, line_reader, single), seen)
 
-    def _found(self, seen: view.View, line_reader: LineReader, single: bool) -> list[list[Found]]:
+    def _found(
+        self, seen: view.View, line_reader: LineReader, single: bool = False
+    ) -> list[list[Found]]:
         """The signs, line by line."""
         if single:
             readings = lines.readings(line_reader, seen.grey, seen.layout)
@@ -202,7 +214,20 @@ def _cells(page: Page) -> list[list[cell.Cell]]:
     return cells
 
 
+def _height(rows: list[list[Found]]) -> float | None:
+    """The typical height of the digits that are certain."""
+    found = [s.box[3] for s in chain(*rows) if s.is_digit and s.confidence >= DOUBT]
+    return float(median(np.array(found))) if found else None
+
+
+def _num_right(rows: list[list[Found]]) -> float:
+    """The expected number of right digits."""
+    return sum(sign.confidence for sign in chain(*without_words(rows)) if sign.is_digit)
+
+
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
+    if not any(rows):
+        return Reading(reason=NO_DIGIT if seen.glyphs else NO_INK)
     kept = without_words(rows)
     signs = list(chain.from_iterable(kept))
     digits = tuple(_placed(sign, seen) for sign in signs if sign.is_digit)

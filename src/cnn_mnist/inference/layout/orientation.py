@@ -32,16 +32,21 @@ BETTER = 0.08  # of the lines' ink: required lead if the glyphs are undecided
 BETTER_CELLS = 0.1  # the same of a grid, whose cells may hold icons
 
 
-def upright(classifier: Classifier, reader: LineReader, page: Page) -> View:
+def upright(
+    classifier: Classifier, reader: LineReader, page: Page, height: float | None = None
+) -> View:
     """The view of a page, rotated so that its lines are level and its digits upright.
 
     A page on its side or upside down is viewed again after its pixels are rotated: it is read
     exactly as the upright one.
 
+    Args:
+        height: of its digits, as for `view.of_page`.
+
     Raises:
         CrowdedError: as for `view.of_page`, or many signs look like no digits.
     """
-    seen = view.of_page(page)
+    seen = view.of_page(page, height=height)
     means = _mean_log_probs(classifier, _frames(seen))
     if not _likely(means):
         if len(seen.glyphs) > MOST_SIGNS:
@@ -51,7 +56,9 @@ def upright(classifier: Classifier, reader: LineReader, page: Page) -> View:
     if straight is not seen:
         means = _mean_log_probs(classifier, _frames(straight))
     degrees = _turn(classifier, reader, straight, means, look)
-    return _level(reader, view.of_page(page.turn(degrees)))[0] if degrees else straight
+    return (
+        _level(reader, view.of_page(page.turn(degrees), height=height))[0] if degrees else straight
+    )
 
 
 def levelled(seen: View, fall: int) -> View:

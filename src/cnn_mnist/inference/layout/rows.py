@@ -15,6 +15,8 @@ from cnn_mnist.inference.recognition.line import Box
 REACH = 6  # heights of a sign: maximum distance to the next one on its line
 SLENDER = 8  # length over width; anything longer is a ruled line
 FEW = 3  # signs; lines with fewer take the page's slope
+TALL = 2  # times the height of another sign on one line
+LOW = 0.75  # of the height of the digit beside a comma
 NARROW = 2  # height over width of a tick
 TICK = 0.75  # of the height of the wider marks; ticks between these are lower
 UNEVEN = 0.15  # of the distance between ticks, and of their height
@@ -108,12 +110,15 @@ def _nearest(boxes: NDArray[Any]) -> NDArray[np.int64]:
     The page is compared in bands with what reaches into them, instead of all pairs.
     """
     found = np.full(len(boxes), NOBODY)
+    if not len(boxes):
+        return found
+    typical = weighted_median(boxes[:, 3], (boxes[:, 2:] ** 2).sum(axis=1))
     top, bottom = boxes[:, 1], boxes[:, 1] + boxes[:, 3]
     down = np.argsort(top)
     for start in range(0, len(boxes), BAND):
         band = down[start : start + BAND]
         near = np.flatnonzero((top < bottom[band].max()) & (bottom > top[band].min()))
-        away = _away(boxes[near], boxes[band, None])
+        away = _away(boxes[near], boxes[band, None], typical)
         away[near >= band[:, None]] = np.inf
         nearest = away.argmin(axis=1)
         beside = np.isfinite(away[np.arange(len(band)), nearest])
@@ -121,9 +126,15 @@ def _nearest(boxes: NDArray[Any]) -> NDArray[np.int64]:
     return found
 
 
-def _away(some: NDArray[Any], boxes: NDArray[Any]) -> NDArray[Any]:
-    """The distances between some boxes and all; infinity if not on one line."""
+def _away(some: NDArray[Any], boxes: NDArray[Any], typical: float) -> NDArray[Any]:
+    """The distances between some boxes and all; infinity if not on one line.
+
+    A comma may hang below its line. What is much taller than a typical sign may be beside several
+    lines, and is on none.
+    """
     (x, y, wide, high), (left, top, width, height) = (np.moveaxis(b, -1, 0) for b in (some, boxes))
     level = np.minimum(y + high, top + height) - np.maximum(y, top) > 0.4 * height
+    hangs = (height < LOW * high) & (top > y + 0.5 * high) & (top < y + high)
+    level = (level | hangs) & (high <= TALL * np.maximum(height, typical))
     away = np.maximum(x - left - width, left - (x + wide))
     return np.where(level & (away < REACH * high), away, np.inf)

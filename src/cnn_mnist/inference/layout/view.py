@@ -62,16 +62,19 @@ class View:
         return to_mnist(even_stroke(segment.reduced(inside)))
 
 
-def of_page(page: Page, single: bool = False) -> View:
+def of_page(page: Page, single: bool = False, height: float | None = None) -> View:
     """View a whole page; the view has no colours.
 
     Args:
         single: the page holds one digit.
+        height: of its digits, if that is known; much taller marks are left out.
 
     Raises:
         CrowdedError: there are more signs than a page of digits can have.
     """
     marks = ink.find(page.pixels)
+    if height is not None:
+        marks = segment.without_tall(marks, height)
     glyphs = segment.single(marks) if single else segment.split(marks)
     grey = visible(page.pixels, marks)
     return View(replace(page, pixels=grey), grey, marks, glyphs)

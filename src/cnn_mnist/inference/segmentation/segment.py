@@ -22,6 +22,7 @@ Owners = NDArray[Any]  # the sign to which each part belongs; NOBODY for none
 
 INK = 0.35  # of full ink; neighbouring pixels above it are connected
 TALLEST = 1.25  # times a digit's height; parts that are taller together are several signs
+TALL = 2  # times a digit's height; taller marks are drawn around or beside numbers
 FLAT = 2  # times as wide as high: a dash
 BESIDE = 0.75  # of a digit's height from its number
 LARGE = 300  # px; larger signs are looked at on a reduced copy
@@ -166,6 +167,34 @@ def split(ink: Ink) -> list[Glyph]:
     if crowded(signs[:, 2:] - signs[:, :2], ink.size):
         raise CrowdedError
     return _glyphs(parts, owners, signs)
+
+
+def left_out(ink: Ink, read: float | None) -> float | None:
+    """The typical height of the marks that `split` drops; None if it keeps most marks.
+
+    One tall mark, such as a tick or a ring, may be taken for the measure of all others.
+
+    Args:
+        read: the height of the digits read so far; None without any.
+    """
+    parts = _parts(ink)
+    if not len(parts.corners):
+        return None
+    high = parts.sizes[:, 1]
+    low = high < 0.5 * _typical_height(parts.sizes)
+    if not low.any():
+        return None
+    height = _typical_height(parts.sizes[low]) if read is None else read
+    dropped = np.count_nonzero(low & (high >= 0.5 * height))
+    return height if dropped > np.count_nonzero(~low) else None
+
+
+def without_tall(ink: Ink, height: float) -> Ink:
+    """The ink without the marks that are more than twice as tall as a digit of that height."""
+    marks = components((ink > INK).astype(np.uint8))
+    tall = marks.stats[:, cv2.CC_STAT_HEIGHT] > TALL * height
+    erased = cv2.dilate(marks.pixels(tall), np.ones((3, 3), np.uint8))  # with their soft edges
+    return np.where(erased > marks.pixels(~tall), np.float32(0), ink)
 
 
 def _parts(ink: Ink) -> _Parts:
