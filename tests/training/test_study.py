@@ -103,16 +103,17 @@ def test_the_seeds_are_told_in_order(tiny: Recipe, few_digits: Splits, tmp_path:
     assert [row["test_accuracy"] for row in rows] == result.accuracies
 
 
-def test_another_recipe_or_data_set_is_refused(
+def test_another_recipe_data_set_or_split_is_refused(
     tiny: Recipe, few_digits: Splits, tmp_path: Path
 ) -> None:
     study(tiny, few_digits, [0], tmp_path)
     mnist = Splits("mnist", few_digits.train, few_digits.test)
-    for recipe, splits in ((tiny.changed(lr=0.02), few_digits), (tiny, mnist)):
+    others = (tiny.changed(lr=0.02), few_digits), (tiny, mnist), (tiny, few_digits.hold_out())
+    for recipe, splits in others:
         with pytest.raises(
-            RunError, match=r"another recipe, data set or teacher; choose another --out"
+            RunError, match=r"another recipe, data set, --split or teacher; choose another --out"
         ):
-            study(recipe, splits, [0], tmp_path)
+            study(recipe, splits, [0, 1], tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"test_accuracy": 0.9'])
