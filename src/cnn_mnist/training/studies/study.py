@@ -101,17 +101,36 @@ def _by_workers(
         yield rows[seed]
 
 
-def finished(folder: Path) -> list[float]:
+def finished(folder: Path, splits: Splits) -> list[float]:
     """The accuracies of a study's finished trainings, by seed.
 
+    Args:
+        splits: the data of the study that they are compared with.
+
     Raises:
-        RunError: there are none, or a file is damaged.
+        RunError: there are none, they were measured on another split, or a file is damaged.
     """
     folders = sorted(folder.glob("seed-*"), key=lambda path: (len(path.name), path.name))
     done = [path for path in folders if (path / "metrics.json").exists()]
     if not done:
         raise RunError(f"{folder} is not a study: there is no seed-N/metrics.json in it")
-    return [float(run_folder.load_metrics(path)["test_accuracy"]) for path in done]
+    rows = {path: run_folder.load_metrics(path) for path in done}
+    for path, row in rows.items():
+        split = row.get("split") or _unrecorded_split(path, splits)
+        if split != splits.split:
+            raise RunError(
+                f"{path} was measured on {split}, and this study is on {splits.split}; compare "
+                "studies of the same --split"
+            )
+    return [float(row["test_accuracy"]) for row in rows.values()]
+
+
+def _unrecorded_split(folder: Path, splits: Splits) -> str:
+    """The split of a training by an earlier version, by the number of its training images."""
+    config = load_config(folder)
+    num_images = len(splits.train) + (len(splits.test) if splits.split == "val" else 0)
+    held_out = config.dataset == splits.name and config.num_train < num_images
+    return "val" if held_out else "test"
 
 
 @dataclass(frozen=True)
