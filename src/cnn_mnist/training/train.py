@@ -65,7 +65,8 @@ def resume(folder: Path, epochs: int | None = None, device: str | torch.device =
     Raises:
         RunError: the folder is not a run's, is damaged, or has more epochs than that already.
     """
-    config, device = load_config(folder), torch.device(device)
+    config = load_config(folder)
+    device = torch.device(device)
     recipe = config.recipe.changed(epochs=epochs)
     run = checkpoint.load_run(folder, recipe, device, precision(device, recipe))
     if config.init and not run.history:
@@ -149,12 +150,14 @@ def load_teacher(
     Raises:
         RunError: a file is missing or damaged.
     """
-    device, models = torch.device(device), []
+    device = torch.device(device)
+    models, dtypes = [], set()
     for member in run_folder.members(folder):
         teaching = load_config(member).recipe
         models.append((checkpoint.load_model(member).to(device), teaching.test_norm))
-    bits = precision(device, teaching)
-    return Teacher(models, splits.train.to(device), recipe, bits)
+        dtypes.add(precision(device, teaching))
+    dtype = torch.float32 if torch.float32 in dtypes else torch.bfloat16
+    return Teacher(models, splits.train.to(device), recipe, dtype)
 
 
 def _teacher_of(run: Run, splits: Splits, folder: Path) -> Teacher | None:
