@@ -1,7 +1,8 @@
 """The training loop: fit(recipe, splits) → Run. No printing, no paths, no options.
 
-All randomness of an epoch comes from one generator seeded by (seed, epoch), so evaluation never
-affects training, and a resumed training needs no saved random state to resume exactly.
+The random numbers of an epoch depend on (seed, epoch) only: one generator gives the order, another
+in each process the augmentation. So evaluation never affects training, and a training is resumed
+exactly without a saved random state.
 """
 
 import copy

@@ -5,7 +5,8 @@
     metrics.json         the metrics of the finished run
     model.safetensors    the weights to use
     resume.safetensors   everything needed to resume training exactly, and the history
-    epochs/              the weights to use after each epoch, 100 KB each
+    epochs/              the weights to use after each epoch
+    *.png                the plots
 
 Every file is written under another name and renamed, so readers find it complete or not at all.
 After a kill, resume.safetensors is authoritative; the others are rewritten from it.

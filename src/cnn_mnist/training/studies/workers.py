@@ -142,7 +142,7 @@ def _sees(folder: Path, begun: Files) -> bool:
 
 
 def _packed(teacher: Path) -> Files:
-    """A teacher's models as run folders: of runs, of a released model, or of a model file."""
+    """A teacher's models as run folders: of runs, or of a released model."""
     with tempfile.TemporaryDirectory() as folder:
         for number, member in enumerate(run_folder.members(teacher)):
             copy = Path(folder, f"{number:03}")
