@@ -87,7 +87,8 @@ def study(
     go = partial(run_study, settings, splits, range(seeds), folder, place, say.seed)
     how = f"Run the same command again to resume in {folder}"
     if workers or scheduler:
-        shared, threads = Shared(settings, splits, teaching, place), threads or 1
+        shared = Shared(settings, splits, teaching, place)
+        threads = threads or 1
         with (
             say.progress(how, " trainings"),
             extra("cluster"),

@@ -101,7 +101,8 @@ def export(
     exported = Exported(copy.deepcopy(model).cpu().eval(), norm, temperature)
     example = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
     names = ("images", ["logits", "probabilities"])
-    content, images = to_onnx(exported, example, {0: "N"}, names, metadata), images.cpu()
+    content = to_onnx(exported, example, {0: "N"}, names, metadata)
+    images = images.cpu()
     if form == "onnx-int8":
         _judge(_prove(exported, content, images), "onnx", path)
         content = quantize(content, [images[:MAX_CALIBRATION].numpy()])
@@ -126,8 +127,8 @@ def _prove(exported: nn.Module, content: bytes, images: Tensor, test: Split | No
     if test is None:
         return Proof(len(content), difference, moved)
     counts = np.zeros(3, int)
-    for images, labels in zip(test.images.cpu().split(1000), test.labels.split(1000), strict=True):
-        runs = _run(session, images), _torch(exported, images)
+    for batch, labels in zip(test.images.cpu().split(1000), test.labels.split(1000), strict=True):
+        runs = _run(session, batch), _torch(exported, batch)
         (got, expected), true = (logits.argmax(axis=1) for logits, _ in runs), labels.cpu().numpy()
         counts += [(got != true).sum(), (expected != true).sum(), (got != expected).sum()]
     return Proof(len(content), difference, moved, *counts.tolist())
