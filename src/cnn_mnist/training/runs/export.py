@@ -111,7 +111,9 @@ def export(
     try:
         run_folder.write(path, content)
     except OSError as error:
-        raise ExportError(f"{path} cannot be written: {error.strerror}; it is as it was") from error
+        raise ExportError(
+            f"{path} cannot be written: {error.strerror}; no file was changed"
+        ) from error
     return proof
 
 
@@ -135,11 +137,16 @@ def _prove(exported: nn.Module, content: bytes, images: Tensor, test: Split | No
 
 
 def _judge(proof: Proof, form: str, path: Path, num_test: int = 0) -> None:
-    measured, bound = (proof.difference, TOLERANCE) if form == "onnx" else (proof.moved, MOVED)
-    if not measured <= bound:
+    end = f"{path} was not written" + ("; use --format onnx" if form == "onnx-int8" else "")
+    if form == "onnx" and not proof.difference <= TOLERANCE:
         raise ExportError(
-            f"the exported model differs from torch by {measured:.2g}, more than {bound:g}; "
-            f"{path} was not written"
+            f"the exported model differs from torch by {proof.difference:.2g}, more than "
+            f"{TOLERANCE:g}; {end}"
+        )
+    if form == "onnx-int8" and not proof.moved <= MOVED:
+        raise ExportError(
+            f"8 bits move {proof.moved:.1%} of an image's probability to other digits on average, "
+            f"more than {MOVED:.0%}; {end}"
         )
     if proof.error_count is None or proof.torch_error_count is None or proof.num_changed is None:
         return
@@ -148,7 +155,7 @@ def _judge(proof: Proof, form: str, path: Path, num_test: int = 0) -> None:
     if abs(lost) > ACCURACY_LOSS[form] * num_test + 2 * math.sqrt(proof.num_changed):
         raise ExportError(
             f"the exported model makes {proof.error_count} errors in {num_test:,} test images, "
-            f"the trained one {proof.torch_error_count}; {path} was not written"
+            f"the trained one {proof.torch_error_count}; {end}"
         )
 
 
