@@ -40,7 +40,7 @@ from cnn_mnist.training.data.labelled import labelled
 from cnn_mnist.training.synthetic import unusual_writer
 from timing import describe
 
-LEAST, NUM_UNUSUAL = 40, 300
+MIN_PICTURES, NUM_UNUSUAL = 40, 300
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
     rows = []
     for name, source in sources(args.folder):
         writing = gather(source)
-        if len(writing) >= LEAST:
+        if len(writing) >= MIN_PICTURES:
             for size, draw in product(args.sizes, range(args.draws)):
                 found = score(writing, size, draw, splits, shared, before, others)
                 rows.append({"source": name, "size": size, "draw": draw} | found)

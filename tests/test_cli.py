@@ -25,8 +25,8 @@ from paged import encoded
 from shell import Outcome, Shell
 
 TRAIN_FIELDS = {
-    "run", "recipe", "dataset", "data_source", "seed", "epochs", "num_params", "test_accuracy",
-    "test_error_count", "test_nll", "seconds_train", "device",
+    "run", "recipe", "dataset", "data_source", "split", "seed", "epochs", "num_params",
+    "test_accuracy", "test_error_count", "test_nll", "seconds_train", "device",
 }  # fmt: skip
 EVALUATE_FIELDS = {
     "split", "data_source", "num_images", "accuracy", "error_count", "nll", "ece",
@@ -167,6 +167,21 @@ def test_training_with_json_prints_one_object_and_the_rows_elsewhere(
     assert figures["data_source"] == config["data_source"] == "scikit-learn"
     assert 0 <= figures["test_accuracy"] <= 1
     assert "epoch  train loss" in outcome.err
+
+
+def test_a_training_says_that_it_is_measured_on_held_out_images(shell: Shell) -> None:
+    outcome = shell(f"train {SHORT} --split val --out here")
+    assert outcome.code == 0
+    assert "\ndigits val: " in outcome.out
+    assert json.loads(Path("here/metrics.json").read_text())["split"] == "val"
+
+
+def test_too_few_images_to_hold_any_out_are_refused(shell: Shell) -> None:
+    images, labels = np.zeros((5, 28, 28), np.uint8), np.array([0, 1, 0, 1, 0])
+    np.savez("few.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    outcome = shell("train --dataset few.npz --split val --device cpu")
+    assert outcome.code == 1
+    assert "cannot hold out 0 of 5 training images; --split val needs at least 6" in outcome.err
 
 
 def test_evaluating_gives_the_figures_of_the_training(shell: Shell, trained: Path) -> None:

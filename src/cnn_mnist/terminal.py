@@ -88,12 +88,12 @@ class Terminal:
     def result(self, metrics: dict[str, Any], plots: list[str]) -> None:
         """Print the result of a training."""
         if self._as_json:
-            names = "run recipe dataset data_source seed epochs num_params test_accuracy"
+            names = "run recipe dataset data_source split seed epochs num_params test_accuracy"
             shown = f"{names} test_error_count test_nll seconds_train device".split()
             self._json({name: metrics[name] for name in shown})
             return
         self._row(
-            f"{metrics['dataset']} test: {metrics['test_accuracy']:.2%} right, "
+            f"{metrics['dataset']} {metrics['split']}: {metrics['test_accuracy']:.2%} right, "
             f"{metrics['test_error_count']} errors in {metrics['test_num_images']:,}; "
             f"cross-entropy {metrics['test_nll']:.4f} per image; "
             f"{metrics['num_params']:,} parameters, trained in {metrics['seconds_train']:.1f} s\n"

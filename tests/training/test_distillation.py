@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from cnn_mnist.training import train
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
 from cnn_mnist.training.distillation import Teacher, distillation_loss
 from cnn_mnist.training.evaluation import predict_logits
@@ -198,6 +199,26 @@ def test_a_folder_of_runs_teaches_together(
     run_folder.write(several / "b/model.safetensors", tensors.pack(dict(Net().state_dict())))
     with pytest.raises(RunError, match=r"several has changed since .*run started with it"):
         finish(run, few_digits, tmp_path / "run")
+
+
+def test_teachers_answer_in_bfloat16_only_if_all_recipes_allow_it(
+    student: Recipe,
+    tiny: Recipe,
+    few_digits: Splits,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    allowed = {True: torch.bfloat16, False: torch.float32}
+    monkeypatch.setattr(train, "precision", lambda _, recipe: allowed[recipe.mixed_precision])
+    answers = []
+    for order in ("ab", "ba"):
+        for name, mixed in zip(order, (False, True), strict=True):
+            folder, recipe = tmp_path / order / name, tiny.changed(epochs=1, mixed_precision=mixed)
+            finish(begin(recipe, few_digits, folder, seed=mixed), few_digits, folder)
+        answers.append(load_teacher(tmp_path / order, student, few_digits).view(1).targets)
+    assert answers[0] is not None
+    assert answers[1] is not None
+    assert torch.equal(answers[0], answers[1])
 
 
 def test_a_run_does_not_resume_with_another_teacher(

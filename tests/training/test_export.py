@@ -123,11 +123,14 @@ def test_int8_is_a_third_of_the_size_and_as_accurate(mnist: Splits, tmp_path: Pa
 
 
 def test_int8_that_moves_the_probabilities_is_not_written(images: Tensor, tmp_path: Path) -> None:
+    torch.manual_seed(0)
     net = Net()
     with torch.no_grad():
-        net.conv2.weight[:, :4] *= 1e4  # no 8 bits hold these and the others
-        net.fc2.weight *= 100
-    with pytest.raises(ExportError, match=r"differs from torch by .* was not written"):
+        net.conv1.weight[:4] /= 2**12  # the same function, but no 8 bits hold these and the others
+        net.get_parameter("conv1.bias")[:4] /= 2**12
+        net.conv2.weight[:, :4] *= 2**12
+        net.fc2.weight *= 8
+    with pytest.raises(ExportError, match=r"8 bits move .* not written; use --format onnx$"):
         export(net, tmp_path / "model.onnx", NORM, images, METADATA, form="onnx-int8")
     assert list(tmp_path.iterdir()) == []
 

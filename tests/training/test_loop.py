@@ -15,6 +15,7 @@ from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.loop import (
     DivergedError,
+    Run,
     average,
     epoch_generator,
     fit,
@@ -306,12 +307,18 @@ def test_without_averaging_the_trained_weights_count() -> None:
 
 
 def test_a_loss_that_is_no_number_stops_the_training(tiny: Recipe, few_digits: Splits) -> None:
-    run = fit(tiny.changed(epochs=1), few_digits)
-    run.recipe = tiny
-    nn.init.constant_(run.net.get_parameter("fc2.bias"), torch.inf)
+    def spoil(run: Run) -> None:
+        nn.init.constant_(run.net.get_parameter("fc2.bias"), torch.inf)
+
+    run = start(tiny)
     with pytest.raises(DivergedError, match=r"^the loss became nan in epoch 2 at lr 0\.01.*--lr$"):
-        fit(tiny, few_digits, run=run)
+        fit(tiny, few_digits, spoil, run=run)
     assert len(run.history) == 1
+
+
+def test_a_run_is_not_resumed_with_another_recipe(tiny: Recipe, few_digits: Splits) -> None:
+    with pytest.raises(ValueError, match=r"^the run's settings differ from the recipe tiny"):
+        fit(tiny, few_digits, run=start(tiny.changed(epochs=3)))
 
 
 def test_a_batch_larger_than_the_data_is_refused(few_digits: Splits) -> None:

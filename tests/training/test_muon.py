@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from cnn_mnist.training.muon import kernels_of, orthogonal, step
+from cnn_mnist.training.muon import conv_weights, orthogonal, step
 from cnn_mnist.training.optimizers import as_vector
 
 LR, DECAY, MOMENTUM = 0.02, 0.1, 0.95
@@ -49,13 +49,13 @@ def test_steps_are_those_of_torch() -> None:
     vector = as_vector(ours)
     betas = (MOMENTUM, 0.98)
     optimizer = torch.optim.AdamW([vector], lr=LR, betas=betas, weight_decay=DECAY, fused=True)
-    kernels = kernels_of(theirs)
-    assert [k.shape for k in kernels] == [(8, 2, 3, 3), (12, 8, 5)]
-    matrices = [nn.Parameter(kernel.detach().flatten(1)) for kernel in kernels]
+    weights = conv_weights(theirs)
+    assert [w.shape for w in weights] == [(8, 2, 3, 3), (12, 8, 5)]
+    matrices = [nn.Parameter(weight.detach().flatten(1)) for weight in weights]
     muon = torch.optim.Muon(
         matrices, lr=LR, weight_decay=DECAY, momentum=MOMENTUM, adjust_lr_fn="match_rms_adamw"
     )
-    rest = [p for p in theirs.parameters() if not any(p is kernel for kernel in kernels)]
+    rest = [p for p in theirs.parameters() if not any(p is weight for weight in weights)]
     adamw = torch.optim.AdamW(rest, lr=LR, betas=betas, weight_decay=DECAY)
     for seed in range(4):
         assert vector.grad is not None
@@ -64,13 +64,13 @@ def test_steps_are_those_of_torch() -> None:
         loss(ours, seed).backward()
         loss(theirs, seed).backward()
         step(optimizer, ours)
-        for matrix, kernel in zip(matrices, kernels, strict=True):
-            assert kernel.grad is not None
-            matrix.grad = kernel.grad.flatten(1)
+        for matrix, weight in zip(matrices, weights, strict=True):
+            assert weight.grad is not None
+            matrix.grad = weight.grad.flatten(1)
         muon.step()
         adamw.step()
-        for matrix, kernel in zip(matrices, kernels, strict=True):
-            kernel.data.copy_(matrix.view_as(kernel))
+        for matrix, weight in zip(matrices, weights, strict=True):
+            weight.data.copy_(matrix.view_as(weight))
     for (name, mine), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         assert torch.allclose(mine, other, rtol=2e-3, atol=2e-3), name
 

@@ -386,6 +386,8 @@ def test_labels_are_those_of_the_model(tmp_path: Path) -> None:
 def test_a_data_dir_is_for_mnist(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--data-dir is for MNIST"):
         load(str(tmp_path / "a.npz"), tmp_path)
+    with pytest.raises(DataError, match="--data-dir is for MNIST"):
+        load_for(DIGITS, "", str(tmp_path / "a.npz"), tmp_path)
 
 
 def test_gzip_is_told_by_the_name(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from cnn_mnist.training.recipes import (
     RecipeError,
 )
 
+ROOT = Path(__file__).parents[2]
 NUMBERS = {
     f.name: (f.metadata["low"], f.metadata["high"])
     for f in fields(Recipe)
@@ -47,10 +50,18 @@ def test_only_the_reference_keeps_the_slip_in_the_test_normalisation() -> None:
     assert slipped == ["reference"]
 
 
-def test_the_documented_recipes_exist_under_their_names() -> None:
-    assert list(RECIPES)[:5] == ["reference", "default", "fast", "best", "best-bn"]
-    assert all(recipes.get(name).name == name for name in RECIPES)
-    assert DEFAULT.epochs == 10
+def test_the_documented_recipes_are_these() -> None:
+    table = (ROOT / "docs/design.md").read_text().split("## Recipes")[1]
+    rows = re.findall(r"^\| `(.+?)` \| (.+?) \| (\d+)(.*?) \|", table, re.M)
+    assert [name for name, *_ in rows] == list(RECIPES)
+    for name, network, epochs, more in rows:
+        recipe = RECIPES[name]
+        (model, *_) = re.findall("`(.+?)`", network.replace("the line network", "`lines`"))
+        images, num_params = re.search(r"of ([\d,]+)", more), re.search(r"([\d,]+) par", network)
+        assert model.lower() == recipe.model
+        assert int(epochs) == recipe.epochs
+        assert (images[1] if images else "0") == f"{recipe.epoch_size:,}"
+        assert not num_params or num_params[1] == f"{count_params(MODELS[recipe.model]()):,}"
 
 
 @pytest.mark.parametrize(

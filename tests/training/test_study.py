@@ -11,6 +11,7 @@ from scipy import stats
 
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.recipes import Recipe
+from cnn_mnist.training.runs import run_folder
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.studies.study import compare, finished, study, summarize
 
@@ -51,9 +52,26 @@ def test_a_finished_study_is_read_from_its_folder(
 ) -> None:
     result = study(tiny, few_digits, [0, 1], tmp_path)
     (tmp_path / "seed-2").mkdir()  # begun only
-    assert finished(tmp_path) == result.accuracies
+    assert finished(tmp_path, few_digits) == result.accuracies
     with pytest.raises(RunError, match="is not a study"):
-        finished(tmp_path / "seed-0")
+        finished(tmp_path / "seed-0", few_digits)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_only_studies_of_one_split_are_compared(
+    recorded: bool, tiny: Recipe, few_digits: Splits, tmp_path: Path
+) -> None:
+    held_out = few_digits.hold_out()
+    for splits, other in ((few_digits, held_out), (held_out, few_digits)):
+        folder = tmp_path / splits.split
+        result = study(tiny.changed(epochs=1), splits, [0], folder)
+        if not recorded:  # as in earlier versions
+            metrics = run_folder.load_metrics(folder / "seed-0")
+            del metrics["split"]
+            run_folder.save_metrics(folder / "seed-0", metrics)
+        assert finished(folder, splits) == result.accuracies
+        with pytest.raises(RunError, match=rf"on {splits.split}, and this study is on .*--split$"):
+            finished(folder, other)
 
 
 def test_each_seed_is_trained_once_however_often_it_is_asked_for(
@@ -103,16 +121,17 @@ def test_the_seeds_are_told_in_order(tiny: Recipe, few_digits: Splits, tmp_path:
     assert [row["test_accuracy"] for row in rows] == result.accuracies
 
 
-def test_another_recipe_or_data_set_is_refused(
+def test_another_recipe_data_set_or_split_is_refused(
     tiny: Recipe, few_digits: Splits, tmp_path: Path
 ) -> None:
     study(tiny, few_digits, [0], tmp_path)
     mnist = Splits("mnist", few_digits.train, few_digits.test)
-    for recipe, splits in ((tiny.changed(lr=0.02), few_digits), (tiny, mnist)):
+    others = (tiny.changed(lr=0.02), few_digits), (tiny, mnist), (tiny, few_digits.hold_out())
+    for recipe, splits in others:
         with pytest.raises(
-            RunError, match=r"another recipe, data set or teacher; choose another --out"
+            RunError, match=r"another recipe, data set, --split or teacher; choose another --out"
         ):
-            study(recipe, splits, [0], tmp_path)
+            study(recipe, splits, [0, 1], tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"test_accuracy": 0.9'])

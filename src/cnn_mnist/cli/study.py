@@ -72,7 +72,6 @@ def study(
         from cnn_mnist.training.studies.workers import Shared, StudyWorkers
         from cnn_mnist.workers import workers as open_workers
 
-    theirs = finished(against) if against else []
     settings = recipes.get(recipe or "default").changed(epochs=epochs)
     teaching = None if teacher is None else shelf.find(teacher)
     place, notice = choose(device)
@@ -84,10 +83,12 @@ def study(
     suffix = "-val" if split == "val" else ""
     folder = out or Path("runs") / f"study-{settings.name}{suffix}"
     splits = splits.hold_out() if split == "val" else splits
+    theirs = finished(against, splits) if against else []
     go = partial(run_study, settings, splits, range(seeds), folder, place, say.seed)
     how = f"Run the same command again to resume in {folder}"
     if workers or scheduler:
-        shared, threads = Shared(settings, splits, teaching, place), threads or 1
+        shared = Shared(settings, splits, teaching, place)
+        threads = threads or 1
         with (
             say.progress(how, " trainings"),
             extra("cluster"),

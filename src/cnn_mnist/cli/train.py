@@ -82,7 +82,7 @@ def train(
         say.notice(splits.notice)
         num_val = splits.num_val if split == "val" else 0
         held_out = len(splits.train) - begun.num_train if begun else num_val
-        if held_out:
+        if split == "val" or held_out:
             splits = splits.hold_out(held_out)
             say.notice(f"Evaluating on {held_out:,} held-out training images.")
         chosen = out or run_folder.free_name(Path("runs"), settings.name)

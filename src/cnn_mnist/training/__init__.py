@@ -20,6 +20,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "fit": "loop",
     "load": "data",
+    "recipes": "recipes",  # the module itself
 }
 
 
@@ -27,4 +28,5 @@ def __getattr__(name: str) -> Any:
     """Import what a name needs on first use: a released model is loaded without the rest."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    home = import_module(f"{__name__}.{_HOMES[name]}")
+    return home if name == "recipes" else getattr(home, name)

@@ -13,7 +13,8 @@ def step(optimizer: torch.optim.AdamW) -> None:
     """
     (group,) = optimizer.param_groups
     (params,) = group["params"]
-    state, kernels = optimizer.state[params], library() if params.device.type == "cpu" else None
+    state = optimizer.state[params]
+    kernels = library() if params.device.type == "cpu" else None
     if kernels is None or not state:  # torch's first step creates the state
         optimizer.step()
         return

@@ -1,7 +1,8 @@
 """The training loop: fit(recipe, splits) → Run. No printing, no paths, no options.
 
-All randomness of an epoch comes from one generator seeded by (seed, epoch), so evaluation never
-affects training, and a resumed training needs no saved random state to resume exactly.
+The random numbers of an epoch depend on (seed, epoch) only: one generator gives the order, another
+in each process the augmentation. So evaluation never affects training, and a training is resumed
+exactly without a saved random state.
 """
 
 import copy
@@ -121,35 +122,62 @@ def fit(
     Args:
         on_epoch: called with the run after every epoch, with the new row in its history.
         seed, device, precision: for a new run.
-        run: an earlier run to resume instead, exactly where it stopped.
+        run: an earlier run of the recipe to resume instead, exactly where it stopped.
         teacher: for a recipe with `distil`.
         on_step: called with (steps done, steps in the epoch) after every step.
 
     Raises:
         DivergedError: the loss became infinite or NaN; run.history ends at the epoch before.
-        ValueError: the batch is larger than the training set, or a required teacher is missing.
+        ValueError: the batch is larger than the training set, a required teacher is missing, or
+            the run has another recipe.
     """
+    if run and run.recipe != recipe:
+        raise ValueError(f"the run's settings differ from the recipe {recipe.name}; give its own")
     check_batch(recipe, splits)
     if recipe.distil and teacher is None:
         raise ValueError(f"the recipe {recipe.name} needs a teacher, but none was given")
     run = run or start(recipe, seed, device, precision, len(splits.classes))
     splits = splits.to(run.device)
     lessons = teacher if recipe.distil else None
-    train = splits.train if lessons else extend(splits.train, recipe.drawn)
-    for epoch in range(len(run.history) + 1, recipe.epochs + 1):
+    images = splits.train if lessons else extend(splits.train, recipe.drawn)
+
+    def train(epoch: int) -> tuple[float, float]:
+        return train_epoch(run, lessons.view(epoch) if lessons else images, epoch, on_step)
+
+    def test() -> tuple[float, float]:
+        metrics = evaluate(run.model, splits, recipe.test_norm)
+        return metrics.nll, metrics.accuracy
+
+    return train_epochs(run, train, test, on_epoch)
+
+
+def train_epochs(
+    run: Run,
+    train: Callable[[int], tuple[float, float]],
+    test: Callable[[], tuple[float, float]],
+    on_epoch: Callable[[Run], None] | None,
+) -> Run:
+    """Train a run to its recipe's last epoch, with a row in its history for each.
+
+    Args:
+        train: trains for one epoch, given its number → mean training loss and accuracy.
+        test: evaluates the run's model → mean test loss and accuracy.
+        on_epoch: as for `fit`.
+
+    Raises:
+        DivergedError: the loss became infinite or NaN; run.history ends at the epoch before.
+    """
+    for epoch in range(len(run.history) + 1, run.recipe.epochs + 1):
         began = time.perf_counter()
-        shown = lessons.view(epoch) if lessons else train
-        train_loss, train_accuracy = train_epoch(run, shown, epoch, on_step)
+        train_loss, train_accuracy = train(epoch)
         seconds = time.perf_counter() - began
         if not math.isfinite(train_loss):
             raise DivergedError(
-                f"the loss became {train_loss} in epoch {epoch} at lr {recipe.lr:g}; "
+                f"the loss became {train_loss} in epoch {epoch} at lr {run.recipe.lr:g}; "
                 "train again with a smaller --lr"
             )
-        test = evaluate(run.model, splits, recipe.test_norm)
         lr = run.optimizer.param_groups[0]["lr"]
-        row = Epoch(epoch, train_loss, train_accuracy, test.nll, test.accuracy, lr, seconds)
-        run.history.append(row)
+        run.history.append(Epoch(epoch, train_loss, train_accuracy, *test(), lr, seconds))
         if on_epoch:
             on_epoch(run)
     return run

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-ECE_BINS = 15
+ECE_BINS = 15  # of equal width
 
 
 @dataclass(frozen=True)
@@ -75,19 +75,18 @@ def least_confident_rows(logits: Tensor, labels: Tensor) -> Tensor:
     return right[confidence[right].argsort()]
 
 
-def ece(probs: Tensor, labels: Tensor, bins: int = ECE_BINS) -> float:
+def ece(probs: Tensor, labels: Tensor) -> float:
     """Expected calibration error (Guo et al. 2017): mean gap between confidence and accuracy.
 
     Args:
         probs: N×C, rows sum to 1.
-        bins: equal-width bins of confidence.
     """
     confidence, answers = probs.double().max(dim=1)
-    return calibration_error(confidence, (answers == labels).double(), bins)
+    return calibration_error(confidence, (answers == labels).double())
 
 
-def calibration_error(confidence: Tensor, correct: Tensor, bins: int = ECE_BINS) -> float:
+def calibration_error(confidence: Tensor, correct: Tensor) -> float:
     """`ece` of answers with a confidence, N, each correct (1) or not (0), N."""
-    bin_of = (confidence * bins).long().clamp(max=bins - 1)
-    gap = torch.zeros(bins, dtype=torch.double).index_add(0, bin_of, confidence - correct)
+    bin_of = (confidence * ECE_BINS).long().clamp(max=ECE_BINS - 1)
+    gap = torch.zeros(ECE_BINS, dtype=torch.double).index_add(0, bin_of, confidence - correct)
     return float(gap.abs().sum() / len(correct))

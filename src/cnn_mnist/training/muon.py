@@ -1,4 +1,4 @@
-"""A step of Muon for the kernels of convolutions, and of AdamW for all other parameters.
+"""A step of Muon for the weights of convolutions, and of AdamW for all other parameters.
 
 K. Jordan et al., Muon: An optimizer for hidden layers in neural networks (2024),
 https://kellerjordan.github.io/posts/muon/.
@@ -18,7 +18,7 @@ ADAMW_RMS = 0.2  # root mean square of an AdamW step, as a share of the learning
 
 @torch.no_grad()
 def step(optimizer: torch.optim.AdamW, net: nn.Module) -> None:
-    """Move a network whose parameters are one vector, those of the optimizer.
+    """Update a network whose parameters are one vector, those of the optimizer.
 
     The mean gradients are AdamW's own, so the state is that of AdamW, and so are the learning rate
     and the weight decay: a step of Muon is scaled to be as long as one of AdamW (J. Liu et al.,
@@ -26,14 +26,14 @@ def step(optimizer: torch.optim.AdamW, net: nn.Module) -> None:
     """
     (group,) = optimizer.param_groups
     (vector,) = group["params"]
-    kernels = {id(kernel) for kernel in kernels_of(net)}
+    convolutional = {id(weight) for weight in conv_weights(net)}
     before = vector.detach().clone()
     adamw.step(optimizer)
     params = list(net.parameters())
     sizes = [param.numel() for param in params]
     olds, means = before.split(sizes), optimizer.state[vector]["exp_avg"].split(sizes)
     for param, old, mean in zip(params, olds, means, strict=True):
-        if id(param) not in kernels:
+        if id(param) not in convolutional:
             continue
         assert param.grad is not None
         gradient = param.grad.flatten(1).lerp(mean.view(len(param), -1), group["betas"][0])
@@ -42,14 +42,14 @@ def step(optimizer: torch.optim.AdamW, net: nn.Module) -> None:
         param.sub_(orthogonal(gradient).view_as(param), alpha=size)
 
 
-def kernels_of(net: nn.Module) -> list[Tensor]:
-    """The kernels of all convolutions but 1×1 and grouped ones."""
+def conv_weights(net: nn.Module) -> list[Tensor]:
+    """The weights of all convolutions but 1×1 and grouped ones."""
     convolutions = (m for m in net.modules() if isinstance(m, nn.Conv1d | nn.Conv2d))
     return [c.weight for c in convolutions if c.groups == 1 and math.prod(c.kernel_size) > 1]
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """The matrix with all its singular values moved to about 1, by Newton's and Schulz's method."""
+    """The matrix with all its singular values made about 1, by Newton's and Schulz's method."""
     a, b, c = COEFFICIENTS
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = wide.bfloat16()

@@ -1,4 +1,4 @@
-"""The optimizers of the recipes, which move all parameters of a network as one vector."""
+"""The optimizers of the recipes, which update all parameters of a network as one vector."""
 
 import torch
 from torch import nn
@@ -34,7 +34,7 @@ def create(recipe: Recipe, params: nn.Parameter) -> torch.optim.AdamW:
 
 
 def step(recipe: Recipe, optimizer: torch.optim.AdamW, net: nn.Module) -> None:
-    """Move the network by its gradients, as the recipe says."""
+    """Update the network's parameters by its gradients, as the recipe says."""
     if recipe.optimizer == "muon":
         muon.step(optimizer, net)
     else:

@@ -49,7 +49,7 @@ class Recipe:
     lr_step: int = setting(5, "step: epochs after which the lr falls", 1, 10_000)
     lr_gamma: float = setting(0.1, "step: factor by which it falls", 0, 1)
     optimizer: str = setting(
-        "adamw", "muon moves convolutions by Muon, the rest by AdamW", choices=OPTIMIZERS
+        "adamw", "muon: Muon for the convolutions, AdamW for the rest", choices=OPTIMIZERS
     )
     beta1: float = setting(0.9, "AdamW: decay of the mean gradient", 0, 0.9999)
     beta2: float = setting(0.999, "AdamW: decay of the mean squared gradient", 0, 0.999999)

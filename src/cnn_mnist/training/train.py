@@ -65,7 +65,8 @@ def resume(folder: Path, epochs: int | None = None, device: str | torch.device =
     Raises:
         RunError: the folder is not a run's, is damaged, or has more epochs than that already.
     """
-    config, device = load_config(folder), torch.device(device)
+    config = load_config(folder)
+    device = torch.device(device)
     recipe = config.recipe.changed(epochs=epochs)
     run = checkpoint.load_run(folder, recipe, device, precision(device, recipe))
     if config.init and not run.history:
@@ -149,12 +150,14 @@ def load_teacher(
     Raises:
         RunError: a file is missing or damaged.
     """
-    device, models = torch.device(device), []
+    device = torch.device(device)
+    models, dtypes = [], set()
     for member in run_folder.members(folder):
         teaching = load_config(member).recipe
         models.append((checkpoint.load_model(member).to(device), teaching.test_norm))
-    bits = precision(device, teaching)
-    return Teacher(models, splits.train.to(device), recipe, bits)
+        dtypes.add(precision(device, teaching))
+    dtype = torch.float32 if torch.float32 in dtypes else torch.bfloat16
+    return Teacher(models, splits.train.to(device), recipe, dtype)
 
 
 def _teacher_of(run: Run, splits: Splits, folder: Path) -> Teacher | None:
@@ -181,7 +184,7 @@ def finish(
         teacher: the run's own teacher, if it has been loaded; several runs can share its outputs.
 
     Returns:
-        The content of metrics.json: what the run is, and its metrics on the test split.
+        The content of metrics.json: what the run is, and its metrics on `splits.test`, test_*.
 
     Raises:
         RunError: an epoch could not be saved.
@@ -194,31 +197,26 @@ def finish(
         if on_epoch:
             on_epoch(run)
 
-    is_lines = run.recipe.model == "lines"
-    if is_lines:
+    if run.recipe.model == "lines":
         fit_lines(run, splits, save_then_tell, on_step)
+        test = asdict(evaluate_lines(run.model, written_lines(splits.test)))
     else:
         teacher = teacher or _teacher_of(run, splits, folder)
         fit(run.recipe, splits, save_then_tell, run=run, teacher=teacher, on_step=on_step)
-    if is_lines:
-        test = asdict(evaluate_lines(run.model, written_lines(splits.test)))
-    else:
         test = asdict(evaluate(run.model, splits, run.recipe.test_norm))
     metrics = {
         "run": str(folder),
         "recipe": run.recipe.name,
         "dataset": splits.name,
         "data_source": splits.source,
+        "split": splits.split,
         "seed": run.seed,
         "epochs": run.recipe.epochs,
         "num_params": count_params(run.net),
-        "test_accuracy": test.pop("accuracy"),
-        "test_error_count": test.pop("error_count"),
-        "test_nll": test.pop("nll"),
         "seconds_train": round(sum(row.seconds for row in run.history), 3),
         "device": str(run.device),
+        **{f"test_{name}": value for name, value in test.items()},
     }
-    metrics |= {f"test_{name}": value for name, value in test.items()}
     if distributed.rank() == 0:
         run_folder.save_metrics(folder, metrics)
     return metrics

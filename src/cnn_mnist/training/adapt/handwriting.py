@@ -22,9 +22,9 @@ from cnn_mnist.inference.sample import Sample, look, sample_probs, samples
 from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Split
 from cnn_mnist.training.data.labelled import FORMS, NO_DIGIT, Labelled, labelled
 
-MOST = 10_000  # pictures that are used; if there are more, a random sample of this size
-LEAST = 8  # pictures needed for a cross-validation
-MOST_PROBLEMS = 5  # that are reported one by one
+MAX_PICTURES = 10_000  # pictures that are used; if there are more, a random sample of this size
+MIN_FOR_CROSS_VALIDATION = 8  # pictures
+MAX_PROBLEMS = 5  # that are reported one by one
 
 
 @dataclass
@@ -80,10 +80,10 @@ class Handwriting:
         notices, more = list(self.problems), self.num_skipped - len(self.problems)
         if more:
             notices.append(f"{more:,} more pictures were skipped")
-        if len(self) < LEAST:
+        if len(self) < MIN_FOR_CROSS_VALIDATION:
             notices.append(
                 f"{len(self)} pictures are too few to hold any out, so nothing is measured on your "
-                f"pictures; give at least {LEAST}"
+                f"pictures; give at least {MIN_FOR_CROSS_VALIDATION}"
             )
         if len(set(self.labels)) == 1:
             notices.append(
@@ -102,14 +102,14 @@ class Handwriting:
     def skip(self, path: Path, why: str) -> None:
         """Count a picture that cannot be used, and remember the reason if it is among the first."""
         self.num_skipped += 1
-        if len(self.problems) < MOST_PROBLEMS:
+        if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(f"{path} was skipped: {why}")
 
 
 def read(folder: Path, on_picture: Callable[[int], None] | None = None) -> Handwriting:
     """Read the labelled pictures of a folder; unreadable ones are skipped.
 
-    If there are more than MOST, a random sample of them is read.
+    If there are more than MAX_PICTURES, a random sample of them is read.
 
     Args:
         on_picture: called with the number of pictures done so far.
@@ -142,7 +142,7 @@ def _digits(folder: Path, writing: Handwriting) -> Iterator[Labelled]:
             writing.skip(one.path, f"its label {one.label!r} is neither a digit nor {NO_DIGIT!r}")
 
 
-def _chosen(found: Iterator[Labelled], most: int = MOST) -> list[Labelled]:
+def _chosen(found: Iterator[Labelled], most: int = MAX_PICTURES) -> list[Labelled]:
     """All of them, or a random sample of `most`, in order (reservoir sampling)."""
     rng, kept = random.Random(0), dict[int, tuple[int, Labelled]]()
     for number, one in enumerate(found):

@@ -15,7 +15,7 @@ from torch import nn
 
 from cnn_mnist.inference.recognition.classifier import Predict, Probs
 from cnn_mnist.training.adapt.finetuning import RECIPE, FineTuning
-from cnn_mnist.training.adapt.handwriting import LEAST, Handwriting
+from cnn_mnist.training.adapt.handwriting import MIN_FOR_CROSS_VALIDATION, Handwriting
 from cnn_mnist.training.adapt.overruling import Overruling
 from cnn_mnist.training.data import NOT_A_DIGIT, Split
 from cnn_mnist.training.evaluation import predict_logits
@@ -58,7 +58,7 @@ def answers(
         card: the released model's.
         on_training: called with (trainings done, trainings in all).
     """
-    if len(writing) < LEAST:
+    if len(writing) < MIN_FOR_CROSS_VALIDATION:
         return None
     found = Unseen(np.zeros((len(writing), 10), np.float32), np.zeros(len(writing), bool))
     for fold in range(FOLDS):

@@ -19,10 +19,10 @@ def corrupt(images: Tensor, generator: Generator, share: float) -> Tensor:
     result = images.float().clone()
     far = uniform(images, generator, 0, 1) < share / 2
     result[far] = affine(result[far], generator, rotation=40.0, scale=0.4, shear=0.45, shift=3.5)
-    far_or_not = torch.where(far, 0, uniform(images, generator, share / 2, 1))
+    chosen = far | (uniform(images, generator, share / 2, 1) < share)
     number = (uniform(images, generator, 0, 1) * (len(WAYS) + 1)).long()
     for index, way in enumerate(WAYS):
-        mine = (far_or_not < share) & (number == index)
+        mine = chosen & (number == index)
         result[mine] = way(result[mine], generator).clamp(0, 255)
     return result
 

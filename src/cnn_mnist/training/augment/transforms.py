@@ -33,14 +33,13 @@ def normalize(images: Tensor, mean: float, std: float) -> Tensor:
     return images.unsqueeze(1).float().mul(1 / (255 * std)).sub_(mean / std)
 
 
-def crop_and_resize(images: Tensor, generator: Generator, p: float, side: int = 22) -> Tensor:
-    """With probability p, enlarge an image's central side×side to full size (bilinear).
+def crop_and_resize(images: Tensor, generator: Generator, p: float) -> Tensor:
+    """With probability p, enlarge an image's central 22×22 to full size (bilinear).
 
     Same as RandomApply([CenterCrop(22)], p) and Resize(28) on Pillow images.
     """
     chosen = uniform(images, generator, 0, 1) < p
-    edge = (SIDE - side) // 2
-    centre = images[chosen, None, edge : edge + side, edge : edge + side].float()
+    centre = images[chosen, None, 3:-3, 3:-3].float()
     zoomed = F.interpolate(centre, SIDE, mode="bilinear", align_corners=False)
     images = images.clone()
     images[chosen] = zoomed[:, 0].round().to(images.dtype)

@@ -34,9 +34,8 @@ def load(
     Raises:
         DataError: there is no such data set or folder, or MNIST is required but cannot be found.
     """
+    _check_data_dir(dataset, data_dir)
     if dataset not in DATASETS:
-        if data_dir:
-            raise DataError(f"--data-dir is for MNIST; leave it out with --dataset {dataset}")
         return load_mnist(dataset, ()) if is_mnist(Path(dataset)) else _own(dataset).splits()
     if dataset == "digits":
         return _digits()
@@ -67,12 +66,21 @@ def load_for(
     Raises:
         DataError: as `load`, or there are images of a class that the model does not know.
     """
+    _check_data_dir(dataset, data_dir)
     if dataset not in DATASETS and not is_mnist(Path(dataset)):
         found = _own(dataset)
         return found.splits() if found.sha256 == learned else found.for_model(classes)
     if classes != DIGITS:
-        raise DataError(f"{dataset} has digits, and the model knows {', '.join(classes)}")
+        raise DataError(
+            f"{dataset} has digits, and the model knows {', '.join(classes)}; evaluate it on a "
+            "data set with these classes"
+        )
     return load(dataset, data_dir)
+
+
+def _check_data_dir(dataset: str, data_dir: str | os.PathLike[str] | None) -> None:
+    if data_dir and dataset not in DATASETS:
+        raise DataError(f"--data-dir is for MNIST; leave it out with --dataset {dataset}")
 
 
 def _own(path: str) -> "Collection":

@@ -16,7 +16,7 @@ DAMAGE = (
     OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, SyntaxError,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-MOST = 1_000_000  # maximum of numeric labels; gaps are allowed
+MAX_LABELS = 1_000_000  # maximum of numeric labels; gaps are allowed
 Part = tuple[Frames, NDArray[np.str_]]
 
 
@@ -80,7 +80,7 @@ def _words(
     if labels.dtype.kind == "U":
         return labels.astype(np.str_)
     numbers = np.asarray(labels, np.int64)
-    most = len(classes) if classes else MOST
+    most = len(classes) if classes else MAX_LABELS
     wrong = numbers[(numbers < 0) | (numbers >= most)]
     if len(wrong):
         raise DataError(f"{source} hold {wrong[0]}; they must be in 0..{most - 1}")

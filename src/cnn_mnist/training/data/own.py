@@ -16,7 +16,7 @@ from cnn_mnist.training.data.pictures import read_pictures
 from cnn_mnist.training.data.splits import DATASETS, DataError, Split, Splits
 
 TEST_SHARE = 0.2  # of each class, if the data have no test part
-MOST_CLASSES = 1000
+MAX_CLASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ class Collection:
         names = found.tolist()
         if len(names) < 2:
             raise DataError(f"{self.source} has only one class, {names[0]!r}; it needs two or more")
-        if len(self.classes) > MOST_CLASSES:
-            raise DataError(f"{self.source} has {len(names):,} classes; at most {MOST_CLASSES:,}")
+        if len(self.classes) > MAX_CLASSES:
+            raise DataError(f"{self.source} has {len(names):,} classes; at most {MAX_CLASSES:,}")
         if self.test is not None and (new := set(self.test.labels.tolist()) - set(names)):
             raise DataError(f"{self.source} has no training image of {min(new)!r}, but test images")
         if self.test is None and counts.min() < 2:

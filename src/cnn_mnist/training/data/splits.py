@@ -57,6 +57,7 @@ class Splits:
     source: str = ""
     classes: tuple[str, ...] = DIGITS  # the meanings of labels 0, 1, …
     sha256: str = ""  # of all images and labels of your own data set
+    split: str = "test"  # what `test` holds: the test images, or held-out training images: "val"
 
     @property
     def num_val(self) -> int:
@@ -70,8 +71,12 @@ class Splits:
         """
         num_val = self.num_val if num_val is None else num_val
         if not 0 < num_val < len(self.train):
-            raise DataError(f"cannot hold {num_val} of {len(self.train)} training images out")
-        return replace(self, train=self.train[:-num_val], test=self.train[-num_val:])
+            raise DataError(
+                f"cannot hold out {num_val} of {len(self.train)} training images; "
+                "--split val needs at least 6"
+            )
+        train, val = self.train[:-num_val], self.train[-num_val:]
+        return replace(self, train=train, test=val, split="val")
 
     def to(self, device: torch.device | str) -> "Splits":
         """The same on a device."""

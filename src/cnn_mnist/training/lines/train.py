@@ -1,7 +1,5 @@
 """Train the line network: like `loop.fit`, but on an endless stream of generated lines."""
 
-import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +13,7 @@ from cnn_mnist.training.device import autocast
 from cnn_mnist.training.lines.loss import greedy, line_loss
 from cnn_mnist.training.lines.shapes import Digits
 from cnn_mnist.training.lines.stream import Batch, Bundles, collate, example, stream
-from cnn_mnist.training.loop import DivergedError, Epoch, Run, average
+from cnn_mnist.training.loop import Run, average, train_epochs
 from cnn_mnist.training.schedule import learning_rate
 
 BUNDLE = 32  # batches generated together and sorted by width
@@ -49,14 +47,13 @@ def fit_lines(
         DivergedError: the loss became infinite or NaN.
         ValueError: the handwriting typefaces are missing.
     """
-    recipe, done = run.recipe, len(run.history)
+    recipe = run.recipe
     per_epoch = max(1, recipe.epoch_size // (BUNDLE * recipe.batch_size))
-    total = recipe.epochs * per_epoch
+    first, total = len(run.history) * per_epoch, recipe.epochs * per_epoch
     bundles = Bundles(digits_of(splits.train), run.seed, recipe.batch_size, BUNDLE)
-    lines = stream(bundles, done * per_epoch, total, workers=1)
-    test = written_lines(splits.test)
-    for epoch in range(done + 1, recipe.epochs + 1):
-        began = time.perf_counter()
+    lines, written = stream(bundles, first, total, workers=1), written_lines(splits.test)
+
+    def train(epoch: int) -> tuple[float, float]:
         totals = torch.zeros(2)
         for index in range(per_epoch):
             for number, batch in enumerate(next(lines), start=index * BUNDLE):
@@ -67,15 +64,13 @@ def fit_lines(
                 if on_step:
                     on_step(number + 1, per_epoch * BUNDLE)
         loss, accuracy = (totals / (per_epoch * BUNDLE * recipe.batch_size)).tolist()
-        if not math.isfinite(loss):
-            raise DivergedError(f"the loss became {loss} in epoch {epoch}; use a smaller --lr")
-        seconds, measured = time.perf_counter() - began, evaluate_lines(run.model, test)
-        run.history.append(
-            Epoch(epoch, loss, accuracy, measured.nll, measured.accuracy, lr, seconds)
-        )
-        if on_epoch:
-            on_epoch(run)
-    return run
+        return loss, accuracy
+
+    def test() -> tuple[float, float]:
+        metrics = evaluate_lines(run.model, written)
+        return metrics.nll, metrics.accuracy
+
+    return train_epochs(run, train, test, on_epoch)
 
 
 def train_step(run: Run, batch: Batch, lr: float) -> Tensor:

@@ -82,6 +82,11 @@ def _kernels_fit(x: Tensor, steps: tuple[Step, ...]) -> bool:
     return not any(count % block for count in others)
 
 
+def output_side(side: int, pool: bool) -> int:
+    """The rows, or columns, of a step's output: what the convolution, then the pool leave."""
+    return (side - 2) // (2 if pool else 1)
+
+
 def seen(side: int, pools: Sequence[bool]) -> int:
     """The number of an image's first rows, or columns, that a chain's output depends on.
 
@@ -92,7 +97,7 @@ def seen(side: int, pools: Sequence[bool]) -> int:
         pools: whether a pool follows each convolution.
     """
     for pool in pools:
-        side = (side - 2) // (2 if pool else 1)
+        side = output_side(side, pool)
     for pool in reversed(pools):
         side = side * (2 if pool else 1) + 2
     return side
@@ -127,7 +132,7 @@ def describe(
         layer.outputs, layer.inputs = weight.shape[:2]
         layer.rows, layer.columns, layer.pooled, layer.relu = rows, columns, pool, relu
         layer.pairs = layer.inputs > 1 and torch.is_autocast_enabled("cpu")
-        rows, columns = ((side - 2) // (2 if pool else 1) for side in (rows, columns))
+        rows, columns = (output_side(side, pool) for side in (rows, columns))
     return layers
 
 
@@ -140,8 +145,7 @@ class _Chain(torch.autograd.Function):
         layers = describe(x.shape[2], x.shape[3], kinds, params)
         outs, argmaxes = [], []
         for layer in layers:
-            step = 2 if layer.pooled else 1
-            sides = ((side - 2) // step for side in (layer.rows, layer.columns))
+            sides = (output_side(side, layer.pooled) for side in (layer.rows, layer.columns))
             outs.append(torch.empty(len(x), layer.outputs, *sides, x.shape[-1]))
             argmaxes.append(torch.empty(outs[-1].shape, dtype=torch.int8))
             layer.out, layer.argmax = outs[-1].data_ptr(), argmaxes[-1].data_ptr()

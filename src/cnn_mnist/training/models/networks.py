@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_mnist.training.augment.sampling import SIDE
-from cnn_mnist.training.models.conv3x3 import Step, convolve, one_by_one, seen
+from cnn_mnist.training.models.conv3x3 import Step, convolve, one_by_one, output_side, seen
 
 
 class Net(nn.Module):
@@ -69,7 +69,7 @@ class BatchNormNet(nn.Module):
         self.pools = [index in pooled for index in range(len(channels))]
         side = SIDE
         for pool in self.pools:
-            side = (side - 2) // (2 if pool else 1)
+            side = output_side(side, pool)
         self.fc = nn.Linear(channels[-1] * side**2, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:

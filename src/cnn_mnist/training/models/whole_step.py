@@ -51,7 +51,8 @@ def gradients(
     """
     kernels = library()
     assert kernels is not None, "the kernels fit"
-    (mean, std), images, labels = norm, images.float().contiguous(), labels.contiguous()
+    images, labels = images.float().contiguous(), labels.contiguous()
+    mean, std = norm
     steps, linears = net.steps(), (net.fc1, net.fc2)
     params = [p for step in steps for p in step.layer.parameters()]
     kinds = [(step.pool, step.relu) for step in steps]

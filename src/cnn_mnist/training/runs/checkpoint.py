@@ -49,14 +49,16 @@ def save_model(folder: Path, model: nn.Module) -> None:
     write(folder / "model.safetensors", pack(dict(model.state_dict())))
 
 
-def load_model(folder: Path) -> nn.Module:
+def load_model(run: Path) -> nn.Module:
     """Load the weights to use into a model of the run's architecture, on the CPU.
+
+    Args:
+        run: its folder, a released model's, or an exported .onnx file.
 
     Raises:
         RunError: a file is missing or damaged.
     """
-    is_file = model_file.is_model_file(folder)
-    return _load_weights(folder, folder if is_file else folder / "model.safetensors")
+    return _load_weights(run, run if model_file.is_model_file(run) else run / "model.safetensors")
 
 
 def load_epochs(folder: Path) -> dict[int, nn.Module]:
@@ -78,12 +80,7 @@ def load_history(folder: Path) -> list[Epoch]:
     Raises:
         RunError: the file is damaged.
     """
-    path = folder / "resume.safetensors"
-    if not path.exists():
-        return []
-    with reading(path):
-        _, metadata = unpack(path.read_bytes())
-        return [Epoch(**row) for row in json.loads(metadata["history"])]
+    return _load_state(folder)[1]
 
 
 def load_run(folder: Path, recipe: Recipe, device: torch.device, precision: torch.dtype) -> Run:
@@ -94,12 +91,10 @@ def load_run(folder: Path, recipe: Recipe, device: torch.device, precision: torc
     """
     config = load_config(folder)
     run = start(recipe, config.seed, device, precision, len(config.classes))
-    path = folder / "resume.safetensors"
-    if not path.exists():
+    tensors, run.history = _load_state(folder)
+    if not tensors:
         return run
-    with reading(path):
-        tensors, _ = unpack(path.read_bytes())
-        run.history = load_history(folder)
+    with reading(folder / "resume.safetensors"):
         run.net.load_state_dict(_part(tensors, "net."))
         if run.averaged is not None:
             run.averaged.load_state_dict(_part(tensors, "averaged."))
@@ -110,12 +105,22 @@ def load_run(folder: Path, recipe: Recipe, device: torch.device, precision: torc
     return run
 
 
+def _load_state(folder: Path) -> tuple[dict[str, Tensor], list[Epoch]]:
+    """The tensors of the resume state, and the history; both empty if no epoch was saved."""
+    path = folder / "resume.safetensors"
+    if not path.exists():
+        return {}, []
+    with reading(path):
+        tensors, metadata = unpack(path.read_bytes())
+        return tensors, [Epoch(**row) for row in json.loads(metadata["history"])]
+
+
 def _epoch_path(folder: Path, number: int) -> Path:
     return folder / "epochs" / f"{number:02}.safetensors"
 
 
-def _load_weights(folder: Path, path: Path) -> nn.Module:
-    config = load_config(folder)
+def _load_weights(run: Path, path: Path) -> nn.Module:
+    config = load_config(run)
     model = MODELS[config.recipe.model](len(config.classes))
     with reading(path):
         is_file = model_file.is_model_file(path)

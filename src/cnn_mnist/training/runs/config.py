@@ -110,17 +110,17 @@ def save_config(folder: Path, config: Config) -> None:
     write(folder / "config.json", to_json(asdict(config)))
 
 
-def load_config(folder: Path) -> Config:
+def load_config(run: Path) -> Config:
     """Read config.json, card.json of a released model, or the metadata of an .onnx file.
 
     Raises:
         RunError: there is none, or it is damaged or has another format.
     """
-    path = folder / ("card.json" if shelf.holds(folder) else "config.json")
-    if model_file.is_model_file(folder):
-        path = folder
+    path = run / ("card.json" if shelf.holds(run) else "config.json")
+    if model_file.is_model_file(run):
+        path = run
     with reading(path):
-        values = model_file.about(path) if path is folder else json.loads(path.read_text())
+        values = model_file.about(path) if path is run else json.loads(path.read_text())
         if values["format"] != FORMAT:
             raise ValueError(f"format {values['format']}, but this version reads {FORMAT}")
         known = {f.name: values[f.name] for f in fields(Config) if f.name in values}

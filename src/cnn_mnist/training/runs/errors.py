@@ -14,7 +14,7 @@ from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.runs.run_folder import write as write_whole
 
 NUM_LEAST_CONFIDENT = 40  # correct answers shown
-MOST_SHOWN = 100  # on the sheet; the table lists all
+MAX_SHOWN = 100  # on the sheet; the table lists all
 
 
 def write(folder: Path, split: Split, logits: Tensor, classes: tuple[str, ...]) -> None:
@@ -28,7 +28,7 @@ def write(folder: Path, split: Split, logits: Tensor, classes: tuple[str, ...]) 
     logits, labels = logits.cpu(), split.labels.cpu()
     wrong = wrong_rows(logits, labels)
     unsure = least_confident_rows(logits, labels)[:NUM_LEAST_CONFIDENT]
-    shown = torch.cat([wrong[: MOST_SHOWN - len(unsure)], unsure])
+    shown = torch.cat([wrong[: MAX_SHOWN - len(unsure)], unsure])
     title = f"{len(wrong)} mistakes, most confident first; then the {len(unsure)} least confident"
     sheet = plots.answers(split.to("cpu"), logits, shown, title, classes)
     picture = io.BytesIO()

@@ -101,7 +101,8 @@ def export(
     exported = Exported(copy.deepcopy(model).cpu().eval(), norm, temperature)
     example = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
     names = ("images", ["logits", "probabilities"])
-    content, images = to_onnx(exported, example, {0: "N"}, names, metadata), images.cpu()
+    content = to_onnx(exported, example, {0: "N"}, names, metadata)
+    images = images.cpu()
     if form == "onnx-int8":
         _judge(_prove(exported, content, images), "onnx", path)
         content = quantize(content, [images[:MAX_CALIBRATION].numpy()])
@@ -110,7 +111,9 @@ def export(
     try:
         run_folder.write(path, content)
     except OSError as error:
-        raise ExportError(f"{path} cannot be written: {error.strerror}; it is as it was") from error
+        raise ExportError(
+            f"{path} cannot be written: {error.strerror}; no file was changed"
+        ) from error
     return proof
 
 
@@ -126,19 +129,24 @@ def _prove(exported: nn.Module, content: bytes, images: Tensor, test: Split | No
     if test is None:
         return Proof(len(content), difference, moved)
     counts = np.zeros(3, int)
-    for images, labels in zip(test.images.cpu().split(1000), test.labels.split(1000), strict=True):
-        runs = _run(session, images), _torch(exported, images)
+    for batch, labels in zip(test.images.cpu().split(1000), test.labels.split(1000), strict=True):
+        runs = _run(session, batch), _torch(exported, batch)
         (got, expected), true = (logits.argmax(axis=1) for logits, _ in runs), labels.cpu().numpy()
         counts += [(got != true).sum(), (expected != true).sum(), (got != expected).sum()]
     return Proof(len(content), difference, moved, *counts.tolist())
 
 
 def _judge(proof: Proof, form: str, path: Path, num_test: int = 0) -> None:
-    measured, bound = (proof.difference, TOLERANCE) if form == "onnx" else (proof.moved, MOVED)
-    if not measured <= bound:
+    end = f"{path} was not written" + ("; use --format onnx" if form == "onnx-int8" else "")
+    if form == "onnx" and not proof.difference <= TOLERANCE:
         raise ExportError(
-            f"the exported model differs from torch by {measured:.2g}, more than {bound:g}; "
-            f"{path} was not written"
+            f"the exported model differs from torch by {proof.difference:.2g}, more than "
+            f"{TOLERANCE:g}; {end}"
+        )
+    if form == "onnx-int8" and not proof.moved <= MOVED:
+        raise ExportError(
+            f"8 bits move {proof.moved:.1%} of an image's probability to other digits on average, "
+            f"more than {MOVED:.0%}; {end}"
         )
     if proof.error_count is None or proof.torch_error_count is None or proof.num_changed is None:
         return
@@ -147,7 +155,7 @@ def _judge(proof: Proof, form: str, path: Path, num_test: int = 0) -> None:
     if abs(lost) > ACCURACY_LOSS[form] * num_test + 2 * math.sqrt(proof.num_changed):
         raise ExportError(
             f"the exported model makes {proof.error_count} errors in {num_test:,} test images, "
-            f"the trained one {proof.torch_error_count}; {path} was not written"
+            f"the trained one {proof.torch_error_count}; {end}"
         )
 
 

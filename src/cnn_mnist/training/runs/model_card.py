@@ -32,7 +32,7 @@ IN_MODEL = (
 Card = dict[str, Any]
 
 
-def of_run(folder: Path, splits: Splits) -> Card:
+def of_run(run: Path, splits: Splits) -> Card:
     """Calibrate a finished run on the training images that it held out, and evaluate it.
 
     An exported file is calibrated already. A run that held none out is calibrated on images that it
@@ -41,16 +41,16 @@ def of_run(folder: Path, splits: Splits) -> Card:
     Raises:
         RunError: the run is not finished, or a file is damaged.
     """
-    if model_file.is_model_file(folder):
-        return model_file.about(folder)
-    if not (folder / "metrics.json").exists():
-        raise RunError(f"{folder} is not a finished run: there is no metrics.json")
-    config = load_config(folder)
+    if model_file.is_model_file(run):
+        return model_file.about(run)
+    if not (run / "metrics.json").exists():
+        raise RunError(f"{run} is not a finished run: there is no metrics.json")
+    config = load_config(run)
     held_out = len(splits.train) - config.num_train
     num_val = held_out or min(NUM_VAL, len(splits.train) // 5)
-    model, norm = checkpoint.load_model(folder), config.recipe.test_norm
+    model, norm = checkpoint.load_model(run), config.recipe.test_norm
     figures = calibrated(model, norm, splits, num_val)
-    return settings(folder) | {"val_in_train": not held_out} | figures
+    return settings(run) | {"val_in_train": not held_out} | figures
 
 
 def calibrated(
@@ -105,15 +105,15 @@ def load(folder: Path) -> Card:
     return dict(json.loads((folder / "card.json").read_text()))
 
 
-def temperature(folder: Path) -> float:
+def temperature(run: Path) -> float:
     """The temperature of a released model or exported file; 1 for an uncalibrated run folder.
 
     Raises:
         RunError: the card is missing or damaged.
     """
-    if model_file.is_model_file(folder):
-        return float(model_file.about(folder)["temperature"])
-    return float(released(folder)["temperature"]) if shelf.holds(folder) else 1.0
+    if model_file.is_model_file(run):
+        return float(model_file.about(run)["temperature"])
+    return float(released(run)["temperature"]) if shelf.holds(run) else 1.0
 
 
 def metadata(card: Card) -> dict[str, str]:

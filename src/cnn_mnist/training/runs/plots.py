@@ -18,6 +18,7 @@ from cnn_mnist.training.metrics import wrong_rows
 from cnn_mnist.training.recipes import Recipe
 
 GAP, LINE = 4, 4.5  # pixels of an image, between images and for a line of a title
+NUM_SHOWN = 20  # sample predictions, and mistakes
 INCH = 1 / 30  # of a pixel of an image
 BLUE, ORANGE, GREY = "#2a6fb0", "#d1611f", "#8a8a8a"
 
@@ -80,21 +81,17 @@ def _are_long(classes: Sequence[str]) -> bool:
     return max(map(len, classes)) > 2
 
 
-def samples(
-    split: Split, logits: Tensor, classes: Sequence[str] = DIGITS, count: int = 20
-) -> Figure:
+def samples(split: Split, logits: Tensor, classes: Sequence[str] = DIGITS) -> Figure:
     """The first images of a split with the prediction and its probability."""
-    rows = torch.arange(min(count, len(split)))
+    rows = torch.arange(min(NUM_SHOWN, len(split)))
     return answers(split, logits, rows, "Sample predictions", classes)
 
 
-def mistakes(
-    split: Split, logits: Tensor, classes: Sequence[str] = DIGITS, count: int = 20
-) -> Figure:
+def mistakes(split: Split, logits: Tensor, classes: Sequence[str] = DIGITS) -> Figure:
     """The misclassified images, most confident first."""
     rows = wrong_rows(logits, split.labels)
     title = f"The worst of {len(rows)} mistakes" if len(rows) else "No mistakes"
-    return answers(split, logits, rows[:count], title, classes)
+    return answers(split, logits, rows[:NUM_SHOWN], title, classes)
 
 
 def answers(
@@ -112,14 +109,14 @@ def answers(
     return gallery(split.images[rows], title, titles, colors)
 
 
-def augmentations(split: Split, recipe: Recipe, count: int = 5, variants: int = 8) -> Figure:
-    """Each of the first images unchanged, then as augmented in several passes."""
+def augmentations(split: Split, recipe: Recipe) -> Figure:
+    """Each of the first five images unchanged, then as augmented in eight passes."""
     generator = torch.Generator().manual_seed(0)
-    originals = split.images[:count]
-    seen = [augment(originals, generator, recipe) for _ in range(variants)]
+    originals = split.images[:5]
+    seen = [augment(originals, generator, recipe) for _ in range(8)]
     images = torch.stack([originals, *seen], dim=1).flatten(0, 1)
-    titles = (["original"] + [""] * variants) * len(originals)
-    return gallery(images, f"What {recipe.name} trains on", titles, columns=variants + 1)
+    titles = (["original"] + [""] * 8) * len(originals)
+    return gallery(images, f"What {recipe.name} trains on", titles, columns=9)
 
 
 def gallery(

@@ -5,7 +5,8 @@
     metrics.json         the metrics of the finished run
     model.safetensors    the weights to use
     resume.safetensors   everything needed to resume training exactly, and the history
-    epochs/              the weights to use after each epoch, 100 KB each
+    epochs/              the weights to use after each epoch
+    *.png                the plots
 
 Every file is written under another name and renamed, so readers find it complete or not at all.
 After a kill, resume.safetensors is authoritative; the others are rewritten from it.
@@ -81,14 +82,14 @@ def load_metrics(folder: Path) -> dict[str, Any]:
         return metrics
 
 
-def pack(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     """A run folder's files, by their paths within the folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-def unpack(folder: Path, files: dict[str, bytes]) -> None:
-    """Write the result of `pack`; metrics.json, which marks a run as finished, comes last."""
+def write_files(folder: Path, files: dict[str, bytes]) -> None:
+    """Write the result of `read_files`; metrics.json, which marks a run as finished, comes last."""
     for name in sorted(files, key=lambda name: (name == "metrics.json", name)):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -53,18 +53,18 @@ def study(
         workers: train several seeds at a time; without them, training runs in this process.
 
     Raises:
-        RunError: the folder holds a study of another recipe, data set or teacher; or workers keep
-            dying.
+        RunError: the folder holds a study of another recipe, data set, split or teacher; or
+            workers keep dying.
     """
     check_teacher(recipe, splits, teacher)
     places = {seed: folder / f"seed-{seed}" for seed in seeds}
-    begin = partial(_begin_or_resume, recipe, splits, device=device, teacher=teacher)
+    open_run = partial(_begin_or_resume, recipe, splits, device=device, teacher=teacher)
     if workers:
-        trained = _by_workers(workers, places, begin, on_step)
+        trained = _by_workers(workers, places, open_run, on_step)
     else:
         answers = load_teacher(teacher, recipe, splits, device) if teacher else None
-        end = partial(finish, splits=splits, on_step=on_step, teacher=answers)
-        trained = _one_by_one(places, begin, end)
+        finish_run = partial(finish, splits=splits, on_step=on_step, teacher=answers)
+        trained = _one_by_one(places, open_run, finish_run)
     accuracies = []
     for row in trained:
         accuracies.append(row["test_accuracy"])
@@ -74,20 +74,22 @@ def study(
 
 
 def _one_by_one(
-    places: dict[int, Path], begin: Callable[..., Run | None], end: Callable[..., dict[str, Any]]
+    places: dict[int, Path],
+    open_run: Callable[..., Run | None],
+    finish_run: Callable[..., dict[str, Any]],
 ) -> Iterator[dict[str, Any]]:
     for seed, place in places.items():
-        run = begin(seed, place)
-        yield run_folder.load_metrics(place) if run is None else end(run, folder=place)
+        run = open_run(seed, place)
+        yield run_folder.load_metrics(place) if run is None else finish_run(run, folder=place)
 
 
 def _by_workers(
     workers: StudyWorkers,
     places: dict[int, Path],
-    begin: Callable[..., Run | None],
+    open_run: Callable[..., Run | None],
     on_done: Callable[[int, int], None] | None,
 ) -> Iterator[dict[str, Any]]:
-    waiting = {s: place for s, place in places.items() if begin(s, place) is not None}
+    waiting = {s: place for s, place in places.items() if open_run(s, place) is not None}
     rows = {s: run_folder.load_metrics(p) for s, p in places.items() if s not in waiting}
     finishing = workers.train(list(waiting.values()))
     for seed in places:
@@ -99,17 +101,36 @@ def _by_workers(
         yield rows[seed]
 
 
-def finished(folder: Path) -> list[float]:
+def finished(folder: Path, splits: Splits) -> list[float]:
     """The accuracies of a study's finished trainings, by seed.
 
+    Args:
+        splits: the data of the study that they are compared with.
+
     Raises:
-        RunError: there are none, or a file is damaged.
+        RunError: there are none, they were measured on another split, or a file is damaged.
     """
     folders = sorted(folder.glob("seed-*"), key=lambda path: (len(path.name), path.name))
     done = [path for path in folders if (path / "metrics.json").exists()]
     if not done:
         raise RunError(f"{folder} is not a study: there is no seed-N/metrics.json in it")
-    return [float(run_folder.load_metrics(path)["test_accuracy"]) for path in done]
+    rows = {path: run_folder.load_metrics(path) for path in done}
+    for path, row in rows.items():
+        split = row.get("split") or _unrecorded_split(path, splits)
+        if split != splits.split:
+            raise RunError(
+                f"{path} was measured on {split}, and this study is on {splits.split}; compare "
+                "studies of the same --split"
+            )
+    return [float(row["test_accuracy"]) for row in rows.values()]
+
+
+def _unrecorded_split(folder: Path, splits: Splits) -> str:
+    """The split of a training by an earlier version, by the number of its training images."""
+    config = load_config(folder)
+    num_images = len(splits.train) + (len(splits.test) if splits.split == "val" else 0)
+    held_out = config.dataset == splits.name and config.num_train < num_images
+    return "val" if held_out else "test"
 
 
 @dataclass(frozen=True)
@@ -149,9 +170,12 @@ def _begin_or_resume(
         return begin(recipe, splits, folder, seed, device, teacher)
     config = load_config(folder)
     taught_by = run_folder.weights_sha256(teacher) if teacher else ""
-    begun = config.recipe, config.dataset, config.images_sha256, config.teacher_sha256
-    if begun != (recipe, splits.name, splits.sha256, taught_by):
-        raise RunError(f"{folder} has another recipe, data set or teacher; choose another --out")
+    begun = config.recipe, config.dataset, config.images_sha256, config.num_train
+    wanted = recipe, splits.name, splits.sha256, len(splits.train)
+    if begun != wanted or config.teacher_sha256 != taught_by:
+        raise RunError(
+            f"{folder} has another recipe, data set, --split or teacher; choose another --out"
+        )
     return None if (folder / "metrics.json").exists() else resume(folder, device=device)
 
 

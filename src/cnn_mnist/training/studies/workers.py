@@ -25,7 +25,7 @@ from cnn_mnist.training.runs.config import create_folder, load_config
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import finish, load_teacher, resume
 
-Files = dict[str, bytes]  # a run folder, as `run_folder.pack` gives it
+Files = dict[str, bytes]  # a run folder, as `run_folder.read_files` gives it
 TRIES = 5
 
 
@@ -56,7 +56,7 @@ class Shared:
         if not self._teacher:
             return None
         with tempfile.TemporaryDirectory() as folder:
-            run_folder.unpack(Path(folder), self._teacher)
+            run_folder.write_files(Path(folder), self._teacher)
             return load_teacher(Path(folder), self._recipe, self.splits, self.device)
 
 
@@ -82,9 +82,9 @@ def train(key: str, folder: str, begun: Files, threads: int) -> tuple[dict[str, 
         if _sees(Path(folder), begun):
             return _finish(Path(folder), shared), {}
         with tempfile.TemporaryDirectory() as elsewhere:
-            run_folder.unpack(Path(elsewhere), begun)
+            run_folder.write_files(Path(elsewhere), begun)
             figures = _finish(Path(elsewhere), shared)
-            return figures, run_folder.pack(Path(elsewhere))
+            return figures, run_folder.read_files(Path(elsewhere))
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class StudyWorkers:
                 except BrokenExecutor:
                     lost.append(folder)
                     continue
-                run_folder.unpack(folder, files)
+                run_folder.write_files(folder, files)
                 figures |= {"run": str(folder)}
                 run_folder.save_metrics(folder, figures)
                 yield figures
@@ -127,7 +127,7 @@ class StudyWorkers:
             waiting = lost
 
     def _submit(self, folder: Path) -> Any:
-        path, begun = str(folder.absolute()), run_folder.pack(folder)
+        path, begun = str(folder.absolute()), run_folder.read_files(folder)
         return self.workers.submit(train, self.key, path, begun, self.threads)
 
 
@@ -142,13 +142,13 @@ def _sees(folder: Path, begun: Files) -> bool:
 
 
 def _packed(teacher: Path) -> Files:
-    """A teacher's models as run folders: of runs, of a released model, or of a model file."""
+    """A teacher's models as run folders: of runs, or of a released model."""
     with tempfile.TemporaryDirectory() as folder:
         for number, member in enumerate(run_folder.members(teacher)):
             copy = Path(folder, f"{number:03}")
             create_folder(copy, load_config(member))
             checkpoint.save_model(copy, checkpoint.load_model(member))
-        return run_folder.pack(Path(folder))
+        return run_folder.read_files(Path(folder))
 
 
 def _own(split: Split) -> Split:
