@@ -78,7 +78,7 @@ FLOORS = {
         {"__init__"},
     ],
     "serving": [
-        {"limits", "log", "folders", "pages", "signs"},
+        {"settings", "refusal", "log", "folders", "pages", "signs"},
         {"metrics"},
         {"api", "protocol", "middleware", "uploads", "errors", "collection", "labels"},
         {"corrections"},

@@ -19,7 +19,8 @@ import httpx
 import pytest
 import requests
 
-from cnn_mnist.serving.limits import LINGER_BYTES, Limits
+from cnn_mnist.serving.refusal import LINGER_BYTES
+from cnn_mnist.serving.settings import Limits
 from served import Served, get, serve
 
 SIZE = 32 * 2**20  # more than the sockets' buffers hold, so that the client is sending when refused

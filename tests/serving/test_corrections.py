@@ -25,7 +25,8 @@ from cnn_mnist.inference.reader import Reader
 from cnn_mnist.serving import collection
 from cnn_mnist.serving.collection import NONE, Collection, FullError, Pair
 from cnn_mnist.serving.corrections import pairs, parse
-from cnn_mnist.serving.limits import Limits, Refusal
+from cnn_mnist.serving.refusal import Refusal
+from cnn_mnist.serving.settings import Limits
 from drawn import page
 from served import SOURCE, Served, get, post, serve
 from shell import Shell

@@ -12,8 +12,9 @@ from prometheus_client import REGISTRY
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cnn_mnist.serving import middleware
-from cnn_mnist.serving.limits import HEADERS, Limits
 from cnn_mnist.serving.middleware import PAUSE, SHORT, RequestMiddleware
+from cnn_mnist.serving.refusal import HEADERS
+from cnn_mnist.serving.settings import Limits
 
 LIMITS = Limits(body=1000, in_flight=2, timeout=0.05)
 DISCONNECT = {"type": "http.disconnect"}

@@ -28,7 +28,7 @@ from PIL import Image, ImageDraw
 from cnn_mnist.inference.pictures.image import FIRST_FRAME
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.serving.middleware import PAUSE
-from cnn_mnist.serving.server import HOLD_BACK, MOST_HOLD_BACK, SharedListener, remove_abandoned
+from cnn_mnist.serving.server import HOLD_BACK, MAX_HOLD_BACK, SharedListener, remove_abandoned
 from drawn import page
 from paged import chain, encoded, locked
 from served import SOURCE, Served, get, post, serve
@@ -494,7 +494,7 @@ def test_a_worker_holds_back_the_longer_the_more_it_has(monkeypatch: pytest.Monk
             stack.enter_context(listener.accept()[0])
             with pytest.raises(BlockingIOError):
                 listener.accept()
-    assert slept == [min(number * HOLD_BACK, MOST_HOLD_BACK) for number in range(10)]
+    assert slept == [min(number * HOLD_BACK, MAX_HOLD_BACK) for number in range(10)]
 
 
 def test_all_workers_have_clients(pair: Served) -> None:

@@ -31,7 +31,7 @@ def label(
     with extra("serve"):
         from cnn_mnist.serving import labelling, server
         from cnn_mnist.serving.labels import Labels
-        from cnn_mnist.serving.limits import Limits
+        from cnn_mnist.serving.settings import Limits
 
     say, labels = Terminal(as_json=False), Labels(folder)
     with say.progress("Run the same command again to resume.", " pictures"):

@@ -45,7 +45,7 @@ def serve(
     process.limit_blas()
     with extra("serve"):
         from cnn_mnist.serving import server
-        from cnn_mnist.serving.limits import Limits, Settings
+        from cnn_mnist.serving.settings import Limits, Settings
 
     limits = Limits(
         body=max_body * 2**20,

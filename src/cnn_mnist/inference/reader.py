@@ -151,7 +151,8 @@ class Reader:
         probs = np.zeros((len(seen.glyphs), 10), np.float32)
         probs[alone] = self.classifier.tta_probs(seen.frames(alone))
         found = iter(agree(best, pairs, seen.boxes, probs, self.classifier.decides))
-        return [list(islice(found, len(row))) for row in rows]
+        signs = [list(islice(found, len(row))) for row in rows]
+        return [[sign for sign in row if not _is_line(sign, seen)] for row in signs]
 
     def _grid_reading(self, cells: list[list[cell.Cell]]) -> Reading:
         blank, frugal = Reading(), self.line_reader.limited(MOST_AGAIN)
@@ -212,6 +213,11 @@ def _cells(page: Page) -> list[list[cell.Cell]]:
         if not cell.on_squared_paper(rows, grid.is_cut(found, grey)):
             cells += rows
     return cells
+
+
+def _is_line(sign: Found, seen: view.View) -> bool:
+    """Whether a 1 is part of a ruled line, which the line network sees but which is not ink."""
+    return sign.character == "1" and sign.glyph is None and not seen.ink_in(sign.box).any()
 
 
 def _height(rows: list[list[Found]]) -> float | None:

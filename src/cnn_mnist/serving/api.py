@@ -227,9 +227,18 @@ CORRECT: Schema = {
         507: _error("There is no room for more", "the corrections folder is full (100 MiB)"),
     },
 }
-STATE: Schema = {
+ALIVE: Schema = {
     "responses": {
-        200: {"description": "Yes", "content": {"application/json": {"example": {"status": "…"}}}},
+        200: _answer(
+            "The process is alive", _object({"status": {"type": "string"}}), {"status": "alive"}
+        )
+    }
+}
+READY: Schema = {
+    "responses": {
+        200: _answer(
+            "The model is loaded", _object({"status": {"type": "string"}}), {"status": "ready"}
+        ),
         503: _busy("Not ready yet", "the model is not loaded yet"),
     }
 }

@@ -25,10 +25,11 @@ from cnn_mnist.inference.reader import Reader
 from cnn_mnist.serving import api, corrections, metrics
 from cnn_mnist.serving.collection import Collection
 from cnn_mnist.serving.errors import add_errors
-from cnn_mnist.serving.limits import Refusal, Settings
 from cnn_mnist.serving.middleware import RequestMiddleware
 from cnn_mnist.serving.pages import add_explore, add_page
+from cnn_mnist.serving.refusal import Refusal
 from cnn_mnist.serving.responses import as_csv, combine, read, store
+from cnn_mnist.serving.settings import Settings
 from cnn_mnist.serving.uploads import parse
 
 Answer = dict[str, Any]
@@ -100,11 +101,11 @@ def _add_routes(app: FastAPI) -> None:
             return Response(as_csv(combined), media_type="text/csv")
         return JSONResponse(combined)
 
-    @app.get("/healthz", summary="The process is alive", **api.STATE)
+    @app.get("/healthz", summary="The process is alive", **api.ALIVE)
     async def healthz() -> Answer:
         return {"status": "alive"}
 
-    @app.get("/readyz", summary="The model is loaded", **api.STATE)
+    @app.get("/readyz", summary="The model is loaded", **api.READY)
     async def readyz() -> Answer:
         if not app.state.ready:
             raise Refusal(503, "the model is not loaded yet")

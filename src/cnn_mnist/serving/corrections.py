@@ -14,12 +14,13 @@ from cnn_mnist.inference.reader import Reader
 from cnn_mnist.inference.reading import Digit, Reading
 from cnn_mnist.inference.recognition.line import DIGITS, SIGNS
 from cnn_mnist.serving.collection import NONE, Pair
-from cnn_mnist.serving.limits import Limits, Refusal
+from cnn_mnist.serving.refusal import Refusal
+from cnn_mnist.serving.settings import Limits
 from cnn_mnist.serving.uploads import Pictures, check, decoded, json_value
 
 FORM = 'give {"image": BASE64, "corrections": [{"label": "42", "box": [x, y, width, height]}, …]}'
-MOST_LONG = 40  # characters of a label
-LABEL = re.compile(f"(?=.*[{DIGITS}])[{re.escape(DIGITS + SIGNS)}]{{1,{MOST_LONG}}}|{NONE}")
+MAX_LABEL_LENGTH = 40  # characters of a label
+LABEL = re.compile(f"(?=.*[{DIGITS}])[{re.escape(DIGITS + SIGNS)}]{{1,{MAX_LABEL_LENGTH}}}|{NONE}")
 
 
 class Correction(NamedTuple):
@@ -67,7 +68,9 @@ def _correction(value: Any) -> Correction:
         case _:
             raise Refusal(422, FORM)
     if not LABEL.fullmatch(label):
-        raise Refusal(422, f'a label is a number of up to {MOST_LONG} characters, or "{NONE}"')
+        raise Refusal(
+            422, f'a label is a number of up to {MAX_LABEL_LENGTH} characters, or "{NONE}"'
+        )
     return made
 
 

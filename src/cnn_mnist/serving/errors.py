@@ -5,7 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from cnn_mnist.serving.limits import FAILED, Refusal
+from cnn_mnist.serving.refusal import FAILED, Refusal
 
 
 def add_errors(app: FastAPI) -> None:

@@ -13,9 +13,10 @@ from cnn_mnist.inference.recognition.line import DIGITS
 from cnn_mnist.serving.collection import NONE
 from cnn_mnist.serving.errors import add_errors
 from cnn_mnist.serving.labels import Labels, Place
-from cnn_mnist.serving.limits import Limits, Refusal
 from cnn_mnist.serving.middleware import RequestMiddleware
 from cnn_mnist.serving.pages import add_page
+from cnn_mnist.serving.refusal import Refusal
+from cnn_mnist.serving.settings import Limits
 from cnn_mnist.serving.signs import Sign
 from cnn_mnist.serving.uploads import json_value
 

@@ -9,7 +9,8 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cnn_mnist.serving import metrics
-from cnn_mnist.serving.limits import FAILED, HEADERS, LINGER_BYTES, Limits, Refusal, answer
+from cnn_mnist.serving.refusal import FAILED, HEADERS, LINGER_BYTES, Refusal, answer
+from cnn_mnist.serving.settings import Limits
 
 API = "/v1/"
 ROUTES = (
@@ -53,12 +54,12 @@ class RequestMiddleware:
             log.error("failed", exc_info=error)
             await exchange.refuse(Refusal(500, FAILED), close=True)
         finally:
-            exchange.finish()
+            exchange.record()
         if hasty:
             await asyncio.sleep(PAUSE)
         else:
             await incoming.drop(self._limits.timeout)
-        await exchange.end()
+        await exchange.send_end()
 
     async def _admit(self, scope: Scope, incoming: "_Incoming", exchange: "_Exchange") -> None:
         if not scope["path"].startswith(API):
@@ -169,11 +170,11 @@ class _Exchange:
             for message in answer(refusal.status, {"error": refusal.message}, close):
                 await self.send(message)
 
-    async def end(self) -> None:
+    async def send_end(self) -> None:
         if self._is_whole:
             await self._send({"type": "http.response.body", "body": b""})
 
-    def finish(self) -> None:
+    def record(self) -> None:
         seconds = time.perf_counter() - self._began
         path = self._scope["path"]
         is_file = path.startswith(("/static/", "/explore/"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from cnn_mnist.serving.limits import HEADERS, LINGER_BYTES, answer
+from cnn_mnist.serving.refusal import HEADERS, LINGER_BYTES, answer
 
 MAX_HEAD = 64 * 1024  # bytes of the request line and headers
 

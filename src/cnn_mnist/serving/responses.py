@@ -14,7 +14,8 @@ from cnn_mnist.inference.reading import Digit, Reading
 from cnn_mnist.serving import metrics
 from cnn_mnist.serving.collection import Collection, FullError
 from cnn_mnist.serving.corrections import Corrected, pairs
-from cnn_mnist.serving.limits import Limits, Refusal
+from cnn_mnist.serving.refusal import Refusal
+from cnn_mnist.serving.settings import Limits
 from cnn_mnist.serving.uploads import Pictures, check
 
 Answer = dict[str, Any]

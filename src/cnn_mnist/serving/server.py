@@ -23,14 +23,14 @@ from cnn_mnist import process
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.serving.collection import Collection
 from cnn_mnist.serving.folders import locked
-from cnn_mnist.serving.limits import METRICS_FOLDER, Settings
 from cnn_mnist.serving.log import log_config
 from cnn_mnist.serving.protocol import TimeoutProtocol
+from cnn_mnist.serving.settings import METRICS_FOLDER, Settings
 
 GRACE = 30  # seconds for accepted requests to finish after SIGTERM
 SILENCE = 30  # seconds without a heartbeat before a worker is replaced; loading takes a while
 BACKLOG = 2048  # connections waiting to be accepted
-HOLD_BACK, MOST_HOLD_BACK = 0.25e-3, 2e-3  # seconds for each open connection of a worker
+HOLD_BACK, MAX_HOLD_BACK = 0.25e-3, 2e-3  # seconds for each open connection of a worker
 METRICS_PREFIX = "cnn-mnist-metrics-"
 
 
@@ -133,7 +133,7 @@ class SharedListener(socket.socket):
         if self._gave:
             self._gave = False
             raise BlockingIOError
-        time.sleep(min(HOLD_BACK * len(self._held), MOST_HOLD_BACK))
+        time.sleep(min(HOLD_BACK * len(self._held), MAX_HOLD_BACK))
         connection = super().accept()
         self._gave = True
         self._held.add(connection[0])

@@ -12,7 +12,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from cnn_mnist.inference.pictures.image import page_sizes
 from cnn_mnist.inference.pictures.page import ImageError
-from cnn_mnist.serving.limits import Limits, Refusal
+from cnn_mnist.serving.refusal import Refusal
+from cnn_mnist.serving.settings import Limits
 
 JSON_FORM = 'give {"image": BASE64} or {"images": [BASE64, …]}'
 

@@ -55,11 +55,15 @@ class View:
 
     def frame(self, box: line.Box) -> NDArray[np.uint8]:
         """The ink within a box in MNIST's frame; an empty frame if there is none."""
-        x, y, width, height = (max(0, round(v)) for v in box)
-        inside = self.ink[y : y + height, x : x + width]
+        inside = self.ink_in(box)
         if not inside.any():
             return np.zeros((SIDE, SIDE), np.uint8)
         return to_mnist(even_stroke(segment.reduced(inside)))
+
+    def ink_in(self, box: line.Box) -> segment.Ink:
+        """The ink within a box."""
+        x, y, width, height = (max(0, round(v)) for v in box)
+        return self.ink[y : y + height, x : x + width]
 
 
 def of_page(page: Page, single: bool = False, height: float | None = None) -> View:

@@ -1,8 +1,6 @@
-"""The server's settings and limits, and the response to a request that exceeds them."""
+"""Responses to requests that are refused, and the headers of every response."""
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
 
 from starlette.types import Message
 
@@ -20,39 +18,8 @@ HEADERS = [
     (b"permissions-policy", b"geolocation=(), microphone=()"),
 ]
 
-METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # names the folder of all workers' counters
 FAILED = "the server failed; this has been logged"
 LINGER_BYTES = 256 * 2**20  # maximum that a refused client may still send; it is discarded
-
-
-@dataclass(frozen=True)
-class Limits:
-    """One worker's limits."""
-
-    body: int = 16 * 2**20  # bytes
-    pictures: int = 64  # in a request; also pages of all its pictures
-    pixels: int = 50_000_000  # of all pages in a request
-    in_flight: int = 32  # requests being received, waiting or processed
-    timeout: float = 10.0  # seconds for a request's headers, and again for its body
-    collected: int = 100 * 2**20  # maximum size of the corrections folder in bytes
-
-
-@dataclass(frozen=True)
-class Settings:
-    """A server's settings.
-
-    Args:
-        model: an exported model file or a model's name; default `reader`.
-        token: bearer token that the API requires; None requires none.
-        origins: other sites whose pages may call the API.
-        collect: the folder to store corrections in; None disables corrections.
-    """
-
-    model: str | None = None
-    limits: Limits = Limits()
-    token: str | None = None
-    origins: tuple[str, ...] = ()
-    collect: Path | None = None
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a failure
