@@ -227,18 +227,13 @@ CORRECT: Schema = {
         507: _error("There is no room for more", "the corrections folder is full (100 MiB)"),
     },
 }
+_STATUS = _object({"status": {"type": "string"}})
 ALIVE: Schema = {
-    "responses": {
-        200: _answer(
-            "The process is alive", _object({"status": {"type": "string"}}), {"status": "alive"}
-        )
-    }
+    "responses": {200: _answer("The process is alive", _STATUS, {"status": "alive"})},
 }
 READY: Schema = {
     "responses": {
-        200: _answer(
-            "The model is loaded", _object({"status": {"type": "string"}}), {"status": "ready"}
-        ),
+        200: _answer("The model is loaded", _STATUS, {"status": "ready"}),
         503: _busy("Not ready yet", "the model is not loaded yet"),
     }
 }

@@ -19,8 +19,8 @@ from cnn_mnist.serving.settings import Limits
 from cnn_mnist.serving.uploads import Pictures, check, decoded, json_value
 
 FORM = 'give {"image": BASE64, "corrections": [{"label": "42", "box": [x, y, width, height]}, …]}'
-MAX_LABEL_LENGTH = 40  # characters of a label
-LABEL = re.compile(f"(?=.*[{DIGITS}])[{re.escape(DIGITS + SIGNS)}]{{1,{MAX_LABEL_LENGTH}}}|{NONE}")
+MAX_LENGTH = 40  # characters of a label
+LABEL = re.compile(f"(?=.*[{DIGITS}])[{re.escape(DIGITS + SIGNS)}]{{1,{MAX_LENGTH}}}|{NONE}")
 
 
 class Correction(NamedTuple):
@@ -68,9 +68,7 @@ def _correction(value: Any) -> Correction:
         case _:
             raise Refusal(422, FORM)
     if not LABEL.fullmatch(label):
-        raise Refusal(
-            422, f'a label is a number of up to {MAX_LABEL_LENGTH} characters, or "{NONE}"'
-        )
+        raise Refusal(422, f'a label is a number of up to {MAX_LENGTH} characters, or "{NONE}"')
     return made
 
 
