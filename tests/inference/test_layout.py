@@ -34,7 +34,11 @@ def plain(boxes: list[Box]) -> list[set[Box]]:
             for (left, top, wide, high), line in seen
             if (
                 min(y + height, top + high) - max(y, top) > 0.4 * height
-                or (height < 0.75 * high and top + high / 2 < y < top + high)
+                or (
+                    height < 0.75 * high
+                    and top + high / 2 < y < top + high
+                    and max(left - x - width, x - left - wide) < height
+                )
             )
             and high <= 2 * max(height, typical)
             and max(left - x - width, x - left - wide) < REACH * high

@@ -122,7 +122,7 @@ class Reader:
         """The reading of a page, without its tall marks if more digits are read then."""
         seen = orientation.upright(self.classifier, self.line_reader, page)
         found = self._found(seen, self.line_reader)
-        height = segment.left_out(seen.ink, _height(found))
+        height = _height_of_others(found, seen)
         if height is not None:
             with contextlib.suppress(segment.CrowdedError):
                 lower = orientation.upright(self.classifier, self.line_reader, page, height)
@@ -220,10 +220,13 @@ def _is_line(sign: Found, seen: view.View) -> bool:
     return sign.character == "1" and sign.glyph is None and not seen.ink_in(sign.box).any()
 
 
-def _height(rows: list[list[Found]]) -> float | None:
-    """The typical height of the digits that are certain."""
-    found = [s.box[3] for s in chain(*rows) if s.is_digit and s.confidence >= DOUBT]
-    return float(median(np.array(found))) if found else None
+def _height_of_others(rows: list[list[Found]], seen: view.View) -> float | None:
+    """The height of the marks that are left out; None if no mark is much taller than the digits."""
+    heights = [s.box[3] for s in chain(*rows) if s.is_digit and s.confidence >= DOUBT]
+    read = float(median(np.array(heights))) if heights else None
+    if read and all(height <= segment.TALL * read for _, _, _, height in seen.boxes):
+        return None
+    return segment.left_out(seen.ink, read)
 
 
 def _num_right(rows: list[list[Found]]) -> float:

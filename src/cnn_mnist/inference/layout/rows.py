@@ -134,7 +134,7 @@ def _away(some: NDArray[Any], boxes: NDArray[Any], typical: float) -> NDArray[An
     """
     (x, y, wide, high), (left, top, width, height) = (np.moveaxis(b, -1, 0) for b in (some, boxes))
     level = np.minimum(y + high, top + height) - np.maximum(y, top) > 0.4 * height
-    hangs = (height < LOW * high) & (top > y + 0.5 * high) & (top < y + high)
-    level = (level | hangs) & (high <= TALL * np.maximum(height, typical))
     away = np.maximum(x - left - width, left - (x + wide))
+    hangs = (height < LOW * high) & (top > y + 0.5 * high) & (top < y + high) & (away < height)
+    level = (level | hangs) & (high <= TALL * np.maximum(height, typical))
     return np.where(level & (away < REACH * high), away, np.inf)
