@@ -197,6 +197,8 @@ def _cells(page: Page) -> list[list[cell.Cell]]:
     """The cells of a page's grids, row by row; empty if it has no grid."""
     grey, cells = lines.grey_page(page.pixels), []
     for found in grid.find(grey):
+        if grid.is_ruled_sheet(found, page.pixels):
+            continue
         rows = [[cell.straightened(page, corners) for corners in row] for row in found]
         if not cell.on_squared_paper(rows, grid.is_cut(found, grey)):
             cells += rows
