@@ -462,6 +462,32 @@ def test_many_cells_between_the_borders_are_a_table_unless_they_are_squares(
     assert [found.shape[:2] for found in grid.find(page[6:-6, 6:-6])] == shape
 
 
+def on_a_desk(sheet: Grey) -> Grey:
+    return np.asarray(cv2.copyMakeBorder(sheet, *(50,) * 4, cv2.BORDER_CONSTANT, value=70))
+
+
+@pytest.mark.parametrize("margin", [None, 80])
+@pytest.mark.parametrize("turn", [0, 1])
+def test_the_strips_of_a_ruled_sheet_on_a_desk_are_no_cells(
+    reader: Reader, margin: int | None, turn: int
+) -> None:
+    sheet = np.full((8 * HIGH, 800), 245, np.uint8)
+    sheet[HIGH::HIGH] = sheet[HIGH + 1 :: HIGH] = 120
+    if margin:
+        sheet[:, margin : margin + 2] = 120
+    numbers = ["3052", "481", "96", "24", "538"]
+    for row, number in zip((1, 2, 3, 5, 6), numbers, strict=True):
+        put(sheet, number, 120 + 70 * row, HIGH * row + 10)
+    page = np.ascontiguousarray(np.rot90(on_a_desk(sheet), turn))
+    assert grid.find(page)
+    assert texts(reader, page) == [[number] for number in numbers]
+
+
+def test_the_fields_of_a_form_on_a_desk_are_cells(reader: Reader) -> None:
+    rows = [["305"], [""], ["48"], ["96"], [""]]
+    assert texts(reader, on_a_desk(form(rows))) == rows
+
+
 def test_strokes_across_ruled_lines_bound_no_cells() -> None:
     page = np.full((700, 900), 245, np.uint8)
     page[40::40] = 120

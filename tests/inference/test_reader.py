@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from cnn_mnist.inference import preview
 from cnn_mnist.inference.pictures.page import ImageError
-from cnn_mnist.inference.reader import NO_DIGIT, Reader
+from cnn_mnist.inference.reader import NO_DIGIT, ONLY_WORDS, Reader
 from cnn_mnist.inference.reading import NO_INK
 from cnn_mnist.training.data import Splits
 from cost import cost
@@ -106,6 +106,16 @@ def test_a_letter_is_not_two_digits(letter: str, reader: Reader) -> None:
         points = np.rint(np.array(stroke) * 8 + 60).astype(np.int32)
         cv2.polylines(pixels, [points], False, (0, 0, 0), 12, cv2.LINE_AA)
     assert not reader.read(pixels).ok
+
+
+def test_the_number_among_three_lines_of_words_is_read(reader: Reader) -> None:
+    note = Image.new("RGB", (900, 640), "white")
+    draw = ImageDraw.Draw(note)
+    for row, words in enumerate(("Hi Anna please", "call me back", "", "thanks, Tom")):
+        draw.text((70, 40 + 140 * row), words, "black", ImageFont.load_default(84))
+    assert reader.read(note).reason == ONLY_WORDS
+    note.paste(Image.fromarray(page("52974", 66, 6)), (90, 300))
+    assert reader.read(note).text == "52974"
 
 
 def test_boxes_are_in_the_pixels_of_the_upright_original(reader: Reader) -> None:

@@ -204,6 +204,27 @@ def test_digits_that_nobody_is_sure_of_among_letters_are_text() -> None:
     assert kept(*letters, *form)[3:] == ["4071"] * 6
 
 
+@pytest.mark.parametrize(("confidence", "left"), [(0.99, "4071"), (0.96, "????"), (0.9, "????")])
+def test_a_number_among_many_words_must_be_the_more_certain(confidence: float, left: str) -> None:
+    text = [written("??????????", y=100 * row) for row in range(4)]
+    assert kept(*text, written("4071", y=400, confidence=confidence))[-1] == left
+
+
+def test_a_certain_number_among_words_does_not_vouch_for_doubtful_ones() -> None:
+    text = [written("??????????", y=100 * row) for row in range(3)]
+    sure, unsure = written("4071", y=300, confidence=0.99), written("8", y=400, confidence=0.6)
+    assert kept(*text, sure, unsure)[-2:] == ["4071", "?"]
+    form = [written("4071", y=100 * row, confidence=0.99) for row in range(3, 9)]
+    assert kept(*text, *form, unsure)[-1] == "8"
+
+
+def test_without_the_doubtful_numbers_the_others_are_more_doubtful() -> None:
+    text = [written("??????????", y=100 * row) for row in range(5)]
+    doubtful = [written("50", y=100 * row, confidence=0.8) for row in range(5, 9)]
+    better = written("10", y=900, confidence=0.97)
+    assert kept(*text, *doubtful, better)[-1] == "??"
+
+
 def test_a_page_of_text_has_no_numbers_but_what_is_written_over_it() -> None:
     text = [written("??????????", y=100 * row) for row in range(3)]
     stray = written("50", y=300, confidence=0.95)

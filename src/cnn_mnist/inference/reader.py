@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cnn_mnist.inference import box_row
 from cnn_mnist.inference.layout import cell, grid, lines, orientation, view
 from cnn_mnist.inference.layout.structure import Line, Number, lines_of
-from cnn_mnist.inference.layout.words import without_words
+from cnn_mnist.inference.layout.words import MANY, without_words
 from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.page import Page
@@ -30,6 +30,7 @@ MOST_COLUMNS = 40_000  # of a grid that the line network reads
 MOST_AGAIN = 20_000  # columns of second looks at the cells in doubt
 WHOLE = 0, 0, SIDE, SIDE
 NO_DIGIT = "what is drawn does not look like a digit"
+ONLY_WORDS = "what is written looks like words, not like numbers"
 EMPTY_GRID = "the cells of the grid are empty"
 CROWDED = "too many marks: this is not a page of digits"
 
@@ -209,6 +210,8 @@ def _cells(page: Page) -> list[list[cell.Cell]]:
     """The cells of a page's grids, row by row; empty if it has no grid."""
     grey, cells = lines.grey_page(page.pixels), []
     for found in grid.find(grey):
+        if grid.is_ruled_sheet(found, page.pixels):
+            continue
         rows = [[cell.straightened(page, corners) for corners in row] for row in found]
         if not cell.on_squared_paper(rows, grid.is_cut(found, grey)):
             cells += rows
@@ -243,7 +246,8 @@ def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
     rejected = tuple(_placed(sign, seen) for sign in signs if sign.character == OTHER)
     turned = seen.page.turned
     if not digits:
-        return Reading((), NO_DIGIT, rejected, turned=turned)
+        reason = ONLY_WORDS if len(rejected) >= MANY else NO_DIGIT
+        return Reading((), reason, rejected, turned=turned)
     numbers = lines_of(kept, seen.original_box)
     return Reading(digits, None, rejected, numbers, turned=turned)
 

@@ -15,6 +15,7 @@ from cnn_mnist.inference.layout import lattice, quads
 from cnn_mnist.inference.layout.lattice import ALIKE, LEAST_CELLS, Lattice
 from cnn_mnist.inference.layout.quads import Grey, Mask, Quads
 from cnn_mnist.inference.percentiles import median
+from cnn_mnist.inference.segmentation import sheet
 
 SEARCH_SIDE = 1200  # px; cells are searched on a copy at most this large
 DARK = 128  # of 255; lines may be lighter than a page that is mostly darker
@@ -24,6 +25,7 @@ CELL_ROOM = 2000  # px of the picture for each of them
 FILLED = 0.5  # of the picture's width or height, by a grid to which it was cut
 SQUARE = 1.3  # times as long as wide; squared paper seen at an angle
 STRIP = 3  # times as long as wide, on average: cells that are cut off are longer between lines
+MOST_STRIPS = 2  # columns of a ruled sheet: its strips, divided by the line of a margin
 MOST_ALIKE = 2  # regions of a cell's size for each cell; around squared paper's grids are more
 
 
@@ -48,6 +50,23 @@ def is_cut(grid: Quads, picture: Grey) -> NDArray[np.bool_]:
     """Which of a grid's cells the picture's border cuts off, rows×columns."""
     pixel = max(1.0, max(picture.shape) / SEARCH_SIDE)  # of the copy
     return np.asarray(quads.cut(grid, picture, 2 * pixel).any(axis=-1))
+
+
+def is_ruled_sheet(grid: Quads, pixels: NDArray[np.uint8]) -> bool:
+    """Whether the cells are the strips between a sheet's ruled lines, whose ends are its edges.
+
+    The line of a margin makes two columns of them. The sheet may be on its side.
+
+    Args:
+        pixels: uint8 H×W×3, the page.
+    """
+    ways = [grid, lattice.transposed(grid)]
+    strips = [way for way in ways if way.shape[1] <= MOST_STRIPS]
+    on_sheet = sheet.find(pixels) if strips else None
+    if on_sheet is None:
+        return False
+    ends = [(way[:, 0, [0, 3]].mean(axis=1), way[:, -1, [1, 2]].mean(axis=1)) for way in strips]
+    return any(all(_at(end, on_sheet) < 0.5 for end in pair) for pair in ends)
 
 
 def _least_side(grid: Quads) -> float:

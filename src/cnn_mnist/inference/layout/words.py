@@ -1,8 +1,10 @@
 """Words: printed or handwritten text around the numbers, whose letters may look like digits."""
 
 import math
+from bisect import bisect_right
 from itertools import islice, pairwise
 from statistics import mean, median, quantiles
+from typing import NamedTuple
 
 from cnn_mnist.inference.recognition.agree import LEAST_P_DIGIT, Found
 from cnn_mnist.inference.recognition.line import OTHER, SIGNS
@@ -14,13 +16,13 @@ LETTERS = 0.5  # letters per digit; a word with more is text
 FLOATING = 0.1  # of a digit's height above its foot: asterisks and quotes are higher, letters not
 EVEN = 0.75  # of the tallest sign; the digits of a number are at least this tall
 FEW_WORDS = 2  # words beside a number; with more it is a sentence, and holds no number
-PAGE, TALLER = 4, 1.5  # letters per digit on a page of text; a digit written over it is taller
 
 SWITCH = 0.1, 0.3  # how often letters follow digits or digits letters, in a word and after it
 LEAST = 1e-3  # no sign is more certain than this to be a letter or a digit
+PAGE = 4  # letters per digit; a page with more is text
 MANY = 10  # letters of a page that may be text
 DOUBT = 0.2  # in the digits there, times the letters per digit if over 1; with more it is text
-WRITTEN = 0.93  # mean probability of the digits on a page of text that has some written over it
+TALLER = 1.5  # times as tall as a letter: digits written over print, which may not be its letters
 SURE = 0.9  # a digit is that certain; on average, digits of small print are less
 LOWER = 0.85  # of the height of sure digits: print beside handwriting is lower than that
 
@@ -59,18 +61,46 @@ def _is_low(signs: Line, least: float) -> bool:
 
 
 def _without_text(lines: list[Line]) -> list[Line]:
-    """The lines; on a page of text, all digits but those written over it as letters."""
-    letters, digits = _letters_and_digits(lines)
-    if not digits:
-        return lines
-    doubt = sum(1 - sign.confidence for sign in digits) / len(digits)
-    if len(letters) > PAGE * len(digits):
-        least = TALLER * median(sign.box[3] for sign in letters)
-        lines = [[s if s.box[3] >= least else _letter(s) for s in line] for line in lines]
-        is_text = doubt > 1 - WRITTEN
-    else:
-        is_text = max(len(letters), len(digits)) * doubt > DOUBT * len(digits)
-    return [_letters(line) for line in lines] if is_text and len(letters) >= MANY else lines
+    """The lines, with numbers that are too doubtful beside so many letters as letters, too.
+
+    On a page of text each number is judged by itself, and on others only if all digits together are
+    too doubtful. The numbers that are left must then be more certain.
+    """
+    while True:
+        letters, digits = _letters_and_digits(lines)
+        page = _Page(sorted(sign.box[3] for sign in letters), len(digits))
+        is_text = len(letters) > PAGE * len(digits) or page.is_doubtful(digits)
+        phrases = [part for line in lines for part in _split(line, PHRASE)]
+        if len(letters) < MANY or not is_text or not any(map(page.is_doubtful, phrases)):
+            return lines
+        lines = [
+            [s for part in _split(line, PHRASE) for s in page.without_doubtful(part)]
+            for line in lines
+        ]
+
+
+class _Page(NamedTuple):
+    """The heights of a page's letters, in ascending order, and the number of its digits."""
+
+    heights: list[float]
+    num_digits: int
+
+    def without_doubtful(self, signs: Line) -> Line:
+        """A phrase, as letters if its digits are too doubtful."""
+        return _letters(signs) if self.is_doubtful(signs) else signs
+
+    def is_doubtful(self, signs: Line) -> bool:
+        """Whether the digits among some signs may be letters of about their height."""
+        doubts = [
+            (1 - sign.confidence) * max(1, self._num_letters(sign) / self.num_digits)
+            for sign in signs
+            if sign.is_digit
+        ]
+        return bool(doubts) and mean(doubts) > DOUBT
+
+    def _num_letters(self, digit: Found) -> int:
+        """How many letters of the page are not much lower than a digit."""
+        return len(self.heights) - bisect_right(self.heights, digit.box[3] / TALLER)
 
 
 def _letters_and_digits(lines: list[Line]) -> tuple[Line, Line]:
