@@ -1,6 +1,6 @@
-"""The sheet of paper in a picture; nothing around it is ink.
+"""The sheets of paper in a picture; nothing around them is ink.
 
-A page photographed on a darker desk, or a canvas in a drawing program's window.
+Pages photographed on a darker desk, at any angle, or a canvas in a drawing program's window.
 """
 
 from typing import Any
@@ -18,18 +18,18 @@ Outline = NDArray[Any]  # N×2 or N×1×2: x, y
 SEARCH_SIDE = 200  # px
 LEAST_PICTURE = 64  # px
 LEAST_STEP = 35  # luma between sheet and desk
-LEAST_SHARE, MOST_SHARE = 0.1, 0.95  # of the picture
+LEAST_SHARE, MOST_SHARE = 0.1, 0.95  # of the picture: a sheet, and all together
 FULL = 0.88  # of the enclosing quadrilateral; even a broad 0 fills less
-WAVER = 3  # px of the small copy, of a sheet's straight side
+WAVER = 3  # px of the small copy, of a sheet's side
 SLENDER = 0.3  # width over length; a broad 1 is more slender
 MOST_STROKE = 0.5  # of the picture; a strip of paper fills more of it than a broad 1
 SHARP = 0.8  # of the outline; the rim of a shadow is soft
-MOST_STRAY = 0.12  # of the surroundings may be as light as the sheet
-LEAST_INK = 0.0005  # of the sheet; without any ink inside, a light area may be the ink itself
+MOST_STRAY = 0.12  # of the surroundings may be as light as the sheets
+LEAST_INK = 0.0005  # of the sheets; without any ink inside, a light area may be the ink itself
 
 
 def find(pixels: Picture) -> Mask | None:
-    """A mask of the sheet, slightly inside its edge; None if the picture is all paper."""
+    """A mask of the sheets, slightly inside their edges; None if the picture is all paper."""
     if min(pixels.shape[:2]) < LEAST_PICTURE or _rim_is_lightest(pixels):
         return None
     scale = min(1.0, SEARCH_SIDE / max(pixels.shape[:2]))
@@ -40,7 +40,7 @@ def find(pixels: Picture) -> Mask | None:
     level, light = cv2.threshold(luma, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     filled = _quadrilaterals(light)
     middle = cv2.erode(filled, _square(9))
-    if not (LEAST_SHARE < filled.mean() < MOST_SHARE and middle.any()):
+    if not middle.any() or filled.mean() > MOST_SHARE:
         return None
     around = luma[filled == 0]
     step = float(median(luma[filled > 0])) - float(median(around))
@@ -67,7 +67,7 @@ def _square(side: int) -> NDArray[np.uint8]:
 
 
 def _quadrilaterals(light: Mask) -> Mask:
-    """The large light regions in the shape of a sheet, filled."""
+    """The large light regions with the outline of a sheet, filled."""
     outlines, _ = cv2.findContours(light, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = np.zeros_like(light)
     sheets = [outline for outline in outlines if _is_sheet(outline, light.shape)]
@@ -76,21 +76,25 @@ def _quadrilaterals(light: Mask) -> Mask:
 
 
 def _is_sheet(outline: Outline, picture: tuple[int, ...]) -> bool:
-    """Whether an outline is a sheet's, seen at any angle, possibly cut off by the border."""
+    """Whether an outline is a sheet's, seen at any angle, possibly cut off by the border.
+
+    Without a corner inside the picture, it may be where a straight shadow ends: such an outline
+    must be a rectangle.
+    """
     area, pixels = cv2.contourArea(outline), picture[0] * picture[1]
     if area < LEAST_SHARE * pixels:
         return False
     box = cv2.minAreaRect(outline)
     slender = min(box[1]) < SLENDER * max(box[1]) and area < MOST_STROKE * pixels
     shape = _quadrilateral(outline)
-    if not _inside(shape, picture).any():  # a straight shadow leaves such light, at any angle
+    if not _inside(shape, picture).any():
         shape = cv2.boxPoints(box)
     return bool(not slender and area > FULL * cv2.contourArea(shape))
 
 
 def _quadrilateral(outline: Outline) -> Outline:
     """The enclosing quadrilateral; a triangle itself."""
-    hull = cv2.convexHull(cv2.approxPolyDP(outline, WAVER, closed=True))
+    hull = cv2.approxPolyDP(cv2.convexHull(outline), WAVER, closed=True)
     return np.asarray(cv2.approxPolyN(hull, 4)[0] if len(hull) > 4 else hull[:, 0])
 
 
