@@ -181,6 +181,51 @@ def test_the_desk_beside_a_strip_of_paper_is_no_ink() -> None:
     assert not found[:, :20].any()
 
 
+def on_a_desk(*corners: list[tuple[int, int]]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Written sheets with these corners, clockwise from the upper left, and the ink on them."""
+    pixels = np.full((600, 1000, 3), (90, 60, 40), np.uint8)
+    truth = np.zeros((600, 1000), np.float32)
+    for place in corners:
+        written, ink_on_it = numbers("407", "25", "386"), numbers("407", "25", "386")[..., 0]
+        height, width = written.shape[:2]
+        own = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+        view = cv2.getPerspectiveTransform(own, np.array(place, np.float32))
+        seen = cv2.warpPerspective(np.ones((height, width), np.uint8), view, (1000, 600)) > 0
+        pixels[seen] = cv2.warpPerspective(written, view, (1000, 600))[seen]
+        truth[seen] = 1 - cv2.warpPerspective(ink_on_it, view, (1000, 600))[seen] / 255
+    return pixels, truth
+
+
+@pytest.mark.parametrize(
+    "corners",
+    [
+        [[(350, 100), (650, 110), (820, 520), (160, 500)]],
+        [[(60, 160), (900, 40), (940, 580), (120, 440)]],
+        [
+            [(60, 120), (440, 100), (440, 480), (70, 500)],
+            [(560, 120), (920, 110), (930, 490), (570, 480)],
+        ],
+    ],
+    ids=["from below", "from the side", "two"],
+)
+def test_the_desk_around_sheets_seen_at_an_angle_is_no_ink(
+    corners: list[list[tuple[int, int]]],
+) -> None:
+    pixels, truth = on_a_desk(*corners)
+    assert overlap(ink.find(noisy(pixels)), truth) > 0.75
+
+
+@pytest.mark.parametrize("slope", [-0.4, 0.4, 1.6])
+def test_paper_in_a_hard_shadow_is_no_desk(slope: float) -> None:
+    written = numbers("40713", "25386", "38640", "91205")
+    height, width = written.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    lit = x - width / 2 > slope * (y - height / 2)
+    shaded = np.where(lit[..., None], written, 0.55 * written)
+    found = ink.find(noisy(shaded, 2))
+    assert found[~lit].max() == 1
+
+
 def test_specks_are_dropped() -> None:
     pixels = page("7", 200, 14)
     for y, x in [(15, 15), (30, 150), (350, 30)]:

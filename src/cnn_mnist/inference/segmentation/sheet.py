@@ -1,6 +1,6 @@
-"""The sheet of paper in a picture; nothing around it is ink.
+"""The sheets of paper in a picture; nothing around them is ink.
 
-A page photographed on a darker desk, or a canvas in a drawing program's window.
+Pages photographed on a darker desk, at any angle, or a canvas in a drawing program's window.
 """
 
 from typing import Any
@@ -13,21 +13,23 @@ from cnn_mnist.inference.percentiles import median
 
 Mask = NDArray[Any]  # uint8, 0 or 1
 Picture = NDArray[Any]  # uint8 H×W×3
+Outline = NDArray[Any]  # N×2 or N×1×2: x, y
 
 SEARCH_SIDE = 200  # px
 LEAST_PICTURE = 64  # px
 LEAST_STEP = 35  # luma between sheet and desk
-LEAST_SHARE, MOST_SHARE = 0.1, 0.95  # of the picture
-RECTANGULAR = 0.88  # of its enclosing rectangle; even a broad 0 fills less
+LEAST_SHARE, MOST_SHARE = 0.1, 0.95  # of the picture: a sheet, and all together
+FULL = 0.88  # of the enclosing quadrilateral; even a broad 0 fills less
+WAVER = 3  # px of the small copy, of a sheet's side
 SLENDER = 0.3  # width over length; a broad 1 is more slender
 MOST_STROKE = 0.5  # of the picture; a strip of paper fills more of it than a broad 1
 SHARP = 0.8  # of the outline; the rim of a shadow is soft
-MOST_STRAY = 0.12  # of the surroundings may be as light as the sheet
-LEAST_INK = 0.0005  # of the sheet; without any ink inside, a light area may be the ink itself
+MOST_STRAY = 0.12  # of the surroundings may be as light as the sheets
+LEAST_INK = 0.0005  # of the sheets; without any ink inside, a light area may be the ink itself
 
 
 def find(pixels: Picture) -> Mask | None:
-    """A mask of the sheet, slightly inside its edge; None if the picture is all paper."""
+    """A mask of the sheets, slightly inside their edges; None if the picture is all paper."""
     if min(pixels.shape[:2]) < LEAST_PICTURE or _rim_is_lightest(pixels):
         return None
     scale = min(1.0, SEARCH_SIDE / max(pixels.shape[:2]))
@@ -36,9 +38,9 @@ def find(pixels: Picture) -> Mask | None:
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     luma = cv2.medianBlur(grey, 5)
     level, light = cv2.threshold(luma, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    filled = _largest_filled(light)
+    filled = _quadrilaterals(light)
     middle = cv2.erode(filled, _square(9))
-    if not (LEAST_SHARE < filled.mean() < MOST_SHARE and middle.any()):
+    if not middle.any() or filled.mean() > MOST_SHARE:
         return None
     around = luma[filled == 0]
     step = float(median(luma[filled > 0])) - float(median(around))
@@ -46,7 +48,7 @@ def find(pixels: Picture) -> Mask | None:
     ink = float((grey[middle > 0] <= level).mean())
     if step < LEAST_STEP or stray > MOST_STRAY or ink < LEAST_INK:
         return None
-    if not (_is_rectangular(filled) and _is_sharp(luma, filled, step)):
+    if not _is_sharp(luma, filled, step):
         return None
     inside = cv2.erode(filled, _square(5), borderType=cv2.BORDER_CONSTANT, borderValue=1)
     return cv2.resize(inside, pixels.shape[1::-1], interpolation=cv2.INTER_NEAREST)
@@ -64,22 +66,43 @@ def _square(side: int) -> NDArray[np.uint8]:
     return np.ones((side, side), np.uint8)
 
 
-def _largest_filled(mask: Mask) -> Mask:
-    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = np.zeros_like(mask)
-    if outlines:
-        cv2.drawContours(filled, [max(outlines, key=cv2.contourArea)], -1, 1, cv2.FILLED)
+def _quadrilaterals(light: Mask) -> Mask:
+    """The large light regions with the outline of a sheet, filled."""
+    outlines, _ = cv2.findContours(light, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros_like(light)
+    sheets = [outline for outline in outlines if _is_sheet(outline, light.shape)]
+    cv2.drawContours(filled, sheets, -1, 1, cv2.FILLED)
     return filled
 
 
-def _is_rectangular(filled: Mask) -> bool:
-    """Whether the mask has the shape of a sheet, possibly cut off by the picture's border."""
-    points = cv2.findNonZero(filled)
-    width, height = cv2.minAreaRect(points)[1]
-    area = float(filled.sum())
-    solid = area > 0.93 * cv2.contourArea(cv2.convexHull(points))
-    slender = min(width, height) < SLENDER * max(width, height) and filled.mean() < MOST_STROKE
-    return bool(solid and not slender and area > RECTANGULAR * width * height)
+def _is_sheet(outline: Outline, picture: tuple[int, ...]) -> bool:
+    """Whether an outline is a sheet's, seen at any angle, possibly cut off by the border.
+
+    Without a corner inside the picture, it may be where a straight shadow ends: such an outline
+    must be a rectangle.
+    """
+    area, pixels = cv2.contourArea(outline), picture[0] * picture[1]
+    if area < LEAST_SHARE * pixels:
+        return False
+    box = cv2.minAreaRect(outline)
+    slender = min(box[1]) < SLENDER * max(box[1]) and area < MOST_STROKE * pixels
+    shape = _quadrilateral(outline)
+    if not _inside(shape, picture).any():
+        shape = cv2.boxPoints(box)
+    return bool(not slender and area > FULL * cv2.contourArea(shape))
+
+
+def _quadrilateral(outline: Outline) -> Outline:
+    """The enclosing quadrilateral; a triangle itself."""
+    hull = cv2.approxPolyDP(cv2.convexHull(outline), WAVER, closed=True)
+    return np.asarray(cv2.approxPolyN(hull, 4)[0] if len(hull) > 4 else hull[:, 0])
+
+
+def _inside(points: Outline, picture: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which points are away from the border of a picture (height, width)."""
+    height, width = picture
+    last = np.array([width, height]) - 1
+    return np.asarray(((points > WAVER) & (points < last - WAVER)).all(axis=1))
 
 
 def _is_sharp(luma: Picture, filled: Mask, step: float) -> bool:
