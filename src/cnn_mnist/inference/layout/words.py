@@ -69,9 +69,10 @@ def _without_text(lines: list[Line]) -> list[Line]:
     while True:
         letters, digits = _letters_and_digits(lines)
         page = _Page(sorted(sign.box[3] for sign in letters), len(digits))
-        is_text = len(letters) > PAGE * len(digits) or page.is_doubtful(digits)
+        is_text = len(letters) > PAGE * len(digits)
+        is_text |= len(letters) >= MANY and page.is_doubtful(digits)
         phrases = [part for line in lines for part in _split(line, PHRASE)]
-        if len(letters) < MANY or not is_text or not any(map(page.is_doubtful, phrases)):
+        if not is_text or not any(map(page.is_doubtful, phrases)):
             return lines
         lines = [
             [s for part in _split(line, PHRASE) for s in page.without_doubtful(part)]
