@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 from rapidocr import RapidOCR
 
-LEAST_SCORE = 0.5  # RapidOCR's own default for displayed results
+MIN_SCORE = 0.5  # RapidOCR's own default for displayed results
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--held", action="store_true")
     args = parser.parse_args()
-    engine = RapidOCR(params={"Global.log_level": "critical", "Global.text_score": LEAST_SCORE})
+    engine = RapidOCR(params={"Global.log_level": "critical", "Global.text_score": MIN_SCORE})
     if args.held:
         hold_to_digits(engine)
     print(json.dumps([digits(engine, path) for path in sys.stdin.read().splitlines()]))

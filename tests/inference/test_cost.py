@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import grid, lattice, lines, orientation, place, quads, view
 from cnn_mnist.inference.pictures.page import Page, rotated
-from cnn_mnist.inference.reader import CROWDED, MOST_AGAIN, MOST_COLUMNS, Reader
+from cnn_mnist.inference.reader import CROWDED, MAX_AGAIN, MAX_COLUMNS, Reader
 from cnn_mnist.inference.recognition import classifier, line, line_reader
 from cnn_mnist.inference.recognition.line import Box, Sign
 from cnn_mnist.inference.recognition.line_reader import LineReader
-from cnn_mnist.inference.recognition.normalize import MOST_CHANGE, even_stroke, to_mnist
+from cnn_mnist.inference.recognition.normalize import MAX_CHANGE, even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import components, ink, ruling, segment
 from drawn import coverage, page
 from generators.hostile import COARSEST, DRAWN, FINEST, KINDS, Kind, hostile
@@ -101,14 +101,14 @@ def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) ->
     reader.classifier, reader.line_reader = counting, counting_lines
     reader.read(picture, single)
     signs = 1 if single else components.most(picture.size)
-    ways = 0 if single else 6 * min(signs, orientation.MOST_SIGNS)  # 2 on its side
+    ways = 0 if single else 6 * min(signs, orientation.MAX_SIGNS)  # 2 on its side
     assert counting.seen <= len(classifier.SHIFTS) * signs + ways
     both = 1 + line_reader.AGAIN  # times the columns of a first look, with a second one
-    whole_and_one = 2 * both * line.MOST_WIDE  # the whole picture, and always one line
+    whole_and_one = 2 * both * line.MAX_WIDTH  # the whole picture, and always one line
     columns = whole_and_one + lines.SPARE + lines.SHARE * picture.size
     beginning = place.BEGINNING * line.HEIGHT
-    columns += 7 * orientation.MOST_LINES * beginning  # level or not, which way up, and again level
-    columns += MOST_COLUMNS + MOST_AGAIN  # of a grid
+    columns += 7 * orientation.MAX_LINES * beginning  # level or not, which way up, and again level
+    columns += MAX_COLUMNS + MAX_AGAIN  # of a grid
     assert counting_lines.columns <= columns
 
 
@@ -125,7 +125,7 @@ def test_certain_digits_on_even_paper_are_looked_at_once() -> None:
 
 
 def test_few_of_the_signs_of_a_grid_tell_its_orientation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orientation, "MOST_SIGNS", 5)
+    monkeypatch.setattr(orientation, "MAX_SIGNS", 5)
     pixels = page("1234567", 60, 6)
     cells = [view.of_page(Page(pixels, pixels.shape[1::-1])) for _ in range(4)]
     counting = Counting()
@@ -160,7 +160,7 @@ def test_no_kernel_grows_with_the_sign(
         patch.setattr(cv2, "getStructuringElement", spy)
         for sign in segment.single(drawn(kind, size, grain, seed)):
             even_stroke(sign.ink)
-    assert max(sides, default=0) <= 1 + MOST_CHANGE
+    assert max(sides, default=0) <= 1 + MAX_CHANGE
 
 
 @pytest.mark.parametrize("pen", [0.004, 0.02, 0.15])
@@ -196,7 +196,7 @@ def test_nested_frames_are_read_or_refused(side: int) -> None:
 def test_noise_is_not_searched_for_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).integers(0, 2, (400, 400)).astype(np.uint8)
     monkeypatch.setattr(cv2, "connectedComponentsWithStats", None)
-    assert len(quads.find(noise, lattice.LEAST_CELLS, grid.MOST_CELLS)) == 0
+    assert len(quads.find(noise, lattice.MIN_CELLS, grid.MAX_CELLS)) == 0
 
 
 def test_the_regions_looked_at_for_cells_are_bounded_by_the_pixels(
@@ -238,7 +238,7 @@ def test_signs_that_look_like_no_digits_are_not_read_in_other_orientations(
     _, picture = hostile("noise", 1.0, 1)
     reading = Reader().read(picture)
     assert reading.turned == 0
-    assert len(reading.rejected) >= orientation.LEAST_SIGNS
+    assert len(reading.rejected) >= orientation.MIN_SIGNS
 
 
 def test_many_signs_that_look_like_no_digits_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:

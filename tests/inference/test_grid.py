@@ -562,7 +562,7 @@ def test_a_grid_with_more_writing_than_there_is_time_for_is_refused(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert reader.read(form(ROWS)).ok
-    monkeypatch.setattr("cnn_mnist.inference.reader.MOST_COLUMNS", 200)
+    monkeypatch.setattr("cnn_mnist.inference.reader.MAX_COLUMNS", 200)
     monkeypatch.setattr(orientation, "turn_of_cells", None)  # it is not even turned
     reading = reader.read(form(ROWS))
     assert (reading.ok, reading.reason) == (False, CROWDED)

@@ -186,7 +186,7 @@ def test_no_picture_is_an_error(reader: Reader) -> None:
 
 
 def test_preview_of_a_large_grid_shows_its_cells_and_no_tiles(tmp_path: Path) -> None:
-    reading = grid(["1" * 9, ""], ["", "2" * preview.MOST_TILES], cell=100)
+    reading = grid(["1" * 9, ""], ["", "2" * preview.MAX_TILES], cell=100)
     path = preview.write(np.full((200, 200, 3), 255, np.uint8), reading, tmp_path / "grid.png")
     with Image.open(path) as picture:
         sheet = np.asarray(picture)

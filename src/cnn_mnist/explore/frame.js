@@ -8,7 +8,7 @@ const CENTRE = 14.0; // pixel index of the centre of mass in MNIST
 const RIM = 0.35; // ink above this is part of a stroke; its neighbours are the stroke's soft edge
 const STROKE = 2.7; // width of MNIST's strokes, of BOX
 const THICK = 3.6; // broader strokes are thinned; the pad's pen is never thinner than 2
-const MOST_CHANGE = 24; // px; for larger changes a reduced copy is used
+const MAX_CHANGE = 24; // px; for larger changes a reduced copy is used
 const MEASURABLE = 40; // px; strokes of smaller drawings cannot be measured
 
 /**
@@ -65,7 +65,7 @@ function evenStroke(digit) {
   if ((width * BOX) / side <= THICK) return digit;
   // Thinning makes the box smaller, too: solve width' / (side + width' - width) for STROKE.
   const change = (BOX * width - STROKE * side) / (BOX - STROKE);
-  const factor = Math.ceil(change / MOST_CHANGE);
+  const factor = Math.ceil(change / MAX_CHANGE);
   const [columns, rows] = [digit.width, digit.height].map((s) => Math.max(1, roundHalfEven(s / factor)));
   const smaller = factor === 1 ? digit : resized(digit, areaShares, columns, rows);
   const thinner = erode(smaller, 1 + roundHalfEven(change / factor));

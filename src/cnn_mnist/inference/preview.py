@@ -15,10 +15,10 @@ from cnn_mnist.inference.reading import Digit, Reading
 
 SURE, UNSURE, REJECTED = (0, 125, 70), (190, 95, 0), (200, 0, 0)
 EMPTY, LINE, GROUND = (165, 170, 180), (120, 150, 215), (238, 239, 241)
-LEAST_SURE = 0.8  # numbers with a lower confidence are shown as unsure
+MIN_SURE = 0.8  # numbers with a lower confidence are shown as unsure
 LEGEND = {
     "read": SURE,
-    f"below {LEAST_SURE:.0%} confidence": UNSURE,
+    f"below {MIN_SURE:.0%} confidence": UNSURE,
     "empty cell": EMPTY,
     "not a digit": REJECTED,
     "line": LINE,
@@ -29,7 +29,7 @@ TEXT = 16  # px
 GAP = 12  # px
 TILE = 84  # px: one 28x28 image, three times its size
 CAPTION = 14  # px
-MOST_TILES = 24  # if there are more signs, they are not shown individually
+MAX_TILES = 24  # if there are more signs, they are not shown individually
 
 
 def write(source: image.Source, reading: Reading, path: str | os.PathLike[str]) -> Path:
@@ -50,7 +50,7 @@ def write(source: image.Source, reading: Reading, path: str | os.PathLike[str]) 
     panels = _panels(image.load(source), reading)
     signs = [*reading.digits, *reading.rejected]
     parts = [panels, _legend(panels.width)]
-    if 0 < len(signs) <= MOST_TILES:
+    if 0 < len(signs) <= MAX_TILES:
         parts.append(_tiles(signs, len(reading.digits), panels.width))
     _stacked(parts).save(path, "PNG")
     return Path(path)
@@ -146,7 +146,7 @@ def _corners(box: Box, scale: float, margin: int = 0) -> tuple[float, float, flo
 def _colour(number: Number) -> tuple[int, int, int]:
     if not number.text:
         return EMPTY
-    return SURE if number.confidence >= LEAST_SURE else UNSURE
+    return SURE if number.confidence >= MIN_SURE else UNSURE
 
 
 @functools.cache

@@ -25,9 +25,9 @@ from cnn_mnist.inference.recognition.line_reader import DOUBT, LineReader
 from cnn_mnist.inference.recognition.normalize import SIDE, ready_frame, ready_frames
 from cnn_mnist.inference.segmentation import segment
 
-MOST_BUTTONS = 0.1  # share of a page that a program's buttons may cover; larger grids are read
-MOST_COLUMNS = 40_000  # of a grid that the line network reads
-MOST_AGAIN = 20_000  # columns of second looks at the cells in doubt
+MAX_BUTTONS = 0.1  # share of a page that a program's buttons may cover; larger grids are read
+MAX_COLUMNS = 40_000  # of a grid that the line network reads
+MAX_AGAIN = 20_000  # columns of second looks at the cells in doubt
 WHOLE = 0, 0, SIDE, SIDE
 NO_DIGIT = "what is drawn does not look like a digit"
 ONLY_WORDS = "what is written looks like words, not like numbers"
@@ -67,7 +67,7 @@ class Reader:
             return _frame_reading(*next(self._digits(frame[None])))
         cells = [] if single else _cells(page)
         if any(one.glyphs for row in cells for one in row):
-            if sum(one.columns for row in cells for one in row) > MOST_COLUMNS:
+            if sum(one.columns for row in cells for one in row) > MAX_COLUMNS:
                 return Reading(reason=CROWDED)
             return self._cells_reading(*self._upright(page, cells))
         reading = self._page_reading(page, single)
@@ -98,7 +98,7 @@ class Reader:
             reading = self._page_reading(page, fall=box_row.fall(cells[0]))
             return box_row.combined(reading, cells[0], self._grid_reading(cells))
         boxes = np.array([one.box for one in chain(*cells)])
-        if boxes[:, 2:].prod(axis=1).sum() <= MOST_BUTTONS * math.prod(page.size):
+        if boxes[:, 2:].prod(axis=1).sum() <= MAX_BUTTONS * math.prod(page.size):
             reading = self._page_reading(page)
             tallest = max((digit.box[3] for digit in reading.digits), default=0)
             if tallest > median(boxes[:, 3]):
@@ -156,7 +156,7 @@ class Reader:
         return [[sign for sign in row if not _is_line(sign, seen)] for row in signs]
 
     def _grid_reading(self, cells: list[list[cell.Cell]]) -> Reading:
-        blank, frugal = Reading(), self.line_reader.limited(MOST_AGAIN)
+        blank, frugal = Reading(), self.line_reader.limited(MAX_AGAIN)
         read = [
             [self._view_reading(one, frugal) if one.glyphs else blank for one in row]
             for row in cells

@@ -18,13 +18,13 @@ Contrast = NDArray[np.float32]
 
 MARGIN = 0.25  # of the cell's shorter side, of paper around it
 INSET = 0.01  # of the shorter side: how far a line may reach into its cell
-LEAST_SIDE, MOST_HIGH = 8, 80  # px
+MIN_SIDE, MAX_HEIGHT = 8, 80  # px
 FIT = 500  # pixels used to estimate the paper's colour
 COARSER, AROUND = 3, 0.8  # the median is taken on a copy, over a share of its shorter side
 BROAD = 0.4  # of the cell's shorter side; no stroke is as broad
 NOISE = 6.0  # times a cell's median contrast, which is that of its paper
 WEAK = 0.35  # of a cell's strongest contrast
-LEAST_SIGN = 0.15  # of the cell's shorter side
+MIN_SIGN = 0.15  # of the cell's shorter side
 CROSSED = 0.3  # of the written cells; on squared paper strokes pass through more of them
 TOUCHED = 0.8  # sides of a written cell, on average; on squared paper strokes reach more of them
 EDGE = 0.12  # of the cell's shorter side; marks along a border that reach no deeper are lines
@@ -87,14 +87,14 @@ class Cell(View):
 def straightened(page: Page, corners: NDArray[Any]) -> Cell:
     """A cell of a page by its corners, 4×2, clockwise from the upper left."""
     sides = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
-    wide, high = (max(LEAST_SIDE, round(float(pair.mean()))) for pair in (sides[::2], sides[1::2]))
+    wide, high = (max(MIN_SIDE, round(float(pair.mean()))) for pair in (sides[::2], sides[1::2]))
     inset = 1 + INSET * min(wide, high)
     low, (right, bottom) = -inset, (wide + inset, high + inset)
     outer = np.array([[low, low], [right, low], [right, bottom], [low, bottom]], np.float32)
     matrix = cv2.getPerspectiveTransform(outer, corners.astype(np.float32))
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     pixels = cv2.warpPerspective(page.pixels, matrix, (wide, high), flags=how)
-    scale = min(1.0, MOST_HIGH / high)
+    scale = min(1.0, MAX_HEIGHT / high)
     pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     reduced = np.asarray(matrix @ np.diag([1 / scale, 1 / scale, 1]), np.float64)
     return _cell(np.asarray(pixels, np.uint8), reduced, page)
@@ -199,9 +199,9 @@ def _paper(colours: NDArray[np.float32]) -> NDArray[np.float32]:
 def _marks(contrast: Contrast) -> tuple[Components, NDArray[np.bool_]]:
     """The marks of writing, and the pixels of lines reaching into the cell."""
     noise, strong = percentiles(contrast, 50, 99.5).tolist()
-    if strong < max(paper.LEAST_CONTRAST, NOISE * noise):
+    if strong < max(paper.MIN_CONTRAST, NOISE * noise):
         return components(np.zeros(contrast.shape, np.uint8)), np.zeros(contrast.shape, np.bool_)
-    found = components((contrast > max(WEAK * strong, paper.LEAST_CONTRAST)).astype(np.uint8))
+    found = components((contrast > max(WEAK * strong, paper.MIN_CONTRAST)).astype(np.uint8))
     written = found.only(_written(found))
     rest = cv2.dilate((found.mask > written.mask).astype(np.uint8), np.ones((3, 3), np.uint8))
     return written, (rest > 0) & (written.mask == 0)
@@ -214,4 +214,4 @@ def _written(found: Components) -> NDArray[np.bool_]:
     keep = found.num_borders == 0
     keep[labels[edge:-edge, edge:-edge]] = True
     keep[0] = False
-    return np.asarray(keep & (keep & (found.sides >= LEAST_SIGN * short)).any())
+    return np.asarray(keep & (keep & (found.sides >= MIN_SIGN * short)).any())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import lattice, quads
-from cnn_mnist.inference.layout.lattice import ALIKE, LEAST_CELLS, Lattice
+from cnn_mnist.inference.layout.lattice import ALIKE, MIN_CELLS, Lattice
 from cnn_mnist.inference.layout.quads import Grey, Mask, Quads
 from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.segmentation import sheet
@@ -20,13 +20,13 @@ from cnn_mnist.inference.segmentation import sheet
 SEARCH_SIDE = 1200  # px; cells are searched on a copy at most this large
 DARK = 128  # of 255; lines may be lighter than a page that is mostly darker
 READABLE = 16  # px of the picture; no number fits into a smaller cell, but letters look like some
-MOST_CELLS, FEW_CELLS = 1000, 100  # of large pictures, and of any
+MAX_CELLS, FEW_CELLS = 1000, 100  # of large pictures, and of any
 CELL_ROOM = 2000  # px of the picture for each of them
 FILLED = 0.5  # of the picture's width or height, by a grid to which it was cut
 SQUARE = 1.3  # times as long as wide; squared paper seen at an angle
 STRIP = 3  # times as long as wide, on average: cells that are cut off are longer between lines
-MOST_STRIPS = 2  # columns of a ruled sheet: its strips, divided by the line of a margin
-MOST_ALIKE = 2  # regions of a cell's size for each cell; around squared paper's grids are more
+MAX_STRIPS = 2  # columns of a ruled sheet: its strips, divided by the line of a margin
+MAX_ALIKE = 2  # regions of a cell's size for each cell; around squared paper's grids are more
 
 
 def find(grey: Grey) -> list[Quads]:
@@ -39,7 +39,7 @@ def find(grey: Grey) -> list[Quads]:
     """
     scale = min(1.0, SEARCH_SIDE / max(grey.shape))
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    most = min(max(grey.size // CELL_ROOM, FEW_CELLS), MOST_CELLS)
+    most = min(max(grey.size // CELL_ROOM, FEW_CELLS), MAX_CELLS)
     best = lattice.joined(_best_lattices(np.asarray(small, np.uint8), most))
     outer = [grid for grid, _ in best if not any(_is_within(grid, other) for other, _ in best)]
     ordered = sorted(outer, key=lambda grid: float(grid[..., 1].mean()))
@@ -61,7 +61,7 @@ def is_ruled_sheet(grid: Quads, pixels: NDArray[np.uint8]) -> bool:
         pixels: uint8 H×W×3, the page.
     """
     ways = [grid, lattice.transposed(grid)]
-    strips = [way for way in ways if way.shape[1] <= MOST_STRIPS]
+    strips = [way for way in ways if way.shape[1] <= MAX_STRIPS]
     on_sheet = sheet.find(pixels) if strips else None
     if on_sheet is None:
         return False
@@ -116,7 +116,7 @@ def _completed(found: list[list[Lattice]]) -> list[Lattice]:
 
 def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
     """The cells bounded by lines, in rows and columns, at most so many; None on squared paper."""
-    if len(cells := quads.find(lines, LEAST_CELLS, most)) < LEAST_CELLS:
+    if len(cells := quads.find(lines, MIN_CELLS, most)) < MIN_CELLS:
         return []
     inner = np.where(quads.at_border(cells, lines)[..., None], np.nan, cells)
     linked = (
@@ -130,7 +130,7 @@ def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
     grids = [one for one in found if not _runs_on(one.corners, lines, near)]
     num_cells = sum(grid.corners[..., 0, 0].size for grid in grids)
     num_squares = _num_alike(cells, grids)
-    if num_squares <= MOST_ALIKE * num_cells:
+    if num_squares <= MAX_ALIKE * num_cells:
         return grids
     return None if num_squares > FEW_CELLS else []
 
@@ -141,10 +141,10 @@ def _are_cells(places: list[tuple[int, int]], cells: Quads, inner: Quads, lines:
     Then they are not as long as strips between ruled lines, and of one height, or in one row.
     """
     num_cut = quads.cut(cells, lines).sum(axis=1)
-    if (num_cut == 0).sum() >= LEAST_CELLS:
+    if (num_cut == 0).sum() >= MIN_CELLS:
         return True
     extent = np.ptp(cells, axis=(0, 1)) / lines.shape[::-1]
-    if (num_cut <= 1).sum() < LEAST_CELLS or extent.max() < FILLED:
+    if (num_cut <= 1).sum() < MIN_CELLS or extent.max() < FILLED:
         return False
     is_row = len({row for row, _ in places}) == 1
     alike = _sizes(inner)[0 if is_row else 1]

@@ -20,15 +20,15 @@ from cnn_mnist.inference.percentiles import median
 Links = NDArray[np.int64]  # for each cell the next one to the right, or below; or NOBODY
 
 WALL = 0.9  # of a cell's shorter side, from each corner to that of the next cell
-LEAST_CELLS = 4
+MIN_CELLS = 4
 ALIKE = 1.6  # maximum ratio to the width of the column's cells and the height of the row's
 CUT_ALIKE = 3  # of cells that the picture's border cuts off, in places obliquely
 DISPLACED = 0.2  # of a cell's shorter side
 WORST = 0.7  # of the largest displacement; cells with less may be right
-LEAST_FOUND = 0.6  # of a grid's cells
-LEAST_OUTER = 0.3  # of an outer row's or column's
+MIN_FOUND = 0.6  # of a grid's cells
+MIN_OUTER = 0.3  # of an outer row's or column's
 IRREGULAR = 1 / 3  # of a step: how much longer or shorter one between two parts of a grid may be
-MOST_PARTS = 20  # of grids; each is compared with each
+MAX_PARTS = 20  # of grids; each is compared with each
 NOBODY = -1
 
 
@@ -91,7 +91,7 @@ def of_cells(
     each = _known(crossings)
     _remove_displaced(crossings)
     known = _known(crossings)
-    if known.mean() < LEAST_FOUND:
+    if known.mean() < MIN_FOUND:
         return None
     whole = _filled(np.where(known[..., None, None], seen, np.nan))
     if whole is None and each.all():  # a gap of two columns, but there is nothing to fill
@@ -99,7 +99,7 @@ def of_cells(
     if whole is None:
         return None
     lattice = Lattice(whole, int(np.count_nonzero(known)))
-    return lattice if lattice.worth >= LEAST_CELLS else None
+    return lattice if lattice.worth >= MIN_CELLS else None
 
 
 def _known(grid: Quads) -> NDArray[np.bool_]:
@@ -148,7 +148,7 @@ def _trimmed(found: Links) -> Links:
         kept = []
         for axis in (1, 0):
             shares = is_found.mean(axis=axis)
-            low, high = np.flatnonzero(shares >= min(LEAST_OUTER, shares.max()))[[0, -1]]
+            low, high = np.flatnonzero(shares >= min(MIN_OUTER, shares.max()))[[0, -1]]
             kept.append(slice(low, high + 1))
         found = found[tuple(kept)]
     return found
@@ -211,7 +211,7 @@ def _guesses(grid: Quads) -> Quads:
 
 def joined(parts: list[Lattice]) -> list[Lattice]:
     """The grids, where two that continue each other are one, unless there are very many."""
-    for one, other in permutations(parts, 2) if len(parts) <= MOST_PARTS else ():
+    for one, other in permutations(parts, 2) if len(parts) <= MAX_PARTS else ():
         if (whole := _continued(one, other)) is not None:
             rest = [part for part in parts if part is not one and part is not other]
             return joined([*rest, whole])

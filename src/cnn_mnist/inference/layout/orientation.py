@@ -19,10 +19,10 @@ from cnn_mnist.inference.recognition.line import Box
 from cnn_mnist.inference.recognition.line_reader import LineReader, num_right
 from cnn_mnist.inference.segmentation import segment
 
-LEAST_SIGNS = 5  # fewer are no clear evidence
-MOST_SIGNS = 200  # that are looked at; more would say the same
-MOST_LINES = 6  # that the line network reads in each orientation
-MOST_CELLS = 24  # likewise, of a grid
+MIN_SIGNS = 5  # fewer are no clear evidence
+MAX_SIGNS = 200  # that are looked at; more would say the same
+MAX_LINES = 6  # that the line network reads in each orientation
+MAX_CELLS = 24  # likewise, of a grid
 CLEAR = 0.3  # of a glyph's mean log top probability: a worse orientation differs by more
 UNLIKE = -1.3  # of it: glyphs less likely in each orientation are no digits
 TILTED = 6  # degrees; smaller tilts are corrected line by line
@@ -49,7 +49,7 @@ def upright(
     seen = view.of_page(page, height=height)
     means = _mean_log_probs(classifier, _frames(seen))
     if not _likely(means):
-        if len(seen.glyphs) > MOST_SIGNS:
+        if len(seen.glyphs) > MAX_SIGNS:
             raise segment.CrowdedError
         return seen
     straight, look = _level(reader, seen)
@@ -90,14 +90,14 @@ def tilt(boxes: list[Box]) -> int:
 
     0 if they nearly are, or the evidence is unclear.
     """
-    if len(boxes) < LEAST_SIGNS:
+    if len(boxes) < MIN_SIGNS:
         return 0
     corners = np.array(boxes, np.float32)
     sides = corners[:, 2:].max(axis=1)
     places = (corners[:, :2] + corners[:, 2:] / 2)[sides >= 0.5 * median(sides)]
-    if len(places) < LEAST_SIGNS:
+    if len(places) < MIN_SIGNS:
         return 0
-    some = np.array(_some(len(places), MOST_SIGNS))
+    some = np.array(_some(len(places), MAX_SIGNS))
     apart = places - places[some, None]
     distances = np.hypot(apart[..., 0], apart[..., 1])
     distances[np.arange(len(some)), some] = np.inf
@@ -146,7 +146,7 @@ def _turn(
     scores = {way: look.share * math.exp(are_digits * means[way]) for way, look in looks.items()}
     lead = looks[best].share - looks[0].share
     is_better = lead > (BETTER if 0 in ways else 0.0) and scores[best] > scores[0]
-    return 90 * best if is_better and looks[0].signs >= LEAST_SIGNS else 0
+    return 90 * best if is_better and looks[0].signs >= MIN_SIGNS else 0
 
 
 def turn_of_cells(classifier: Classifier, reader: LineReader, cells: Iterable[View]) -> int:
@@ -158,13 +158,13 @@ def turn_of_cells(classifier: Classifier, reader: LineReader, cells: Iterable[Vi
     written = [one for one in cells if one.glyphs]
     glyphs = [(one, glyph) for one in written for glyph in range(len(one.glyphs))]
     frames = [
-        one.frames([glyph]) for one, glyph in (glyphs[n] for n in _some(len(glyphs), MOST_SIGNS))
+        one.frames([glyph]) for one, glyph in (glyphs[n] for n in _some(len(glyphs), MAX_SIGNS))
     ]
     means = _mean_log_probs(classifier, np.concatenate(frames))
     ways = _likely(means)
     if 0 not in ways or 2 not in ways:
         return 90 * ways[0] if ways and 0 not in ways else 0
-    some = [written[n] for n in _some(len(written), MOST_CELLS)]
+    some = [written[n] for n in _some(len(written), MAX_CELLS)]
     asis, turned = (_sum(_look(reader, one, down) for one in some) for down in (False, True))
     gain = math.exp(means[2] - means[0])
     is_better = turned.share > asis.share + BETTER_CELLS and turned.share * gain > asis.share
@@ -173,7 +173,7 @@ def turn_of_cells(classifier: Classifier, reader: LineReader, cells: Iterable[Vi
 
 def _frames(seen: View) -> NDArray[np.uint8]:
     """The glyphs that are looked at, in MNIST's format."""
-    return seen.frames(_some(len(seen.glyphs), MOST_SIGNS))
+    return seen.frames(_some(len(seen.glyphs), MAX_SIGNS))
 
 
 def _some(count: int, most: int) -> range:
@@ -185,7 +185,7 @@ def _mean_log_probs(
     classifier: Classifier, frames: NDArray[np.uint8], ways: Sequence[int] = range(4)
 ) -> NDArray[np.float64]:
     """How much glyphs look like digits after some quarter turns clockwise; few are no evidence."""
-    if len(frames) < LEAST_SIGNS:
+    if len(frames) < MIN_SIGNS:
         return np.full(len(ways), -np.inf)
     turned = np.concatenate([np.rot90(frames, -way, (1, 2)) for way in ways])
     probs = classifier.probs(np.ascontiguousarray(turned)).max(axis=1)
@@ -226,7 +226,7 @@ def _look(reader: LineReader, seen: View, upside_down: bool = False) -> _Look:
     if upside_down:
         layout = lines.Layout.of(_turned(seen.boxes, grey.shape))
         grey = np.rot90(grey, 2)
-    some = lines.sample(grey, layout, MOST_LINES)
+    some = lines.sample(grey, layout, MAX_LINES)
     signs = [sign for crop, _ in some for sign in reader.look(crop)]
     digits = sum(float(sign.digit_probs.sum()) for sign in signs)
     return _Look(num_right(signs), len(signs), sum(count for _, count in some), digits)

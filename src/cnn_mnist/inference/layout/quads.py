@@ -22,7 +22,7 @@ BROADEST = 21  # px of the copy, of a line near the edge of a shadow
 DARKER = 0.01, 0.02, 0.05, 0.1, 0.2  # of the paper's light that candidates for lines lack
 ALONG = 7  # px along which a line is averaged, so that noise does not break it
 LIGHT = 250  # the paper's brightness where it is compared with lines
-LEAST_SIDE = 10  # px of the copy, of a cell
+MIN_SIDE = 10  # px of the copy, of a cell
 WAVER = 1.5  # px of the copy, of a cell's straight side
 LARGEST = 1 / 3  # of the picture, of a cell
 FULL = 0.87, 1.12  # share of its quadrilateral that a cell covers; a round loop covers more
@@ -85,7 +85,7 @@ def find(lines: Mask, least: int, most: int) -> Quads:
     height, width = lines.shape
     _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - lines, connectivity=4)
     wide, high, area = stats.T[2:]
-    likely = (np.minimum(wide, high) >= LEAST_SIDE) & (wide * high < LARGEST * lines.size)
+    likely = (np.minimum(wide, high) >= MIN_SIDE) & (wide * high < LARGEST * lines.size)
     likely &= (wide < width) & (high < height)
     likely &= area > 0.3 * wide * high
     likely[0] = False
@@ -106,7 +106,7 @@ def _too_few_holes(lines: Mask, least: int) -> bool:
         return True
     parents = levels[0, :, 3].tolist()
     holes = [hole for hole, parent in zip(outlines, parents, strict=True) if parent >= 0]
-    return sum(min(cv2.boundingRect(hole)[2:]) >= LEAST_SIDE + 2 for hole in holes) < least
+    return sum(min(cv2.boundingRect(hole)[2:]) >= MIN_SIDE + 2 for hole in holes) < least
 
 
 def _hull(region: Mask, offset: tuple[int, int]) -> Quads:

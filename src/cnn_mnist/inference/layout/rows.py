@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.percentiles import median, weighted_median
 from cnn_mnist.inference.recognition.line import Box
+from cnn_mnist.inference.segmentation.clutter import are_even
 
 REACH = 6  # heights of a sign: maximum distance to the next one on its line
 SLENDER = 8  # length over width; anything longer is a ruled line
@@ -19,7 +20,7 @@ TALL = 2  # times the height of another sign on one line
 LOW = 0.75  # of the height of the digit beside a comma
 NARROW = 2  # height over width of a tick
 TICK = 0.75  # of the height of the wider marks; ticks between these are lower
-UNEVEN = 0.15  # of the distance between ticks, and of their height
+UNEVEN = 0.15  # of the height of ticks
 STEEP = 0.4  # slope; more tilted pages are straightened first
 BAND = 64  # boxes whose neighbours are searched together
 NOBODY = -1
@@ -48,12 +49,9 @@ def _is_comb(row: NDArray[Any]) -> bool:
     if len(row) < FEW:
         return False
     middle, height = row[:, 0] + row[:, 2] / 2, row[:, 3]
-    steps = np.diff(np.sort(middle))
-    if steps.min() < height.max():
-        return False
-    pitches = steps / steps.min()
-    is_even = np.abs(pitches - np.rint(pitches)).max() < UNEVEN
-    return bool(is_even and np.ptp(height) < UNEVEN * height.max() + 1)
+    is_apart = np.diff(np.sort(middle)).min() >= height.max()
+    is_alike = np.ptp(height) < UNEVEN * height.max() + 1
+    return bool(is_apart and is_alike and are_even(middle))
 
 
 def grouped(corners: NDArray[Any], level: NDArray[Any]) -> list[NDArray[Any]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from cnn_mnist.inference.pictures.page import Box
 from cnn_mnist.inference.recognition.agree import Found
-from cnn_mnist.inference.recognition.line import DIGITS, OTHER
+from cnn_mnist.inference.recognition.line import DIGITS, OTHER, gaps
 
 GAP = 0.8  # of a digit's height; two digits with a wider gap belong to two numbers
 AROUND_SIGN = 2 * GAP  # the same, between a digit and a sign such as a comma
@@ -101,11 +100,11 @@ def _ends(signs: list[Found], height: float) -> bool:
     A comma may be far from its digits; a minus or currency sign belongs to the nearer digit, and a
     closing bracket or a percent sign to the one on its left.
     """
-    gaps = [right.box[0] - left.box[0] - left.box[2] for left, right in pairwise(signs)]
+    apart = gaps(sign.box for sign in signs)
     left, right = signs[:2]
-    leads = right.character in LEADING and len(gaps) > 1 and gaps[0] > gaps[1]
+    leads = right.character in LEADING and len(apart) > 1 and apart[0] > apart[1]
     near = (right.is_digit and (left.is_digit or left.character in TRAILING)) or leads
-    return bool(gaps[0] > (GAP if near else AROUND_SIGN) * height)
+    return bool(apart[0] > (GAP if near else AROUND_SIGN) * height)
 
 
 def _number(signs: list[Found], original_box: Callable[[Box], Box]) -> Number:

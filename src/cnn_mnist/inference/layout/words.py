@@ -2,12 +2,12 @@
 
 import math
 from bisect import bisect_right
-from itertools import islice, pairwise
+from itertools import islice
 from statistics import mean, median, quantiles
 from typing import NamedTuple
 
-from cnn_mnist.inference.recognition.agree import LEAST_P_DIGIT, Found
-from cnn_mnist.inference.recognition.line import OTHER, SIGNS
+from cnn_mnist.inference.recognition.agree import MIN_P_DIGIT, Found
+from cnn_mnist.inference.recognition.line import OTHER, SIGNS, gaps
 
 SPACE = 0.25  # of a sign's height; a wider gap may end a word
 WIDER = 1.5  # times the typical gap between signs; spaced letters form one word, too
@@ -18,7 +18,7 @@ EVEN = 0.75  # of the tallest sign; the digits of a number are at least this tal
 FEW_WORDS = 2  # words beside a number; with more it is a sentence, and holds no number
 
 SWITCH = 0.1, 0.3  # how often letters follow digits or digits letters, in a word and after it
-LEAST = 1e-3  # no sign is more certain than this to be a letter or a digit
+MIN_P = 1e-3  # no sign is more certain than this to be a letter or a digit
 PAGE = 4  # letters per digit; a page with more is text
 MANY = 10  # letters of a page that may be text
 DOUBT = 0.2  # in the digits there, times the letters per digit if over 1; with more it is text
@@ -137,13 +137,13 @@ def _between_numbers(signs: Line) -> list[bool]:
     """Which signs are certainly neither digits nor parts of a word: the x of 3x4, or a comma."""
     alone = [False] * len(signs)
     for place, (left, sign, right) in enumerate(zip(signs, signs[1:], signs[2:], strict=False)):
-        alone[place + 1] = left.is_digit and right.is_digit and sign.p_digit < LEAST_P_DIGIT
+        alone[place + 1] = left.is_digit and right.is_digit and sign.p_digit < MIN_P_DIGIT
     return [sign.character in SIGNS or lone for sign, lone in zip(signs, alone, strict=True)]
 
 
 def _log_probs(sign: Found) -> tuple[float, float]:
     """Of being a letter, and of being a digit."""
-    p = min(max(sign.p_digit, LEAST), 1 - LEAST)
+    p = min(max(sign.p_digit, MIN_P), 1 - MIN_P)
     return math.log(1 - p), math.log(p)
 
 
@@ -201,12 +201,12 @@ def _is_number(word: Line, height: float) -> bool:
 def _split(signs: Line, gap: float, wider: float = 0.0) -> list[Line]:
     """Split at gaps, given as a share of a sign's height, and as a multiple of the typical gap."""
     tall = [sign.box[3] for sign in signs if sign.character not in SIGNS]
-    gaps = [right.box[0] - left.box[0] - left.box[2] for left, right in pairwise(signs)]
+    between = gaps(sign.box for sign in signs)
     least = gap * median(tall or [0])
-    if len(gaps) > 1:  # one gap has nothing to be compared with
-        least = max(least, wider * median(gaps))
+    if len(between) > 1:  # one gap has nothing to be compared with
+        least = max(least, wider * median(between))
     parts = [signs[:1]]
-    for right, apart in zip(signs[1:], gaps, strict=True):
+    for right, apart in zip(signs[1:], between, strict=True):
         if apart > least:
             parts.append([])
         parts[-1].append(right)

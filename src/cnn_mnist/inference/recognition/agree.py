@@ -15,7 +15,7 @@ from cnn_mnist.inference.recognition.classifier import NEVER, Thresholds
 from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS, Box, Sign
 
 MEETS = 0.3  # of the smaller of two boxes inside the other
-LEAST_P_DIGIT = 0.1  # a sign of a number with a lower p_digit is certainly a letter or a %
+MIN_P_DIGIT = 0.1  # a sign of a number with a lower p_digit is certainly a letter or a %
 AROUND = 1.25  # times as wide and as high as a sign: a glyph with a ring or a frame around the sign
 EDGES = 2  # px: a glyph's box includes its soft edges
 SURE = 0.5  # mean probability from which a sign counts as a digit
@@ -73,7 +73,7 @@ def agree(
     return [
         _alone(sign)
         if n is None
-        else _together(sign, n, boxes[n], probs[n], decides, 0.0 if is_one else LEAST_P_DIGIT)
+        else _together(sign, n, boxes[n], probs[n], decides, 0.0 if is_one else MIN_P_DIGIT)
         for sign, n in zip(signs, glyphs, strict=True)
     ]
 
@@ -160,7 +160,7 @@ def partners(signs: list[Sign], boxes: list[Box], decides: Thresholds) -> list[i
 
 def _is_open(sign: Sign, decides: Thresholds) -> bool:
     """Whether the classifier's answer to a sign of several may count."""
-    may_be_digit = decides != NEVER or float(sign.digit_probs.sum()) >= LEAST_P_DIGIT
+    may_be_digit = decides != NEVER or float(sign.digit_probs.sum()) >= MIN_P_DIGIT
     return may_be_digit and sign.character not in SIGNS
 
 

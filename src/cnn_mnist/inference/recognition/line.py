@@ -1,5 +1,7 @@
 """One line of writing: the line network's alphabet, its input, and the signs it finds."""
 
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -13,8 +15,8 @@ SIGNS = ".,-/:+=$€£%°()"
 OTHER = "?"  # a letter, or any sign that is neither a digit nor one of SIGNS
 ALPHABET = DIGITS + SIGNS + OTHER
 HEIGHT = 40  # px of the network's input
-MOST_WIDE = 80 * HEIGHT  # px; longer lines are squeezed
-LEAST_CONTRAST = 16.0  # of 255; less is not stretched further, or grain would look like ink
+MAX_WIDTH = 80 * HEIGHT  # px; longer lines are squeezed
+MIN_CONTRAST = 16.0  # of 255; less is not stretched further, or grain would look like ink
 
 Box = tuple[float, float, float, float]
 
@@ -32,9 +34,14 @@ class Sign(NamedTuple):
     digit_probs: NDArray[np.float32]
 
 
+def gaps(boxes: Iterable[Box]) -> list[float]:
+    """The distance from each box to the next one on its right, px; negative if they overlap."""
+    return [right[0] - left[0] - left[2] for left, right in pairwise(boxes)]
+
+
 def normalized_width(height: int, width: int) -> int:
     """The width of a crop scaled to HEIGHT px."""
-    return min(max(8, round(width * HEIGHT / height)), MOST_WIDE)
+    return min(max(8, round(width * HEIGHT / height)), MAX_WIDTH)
 
 
 def normalized(grey: NDArray[np.uint8], width: float = 1.0) -> NDArray[np.float32]:
@@ -53,10 +60,10 @@ def normalized(grey: NDArray[np.uint8], width: float = 1.0) -> NDArray[np.float3
     small = cv2.resize(grey, (wide, HEIGHT), interpolation=how)
     dark, light = percentiles(small, 1, 90)
     small = small.astype(np.float32)
-    stretched = (light - small) / max(light - dark, LEAST_CONTRAST)
+    stretched = (light - small) / max(light - dark, MIN_CONTRAST)
     window = (31, 31)
     mean = cv2.blur(small, window, borderType=cv2.BORDER_REFLECT_101)
     square = cv2.blur(small * small, window, borderType=cv2.BORDER_REFLECT_101)
     deviation = np.sqrt(np.maximum(square - mean * mean, 0))
-    local = (mean - small) / (deviation + LEAST_CONTRAST / 2)
+    local = (mean - small) / (deviation + MIN_CONTRAST / 2)
     return np.stack([np.clip(stretched, -0.5, 1.5), np.clip(local, -2, 4) / 2]).astype(np.float32)

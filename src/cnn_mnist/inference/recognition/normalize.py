@@ -18,7 +18,7 @@ BOX = 20
 CENTRE = 14.0
 STROKE = 2.7  # of BOX, MNIST's mean
 THIN, THICK = 2.0, 3.6  # of BOX; strokes in between are left unchanged
-MOST_CHANGE = 24  # px; for larger changes a reduced copy is used
+MAX_CHANGE = 24  # px; for larger changes a reduced copy is used
 MEASURABLE = 40  # px; in smaller digits strokes are too few pixels wide to be measured
 
 
@@ -117,7 +117,7 @@ def even_stroke(ink: NDArray[np.floating]) -> NDArray[np.float32]:
         return digit
     # A wider pen also makes the box larger: solve width' / (side + width' - width) for STROKE.
     change = (STROKE * side - BOX * width) / (BOX - STROKE)
-    factor = math.ceil(abs(change) / MOST_CHANGE)
+    factor = math.ceil(abs(change) / MAX_CHANGE)
     if change < 0:
         thinner = np.asarray(cv2.erode(_reduced(digit, factor), _disc(change / factor)), np.float32)
         return thinner if thinner.max() > 0.5 else digit

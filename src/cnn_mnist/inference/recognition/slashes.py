@@ -4,7 +4,7 @@ import re
 from itertools import pairwise
 from statistics import median
 
-from cnn_mnist.inference.recognition.line import DIGITS, Sign
+from cnn_mnist.inference.recognition.line import DIGITS, Sign, gaps
 
 SLASH = 1.12  # least height of a slash, in digits, as in the generated lines
 LEANING = 0.1  # least probability of a 1 in a lower slash that is a 1
@@ -38,15 +38,15 @@ def leaning(signs: list[Sign]) -> list[Sign]:
 
 def _numbers(signs: list[Sign], height: float) -> list[list[Sign]]:
     """The signs in pieces: numbers of digits and slashes, and other signs."""
-    gaps = [right.box[0] - left.box[0] - left.box[2] for left, right in pairwise(signs)]
+    apart = gaps(sign.box for sign in signs)
     own = [
-        max(gaps[max(0, place - 1) : place + 1], default=0)
+        max(apart[max(0, place - 1) : place + 1], default=0)
         for place, sign in enumerate(signs)
         if sign.character == "/"
     ]
     limit = max([APART * height, *(WIDER * gap for gap in own)])
     pieces = [[signs[0]]]
-    for (left, right), gap in zip(pairwise(signs), gaps, strict=True):
+    for (left, right), gap in zip(pairwise(signs), apart, strict=True):
         if gap <= limit and _is_part(left) and _is_part(right):
             pieces[-1].append(right)
         else:

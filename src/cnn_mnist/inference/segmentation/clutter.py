@@ -67,11 +67,11 @@ def _are_wires(marks: Components) -> NDArray[np.bool_]:
             typical = median(size[row], axis=0)
             alike = row[(np.abs(size[row] - typical) <= 1 + UNEVEN * typical).all(axis=1)]
             middles = (corner + size / 2)[alike, 1 - axis]
-            found[alike] = len(alike) >= WIRES and _are_even(middles)
+            found[alike] = len(alike) >= WIRES and are_even(middles)
     return found
 
 
-def _are_even(places: NDArray[Any]) -> bool:
+def are_even(places: NDArray[Any]) -> bool:
     """Whether places are equally far apart, but for missing ones."""
     steps = np.diff(np.sort(places))
     pitches = steps / max(1, float(steps.min()))

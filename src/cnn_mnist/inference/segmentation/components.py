@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Mask = NDArray[Any]  # uint8, 0 or 1
 
 # Limits on the parts examined individually. No page of digits has more; hostile pictures do.
-MOST, FEW = 2000, 100  # of large pictures, and of any
+MAX_MARKS, FEW = 2000, 100  # of large pictures, and of any
 ROOM = 800  # px of the picture for each of them
 OVERLAP = 8  # maximum total area of their boxes, in pictures; boxes of digits hardly overlap
 
@@ -64,7 +64,7 @@ def components(mask: Mask) -> Components:
 
 def most(pixels: int) -> int:
     """How many components of a picture are examined individually."""
-    return min(max(pixels // ROOM, FEW), MOST)
+    return min(max(pixels // ROOM, FEW), MAX_MARKS)
 
 
 def crowded(sizes: NDArray[Any], pixels: int) -> bool:

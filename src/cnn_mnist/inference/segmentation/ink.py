@@ -54,7 +54,7 @@ def find(pixels: Picture) -> Ink:
 
 def _ink(contrast: Contrast) -> Ink:
     found = np.zeros(contrast.shape, np.float32)
-    faint = math.ceil(max(paper.LEAST_CONTRAST, NOISE_FACTOR * _percentile(contrast, 50)))
+    faint = math.ceil(max(paper.MIN_CONTRAST, NOISE_FACTOR * _percentile(contrast, 50)))
     part = _marked(contrast, faint)
     if part is None:
         return found

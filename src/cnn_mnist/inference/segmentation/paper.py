@@ -18,7 +18,7 @@ FLAT = 0.6  # in a program's drawing, this much of the border, and on average of
 SHADED = 0.02  # of a picture, in nearly this colour: a shadow on overexposed paper ends softly
 SIDE = 192  # px; paper and its lighting vary slowly, so they are estimated on a small copy
 WINDOWS = 1.0, 0.2  # of the picture's short side: wider than two strokes of a marker, and of a pen
-LEAST_CONTRAST = 9.0  # of 255; JPEG and sensor noise stay below
+MIN_CONTRAST = 9.0  # of 255; JPEG and sensor noise stay below
 SHARP = 0.85  # of a region's outline; a shadow's edge is soft, a broad stroke's sharp all round
 SMALL_PICTURE = 64  # px
 
@@ -42,7 +42,7 @@ def flat(pixels: Picture) -> Flat | None:
     share = 1 - cv2.countNonZero(marks) / marks.size
     if at_border + share <= 2 * FLAT:
         return None
-    low, high = (np.clip(colour + way * LEAST_CONTRAST, 0, 255).tolist() for way in (-1, 1))
+    low, high = (np.clip(colour + way * MIN_CONTRAST, 0, 255).tolist() for way in (-1, 1))
     alike = cv2.countNonZero(cv2.inRange(pixels, tuple(low), tuple(high))) / marks.size
     return Flat(colour, marks) if alike - share < SHADED else None
 
@@ -78,7 +78,7 @@ def _sharpened(small: Picture, paper: Picture) -> Picture:
     difference = small.astype(np.int16) - paper
     channels = []
     for channel, seen in enumerate(cv2.split(wider)):
-        marks = difference[..., channel][np.abs(difference[..., channel]) > LEAST_CONTRAST]
+        marks = difference[..., channel][np.abs(difference[..., channel]) > MIN_CONTRAST]
         lighter = marks.size and marks.mean() > 0
         operation = cv2.MORPH_OPEN if lighter else cv2.MORPH_CLOSE
         channels.append(cv2.medianBlur(cv2.morphologyEx(seen, operation, square), 5))
@@ -104,7 +104,7 @@ def _choose_by_region(small: Picture, wide: Picture, narrow: Picture) -> Picture
     These are sharply outlined regions where the wide median is more like the page as a whole.
     """
     difference = largest_channel(cv2.absdiff(wide, narrow))
-    count, labels = cv2.connectedComponents((difference > LEAST_CONTRAST).astype(np.uint8))
+    count, labels = cv2.connectedComponents((difference > MIN_CONTRAST).astype(np.uint8))
     page = median(wide.reshape(-1, 3), axis=0)
     nearer = (np.abs(narrow - page) - np.abs(wide - page)) @ np.ones(3)
     like_page = np.bincount(labels.ravel(), weights=nearer.ravel(), minlength=count) > 0

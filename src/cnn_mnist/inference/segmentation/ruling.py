@@ -15,11 +15,11 @@ from cnn_mnist.inference.segmentation.components import Components, Mask, compon
 SEARCH_SIDE = 400  # px; the slope is searched on a small copy
 SQUEEZED = 4  # columns of it are one: a line of SLOPES falls by less than a pixel across them
 SLOPES = np.tan(np.radians(np.arange(-12, 12.1, 0.5)))
-LEAST_SIDE = 64  # px; in smaller pictures a stroke is as long as a ruled line
+MIN_SIDE = 64  # px; in smaller pictures a stroke is as long as a ruled line
 SPAN = 0.7  # of the picture that a ruled line must cover
 PIECE = 0.12  # of the picture that it must cover without a gap
 MAX_THICKNESS = 0.02  # of the picture's long side
-LEAST_FRAME = 1.5  # times width and height; a frame along four sides has more ink
+MIN_FRAME = 1.5  # times width and height; a frame along four sides has more ink
 FRAME_SIDE = 24  # px; in smaller signs the corners of a 0 cannot be told from a frame's
 LONG = 6  # times the writing's size: a line under or between numbers, of any length and angle
 WRITING = 0.5  # of such a line's length, of all shorter marks together; dust is less
@@ -30,7 +30,7 @@ SLIM = 30  # length over thickness of such a line; a pen's strokes are shorter
 def may_have_lines(mask: Mask, page: tuple[int, ...]) -> bool:
     """Whether any marks on a part of a page (height, width) are long enough for a line."""
     high, wide = (int(np.count_nonzero(mask.any(axis=axis))) for axis in (1, 0))
-    return min(page) >= LEAST_SIDE and (wide > SPAN * page[1] or high > SPAN * page[0])
+    return min(page) >= MIN_SIDE and (wide > SPAN * page[1] or high > SPAN * page[0])
 
 
 def without_lines(mask: Mask) -> Mask:
@@ -47,7 +47,7 @@ def without_frames(marks: Components) -> Components:
     keep = np.ones(len(marks.stats), np.bool_)
     width, height, area = marks.stats[:, 2:].astype(np.int64).T
     likely = np.minimum(width, height) >= FRAME_SIDE
-    likely &= (area < 0.3 * width * height) & (area > LEAST_FRAME * (width + height))
+    likely &= (area < 0.3 * width * height) & (area > MIN_FRAME * (width + height))
     likely[0] = False
     if crowded(marks.stats[likely, 2:4], marks.mask.size):
         return marks

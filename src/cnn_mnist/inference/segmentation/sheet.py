@@ -16,21 +16,21 @@ Picture = NDArray[Any]  # uint8 H×W×3
 Outline = NDArray[Any]  # N×2 or N×1×2: x, y
 
 SEARCH_SIDE = 200  # px
-LEAST_PICTURE = 64  # px
-LEAST_STEP = 35  # luma between sheet and desk
-LEAST_SHARE, MOST_SHARE = 0.1, 0.95  # of the picture: a sheet, and all together
+MIN_PICTURE = 64  # px
+MIN_STEP = 35  # luma between sheet and desk
+MIN_SHARE, MAX_SHARE = 0.1, 0.95  # of the picture: a sheet, and all together
 FULL = 0.88  # of the enclosing quadrilateral; even a broad 0 fills less
 WAVER = 3  # px of the small copy, of a sheet's side
 SLENDER = 0.3  # width over length; a broad 1 is more slender
-MOST_STROKE = 0.5  # of the picture; a strip of paper fills more of it than a broad 1
+MAX_STROKE = 0.5  # of the picture; a strip of paper fills more of it than a broad 1
 SHARP = 0.8  # of the outline; the rim of a shadow is soft
-MOST_STRAY = 0.12  # of the surroundings may be as light as the sheets
-LEAST_INK = 0.0005  # of the sheets; without any ink inside, a light area may be the ink itself
+MAX_STRAY = 0.12  # of the surroundings may be as light as the sheets
+MIN_INK = 0.0005  # of the sheets; without any ink inside, a light area may be the ink itself
 
 
 def find(pixels: Picture) -> Mask | None:
     """A mask of the sheets, slightly inside their edges; None if the picture is all paper."""
-    if min(pixels.shape[:2]) < LEAST_PICTURE or _rim_is_lightest(pixels):
+    if min(pixels.shape[:2]) < MIN_PICTURE or _rim_is_lightest(pixels):
         return None
     scale = min(1.0, SEARCH_SIDE / max(pixels.shape[:2]))
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
@@ -40,13 +40,13 @@ def find(pixels: Picture) -> Mask | None:
     level, light = cv2.threshold(luma, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     filled = _quadrilaterals(light)
     middle = cv2.erode(filled, _square(9))
-    if not middle.any() or filled.mean() > MOST_SHARE:
+    if not middle.any() or filled.mean() > MAX_SHARE:
         return None
     around = luma[filled == 0]
     step = float(median(luma[filled > 0])) - float(median(around))
     stray = float((around > level).mean())
     ink = float((grey[middle > 0] <= level).mean())
-    if step < LEAST_STEP or stray > MOST_STRAY or ink < LEAST_INK:
+    if step < MIN_STEP or stray > MAX_STRAY or ink < MIN_INK:
         return None
     if not _is_sharp(luma, filled, step):
         return None
@@ -82,10 +82,10 @@ def _is_sheet(outline: Outline, picture: tuple[int, ...]) -> bool:
     must be a rectangle.
     """
     area, pixels = cv2.contourArea(outline), picture[0] * picture[1]
-    if area < LEAST_SHARE * pixels:
+    if area < MIN_SHARE * pixels:
         return False
     box = cv2.minAreaRect(outline)
-    slender = min(box[1]) < SLENDER * max(box[1]) and area < MOST_STROKE * pixels
+    slender = min(box[1]) < SLENDER * max(box[1]) and area < MAX_STROKE * pixels
     shape = _quadrilateral(outline)
     if not _inside(shape, picture).any():
         shape = cv2.boxPoints(box)

@@ -7,7 +7,7 @@ const pen = canvas.getContext("2d");
 const PAUSE = 120; // ms without a new stroke before the drawing is sent
 const LONGEST = 2048; // px; larger photographs are scaled down before sending
 const FEW = 12; // signs; if there are more, they are not shown individually
-const LEAST_SURE = 0.8; // numbers with a lower confidence are shown as unsure
+const MIN_SURE = 0.8; // numbers with a lower confidence are shown as unsure
 const SMOOTH = 16; // px; points further apart are joined by straight lines, which keeps corners
 const ENOUGH = 64; // px; a drawing with longer strokes is sent smaller
 const STEP = 8; // px per press of an arrow key
@@ -336,7 +336,7 @@ function render(answer) {
   else {
     const least = Math.min(...answer.digits.map((digit) => digit.confidence));
     const digits = [...answer.text].join(" ");
-    tell(`Confidence ${percent(least)}`, "", `${least < LEAST_SURE ? "Perhaps" : "It reads"} ${digits}`);
+    tell(`Confidence ${percent(least)}`, "", `${least < MIN_SURE ? "Perhaps" : "It reads"} ${digits}`);
   }
 }
 

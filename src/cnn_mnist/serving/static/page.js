@@ -40,7 +40,7 @@ function turnRight(lines) {
   ));
 }
 
-const isUnsure = (number) => number.confidence < LEAST_SURE;
+const isUnsure = (number) => number.confidence < MIN_SURE;
 const kind = (number) => (!number.text ? "empty" : isUnsure(number) ? "unsure" : "sure");
 
 function summary(lines) {
