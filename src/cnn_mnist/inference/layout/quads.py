@@ -15,13 +15,17 @@ Grey = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 Quads = NDArray[Any]  # …×4×2: x, y of the corners, clockwise from the upper left
 
+LIGHT = 250  # the paper's brightness where it is compared with lines
 # The paper is the median of a twentieth of the copy, at a third of its size.
 COARSER, AROUND = 3, 20
 SHIFTED = 5  # px of it; how far around a pixel its paper may be
 BROADEST = 21  # px of the copy, of a line near the edge of a shadow
 DARKER = 0.01, 0.02, 0.05, 0.1, 0.2  # of the paper's light that candidates for lines lack
+LACKING = 1 - np.arange(256) / LIGHT  # of the paper's light, by the brightness of a pixel
+DARKNESS = [
+    np.rint(255 * np.clip(LACKING / (2 * least), 0, 1)).astype(np.uint8) for least in DARKER
+]
 ALONG = 7  # px along which a line is averaged, so that noise does not break it
-LIGHT = 250  # the paper's brightness where it is compared with lines
 MIN_SIDE = 10  # px of the copy, of a cell
 WAVER = 1.5  # px of the copy, of a cell's straight side
 LARGEST = 1 / 3  # of the picture, of a cell
@@ -36,12 +40,11 @@ def line_masks(grey: Grey) -> Iterator[Mask]:
     How much darker than the paper the lines are depends on print and light. Darker ink counts no
     more than twice that, so that its average does not reach faint lines beside it.
     """
-    lacking = 1 - np.arange(256) / LIGHT
     lines = np.zeros(0, np.uint8)
     evened = [cv2.divide(grey, paper, scale=LIGHT) for paper in _papers(grey)]
-    for even, least in product(evened, DARKER):
+    for even, table in product(evened, DARKNESS):
         before = lines
-        dark = cv2.LUT(even, np.rint(255 * np.clip(lacking / (2 * least), 0, 1)).astype(np.uint8))
+        dark = cv2.LUT(even, table)
         along = cv2.max(cv2.blur(dark, (ALONG, 1)), cv2.blur(dark, (1, ALONG)))
         lines = (along > 127).astype(np.uint8)
         if not np.array_equal(lines, before):
