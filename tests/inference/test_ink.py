@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.segmentation import ink, ruling
+from cnn_mnist.inference.segmentation.sheet import find as find_sheets
 from drawn import Colour, coverage, page
 
 WRITING = {
@@ -224,6 +225,14 @@ def test_paper_in_a_hard_shadow_is_no_desk(slope: float) -> None:
     shaded = np.where(lit[..., None], written, 0.55 * written)
     found = ink.find(noisy(shaded, 2))
     assert found[~lit].max() == 1
+
+
+def test_the_lit_part_of_a_page_on_a_desk_is_no_sheet() -> None:
+    pixels, _ = on_a_desk([(150, 60), (860, 80), (850, 540), (140, 530)])
+    assert find_sheets(pixels) is not None
+    y, x = np.mgrid[:600, :1000]
+    lit = x - 500 > 0.4 * (y - 300)
+    assert find_sheets(noisy(np.where(lit[..., None], pixels, 0.55 * pixels), 2)) is None
 
 
 def test_specks_are_dropped() -> None:

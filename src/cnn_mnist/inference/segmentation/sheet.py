@@ -20,6 +20,8 @@ MIN_PICTURE = 64  # px
 MIN_STEP = 35  # luma between sheet and desk
 MIN_SHARE, MAX_SHARE = 0.1, 0.95  # of the picture: a sheet, and all together
 FULL = 0.88  # of the enclosing quadrilateral; even a broad 0 fills less
+BEYOND = 6  # px of it, beyond a side
+UNEVEN = 0.25  # of the step from the desk to the sheet, by which the desk may differ
 WAVER = 3  # px of the small copy, of a sheet's side
 SLENDER = 0.3  # width over length; a broad 1 is more slender
 MAX_STROKE = 0.5  # of the picture; a strip of paper fills more of it than a broad 1
@@ -38,7 +40,7 @@ def find(pixels: Picture) -> Mask | None:
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     luma = cv2.medianBlur(grey, 5)
     level, light = cv2.threshold(luma, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    filled = _quadrilaterals(light)
+    filled = _quadrilaterals(light, luma)
     middle = cv2.erode(filled, _square(9))
     if not middle.any() or filled.mean() > MAX_SHARE:
         return None
@@ -66,28 +68,28 @@ def _square(side: int) -> NDArray[np.uint8]:
     return np.ones((side, side), np.uint8)
 
 
-def _quadrilaterals(light: Mask) -> Mask:
+def _quadrilaterals(light: Mask, luma: Picture) -> Mask:
     """The large light regions with the outline of a sheet, filled."""
     outlines, _ = cv2.findContours(light, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = np.zeros_like(light)
-    sheets = [outline for outline in outlines if _is_sheet(outline, light.shape)]
+    sheets = [outline for outline in outlines if _is_sheet(outline, luma)]
     cv2.drawContours(filled, sheets, -1, 1, cv2.FILLED)
     return filled
 
 
-def _is_sheet(outline: Outline, picture: tuple[int, ...]) -> bool:
+def _is_sheet(outline: Outline, luma: Picture) -> bool:
     """Whether an outline is a sheet's, seen at any angle, possibly cut off by the border.
 
-    Without a corner inside the picture, it may be where a straight shadow ends: such an outline
-    must be a rectangle.
+    Without a corner inside the picture, or with a side where it is not as dark as at the others, it
+    may be where a straight shadow ends: such an outline must be a rectangle.
     """
-    area, pixels = cv2.contourArea(outline), picture[0] * picture[1]
+    area, pixels = cv2.contourArea(outline), luma.size
     if area < MIN_SHARE * pixels:
         return False
     box = cv2.minAreaRect(outline)
     slender = min(box[1]) < SLENDER * max(box[1]) and area < MAX_STROKE * pixels
     shape = _quadrilateral(outline)
-    if not _inside(shape, picture).any():
+    if not (_inside(shape, luma.shape).any() and _is_even_around(shape, luma)):
         shape = cv2.boxPoints(box)
     return bool(not slender and area > FULL * cv2.contourArea(shape))
 
@@ -96,6 +98,20 @@ def _quadrilateral(outline: Outline) -> Outline:
     """The enclosing quadrilateral; a triangle itself."""
     hull = cv2.approxPolyDP(cv2.convexHull(outline), WAVER, closed=True)
     return np.asarray(cv2.approxPolyN(hull, 4)[0] if len(hull) > 4 else hull[:, 0])
+
+
+def _is_even_around(shape: Outline, luma: Picture) -> bool:
+    """Whether it is nearly as dark beyond each side of a sheet as beyond the darkest."""
+    corners = np.rint(shape).astype(np.int32)
+    inside = cv2.fillConvexPoly(np.zeros_like(luma), corners, 1)
+    beyond = cv2.dilate(inside, _square(2 * BEYOND + 1)) > cv2.dilate(inside, _square(5))
+    levels = []
+    for begin, end in zip(corners.tolist(), np.roll(corners, -1, axis=0).tolist(), strict=True):
+        near = beyond & (cv2.line(np.zeros_like(luma), begin, end, 1, 2 * BEYOND) > 0)
+        if near.any():
+            levels.append(float(median(luma[near])))
+    step = float(median(luma[inside > 0])) - min(levels, default=0)
+    return not levels or max(levels) - min(levels) < UNEVEN * step
 
 
 def _inside(points: Outline, picture: tuple[int, ...]) -> NDArray[np.bool_]:
