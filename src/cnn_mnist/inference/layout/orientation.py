@@ -56,9 +56,9 @@ def upright(
     if straight is not seen:
         means = _mean_log_probs(classifier, _frames(straight))
     degrees = _turn(classifier, reader, straight, means, look)
-    return (
-        _level(reader, view.of_page(page.turn(degrees), height=height))[0] if degrees else straight
-    )
+    if not degrees:
+        return straight
+    return _level(reader, view.of_page(page.turn(degrees), height=height))[0]
 
 
 def levelled(seen: View, fall: int) -> View:
