@@ -51,14 +51,18 @@ def line_masks(grey: Grey) -> Iterator[Mask]:
             yield lines
 
 
-def _papers(grey: Grey) -> tuple[Grey, Grey]:
+def _papers(grey: Grey) -> list[Grey]:
     """The paper's light: a median of the copy, and the same with the edges of shadows restored.
 
     A median on a coarse copy shifts a hard edge, and the lines that it crosses are broken. A
     closing keeps the edge where it is, but takes broad strokes and noise for paper, so it only
     chooses between the medians on both sides. Beside dense writing these are lighter than the
-    median, and the writing becomes broader.
+    median, and the writing becomes broader. If it is of one brightness, as in a program's drawing,
+    it is the paper.
     """
+    closed = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, np.ones((BROADEST, BROADEST), np.uint8))
+    if not np.ptp(closed):
+        return [np.asarray(closed, np.uint8)]
     size = [max(1, side // COARSER) for side in grey.shape[::-1]]
     coarse = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     median = cv2.medianBlur(coarse, max(3, max(size) // AROUND | 1))
@@ -67,9 +71,8 @@ def _papers(grey: Grey) -> tuple[Grey, Grey]:
         cv2.resize(side, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
         for side in (median, cv2.erode(median, near), cv2.dilate(median, near))
     )
-    closed = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, np.ones((BROADEST, BROADEST), np.uint8))
     edged = cv2.min(cv2.max(closed, low), high)
-    return np.asarray(middle, np.uint8), np.asarray(edged, np.uint8)
+    return [np.asarray(middle, np.uint8), np.asarray(edged, np.uint8)]
 
 
 def find(lines: Mask, least: int, most: int) -> Quads:
