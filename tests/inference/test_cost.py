@@ -19,7 +19,7 @@ from cnn_mnist.inference.recognition import classifier, line, line_reader
 from cnn_mnist.inference.recognition.line import Box, Sign
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.recognition.normalize import MAX_CHANGE, even_stroke, to_mnist
-from cnn_mnist.inference.segmentation import components, ink, ruling, segment
+from cnn_mnist.inference.segmentation import components, glyph, ink, ruling, segment
 from drawn import coverage, page
 from generators.hostile import COARSEST, DRAWN, FINEST, KINDS, Kind, hostile
 
@@ -263,7 +263,7 @@ def test_signs_are_framed_in_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> 
     seen.frames()
     seen.frame((0, 0, *row.shape[::-1]))
     assert len(framed) == 3
-    assert segment.LARGE / 2 <= min(framed) <= max(framed) <= segment.LARGE
+    assert glyph.LARGE / 2 <= min(framed) <= max(framed) <= glyph.LARGE
 
 
 def test_lines_are_reduced_by_a_whole_factor(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from cnn_mnist.inference.pictures.page import Box, Page, rotated
 from cnn_mnist.inference.recognition import line
 from cnn_mnist.inference.recognition.normalize import SIDE, even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import ink, segment
+from cnn_mnist.inference.segmentation.glyph import Glyph, Ink, reduced
 
 CLEARER = 2  # times the contrast in lightness: that in a colour which is read instead
 
@@ -24,8 +25,8 @@ class View:
 
     page: Page
     grey: NDArray[np.uint8]
-    ink: segment.Ink
-    glyphs: list[segment.Glyph]
+    ink: Ink
+    glyphs: list[Glyph]
     _framed: dict[int, NDArray[np.uint8]] = field(default_factory=dict, init=False, repr=False)
 
     def original_box(self, box: Box) -> Box:
@@ -58,9 +59,9 @@ class View:
         inside = self.ink_in(box)
         if not inside.any():
             return np.zeros((SIDE, SIDE), np.uint8)
-        return to_mnist(even_stroke(segment.reduced(inside)))
+        return to_mnist(even_stroke(reduced(inside)))
 
-    def ink_in(self, box: line.Box) -> segment.Ink:
+    def ink_in(self, box: line.Box) -> Ink:
         """The ink within a box."""
         x, y, width, height = (max(0, round(v)) for v in box)
         return self.ink[y : y + height, x : x + width]

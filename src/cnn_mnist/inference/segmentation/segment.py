@@ -4,8 +4,6 @@ Boxes alone decide which parts form a sign. Pixels are read only afterwards, and
 signs as fit on a page of digits.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import cv2
@@ -14,19 +12,14 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.percentiles import weighted_median
 from cnn_mnist.inference.segmentation.components import Components, components, crowded, most
-
-Ink = NDArray[np.float32]
-Box = tuple[int, int, int, int]
-Corners = NDArray[Any]  # N×4 or 4: left, top, right, bottom
-Owners = NDArray[Any]  # the sign to which each part belongs; NOBODY for none
+from cnn_mnist.inference.segmentation.glyph import Corners, Glyph, Ink, Marks, Owners
 
 INK = 0.35  # of full ink; neighbouring pixels above it are connected
 TALLEST = 1.25  # times a digit's height; parts that are taller together are several signs
 TALL = 2  # times a digit's height; taller marks are drawn around or beside numbers
 FLAT = 2  # times as wide as high: a dash
 BESIDE = 0.75  # of a digit's height from its number
-LARGE = 300  # px; larger signs are looked at on a reduced copy
-NOBODY = -1
+NOBODY = -1  # owns the parts that belong to no sign
 
 
 class CrowdedError(ValueError):
@@ -58,61 +51,10 @@ class _Parts(NamedTuple):
         return np.asarray(self.marks.num_borders[1:] > 0)
 
 
-@dataclass(frozen=True)
-class _Marks:
-    """The ink of a page and the label of each pixel, in one of several sizes."""
-
-    ink: Ink
-    labels: NDArray[Any]
-
-    @cached_property
-    def halved(self) -> "_Marks":
-        """A copy at half the size, made once for all signs."""
-        return _Marks(halved(self.ink), halved(self.labels))
-
-
-@dataclass(frozen=True)
-class Glyph:
-    """One written sign: its box (x, y, width, height) in the ink map, and its own ink only."""
-
-    box: Box
-    _number: int
-    _owners: Owners  # of each label
-    _corners: Corners  # in the marks
-    _marks: _Marks
-
-    @property
-    def ink(self) -> Ink:
-        """H×W, at most LARGE px; assembled when asked for, since most signs are never looked at."""
-        marks, corners = self._marks, self._corners
-        while max(corners[2:] - corners[:2]) > LARGE:
-            marks, corners = marks.halved, corners // 2 + [0, 0, 1, 1]
-        left, top, right, bottom = corners.tolist()
-        ink, labels = marks.ink[top:bottom, left:right], marks.labels[top:bottom, left:right]
-        own = (self._owners.take(labels) == self._number).astype(np.uint8)
-        rim = cv2.dilate(own, np.ones((3, 3), np.uint8)) > (labels > 0)
-        return np.asarray(cv2.copyTo(ink, own | rim))
-
-
-def reduced(ink: Ink) -> Ink:
-    """The ink at most LARGE px wide and high."""
-    while max(ink.shape) > LARGE:
-        ink = halved(ink)
-    return ink
-
-
-def halved(pixels: NDArray[Any]) -> NDArray[Any]:
-    """A copy at half the size, where each pixel is the largest of four: no hairline is lost."""
-    height, width = pixels.shape
-    even = cv2.copyMakeBorder(pixels, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-    rows = np.maximum(even[::2], even[1::2])
-    return np.asarray(np.maximum(rows[:, ::2], rows[:, 1::2]))
-
-
 def _glyphs(parts: _Parts, owners: Owners, signs: Corners) -> list[Glyph]:
     of_labels = np.append(NOBODY, owners).astype(np.int32)
     boxes = np.hstack([signs[:, :2] + parts.offset, signs[:, 2:] - signs[:, :2]]).tolist()
-    marks = _Marks(parts.ink, parts.marks.labels)
+    marks = Marks(parts.ink, parts.marks.labels)
     return [
         Glyph(tuple(box), number, of_labels, corners, marks)
         for number, (box, corners) in enumerate(zip(boxes, signs, strict=True))
