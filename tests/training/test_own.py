@@ -388,6 +388,8 @@ def test_a_data_dir_is_for_mnist(tmp_path: Path) -> None:
         load(str(tmp_path / "a.npz"), tmp_path)
     with pytest.raises(DataError, match="--data-dir is for MNIST"):
         load_for(DIGITS, "", str(tmp_path / "a.npz"), tmp_path)
+    with pytest.raises(DataError, match="--data-dir is for MNIST"):
+        load("digits", tmp_path)
 
 
 def test_gzip_is_told_by_the_name(tmp_path: Path) -> None:

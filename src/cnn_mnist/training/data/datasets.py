@@ -79,7 +79,7 @@ def load_for(
 
 
 def _check_data_dir(dataset: str, data_dir: str | os.PathLike[str] | None) -> None:
-    if data_dir and dataset not in DATASETS:
+    if data_dir and dataset not in ("auto", "mnist"):
         raise DataError(f"--data-dir is for MNIST; leave it out with --dataset {dataset}")
 
 
