@@ -109,6 +109,16 @@ def test_a_page_as_a_table_is_its_numbers_alone(shell: Shell, sheets: None) -> N
     assert shell("predict blank.png --csv") == Outcome(0, "", f"blank.png: {NO_INK}\n")
 
 
+def test_a_name_that_is_no_text_does_not_stop_the_others(shell: Shell, sheets: None) -> None:
+    Path("two.tif").rename(os.fsdecode(b"\xff.tif"))
+    outcome = shell("predict sheet.png", os.fsdecode(b"\xff.tif"), "blank.png")
+    assert [row.partition(" (")[0] for row in outcome.out.splitlines()[2:]] == [
+        "?.tif#1: 7",
+        "?.tif#2: 3",
+        f"blank.png: {NO_INK}",
+    ]
+
+
 def test_a_table_of_several_pages_tells_them_apart(shell: Shell, sheets: None) -> None:
     Path("none.png").write_bytes(b"no picture")
     outcome = shell("predict sheet.png two.tif blank.png none.png --csv")

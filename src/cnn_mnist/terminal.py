@@ -285,7 +285,8 @@ class Terminal:
             return
         if self._bar is not None:
             self._bar.clear()
-        print(text, file=stream, flush=True)
+        shown = text.encode("utf-8", "replace").decode()  # a file name may not be valid text
+        print(shown, file=stream, flush=True)
 
 
 def _share(value: float | None, digits: int = 1) -> str:

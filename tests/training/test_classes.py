@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +161,14 @@ def test_errors_are_a_sheet_and_a_table(few_digits: Splits, tmp_path: Path) -> N
     )
     with Image.open(tmp_path / "seen" / "errors.png") as sheet:
         assert sheet.size[0] > 1000
+
+
+def test_the_table_of_errors_names_a_file_whose_name_is_no_text(
+    few_digits: Splits, tmp_path: Path
+) -> None:
+    split = replace(few_digits.test[:1], files=(os.fsdecode(b"\xff.png"),))
+    errors.write(tmp_path, split, torch.zeros(1, 10), DIGITS)
+    assert (tmp_path / "errors.csv").read_text().endswith(",?.png\n")
 
 
 def test_errors_that_cannot_be_written_are_told(few_digits: Splits, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def write(folder: Path, split: Split, logits: Tensor, classes: tuple[str, ...]) 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / "errors.png", picture.getvalue())
-        write_whole(folder / "errors.csv", table.encode())
+        write_whole(folder / "errors.csv", table.encode("utf-8", "replace"))
     except OSError as error:
         raise RunError(f"the errors cannot be written to {folder}: {error.strerror}") from error
 
