@@ -122,6 +122,14 @@ def test_a_file_system_of_fsspec_is_read_like_a_folder(tmp_path: Path) -> None:
         list(Addresses(["memory://nowhere"], []))
 
 
+def test_a_file_system_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = pytest.importorskip("fsspec.registry")
+    absent = {"class": "no_such_module.FileSystem", "err": "Install absent to access it"}
+    monkeypatch.setitem(registry.known_implementations, "absent", absent)
+    with pytest.raises(ImageError, match=r"^absent://a/b cannot be listed: Install absent to"):
+        list(Addresses(["absent://a/b"], []))
+
+
 # --- the file ---
 
 

@@ -106,7 +106,9 @@ def test_workers_end_with_a_killed_parent(environment: dict[str, str]) -> None:
     assert psutil.wait_procs(children, timeout=TIMEOUT)[1] == []
 
 
-@pytest.mark.parametrize("address", ["here", "tcp://127.0.0.1:1", "tcp://HOST:PORT"])
+@pytest.mark.parametrize(
+    "address", ["here", "tcp://127.0.0.1:1", "tcp://HOST:PORT", "tls://127.0.0.1:1"]
+)
 def test_no_scheduler_is_one_line(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = pytest.importorskip("cnn_mnist.workers.cluster")
     monkeypatch.setattr(module, "TIMEOUT", 1)

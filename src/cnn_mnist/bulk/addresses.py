@@ -91,7 +91,10 @@ def _remote(address: str) -> Iterator[str]:
         return
     import fsspec
 
-    files, path = fsspec.core.url_to_fs(address)
+    try:
+        files, path = fsspec.core.url_to_fs(address)
+    except ImportError as error:  # says what to install
+        raise ImageError(f"{address} cannot be listed: {error}") from error
     yield from _at_least_one(_walk_remote(files, path), address)
 
 

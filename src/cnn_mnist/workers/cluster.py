@@ -57,7 +57,7 @@ def _connect(address: str) -> Client:
         if urlsplit(address).port:
             return Client(address, timeout=TIMEOUT, set_as_default=False)
         raise ValueError("no port")
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:  # TypeError: tls:// without certificates
         raise ClusterError(
             f"no Dask scheduler answers at {address}; start one with: dask scheduler, "
             "and give its address as tcp://HOST:PORT"
