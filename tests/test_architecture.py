@@ -91,16 +91,18 @@ FLOORS = {
 
 # The only doors between training and inference.
 DOORS = {
-    ("training.data.labelled", "inference.pictures.crop"),
+    ("training.data.labelled", "inference.pictures.labels"),
     ("training.data.labelled", "inference.pictures.files"),
     ("training.data.labelled", "inference.pictures.page"),
     ("training.data.frames", "inference.pictures.page"),
     ("training.data.frames", "inference.pictures.pixels"),
     ("training.data.frames", "inference.recognition.normalize"),
+    ("training.data.pictures", "inference.pictures.labels"),
     ("training.data.pictures", "inference.pictures.page"),
     ("training.data.pictures", "inference.recognition.classifier"),
     ("training.data.pictures", "inference.recognition.line_reader"),
     ("training.data.pictures", "inference.sample"),
+    ("training.adapt.handwriting", "inference.pictures.labels"),
     ("training.adapt.handwriting", "inference.sample"),
     ("training.adapt.handwriting", "inference.recognition.classifier"),
     ("training.adapt.handwriting", "inference.recognition.line_reader"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageOps
 
+from cnn_mnist.inference.pictures.crop import crop
 from cnn_mnist.inference.pictures.files import MAX_BYTES
 from cnn_mnist.inference.pictures.image import WORKING_SIDE, load
 from cnn_mnist.inference.pictures.page import ImageError, Page
@@ -200,3 +201,13 @@ def read_or_refuse(source: bytes | np.ndarray) -> None:
         assert isinstance(read, Page)
         assert read.pixels.dtype == np.uint8
         assert read.pixels.ndim == 3
+
+
+def test_a_crop_holds_what_is_inside_the_picture() -> None:
+    pixels = np.arange(40 * 60 * 3).reshape(40, 60, 3).astype(np.uint8)
+    whole = load(pixels)
+    assert np.array_equal(crop(whole, (-5, 30, 15, 10**308), 0).pixels, pixels[30:, :10])
+    assert np.array_equal(crop(whole, (10, 10, 20, 10), 0.1).pixels, pixels[8:22, 8:32])
+    for outside in ((-20, 0, 20, 9), (60, 0, 9, 9), (0, -9, 9, 9), (0, 40, 9, 9), (5, 5, 0, 9)):
+        with pytest.raises(ImageError, match="outside the picture of 60×40 pixels"):
+            crop(whole, outside)

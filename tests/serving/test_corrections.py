@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from cnn_mnist import shelf
+from cnn_mnist.inference.pictures.labels import NONE
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.serving import collection
-from cnn_mnist.serving.collection import NONE, Collection, FullError, Pair
+from cnn_mnist.serving.collection import Collection, FullError, Pair
 from cnn_mnist.serving.corrections import pairs, parse
 from cnn_mnist.serving.refusal import Refusal
 from cnn_mnist.serving.settings import Limits

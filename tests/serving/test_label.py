@@ -138,7 +138,15 @@ def test_a_path_that_is_no_text_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a,b\n1,2\n", "path,label,x,y,width,height\na.png,7,1,2,3,\n", "path,label,x\na,7,b\n"],
+    [
+        "",
+        "a,b\n1,2\n",
+        "path,label,x,y,width,height\na.png,7,1,2,3,\n",
+        "path,label,x,y,width,height\na.png,7,1,2,inf,4\n",
+        "path,label,x,y,width,height\na.png,7,-500,2,100,4\n",
+        "path,label,x\na,7,b\n",
+        "path,label\na,b.png,7\n",
+    ],
 )
 def test_what_is_no_list_is_told_and_kept(tmp_path: Path, text: str) -> None:
     (tmp_path / "labels.csv").write_text(text)

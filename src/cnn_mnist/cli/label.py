@@ -38,7 +38,7 @@ def label(
         signs = _signs(folder, single, model, say)
     num_missing = len(labels.missing(labelling.place(folder, sign) for sign in signs))
     if not num_missing:
-        say.notice(f"All {len(signs)} signs have labels in {folder / 'labels.csv'}.")
+        say.notice(f"All {len(signs)} signs have labels in {labels.path}.")
         return
     token = secrets.token_urlsafe(16)
     create = partial(labelling.create, folder, signs, token)
@@ -53,7 +53,7 @@ def label(
         listener = server.listen("127.0.0.1", 0)
         server.run(create, listener, 1, Limits().timeout, show, log_level="WARNING")
     finally:
-        say.notice(f"{len(labels)} labels are in {folder / 'labels.csv'}.")
+        say.notice(f"{len(labels)} labels are in {labels.path}.")
 
 
 def _signs(folder: Path, single: bool, model: str | None, say: Terminal) -> list["Sign"]:

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cnn_mnist.inference.pictures.labels import NONE
 from cnn_mnist.serving.folders import locked, write
 
-NONE = "none"  # the label of a sign that is not a digit
 NUMBER = "number"  # file name prefix of anything but a single digit or none
 
 

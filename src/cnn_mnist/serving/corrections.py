@@ -9,11 +9,12 @@ import numpy as np
 
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.crop import is_centred_in, png
+from cnn_mnist.inference.pictures.labels import NONE
 from cnn_mnist.inference.pictures.page import Box
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.inference.reading import Digit, Reading
 from cnn_mnist.inference.recognition.line import DIGITS, SIGNS
-from cnn_mnist.serving.collection import NONE, Pair
+from cnn_mnist.serving.collection import Pair
 from cnn_mnist.serving.refusal import Refusal
 from cnn_mnist.serving.settings import Limits
 from cnn_mnist.serving.uploads import Pictures, check, decoded, json_value

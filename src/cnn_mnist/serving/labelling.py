@@ -8,9 +8,9 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
+from cnn_mnist.inference.pictures.labels import NAME, NONE
 from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.recognition.line import DIGITS
-from cnn_mnist.serving.collection import NONE
 from cnn_mnist.serving.errors import add_errors
 from cnn_mnist.serving.labels import Labels, Place
 from cnn_mnist.serving.middleware import RequestMiddleware
@@ -67,7 +67,7 @@ def _add_routes(app: FastAPI, folder: Path, signs: list[Sign], labels: Labels) -
         try:
             return JSONResponse({"labelled": await run_in_threadpool(labels.set, where, label)})
         except OSError as error:
-            raise Refusal(507, f"labels.csv cannot be written: {error.strerror}") from error
+            raise Refusal(507, f"{NAME} cannot be written: {error.strerror}") from error
         except ValueError as error:
             raise Refusal(422, str(error)) from error
 

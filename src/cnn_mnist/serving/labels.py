@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from cnn_mnist.inference.pictures.crop import SIDES, is_centred_in, listed_box
+from cnn_mnist.inference.pictures.crop import is_centred_in
+from cnn_mnist.inference.pictures.labels import COLUMNS, NAME, SIDES, listed_box
 from cnn_mnist.inference.pictures.page import Box
 from cnn_mnist.serving.folders import locked, write
 
-NAME = "labels.csv"
-COLUMNS = ("path", "label", *SIDES)
 Row = dict[str, str]
 
 
@@ -32,7 +31,7 @@ class Labels:
         Raises:
             ValueError: the existing list cannot be read.
         """
-        self._folder = folder
+        self.path = folder / NAME
         self._read()
 
     def __len__(self) -> int:
@@ -59,17 +58,18 @@ class Labels:
         Raises:
             OSError: the list cannot be written.
         """
-        with locked(self._folder):
+        folder = self.path.parent
+        with locked(folder):
             columns, rows = self._read()
             rows = [row for row in rows if (row["path"], listed_box(row)) != place]
             if label is not None:
                 sides = dict(zip(SIDES, map(str, place.box or ()), strict=False))
                 rows.append({"path": place.path, "label": label, **sides})
-            write(self._folder, {NAME: _text(columns, rows).encode("utf-8", "surrogateescape")})
+            write(folder, {NAME: _text(columns, rows).encode("utf-8", "surrogateescape")})
         return len(rows)
 
     def _read(self) -> tuple[list[str], list[Row]]:
-        path = self._folder / NAME
+        path = self.path
         try:
             if not path.exists():
                 return list(COLUMNS), []
@@ -78,7 +78,7 @@ class Labels:
             columns, rows = list(table.fieldnames or ()), list(table)
             for row in rows:
                 listed_box(row)
-        except (ValueError, TypeError, csv.Error) as error:
+        except (ValueError, csv.Error) as error:
             raise ValueError(f"{path} is not a list of labels: {error}; move it away") from error
         if not {"path", "label"} <= set(columns):
             raise ValueError(f"{path} needs the columns path and label; move it away")

@@ -2,7 +2,6 @@
 
 import io
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,28 +9,28 @@ from PIL import Image
 
 from cnn_mnist.inference.pictures.page import Box, ImageError, Page
 
-SIDES = ("x", "y", "width", "height")  # of a box
 MARGIN = 0.1  # of a box's longer side; ink is found by its contrast with the paper around it
 
 
 def crop(page: Page, box: Box, margin: float = MARGIN) -> Page:
-    """What a box contains, with a margin of paper around it.
+    """What the part of a box inside the picture contains, with a margin of paper around it.
 
     Args:
         page: the picture as given.
         box: in the original picture's pixels.
-        margin: width of the margin, as a share of the box's longer side.
+        margin: width of the margin, as a share of that part's longer side.
 
     Raises:
         ImageError: the box lies outside the picture.
     """
     (height, width), (wide, high) = page.pixels.shape[:2], page.size
     x, y, across, down = box
-    if x >= wide or y >= high:
+    x0, x1, y0, y1 = max(0, x), min(wide, x + across), max(0, y), min(high, y + down)
+    if x0 >= x1 or y0 >= y1:
         raise ImageError(f"the box {box} lies outside the picture of {wide}×{high} pixels")
-    more = margin * max(across, down)
-    left, right = max(0, x - more) * width / wide, (x + across + more) * width / wide
-    top, bottom = max(0, y - more) * height / high, (y + down + more) * height / high
+    more = margin * max(x1 - x0, y1 - y0)
+    left, right = max(0, x0 - more) * width / wide, (x1 + more) * width / wide
+    top, bottom = max(0, y0 - more) * height / high, (y1 + more) * height / high
     pixels = page.pixels[int(top) : math.ceil(bottom), int(left) : math.ceil(right)]
     return replace(page, pixels=pixels, size=pixels.shape[1::-1])
 
@@ -56,16 +55,3 @@ def png(page: Page, box: Box, turned: int = 0, largest: int | None = None) -> by
 def is_centred_in(box: Box, other: Box) -> bool:
     """Whether the centre of a box is in another."""
     return all(0 <= box[i] + box[i + 2] / 2 - other[i] <= other[i + 2] for i in (0, 1))
-
-
-def listed_box(row: Mapping[str, str | None]) -> Box | None:
-    """The box in a row of a labels.csv; None if its four columns are empty.
-
-    Raises:
-        ValueError: they are not four numbers.
-    """
-    sides = [row.get(side) or "" for side in SIDES]
-    if not any(sides):
-        return None
-    x, y, width, height = (round(float(side)) for side in sides)
-    return x, y, width, height

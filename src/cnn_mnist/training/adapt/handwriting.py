@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.pictures.labels import NONE
 from cnn_mnist.inference.recognition.classifier import (
     NEVER,
     Classifier,
@@ -20,7 +21,7 @@ from cnn_mnist.inference.recognition.classifier import (
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.sample import Sample, look, sample_probs, samples
 from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Split
-from cnn_mnist.training.data.labelled import FORMS, NO_DIGIT, Labelled, labelled
+from cnn_mnist.training.data.labelled import FORMS, Labelled, labelled
 
 MAX_PICTURES = 10_000  # pictures that are used; if there are more, a random sample of this size
 MIN_FOR_CROSS_VALIDATION = 8  # pictures
@@ -122,7 +123,7 @@ def read(folder: Path, on_picture: Callable[[int], None] | None = None) -> Handw
     seen = samples(partial(look, LineReader()), [(one.path, one.box) for one in chosen])
     for number, (one, sample) in enumerate(zip(chosen, seen, strict=True), start=1):
         if isinstance(sample, Sample):
-            writing.add(sample, NOT_A_DIGIT if one.label == NO_DIGIT else int(one.label), one.path)
+            writing.add(sample, NOT_A_DIGIT if one.label == NONE else int(one.label), one.path)
         else:
             writing.skip(one.path, str(sample))
         if on_picture:
@@ -136,10 +137,10 @@ def read(folder: Path, on_picture: Callable[[int], None] | None = None) -> Handw
 def _digits(folder: Path, writing: Handwriting) -> Iterator[Labelled]:
     """The pictures of a folder that are labelled as a digit or as not a digit."""
     for one in labelled(folder):
-        if one.label == NO_DIGIT or (len(one.label) == 1 and one.label in "0123456789"):
+        if one.label == NONE or (len(one.label) == 1 and one.label in "0123456789"):
             yield one
         else:
-            writing.skip(one.path, f"its label {one.label!r} is neither a digit nor {NO_DIGIT!r}")
+            writing.skip(one.path, f"its label {one.label!r} is neither a digit nor {NONE!r}")
 
 
 def _chosen(found: Iterator[Labelled], most: int = MAX_PICTURES) -> list[Labelled]:

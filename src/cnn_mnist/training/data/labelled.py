@@ -14,13 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cnn_mnist.inference.pictures.crop import SIDES, listed_box
 from cnn_mnist.inference.pictures.files import SUFFIXES
+from cnn_mnist.inference.pictures.labels import NAME, listed_box
 from cnn_mnist.inference.pictures.page import Box
 from cnn_mnist.training.data.splits import DataError
 
 FORMS = "name them 7_1.png, put them into folders named 0 to 9, or list them in a labels.csv"
-NO_DIGIT = "none"  # the label of a picture without a digit, among digits
 
 
 class Labelled(NamedTuple):
@@ -43,7 +42,7 @@ def labelled(folder: Path) -> Iterator[Labelled]:
         problem = "is a file" if folder.exists() else "does not exist"
         raise DataError(f"{folder} {problem}; name a folder of labelled pictures")
     found = None
-    listed = folder / "labels.csv"
+    listed = folder / NAME
     for found in _listed(listed) if listed.exists() else _named(folder):
         yield found
     if found is None:
@@ -78,17 +77,14 @@ def _visible(folder: Path) -> list[Path]:
 def _listed(path: Path) -> Iterator[Labelled]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
+            rows = csv.DictReader(file, restval="")
             if missing := {"path", "label"} - set(rows.fieldnames or ()):
                 raise DataError(f"{path} has no column {', '.join(sorted(missing))}")
             for row in rows:
                 try:
                     yield _row(path.parent, row)
-                except (AttributeError, OverflowError, ValueError):
-                    raise DataError(
-                        f"{path}, line {rows.line_num}: needs a path, a label and, for a part of a "
-                        f"picture, whole numbers for {', '.join(SIDES)}"
-                    ) from None
+                except ValueError as error:
+                    raise DataError(f"{path}, line {rows.line_num}: {error}") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
 
@@ -96,8 +92,5 @@ def _listed(path: Path) -> Iterator[Labelled]:
 def _row(folder: Path, row: dict[str, str]) -> Labelled:
     path, label = row["path"].strip(), row["label"].strip()
     if not (path and label):
-        raise ValueError
-    box = listed_box(row)
-    if box and (min(box[:2]) < 0 or min(box[2:]) < 1):
-        raise ValueError
-    return Labelled(folder / path, label, box)
+        raise ValueError("a row needs a path and a label")
+    return Labelled(folder / path, label, listed_box(row))

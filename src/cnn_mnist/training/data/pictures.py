@@ -12,12 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.pictures.labels import NONE
 from cnn_mnist.inference.pictures.page import ImageError, Page
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.sample import Sample, look, sample_probs, samples
 from cnn_mnist.training.data.frames import Frames, on_black, squeezed
-from cnn_mnist.training.data.labelled import NO_DIGIT, Labelled, labelled
+from cnn_mnist.training.data.labelled import Labelled, labelled
 from cnn_mnist.training.data.splits import DIGITS, DataError
 
 
@@ -40,11 +41,11 @@ def read_pictures(folder: Path) -> Pictures:
         DataError: there is none.
     """
     listed = list(labelled(folder))
-    are_digits = {one.label for one in listed} <= {*DIGITS, NO_DIGIT}
+    are_digits = {one.label for one in listed} <= {*DIGITS, NONE}
     kept, left_out = [], []
     for one, sample in zip(listed, _samples(listed, are_digits), strict=True):
         name = _name(folder, one)
-        if are_digits and one.label == NO_DIGIT:
+        if are_digits and one.label == NONE:
             left_out.append(f"{name} (no digit)")
         elif isinstance(sample, ImageError):
             left_out.append(f"{name} ({sample})")
@@ -57,7 +58,7 @@ def read_pictures(folder: Path) -> Pictures:
     images = np.stack([sample.frame for sample in seen])
     if not are_digits:
         return Pictures(on_black(images), np.array(labels), files, notice)
-    count, read = sum(one.label != NO_DIGIT for one in listed), _num_read(seen, labels)
+    count, read = sum(one.label != NONE for one in listed), _num_read(seen, labels)
     notice += f"{'; ' * bool(notice)}the released reader reads {read:,} of {count:,} correctly"
     return Pictures(images, np.array(labels), files, notice)
 
