@@ -244,6 +244,19 @@ def test_a_data_set_of_ones_own_goes_through_every_command(shell: Shell, no_plot
     assert "true class down" in outcome.out
     assert "MNIST" not in outcome.out + outcome.err
     assert {path.name for path in Path("seen").iterdir()} == {"errors.png", "errors.csv"}
+    assert shell("export run --out things.onnx").code == 0
+    outcome = shell("evaluate things.onnx --device cpu")
+    assert (
+        "it was trained on the data set things.npz; say where that is with --data-dir"
+        in outcome.err
+    )
+    Path("things.npz").rename("moved.npz")
+    outcome = shell("evaluate things.onnx --data-dir moved.npz --device cpu --json")
+    assert (outcome.code, strict_json(outcome.out)["num_images"]) == (0, 12)
+    collected.keras(Path("moved.npz"), 3, 31, 4)
+    outcome = shell("export things.onnx --data-dir moved.npz --out again.onnx")
+    assert "images or labels have changed" in outcome.err
+    collected.keras(Path("things.npz"), 3, 30, 4)
     outcome = shell("evaluate run --dataset digits --device cpu")
     assert (outcome.code, outcome.err.count("\n")) == (1, 1)
     assert "digits has digits, and the model knows 0, 1, 2" in outcome.err

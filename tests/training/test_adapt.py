@@ -423,6 +423,19 @@ def test_a_file_that_is_no_model_is_told(tmp_path: Path, content: bytes, problem
         load_config(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "problem"),
+    [
+        ("reader", shelf.INT8, "its weights are in 8 bits; give the float32 file"),
+        ("lines", shelf.ONNX, "it is a line network, but this needs a digit classifier"),
+        ("lines", shelf.INT8, "it is a line network, but this needs a digit classifier"),
+    ],
+)
+def test_a_file_of_another_kind_is_told(name: str, file: str, problem: str) -> None:
+    with pytest.raises(RunError, match=rf"{file} cannot be read: {problem}"):
+        load_config(shelf.file(name, file))
+
+
 def test_evaluate_takes_a_model_file(shell: Shell) -> None:
     line = "evaluate --dataset digits --device cpu --json"
     ours, released = shell(line, shelf.file("reader", shelf.ONNX)), shell(line)

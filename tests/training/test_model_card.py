@@ -9,7 +9,7 @@ import torch
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.evaluation import predict_logits
 from cnn_mnist.training.recipes import Recipe
-from cnn_mnist.training.runs import checkpoint, model_card, run_folder
+from cnn_mnist.training.runs import checkpoint, model_card, model_file, run_folder
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import begin, finish
 
@@ -44,7 +44,7 @@ def test_a_run_that_held_them_out_says_so(tiny: Recipe, digits: Splits, tmp_path
 def test_the_model_file_says_what_the_card_says(run: Path, digits: Splits) -> None:
     about = model_card.of_run(run, digits)
     written = {name: json.loads(text) for name, text in model_card.metadata(about).items()}
-    names = set(model_card.IN_MODEL) - {"decides", "own"}  # of an adapted model only
+    names = set(model_file.METADATA) - {"decides", "own"}  # of an adapted model only
     assert set(written) == names
     assert written == json.loads(json.dumps({name: about[name] for name in names}))
 

@@ -4,6 +4,8 @@ Input `lines`: float32 N×2×40×W, W even, as `inference.recognition.line.norma
 Outputs, for every second column: `probabilities` N×22×W/2 and `boxes` N×4×W/2.
 """
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -80,13 +82,9 @@ def export_lines(
 
 
 def _metadata(config: Config) -> dict[str, str]:
-    """What the file says of how its weights came about."""
-    return {
-        "recipe": config.recipe.name,
-        "epochs": str(config.recipe.epochs),
-        "seed": str(config.seed),
-        "init_sha256": config.init_sha256,
-    }
+    """What the file says of how its weights came about, each value as JSON."""
+    about = asdict(config)
+    return {name: json.dumps(about[name]) for name in ("recipe", "seed", "init_sha256")}
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import torch
 
 import cnn_mnist
 from cnn_mnist import shelf
-from cnn_mnist.training.data import DIGITS, DataError, Splits, load
+from cnn_mnist.training.data import DATASETS, DIGITS, DataError, Splits, load
 from cnn_mnist.training.loop import Run, check_seed
 from cnn_mnist.training.models.networks import count_params
 from cnn_mnist.training.recipes import Recipe
@@ -75,12 +75,18 @@ class Config:
             data_dir: where your own data set is now, if it has been moved.
 
         Raises:
-            DataError: it cannot be loaded, or has changed since the run began.
+            DataError: it cannot be loaded, or has changed since the run began; or it is your own
+                and the run is a model file, which does not say where it is.
         """
-        if not self.images_sha256:
+        if self.dataset in DATASETS:
             return load(self.dataset, data_dir)
-        splits = load(str(data_dir or self.data_source))
-        if splits.sha256 != self.images_sha256:
+        source = data_dir or self.data_source
+        if not source:
+            raise DataError(
+                f"it was trained on the data set {self.dataset}; say where that is with --data-dir"
+            )
+        splits = load(str(source))
+        if self.images_sha256 not in ("", splits.sha256):  # older model files lack it
             raise DataError(
                 f"{splits.source} is not what the run was trained on: images or labels have "
                 "changed; put the old ones back, or train a new run"

@@ -24,10 +24,6 @@ from cnn_mnist.training.runs.run_folder import RunError
 
 FALSE_REJECTION = 0.003  # maximum share of validation digits rejected as not a digit
 NUM_VAL = 5_000  # images to calibrate with if a run held none out, or a fifth if that is fewer
-IN_MODEL = (
-    "recipe", "dataset", "classes", "seed", "versions", "num_train", "temperature", "threshold",
-    "val_in_train", "val", "test", "decides", "own",
-)  # fmt: skip
 
 Card = dict[str, Any]
 
@@ -83,7 +79,7 @@ def settings(folder: Path) -> Card:
         RunError: the folder is not a run's.
     """
     facts = asdict(load_config(folder))
-    del facts["data_source"], facts["images_sha256"]  # meaningless on another machine
+    del facts["data_source"]  # meaningless on another machine
     facts |= {role: Path(facts[role]).name for role in ("teacher", "init")}  # so are their folders
     names = ("onnx", "onnxscript", "onnxruntime")
     facts["versions"] |= {name: version(name) for name in names}
@@ -118,7 +114,7 @@ def temperature(run: Path) -> float:
 
 def metadata(card: Card) -> dict[str, str]:
     """The metadata of the ONNX file, each value as JSON."""
-    return {name: json.dumps(card[name]) for name in IN_MODEL if name in card}
+    return {name: json.dumps(card[name]) for name in model_file.METADATA if name in card}
 
 
 def readme(model: Model, card: Card) -> str:

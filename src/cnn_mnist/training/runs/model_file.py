@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 
 PREFIX = "model."  # prefix of the weights' names, from the exported module
+METADATA = (
+    "recipe", "dataset", "images_sha256", "classes", "seed", "versions", "num_train", "temperature",
+    "threshold", "val_in_train", "val", "test", "decides", "own",
+)  # fmt: skip
 
 
 def is_model_file(run: Path) -> bool:
@@ -20,10 +24,11 @@ def about(path: Path) -> dict[str, Any]:
     """The metadata, completed with the remaining settings of a run.
 
     Raises:
-        ValueError: the file is not a model exported by this package.
+        ValueError: the file is not a digit classifier exported by this package, in float32.
     """
     model = _load(path)
-    said = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    props = {entry.key: entry.value for entry in model.metadata_props}
+    said = {key: json.loads(props[key]) for key in METADATA if key in props}
     if "recipe" not in said:
         raise ValueError("it is not a model exported by cnn-mnist")
     num_params = sum(tensor.numel() for tensor in _weights(model).values())
@@ -34,12 +39,9 @@ def weights(path: Path) -> dict[str, Tensor]:
     """The network's state.
 
     Raises:
-        ValueError: there are no float32 weights.
+        ValueError: as for `about`.
     """
-    found = _weights(_load(path))
-    if not found:
-        raise ValueError("its weights are in 8 bits; give the float32 file that it was made from")
-    return found
+    return _weights(_load(path))
 
 
 def _weights(model: onnx.ModelProto) -> dict[str, Tensor]:
@@ -56,6 +58,11 @@ def _weights(model: onnx.ModelProto) -> dict[str, Tensor]:
 def _load(path: Path) -> onnx.ModelProto:
     content = path.read_bytes()
     try:
-        return onnx.load_from_string(content)
+        model = onnx.load_from_string(content)
     except Exception as error:  # protobuf's errors share no base class with ours
         raise ValueError("it is not an ONNX file, or is damaged") from error
+    if any(entry.name == "lines" for entry in model.graph.input):
+        raise ValueError("it is a line network, but this needs a digit classifier")
+    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        raise ValueError("its weights are in 8 bits; give the float32 file that it was made from")
+    return model
