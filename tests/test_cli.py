@@ -342,6 +342,14 @@ def test_a_study_prints_one_object(seeds: int, shell: Shell) -> None:
     assert outcome.err.count("errors") == seeds
 
 
+def test_a_study_trains_as_one_training_does(shell: Shell, no_plots: None) -> None:
+    collected.keras(Path("things.npz"), 3, 60, 4)
+    line = "--recipe reference --dataset things.npz --epochs 1 --device cpu --split val --out"
+    assert shell(f"train {line} run").code == shell(f"study {line} study --seeds 1").code == 0
+    runs = [json.loads(Path(path, "config.json").read_text()) for path in ("run", "study/seed-0")]
+    assert runs[0] == runs[1]
+
+
 def test_a_study_is_compared_with_another(shell: Shell, tmp_path: Path) -> None:
     line = "study --recipe reference --dataset digits --epochs 1 --device cpu --seeds 2 --out"
     assert shell(line, tmp_path / "one").code == 0

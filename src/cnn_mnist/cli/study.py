@@ -78,11 +78,11 @@ def study(
     splits = load(dataset or "auto", data_dir)
     say = Terminal(as_json)
     say.notice(notice, splits.notice)
+    splits = splits.hold_out() if split == "val" else splits
     settings = for_classes(settings, splits, say)
     settings = without_missing_teacher(settings.sized_for(len(splits.train)), teacher, say)
     suffix = "-val" if split == "val" else ""
     folder = out or Path("runs") / f"study-{settings.name}{suffix}"
-    splits = splits.hold_out() if split == "val" else splits
     theirs = finished(against, splits) if against else []
     go = partial(run_study, settings, splits, range(seeds), folder, place, say.seed)
     how = f"Run the same command again to resume in {folder}"
