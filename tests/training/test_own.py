@@ -308,16 +308,17 @@ def test_pictures_that_cannot_be_read_are_named_and_left_out(tmp_path: Path) -> 
     save(tmp_path / "7_a.png", page("7"))
     save(tmp_path / "7_blank.png", np.full((60, 60, 3), 255, np.uint8))
     save(tmp_path / "none_x.png", page("1"))
+    save(tmp_path / "number_x.png", page("12"))
     (tmp_path / "7_broken.png").write_bytes(b"\x89PNG")
     read = read_pictures(tmp_path)
     assert (read.files, read.labels.tolist()) == (("3_a.png", "7_a.png"), ["3", "7"])
-    assert read.notice.startswith("3 of 5 pictures cannot be used: 7_blank.png (no ink found: ")
+    assert read.notice.startswith("4 of 6 pictures cannot be used: 7_blank.png (no ink found: ")
     assert "7_broken.png (" in read.notice
     assert "none_x.png (no digit)" in read.notice
     assert read.notice.endswith("; the released reader reads 2 of 4 correctly")
     for name in ("3_a.png", "7_a.png"):
         (tmp_path / name).unlink()
-    assert "3 of 3 pictures cannot be used" in error_of(tmp_path)
+    assert "4 of 4 pictures cannot be used" in error_of(tmp_path)
 
 
 def test_a_list_says_where_on_a_picture_each_sign_is(tmp_path: Path) -> None:

@@ -9,10 +9,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnn_mnist.inference.pictures.labels import NONE
+from cnn_mnist.inference.pictures.labels import NONE, NUMBER
 from cnn_mnist.serving.folders import locked, write
-
-NUMBER = "number"  # file name prefix of anything but a single digit or none
 
 
 class FullError(OSError):

@@ -8,6 +8,7 @@ NAME = "labels.csv"
 SIDES = ("x", "y", "width", "height")  # a sign's box, in pixels; all empty for the whole picture
 COLUMNS = ("path", "label", *SIDES)
 NONE = "none"  # the label of a sign that is not a digit
+NUMBER = "number"  # begins the names of pictures that are neither one digit nor none
 
 
 def listed_box(row: Mapping[str, str]) -> Box | None:

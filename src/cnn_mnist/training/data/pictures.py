@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.pictures.labels import NONE
+from cnn_mnist.inference.pictures.labels import NONE, NUMBER
 from cnn_mnist.inference.pictures.page import ImageError, Page
 from cnn_mnist.inference.recognition.classifier import Classifier
 from cnn_mnist.inference.recognition.line_reader import LineReader
@@ -20,6 +20,8 @@ from cnn_mnist.inference.sample import Sample, look, sample_probs, samples
 from cnn_mnist.training.data.frames import Frames, on_black, squeezed
 from cnn_mnist.training.data.labelled import Labelled, labelled
 from cnn_mnist.training.data.splits import DIGITS, DataError
+
+UNUSED = {NONE: "no digit", NUMBER: "several signs"}  # labels among digits that are left out
 
 
 class Pictures(NamedTuple):
@@ -41,12 +43,12 @@ def read_pictures(folder: Path) -> Pictures:
         DataError: there is none.
     """
     listed = list(labelled(folder))
-    are_digits = {one.label for one in listed} <= {*DIGITS, NONE}
+    are_digits = {one.label for one in listed} <= {*DIGITS, *UNUSED}
     kept, left_out = [], []
     for one, sample in zip(listed, _samples(listed, are_digits), strict=True):
         name = _name(folder, one)
-        if are_digits and one.label == NONE:
-            left_out.append(f"{name} (no digit)")
+        if are_digits and one.label in UNUSED:
+            left_out.append(f"{name} ({UNUSED[one.label]})")
         elif isinstance(sample, ImageError):
             left_out.append(f"{name} ({sample})")
         else:
@@ -58,7 +60,7 @@ def read_pictures(folder: Path) -> Pictures:
     images = np.stack([sample.frame for sample in seen])
     if not are_digits:
         return Pictures(on_black(images), np.array(labels), files, notice)
-    count, read = sum(one.label != NONE for one in listed), _num_read(seen, labels)
+    count, read = sum(one.label not in UNUSED for one in listed), _num_read(seen, labels)
     notice += f"{'; ' * bool(notice)}the released reader reads {read:,} of {count:,} correctly"
     return Pictures(images, np.array(labels), files, notice)
 
