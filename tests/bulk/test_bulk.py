@@ -97,6 +97,8 @@ def test_folders_patterns_and_lists_are_one_stream_in_order(tmp_path: Path) -> N
     expected = ["first", *map(str, below), str(paths[1]), "s3://bucket/a.JPG"]
     expected += ["one.png", "http://host/two.png", "three"]
     assert list(addresses) == list(addresses) == expected
+    files = sorted(map(str, [*below, tmp_path / "a" / "notes.txt"]))
+    assert list(Addresses([str(tmp_path / "a" / "**")], [])) == files
 
 
 def test_an_empty_folder_or_pattern_is_told(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files, folders, patterns, lists and fsspec addresses → an ordered stream of pictures."""
 
 import glob
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,7 +22,7 @@ class Addresses:
         """Name the sources; nothing is listed or read yet.
 
         Args:
-            arguments: files, folders, patterns with * ? or [, or fsspec addresses.
+            arguments: files, folders, patterns of files with * ? or [, or fsspec addresses.
             lists: files with one address per line, UTF-8; read after the arguments.
         """
         self._arguments, self._lists = arguments, lists
@@ -69,7 +70,8 @@ def _below(argument: str) -> Iterator[str]:
     elif os.path.isdir(argument):
         yield from _at_least_one(_walk(argument), argument)
     elif glob.has_magic(argument) and not os.path.exists(argument):
-        yield from _at_least_one(iter(sorted(glob.glob(argument, recursive=True))), argument)
+        found = sorted(glob.glob(argument, recursive=True))
+        yield from _at_least_one(itertools.filterfalse(os.path.isdir, found), argument)
     else:
         yield argument
 
