@@ -5,16 +5,17 @@ import json
 import logging
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from prometheus_client import REGISTRY
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cnn_mnist.serving import middleware
+from cnn_mnist.serving import metrics, middleware
 from cnn_mnist.serving.middleware import PAUSE, SHORT, RequestMiddleware
 from cnn_mnist.serving.refusal import HEADERS
-from cnn_mnist.serving.settings import Limits
+from cnn_mnist.serving.settings import METRICS_FOLDER, Limits
 
 LIMITS = Limits(body=1000, in_flight=2, timeout=0.05)
 DISCONNECT = {"type": "http.disconnect"}
@@ -366,6 +367,19 @@ def test_a_request_is_counted_and_logged_by_its_route(
     assert (logged["method"], logged["route"], logged["status"]) == ("POST", route, 200)
     assert logged["bytes"] == (4 if path.startswith("/v1/") else 0)
     assert logged["client"] == "192.0.2.1"
+
+
+def test_a_dead_workers_number_may_be_that_of_another_users_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    (tmp_path / "gauge_livesum_1.db").touch()
+    monkeypatch.setenv(METRICS_FOLDER, str(tmp_path))
+    monkeypatch.setattr("cnn_mnist.serving.metrics.os.kill", refuse)
+    assert metrics.render() == b""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_time_is_logged_in_milliseconds(

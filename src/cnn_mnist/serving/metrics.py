@@ -66,6 +66,6 @@ def render() -> bytes:
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except OSError:  # there is none, or it is another user's and not one of ours
         return False
     return True
