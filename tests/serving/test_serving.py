@@ -27,6 +27,7 @@ from PIL import Image, ImageDraw
 
 from cnn_mnist.inference.pictures.image import FIRST_FRAME
 from cnn_mnist.inference.reader import Reader
+from cnn_mnist.serving import folders, server
 from cnn_mnist.serving.middleware import PAUSE
 from cnn_mnist.serving.server import HOLD_BACK, MAX_HOLD_BACK, SharedListener, remove_abandoned
 from drawn import page
@@ -631,6 +632,22 @@ def test_a_killed_server_frees_its_port_and_the_next_one_removes_its_folder(
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         remove_abandoned()
         assert folders() == [current], "a folder in use stays"
+
+
+def test_of_two_servers_that_start_together_neither_removes_the_others_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(folder: Path, wait: bool = True) -> contextlib.AbstractContextManager[None]:
+        if wait:
+            remove_abandoned()  # by the other one
+        return folders.locked(folder, wait)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(server, "locked", late)
+    with server.metrics_folder() as folder:
+        remove_abandoned()
+        assert list(tmp_path.iterdir()) == [Path(folder)]
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- the command ---

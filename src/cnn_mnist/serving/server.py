@@ -50,18 +50,22 @@ def serve(
     threads = max(1, process.num_cores() // workers)
     create = partial(_application, settings, threads)
     listener = listen(host, port)
-    with _metrics_folder() as folder:
+    with metrics_folder() as folder:
         os.environ[METRICS_FOLDER] = folder
         run(create, listener, workers, settings.limits.timeout, on_listening)
 
 
 @contextlib.contextmanager
-def _metrics_folder() -> Iterator[str]:
+def metrics_folder() -> Iterator[str]:
     """A locked temporary folder for the counters of all workers."""
     remove_abandoned()
-    temporary = tempfile.TemporaryDirectory(prefix=METRICS_PREFIX, ignore_cleanup_errors=True)
-    with temporary as folder, locked(Path(folder)):
-        yield folder
+    hidden = Path(tempfile.mkdtemp(prefix=f".{METRICS_PREFIX}"))
+    with locked(hidden):  # before another server that starts may take it for abandoned
+        folder = hidden.rename(hidden.with_name(hidden.name[1:]))
+        try:
+            yield str(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_abandoned() -> None:
