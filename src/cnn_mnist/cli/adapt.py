@@ -33,7 +33,8 @@ def adapt(
     before, say = Classifier(out if out.exists() else None), Terminal(as_json)
     with say.progress(f"{out} is unchanged.", " pictures"):
         mine = handwriting.read(folder, lambda done: say.counted(done, 0))
-        say.notice(*mine.warnings)
+    say.notice(*mine.warnings)
+    with say.progress(f"{out} is unchanged.", " trainings"):
         splits = load("auto", data_dir)
         say.notice(splits.notice)
         adapted = learn.adapt(mine, splits, before, say.counted)
