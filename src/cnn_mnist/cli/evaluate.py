@@ -43,7 +43,6 @@ def evaluate(
         from cnn_mnist.training.evaluation import images_of, predict_logits
         from cnn_mnist.training.metrics import measure
         from cnn_mnist.training.runs import checkpoint, model_card
-        from cnn_mnist.training.runs import errors as errors_of
         from cnn_mnist.training.runs.config import load_config
 
     folder = run_folder(run)
@@ -61,6 +60,8 @@ def evaluate(
     logits = predict_logits(model, images.to(place), norm) / model_card.temperature(folder)
     figures = asdict(measure(logits, images.labels.to(place), images.wrong_labels))
     if errors:
+        from cnn_mnist.training.runs import errors as errors_of  # imports matplotlib
+
         errors_of.write(errors, images, logits, splits.classes)
         say.notice(f"{errors}/errors.png and errors.csv show the mistakes.")
     about = {"split": split, "data_source": splits.source, "classes": splits.classes}
