@@ -15,6 +15,7 @@ SIGNS = ".,-/:+=$€£%°()"
 OTHER = "?"  # a letter, or any sign that is neither a digit nor one of SIGNS
 ALPHABET = DIGITS + SIGNS + OTHER
 HEIGHT = 40  # px of the network's input
+STRIDE = 2  # px of the network's input per column of its output
 MAX_WIDTH = 80 * HEIGHT  # px; longer lines are squeezed
 MIN_CONTRAST = 16.0  # of 255; less is not stretched further, or grain would look like ink
 

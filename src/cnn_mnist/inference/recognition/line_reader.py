@@ -19,6 +19,7 @@ from cnn_mnist.inference.recognition.line import (
     ALPHABET,
     DIGITS,
     HEIGHT,
+    STRIDE,
     Box,
     Sign,
     normalized,
@@ -34,7 +35,6 @@ LONGER = 2  # times as many columns as the line has, at most, once it is scaled
 AGAIN = len(SLANTS) + LONGER  # columns of a second look for each of a first one, at most
 SAME = 0.5  # intersection over union of two boxes above which they are of one sign
 PART, INSIDE = 1 / 3, 0.9  # of a sign, from which what lies inside it is a part, as the + of a 4
-STRIDE = 2  # px of the normalised line per column of the network's output
 
 
 class LineReader:

@@ -12,7 +12,6 @@ from cnn_mnist.inference.recognition.line import ALPHABET
 
 BLANK = 0  # class of a column without the middle of a sign; the alphabet follows
 NUM_CLASSES = 1 + len(ALPHABET)
-STRIDE = 2  # px of the line per output column
 ALONG = ((1, 1), (2, 1), (4, 1), (16, 20), (32, 20), (8, 1))  # dilation and groups
 
 

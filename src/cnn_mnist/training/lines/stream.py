@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cnn_mnist.inference.recognition.line import ALPHABET, HEIGHT, normalized
+from cnn_mnist.inference.recognition.line import ALPHABET, HEIGHT, STRIDE, normalized
 from cnn_mnist.training.lines.boxes import write_in_boxes
 from cnn_mnist.training.lines.hand import any_hand
-from cnn_mnist.training.lines.network import BLANK, STRIDE
+from cnn_mnist.training.lines.network import BLANK
 from cnn_mnist.training.lines.overdrawn import write_overdrawn
 from cnn_mnist.training.lines.photograph import photograph
 from cnn_mnist.training.lines.shapes import Digits

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 from cnn_mnist import shelf
 from cnn_mnist.training.models.networks import MODELS
 from cnn_mnist.training.models.pretrained import load_model
+from cnn_mnist.training.recipes import NORM
 
 
 class HubModel(nn.Module, PyTorchModelHubMixin):
     """A network that can be restored: config.json holds its architecture and its input."""
 
-    def __init__(self, architecture: str, mean: float = 0.1307, std: float = 0.3081) -> None:
+    def __init__(self, architecture: str, mean: float = NORM[0], std: float = NORM[1]) -> None:
         """Build the network with fresh weights.
 
         Args:
