@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from cnn_mnist.training.data import Splits
     from cnn_mnist.training.runs.export import Proof
 
-NAMES = {"onnx": "model.onnx", "onnx-int8": "model-int8.onnx", "web": "explore"}
-
 
 def export(
     run: RunArgument = None,
@@ -41,6 +39,7 @@ def export(
         from cnn_mnist.training.data import load
         from cnn_mnist.training.runs import model_file, web
         from cnn_mnist.training.runs.config import load_config
+        from cnn_mnist.training.runs.export import FORMATS
 
     say, folder = Terminal(as_json), run_folder(run)
     is_released = shelf.holds(folder)
@@ -51,7 +50,7 @@ def export(
         raise ValueError(f"{folder} is a model file, but --format web needs a run folder")
     splits = load("auto", data_dir) if is_released else config.data(data_dir)
     beside = folder if folder.is_dir() and not is_released else Path()
-    path = out or beside / NAMES[form]
+    path = out or beside / ("explore" if form == "web" else FORMATS[form])
     if form == "web":
         say.notice(splits.notice)
         say.page(str(path), asdict(web.export(folder, splits, path)))

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cnn_mnist import shelf
 from cnn_mnist.training.augment.sampling import SIDE
 from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Split
@@ -27,7 +28,7 @@ from cnn_mnist.training.models.networks import Net
 from cnn_mnist.training.runs import run_folder
 from cnn_mnist.training.runs.quantize import quantize, quiet
 
-FORMATS = ("onnx", "onnx-int8")
+FORMATS = {"onnx": shelf.ONNX, "onnx-int8": shelf.INT8}  # and the names of their files
 BATCH_SIZES = (1, 2, 7, 1000)
 MAX_CALIBRATION = 1000  # images used to determine the ranges of int8
 TOLERANCE = 1e-4  # float32: maximum difference of any logit or probability

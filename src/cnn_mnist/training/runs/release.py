@@ -23,11 +23,10 @@ from cnn_mnist.training.lines.export import export_lines, typical_lines
 from cnn_mnist.training.metrics import calibration_error
 from cnn_mnist.training.runs import checkpoint, model_card, run_folder
 from cnn_mnist.training.runs.config import load_config
-from cnn_mnist.training.runs.export import export
+from cnn_mnist.training.runs.export import FORMATS, export
 from cnn_mnist.training.runs.model_card import Card
 from cnn_mnist.training.runs.run_folder import nothing_held_out
 
-FORMS = {shelf.ONNX: "onnx", shelf.INT8: "onnx-int8"}
 FIGURES = ("num_images", "accuracy", "clean_label_accuracy", "error_count", "nll", "ece")
 
 
@@ -57,7 +56,7 @@ def release(folder: Path, splits: Splits, out: Path) -> Card:
             form,
             test=splits.test,
         ).difference
-        for name, form in FORMS.items()
+        for form, name in FORMATS.items()
     }
     run_folder.write(out / shelf.TORCH, (folder / shelf.TORCH).read_bytes())
     return _with_card(out, about)
@@ -84,7 +83,7 @@ def release_lines(folder: Path, splits: Splits, out: Path) -> Card:
     lines = typical_lines(splits.train)
     proofs = {
         form: export_lines(folder, out / name, temperature, lines, form == "onnx-int8")
-        for name, form in FORMS.items()
+        for form, name in FORMATS.items()
     }
     about["difference"] = {
         "onnx": proofs["onnx"].difference,
