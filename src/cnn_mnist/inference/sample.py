@@ -16,17 +16,16 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.layout import lines, view
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.crop import crop
-from cnn_mnist.inference.pictures.page import ImageError, Page
+from cnn_mnist.inference.pictures.page import Box, ImageError, Page
 from cnn_mnist.inference.reading import NO_INK
+from cnn_mnist.inference.recognition import line
 from cnn_mnist.inference.recognition.agree import agree_on_one
 from cnn_mnist.inference.recognition.classifier import Predict, Probs, Thresholds, tta_probs
-from cnn_mnist.inference.recognition.line import Box, Sign
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.recognition.normalize import ready_frame
 from cnn_mnist.inference.segmentation import segment
 
-Part = tuple[int, int, int, int]  # x, y, width, height in the picture's pixels
-Place = tuple[Path, Part | None]  # without a part, all of the picture
+Place = tuple[Path, Box | None]  # of a part of a picture; None is all of it
 MARGIN = 0.25  # of a part's longer side: how much of the picture around it is used, too
 
 
@@ -40,8 +39,8 @@ class Sample:
 
     frame: NDArray[np.uint8]
     is_ready: bool
-    boxes: list[Box]
-    readings: list[list[Sign]]
+    boxes: list[line.Box]
+    readings: list[list[line.Sign]]
 
     def digit(
         self, probs: NDArray[np.float32], threshold: float, decides: Thresholds
@@ -118,7 +117,7 @@ def _of_file(
 
 
 def _of_part(
-    see: Callable[[Page], Sample], margin: float, page: Page, part: Part | None
+    see: Callable[[Page], Sample], margin: float, page: Page, part: Box | None
 ) -> Sample | ImageError:
     try:
         return see(page if part is None else crop(page, part, margin))

@@ -13,17 +13,17 @@ from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.shapes import MARK, Digits, Ink, Shape, shape
 
 Random = np.random.Generator
-Box = tuple[float, float, float, float]
+Corners = tuple[float, float, float, float]  # x0, y0, x1, y1 in px
 
 FAR = 1000  # px; the distance of a row without ink
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One written sign: its character, of `ALPHABET`, and its box, x0, y0, x1, y1 in px."""
+    """One written sign: its character, of `ALPHABET`, and the corners of its box."""
 
     character: str
-    box: Box
+    box: Corners
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,14 @@ def _ends(ink: Ink) -> NDArray[np.int64]:
     return np.where(marks.any(axis=1), ink.shape[1] - marks.argmax(axis=1), -FAR)
 
 
-def extent(placed: list[Placed]) -> Box:
+def extent(placed: list[Placed]) -> Corners:
     """The box around some signs."""
     left, top = min(p.x for p in placed), min(p.y for p in placed)
     right = max(p.x + p.shape.ink.shape[1] for p in placed)
     return left, top, right, max(p.y + p.shape.ink.shape[0] for p in placed)
 
 
-def together(placed: list[Placed], area: Box) -> tuple[Ink, list[Mark]]:
+def together(placed: list[Placed], area: Corners) -> tuple[Ink, list[Mark]]:
     """The ink of all signs in an area, and their marks there."""
     left, top, right, bottom = area
     ink = np.zeros((int(bottom - top) + 2, int(right - left) + 2), np.float32)
@@ -169,7 +169,7 @@ def _join(ink: Ink, marks: list[Mark], hand: Hand, rng: Random) -> None:
         cv2.polylines(ink, [points], False, 1.0, thickness, cv2.LINE_AA, 4)
 
 
-def _edge(ink: Ink, box: Box, share: float, side: int) -> NDArray[np.float64]:
+def _edge(ink: Ink, box: Corners, share: float, side: int) -> NDArray[np.float64]:
     """The first (side 0) or last (-1) mark in a row at a share of a sign's height."""
     x0, y0, x1, y1 = (int(v) for v in box)
     row = min(int(y0 + share * (y1 - y0)), len(ink) - 1)
