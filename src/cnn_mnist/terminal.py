@@ -216,7 +216,7 @@ class Terminal:
         if self._as_json:
             self._json({"path": path, **reading.to_dict()})
             return
-        if reading.num_pages is None:
+        if reading.is_unreadable:
             self.notice(f"{path}: {reading.reason}")
             return
         if reading.notice:

@@ -52,7 +52,8 @@ def test_every_page_of_a_tiff_is_read(reader: Reader, compression: str | None) -
     pages = [(r.page, r.num_pages, r.notice) for r in reader.read_pages(content)]
     assert pages == [(1, 3, None), (2, 3, None), (3, 3, None)]
     assert reader.read(content).text == "7"
-    assert reader.read(content).num_pages is None  # read does not look
+    first = reader.read(content)
+    assert (first.num_pages, first.is_unreadable) == (None, False)  # read does not look
 
 
 def test_every_page_of_a_pdf_is_read(reader: Reader, renderer: None) -> None:

@@ -67,14 +67,14 @@ def read(addresses: Sequence[str], settings: Settings) -> Batch:
                 done += 1
         except Exception as error:  # a failing picture does not stop the others
             kind = "" if isinstance(error, ImageError) else f"{type(error).__name__}: "
-            lines.append(_line(address, Reading(reason=f"{kind}{error}", page=done + 1)))
+            lines.append(_line(address, Reading.unreadable(f"{kind}{error}", done + 1)))
             num_unreadable += 1
     return Batch(b"".join(lines), num_unreadable)
 
 
 def given_up(address: str, reason: str) -> Batch:
     """The result of a picture that no worker could read."""
-    return Batch(_line(address, Reading(reason=reason)), 1)
+    return Batch(_line(address, Reading.unreadable(reason)), 1)
 
 
 def _pages(reader: Reader, fetch: Callable[[], str | bytes], single: bool) -> Iterator[Reading]:

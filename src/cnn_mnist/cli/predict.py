@@ -148,14 +148,14 @@ def _readings(
                     suffix = f"-{page.number}" if page.num_pages > 1 else ""
                     write(page, reading, preview / f"{number:04}-{path.stem}{suffix}.png")
         except ImageError as error:
-            yield str(path), Reading(reason=str(error), page=done + 1)
+            yield str(path), Reading.unreadable(str(error), done + 1)
 
 
 def _print_readings(readings: Iterator[tuple[str, "Reading"]], say: Terminal) -> None:
     num_unreadable = 0
     for path, reading in readings:
         say.reading(path, reading)
-        num_unreadable += reading.num_pages is None
+        num_unreadable += reading.is_unreadable
     if num_unreadable:
         raise typer.Exit(1)
 
@@ -164,10 +164,11 @@ def _print_table(readings: Iterator[tuple[str, "Reading"]], several: bool) -> No
     """Print all readings as one table; path, page and line are omitted for a single page."""
     from cnn_mnist.inference import table
 
-    say, answers = Terminal(as_json=False), []
+    say, answers, num_unreadable = Terminal(as_json=False), [], 0
     for path, reading in readings:
         say.remarks(path, reading)
+        num_unreadable += reading.is_unreadable
         answers.append({"path": path, **reading.to_dict()})
     say.table(table.text(answers, several or len(answers) > 1))
-    if any(answer["num_pages"] is None for answer in answers):
+    if num_unreadable:
         raise typer.Exit(1)

@@ -41,9 +41,9 @@ class Reading:
     """The result of reading a page. Without a digit, `reason` says why.
 
     `digits` are in reading order; `lines` has the numbers with their signs. `rejected` are signs
-    that were found but are not digits. `num_pages` is None if the other pages were not opened, and
-    `notice` tells what else in the file was not read. `turned` is the rotation of the page for
-    reading, in degrees clockwise.
+    that were found but are not digits. `num_pages` is None if the other pages were not opened or if
+    the page could not be read (`is_unreadable`), and `notice` tells what else in the file was not
+    read. `turned` is the rotation of the page for reading, in degrees clockwise.
     """
 
     digits: tuple[Digit, ...] = ()
@@ -54,6 +54,12 @@ class Reading:
     num_pages: int | None = None
     notice: str | None = None
     turned: int = 0
+    is_unreadable: bool = False
+
+    @classmethod
+    def unreadable(cls, reason: str, page: int = 1) -> "Reading":
+        """In place of a page that could not be read, and of those after it."""
+        return cls(reason=reason, page=page, is_unreadable=True)
 
     @property
     def text(self) -> str:

@@ -101,7 +101,7 @@ def as_csv(answer: Answer | list[Answer]) -> str:
 
 def _said(answer: Answer | Refusal, page: int) -> Answer:
     if isinstance(answer, Refusal):
-        return Reading(reason=answer.message, page=page).to_dict()
+        return Reading.unreadable(answer.message, page).to_dict()
     return answer
 
 
