@@ -132,6 +132,8 @@ def test_few_of_the_signs_of_a_grid_tell_its_orientation(monkeypatch: pytest.Mon
     assert orientation.turn_of_cells(counting, LineReader(), cells) == 0
     assert counting.seen == 4 * 5
     assert sum(len(one._framed) for one in cells) == 5
+    blank = view.of_page(Page(np.full_like(pixels, 255), pixels.shape[1::-1]))
+    assert orientation.turn_of_cells(counting, LineReader(), [blank]) == 0
 
 
 def test_the_beginning_of_every_look_counts() -> None:

@@ -64,6 +64,14 @@ def test_sixteen_bits() -> None:
     assert np.array_equal(load(deep).pixels[..., 0], deep // 257)
 
 
+def test_a_pil_image_is_not_changed() -> None:
+    """Pillow can decode a large JPEG at half its size, but then it has only that half."""
+    large = encoded(Image.fromarray(PICTURE).resize((4000, 3000)), "JPEG")
+    with Image.open(io.BytesIO(large)) as picture:
+        assert [load(picture).size for _ in range(2)] == [(4000, 3000)] * 2
+        assert picture.size == (4000, 3000)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation(orientation: int) -> None:
     exif = Image.Exif()

@@ -1,5 +1,7 @@
 """Ink is found in any colour, light and ruling; blank pages have none."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import pytest
@@ -139,6 +141,49 @@ def test_a_line_under_some_numbers_is_no_ink(degrees: int, bend: int) -> None:
         cv2.warpAffine(one, turn, (900, 900), borderValue=(255,) * 3) for one in (sheet, truth)
     )
     assert overlap(ink.find(lined), ink.find(alone)) > 0.8
+
+
+def numbers_and(
+    draw: Callable[[NDArray[np.uint8]], object], count: int
+) -> tuple[NDArray[np.uint8], ...]:
+    """Small numbers, with something large drawn around them, and without it."""
+    sheet = np.full((900, 1200, 3), 240, np.uint8)
+    for place in range(count):
+        number, x, y = page("47", 20, 3)[8:33], 420 + 90 * (place % 4), 330 + 70 * (place // 4)
+        sheet[y : y + 25, x : x + number.shape[1]] = np.minimum(number, 240)
+    drawn = sheet.copy()
+    draw(drawn)
+    return drawn, sheet
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [(300, 700, 1000, 700), (300, 150, 300, 700)],
+        [(200, 445, 1000, 445), (495, 100, 495, 800)],
+        [(250, 250, 950, 250), (250, 650, 950, 650), (250, 250, 250, 650), (950, 250, 950, 650)],
+    ],
+    ids=["axes", "cross", "frame"],
+)
+def test_lines_that_meet_are_no_ink(lines: list[tuple[int, ...]]) -> None:
+    def draw(sheet: NDArray[np.uint8]) -> None:
+        for x0, y0, x1, y1 in lines:
+            cv2.line(sheet, (x0, y0), (x1, y1), (30, 30, 30), 2)
+
+    drawn, alone = numbers_and(draw, 16)
+    assert overlap(ink.find(drawn), ink.find(alone)) > 0.8
+
+
+def test_numbers_in_a_large_ring_are_no_specks() -> None:
+    drawn, alone = numbers_and(lambda sheet: cv2.circle(sheet, (600, 450), 400, (30,) * 3, 3), 8)
+    numbers = ink.find(alone)
+    assert (ink.find(drawn)[numbers > 0.5] > 0.5).all()
+
+
+def test_a_line_laid_level_keeps_its_pixels() -> None:
+    part = np.zeros((158, 3), np.uint8)
+    part[:, 1] = 1
+    assert (ruling._rules(part) >= part).all()
 
 
 def test_a_long_stroke_is_no_line_because_of_dust() -> None:

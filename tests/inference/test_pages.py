@@ -68,6 +68,7 @@ def test_all_kinds_of_sources_have_pages(reader: Reader, tmp_path: Path) -> None
     (tmp_path / "two.tif").write_bytes(content)
     with Image.open(io.BytesIO(content)) as picture:
         assert texts(reader, picture) == ["4", "2"]
+        assert picture.tell() == 0
     assert texts(reader, tmp_path / "two.tif") == ["4", "2"]
     assert texts(reader, page("6")) == ["6"]
     second = list(image.pages(content))[1]

@@ -156,6 +156,8 @@ def turn_of_cells(classifier: Classifier, reader: LineReader, cells: Iterable[Vi
     two, the line network reads some of the cells both ways.
     """
     written = [one for one in cells if one.glyphs]
+    if not written:
+        return 0
     glyphs = [(one, glyph) for one in written for glyph in range(len(one.glyphs))]
     frames = [
         one.frames([glyph]) for one, glyph in (glyphs[n] for n in _some(len(glyphs), MAX_SIGNS))

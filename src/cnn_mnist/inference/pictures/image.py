@@ -36,13 +36,14 @@ def load(source: Source) -> Page:
 
     Args:
         source: a file's path, its bytes, a PIL image, or an array of HxW, HxWx1, HxWx3 (RGB)
-            or HxWx4 (RGBA): bool, integers 0..255, uint16 0..65535, floats 0..1 or 0..255.
-            The first page of a file with several is used; a page is returned unchanged.
+            or HxWx4 (RGBA): bool, integers 0..255, floats 0..1 or 0..255; integers of which any
+            is larger are 0..65535. The first page of a file with several is used, the current
+            frame of a PIL image; a page is returned unchanged.
 
     Raises:
         ImageError: it is missing, too large, damaged, empty, or not a picture.
     """
-    return source if isinstance(source, Page) else _decode(_picture(source))
+    return source if isinstance(source, Page) else _decode(_picture(source), keep=_is_kept(source))
 
 
 def pages(source: Source) -> Iterator[Page]:
@@ -56,19 +57,21 @@ def pages(source: Source) -> Iterator[Page]:
         yield source
         return
     picture = _picture(source)
+    current = picture.tell()
     sizes = _page_sizes(picture)
     if DAMAGED in sizes.values():  # a failed seek leaves Pillow's image in an invalid state
         picture = _picture(source)
     notice = FIRST_FRAME if _is_animated(picture) else None
     for number, frame in enumerate(sizes, start=1):
         try:
-            page = _decode(picture, frame)
+            page = _decode(picture, frame, keep=_is_kept(source))
         except ImageError as error:
             if len(sizes) == 1:
                 raise
             rest = f"page {number} of {len(sizes)} and those after it were not read"
             raise ImageError(f"{rest}: {error}") from error
         yield replace(page, number=number, num_pages=len(sizes), notice=notice)
+    picture.seek(current)
 
 
 def page_sizes(source: Source) -> list[tuple[int, int]]:
@@ -80,6 +83,11 @@ def page_sizes(source: Source) -> list[tuple[int, int]]:
     if isinstance(source, Page):
         return [source.size]
     return list(_page_sizes(_picture(source)).values())
+
+
+def _is_kept(source: Source) -> bool:
+    """Whether the picture belongs to the caller, who may use it afterwards."""
+    return isinstance(source, Image.Image)
 
 
 def _picture(source: Source) -> Image.Image:
@@ -150,13 +158,13 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError(f"the picture is damaged ({error}); save it again") from error
 
 
-def _decode(picture: Image.Image, frame: int | None = None) -> Page:
+def _decode(picture: Image.Image, frame: int | None = None, keep: bool = False) -> Page:
     """Decode a frame as a page; by default the current frame."""
     try:
         if frame is not None:
             picture.seek(frame)
         check_size(*picture.size)
-        return _page(picture)
+        return _page(picture, keep)
     except ImageError:
         raise
     except PdfError as error:
@@ -165,10 +173,10 @@ def _decode(picture: Image.Image, frame: int | None = None) -> Page:
         raise ImageError(f"the picture is damaged ({error}); save it again") from error
 
 
-def _page(picture: Image.Image) -> Page:
+def _page(picture: Image.Image, keep: bool) -> Page:
     factor = math.ceil(max(picture.size) / WORKING_SIDE)
     width, height = picture.size
-    if factor > 1:  # JPEG can decode at 1/2, 1/4 or 1/8 in a fraction of the time
+    if factor > 1 and not keep:  # JPEG can decode at 1/2, 1/4 or 1/8 in a fraction of the time
         picture.draft("RGB", (math.ceil(width / factor), math.ceil(height / factor)))
     orientation = picture.getexif().get(0x0112, 1)
     if orientation != 1:

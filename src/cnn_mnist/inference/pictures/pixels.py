@@ -63,7 +63,9 @@ def from_array(array: NDArray[Any]) -> Image.Image:
 
 
 def to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Convert brightness to bytes: bool, 0..255, uint16 0..65535, floats 0..1 or 0..255.
+    """Convert brightness to bytes: bool, integers 0..255 or 0..65535, floats 0..1 or 0..255.
+
+    Integers are 0..65535 if any is larger than 255.
 
     Raises:
         ImageError: other types or values, or an empty array.

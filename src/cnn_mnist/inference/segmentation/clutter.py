@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.percentiles import median, percentiles, weighted_median
-from cnn_mnist.inference.segmentation.components import Components, Mask, components, crowded
+from cnn_mnist.inference.segmentation.components import (
+    Components,
+    Mask,
+    components,
+    crowded,
+    much_longer,
+)
 
 SOLID = 1 / 3  # of a blot, covered by the largest disc in it; of a thick 1 it is less
 ROUND = 2 / 3  # of a dot or a blot; the largest disc in a digit, even a marker's, covers less
@@ -82,15 +88,17 @@ def without_specks(marks: Components, reach: int) -> Mask:
     """Drop groups of marks much smaller than the largest; a broken stroke is one group.
 
     Lines of digits form large groups: a digit alone on its line is compared with single marks, of
-    which the largest may be strokes of two lines that touch.
+    which the largest may be strokes of two lines that touch. What is much longer than the writing,
+    such as a curve around it, is no measure.
     """
     together = max(cv2.boundingRect(marks.mask)[2:])
     if (marks.sides[1:] - 2 * reach >= _least_side(together)).all():
         return marks.mask
     near = components(cv2.dilate(marks.mask, np.ones((2 * reach + 1,) * 2, np.uint8)))
-    sides = near.sides - 2 * reach
-    least = max(SPECK, min(SPECK_SHARE * sides[1:].max(), MARK_SHARE * _typical(marks.sides[1:])))
-    return np.asarray(marks.mask & near.pixels(sides >= least))
+    groups, single = (found.sides[~much_longer(found.sides)][1:] for found in (near, marks))
+    largest = groups.max() - 2 * reach
+    least = max(SPECK, min(SPECK_SHARE * largest, MARK_SHARE * _typical(single)))
+    return np.asarray(marks.mask & near.pixels(near.sides - 2 * reach >= least))
 
 
 def _typical(sides: NDArray[Any]) -> float:

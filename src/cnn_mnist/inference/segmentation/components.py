@@ -11,6 +11,8 @@ Mask = NDArray[Any]  # uint8, 0 or 1
 # Limits on the parts examined individually. No page of digits has more; hostile pictures do.
 MAX_MARKS, FEW = 2000, 100  # of large pictures, and of any
 ROOM = 800  # px of the picture for each of them
+LONG = 6  # times the writing's size: a rule, an axis or a curve
+WRITING = 0.5  # of such a mark's length, of all shorter marks together; dust is less
 OVERLAP = 8  # maximum total area of their boxes, in pictures; boxes of digits hardly overlap
 
 
@@ -70,3 +72,18 @@ def most(pixels: int) -> int:
 def crowded(sizes: NDArray[Any], pixels: int) -> bool:
     """Whether there are too many boxes (width and height, N×2) to examine each of them."""
     return len(sizes) > most(pixels) or int(sizes.prod(axis=1).sum()) > OVERLAP * pixels
+
+
+def much_longer(sides: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which components are much longer than the typical mark of the writing, if there is any.
+
+    Args:
+        sides: the longer side of each; the first is not of a component.
+    """
+    writing = np.append(0, np.sort(sides[1:]))
+    total = np.cumsum(writing)
+    shorter = total[np.searchsorted(writing, sides / 2) - 1]
+    typical = writing[np.searchsorted(total, shorter / 2)]
+    found = (sides > LONG * typical) & (shorter > WRITING * sides)
+    found[0] = False
+    return np.asarray(found)

@@ -3,14 +3,19 @@
 Pixels where a stroke crosses a line are kept, so that digits are not cut.
 """
 
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.percentiles import median
-from cnn_mnist.inference.segmentation.components import Components, Mask, components, crowded
+from cnn_mnist.inference.segmentation.components import (
+    Components,
+    Mask,
+    components,
+    crowded,
+    much_longer,
+)
 
 SEARCH_SIDE = 400  # px; the slope is searched on a small copy
 SQUEEZED = 4  # columns of it are one: a line of SLOPES falls by less than a pixel across them
@@ -21,8 +26,7 @@ PIECE = 0.12  # of the picture that it must cover without a gap
 MAX_THICKNESS = 0.02  # of the picture's long side
 MIN_FRAME = 1.5  # times width and height; a frame along four sides has more ink
 FRAME_SIDE = 24  # px; in smaller signs the corners of a 0 cannot be told from a frame's
-LONG = 6  # times the writing's size: a line under or between numbers, of any length and angle
-WRITING = 0.5  # of such a line's length, of all shorter marks together; dust is less
+DIRECTIONS = 3  # of lines that form one mark: a triangle, the axes of a chart
 WHOLE = 0.4  # of a mark's length that a line in it must cover
 SLIM = 30  # length over thickness of such a line; a pen's strokes are shorter
 
@@ -58,11 +62,11 @@ def without_frames(marks: Components) -> Components:
 
 
 def without_rules(marks: Components) -> Components:
-    """The marks without lines much longer than the writing around them, at any angle and bent.
+    """The marks without lines much longer than the writing around them, at any angles and bent.
 
     A long mark without writing around it is a stroke, not a line.
     """
-    likely = _much_longer(marks.sides)
+    likely = much_longer(marks.sides)
     if not likely.any() or crowded(marks.stats[likely, 2:4], marks.mask.size):
         return marks
     mask = marks.mask.copy()
@@ -70,39 +74,30 @@ def without_rules(marks: Components) -> Components:
         x, y, wide, high = marks.stats[index, :4]
         region = np.s_[y : y + high, x : x + wide]
         part = (marks.labels[region] == index).astype(np.uint8)
-        mask[region][_rules(part)] = 0
+        for _ in range(DIRECTIONS):
+            lines = part & _rules(part)
+            if not lines.any():
+                break
+            part -= lines
+            mask[region] -= lines
     return components(mask)
 
 
-def _much_longer(sides: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which marks are much longer than the typical mark of the writing, if there is any."""
-    writing = np.append(0, np.sort(sides[1:]))
-    total = np.cumsum(writing)
-    shorter = total[np.searchsorted(writing, sides / 2) - 1]
-    typical = writing[np.searchsorted(total, shorter / 2)]
-    found = (sides > LONG * typical) & (shorter > WRITING * sides)
-    found[0] = False
-    return np.asarray(found)
-
-
-def _rules(part: Mask) -> NDArray[np.bool_]:
-    """The pixels of the lines in one mark, except where other strokes cross them."""
+def _rules(part: Mask) -> Mask:
+    """The pixels of one direction's lines in a mark, except where other strokes cross them."""
     found = cv2.HoughLines(_reduced(part), 1, np.pi / 180, 1 + SEARCH_SIDE // 10)
     if found is None:
-        return np.zeros(part.shape, np.bool_)
+        return np.zeros_like(part)
     degrees = float(np.degrees(found[0, 0, 1])) - 90
-    height, width = part.shape
-    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    matrix = cv2.getRotationMatrix2D((0, 0), degrees, 1)
     points = cv2.findNonZero(part).reshape(-1, 1, 2)
     left, top, across, down = cv2.boundingRect(cv2.transform(points, matrix))
     matrix[:, 2] -= left - 1, top - 1
     level = cv2.warpAffine(part, matrix, (across + 2, down + 2), flags=cv2.INTER_NEAREST)
     lines = _thin_runs(level, WHOLE * max(part.shape))
-    if not lines.any():
-        return np.zeros(part.shape, np.bool_)
     how = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    back = cv2.warpAffine(lines, matrix, (width, height), flags=how)
-    return np.asarray(cv2.dilate(back, np.ones((3, 3), np.uint8))) > 0
+    back = cv2.warpAffine(lines, matrix, part.shape[::-1], flags=how)
+    return np.asarray(cv2.dilate(back, np.ones((3, 3), np.uint8)))
 
 
 def _thin_runs(level: Mask, least: float) -> Mask:
