@@ -37,7 +37,7 @@ from cnn_mnist.training.adapt.learn import prepare, train
 from cnn_mnist.training.adapt.overruling import Overruling
 from cnn_mnist.training.data import NOT_A_DIGIT, Splits, load
 from cnn_mnist.training.data.labelled import labelled
-from generators import unusual_writer
+from cnn_mnist.training.synthetic import unusual_writer
 from timing import describe
 
 MIN_PICTURES, NUM_UNUSUAL = 40, 300

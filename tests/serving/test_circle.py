@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import playwright.sync_api as playwright
 
+from cnn_mnist.training.synthetic.unusual_writer import FORMS
 from desk import Desk
-from generators.unusual_writer import FORMS
 from served import serve
 from shell import Outcome
 

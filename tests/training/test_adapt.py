@@ -31,8 +31,8 @@ from cnn_mnist.training.data.labelled import Labelled, labelled
 from cnn_mnist.training.runs import checkpoint, export
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
+from cnn_mnist.training.synthetic import unusual_writer
 from cnn_mnist.training.synthetic.examples import extend
-from generators import unusual_writer
 from shell import Outcome, Shell
 
 FIELDS = {
