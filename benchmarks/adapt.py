@@ -59,7 +59,6 @@ def main() -> None:
     for name, source in sources(args.folder):
         writing = gather(source)
         if len(writing) >= MIN_PICTURES:
-            writing.find_misread()
             for size, draw in product(args.sizes, range(args.draws)):
                 found = score(writing, size, draw, splits, shared, before, others)
                 rows.append({"source": name, "size": size, "draw": draw} | found)

@@ -61,7 +61,7 @@ class FineTuning:
 
         It stays as it is if the reader misreads nothing: training would only cost MNIST's digits.
         """
-        if not writing.misread.any():
+        if not writing.misread().any():
             return self._model
         own = writing.split
         run = start(RECIPE)

@@ -32,14 +32,12 @@ MAX_PROBLEMS = 5  # that are reported one by one
 class Handwriting:
     """A person's samples with their labels, 0 to 9 or NOT_A_DIGIT, and their pictures' paths.
 
-    `misread` tells which samples the released reader reads wrongly; `num_skipped` pictures were
-    left out, and `problems` are the first of the reasons.
+    `num_skipped` pictures were left out; `problems` are the first of the reasons.
     """
 
     samples: list[Sample] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)
-    misread: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     num_skipped: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -54,10 +52,9 @@ class Handwriting:
 
     def only(self, rows: Iterable[int]) -> "Handwriting":
         """Some of the samples."""
-        rows = list(rows)
         picked = [(self.samples[r], self.labels[r], self.paths[r]) for r in rows]
         samples, labels, paths = map(list, zip(*picked, strict=True))
-        return Handwriting(samples, labels, paths, self.misread[rows])
+        return Handwriting(samples, labels, paths)
 
     def without(self, rows: Iterable[int]) -> "Handwriting":
         """All but some of the samples."""
@@ -73,10 +70,10 @@ class Handwriting:
         answers = [NOT_A_DIGIT if digit is None else digit for digit in read]
         return np.asarray(np.array(answers) != np.array(self.labels))
 
-    def find_misread(self) -> None:
-        """Set `misread`, once there are all samples."""
+    def misread(self) -> NDArray[np.bool_]:
+        """Which samples the released reader reads wrongly."""
         released = Classifier()
-        self.misread = self.errors(self.probs(released.probs), released.threshold, NEVER)
+        return self.errors(self.probs(released.probs), released.threshold, NEVER)
 
     @property
     def warnings(self) -> list[str]:
@@ -93,7 +90,7 @@ class Handwriting:
             notices.append(
                 f"All pictures show a {self.labels[0]}; the other digits are not learned"
             )
-        if not self.misread.any():
+        if not self.misread().any():
             notices.append("The released model reads all of these pictures: nothing is learned")
         return notices
 
@@ -134,7 +131,6 @@ def read(folder: Path, on_picture: Callable[[int], None] | None = None) -> Handw
     if not any(label != NOT_A_DIGIT for label in writing.labels):
         first = f" ({writing.problems[0]})" if writing.problems else ""
         raise DataError(f"{folder} has no pictures of digits; {FORMS}{first}")
-    writing.find_misread()
     return writing
 
 

@@ -30,7 +30,7 @@ class Overruling:
 
     def thresholds(self, writing: Handwriting, predict: Predict) -> Thresholds:
         """The threshold of each digit, for a classifier fine-tuned on the handwriting."""
-        misread = sorted(set(np.array(writing.labels)[writing.misread].tolist()) - {NOT_A_DIGIT})
+        misread = sorted(set(np.array(writing.labels)[writing.misread()].tolist()) - {NOT_A_DIGIT})
         probs = tta_probs(predict, self._others)
         passing = np.where(np.isin(probs.argmax(axis=1), misread), probs.max(axis=1), 0)
         threshold = max(LOW, float(np.quantile(passing, PASS)))
