@@ -3,7 +3,6 @@
 Pixels where a stroke crosses a line are kept, so that digits are not cut.
 """
 
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
