@@ -370,6 +370,14 @@ def test_a_finger_draws_on_a_phone(browser: "playwright.Browser", released: Path
         assert not visit.page.locator(".panel").is_visible()
 
 
+def test_a_palm_does_not_draw(browser: "playwright.Browser", released: Path) -> None:
+    for visit in opened(browser, released, has_touch=True):
+        visit.draw_beside_a_palm("#pad")
+        ((first, *others),) = visit.evaluate("pad.strokes")
+        assert len(others) >= 2
+        assert {round(y) for _, y in others} == {round(first[1])}
+
+
 # --- pointing ---
 
 

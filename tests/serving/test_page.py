@@ -159,6 +159,25 @@ def test_a_phone_has_room_for_it(
     phone.context.close()
 
 
+def test_a_palm_does_not_draw(browser: "playwright.Browser", server: Served) -> None:
+    tablet = Desk(browser, server.url, has_touch=True)
+    tablet.draw_beside_a_palm("#canvas")
+    ((first, *others),) = tablet.page.evaluate("marks.map(({ points }) => points)")
+    assert len(others) >= 2
+    assert {round(point["y"]) for point in others} == {round(first["y"])}
+    tablet.context.close()
+
+
+def test_a_pen_moved_by_keys_does_not_stop_the_mouse(desk: Desk) -> None:
+    desk.page.locator("#canvas").focus()
+    desk.page.keyboard.down("Space")
+    desk.page.keyboard.down("Space")  # the same key, held: the pen stays on the paper
+    desk.page.keyboard.press("ArrowDown")
+    assert desk.page.evaluate("marks.map(({ points }) => points.length)") == [2]
+    desk.line([(100, 60), (100, 90)])
+    assert desk.page.evaluate("marks.length") == 2
+
+
 def test_dark_is_dark(browser: "playwright.Browser", server: Served) -> None:
     night = Desk(browser, server.url, color_scheme="dark")
     night.draw("5", x=220)

@@ -11,7 +11,7 @@ class Pad {
   constructor(canvas, onDraw, onLift) {
     Object.assign(this, { canvas, onDraw, onLift });
     this.strokes = [];
-    this.drawing = false; // with a pointer
+    this.pointer = null; // that draws: a mouse, a pen or one finger
     this.pen = null; // the keyboard's: {point, down}
     this.backdrop = null; // a picture from the test set, as an ImageBitmap-like canvas
     this.ink = new OffscreenCanvas(PAD, PAD).getContext("2d", { willReadFrequently: true });
@@ -19,7 +19,7 @@ class Pad {
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     for (const type of ["pointerup", "pointercancel"]) {
-      canvas.addEventListener(type, () => this.lift());
+      canvas.addEventListener(type, (event) => this.lift(event));
     }
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("blur", () => this.putPenAway());
@@ -61,23 +61,24 @@ class Pad {
 
   begin(event) {
     event.preventDefault();
+    if (this.pointer !== null) return;
     this.canvas.focus({ preventScroll: true });
-    this.canvas.setPointerCapture(event.pointerId);
+    this.pointer = event.pointerId;
+    this.canvas.setPointerCapture(this.pointer);
     this.putPenAway();
-    this.drawing = true;
     this.start(this.pointOf(event));
   }
 
   move(event) {
-    if (!this.drawing) return;
+    if (event.pointerId !== this.pointer) return;
     const events = event.getCoalescedEvents?.() ?? [];
     for (const each of events.length ? events : [event]) this.extend(this.pointOf(each));
     this.onDraw();
   }
 
-  lift() {
-    if (!this.drawing) return;
-    this.drawing = false;
+  lift(event) {
+    if (event.pointerId !== this.pointer) return;
+    this.pointer = null;
     this.onLift();
   }
 
@@ -102,7 +103,7 @@ class Pad {
     if (step) {
       this.pen.point = inside(this.pen.point.map((at, axis) => at + KEY_STEP * step[axis]));
       if (this.pen.down) this.extend(this.pen.point);
-    } else {
+    } else if (!event.repeat) {
       this.pen.down = !this.pen.down;
       if (this.pen.down) this.start(this.pen.point);
       else this.onLift();

@@ -16,6 +16,7 @@ const DRAWING = [canvas.width, canvas.height];
 let marks = []; // strokes: {width, points}
 let photo = null; // {name, type}; it replaces the strokes, and the canvas takes its size
 let stroke = null; // the one being drawn
+let pointer = null; // that draws it: a mouse, a pen or one finger
 let cursor = null; // the keyboard's pen: {x, y, down}
 let chosen = 0; // index of the sign whose probabilities are shown
 let signs = [];
@@ -91,19 +92,22 @@ function begin(point) {
 }
 
 canvas.addEventListener("pointerdown", (event) => {
-  if (event.button || stroke || photo) return;
-  canvas.setPointerCapture(event.pointerId);
+  if (event.button || photo || pointer !== null) return;
+  pointer = event.pointerId;
+  canvas.setPointerCapture(pointer);
   cursor = null;
   begin(place(event));
 });
 canvas.addEventListener("pointermove", (event) => {
-  if (!stroke || !canvas.hasPointerCapture(event.pointerId)) return;
+  if (!stroke || event.pointerId !== pointer) return; // another finger, or a palm
   const all = event.getCoalescedEvents?.() ?? [];
   stroke.points.push(...(all.length ? all : [event]).map(place));
   changed();
 });
 for (const kind of ["pointerup", "pointercancel"]) {
-  canvas.addEventListener(kind, () => { stroke = null; });
+  canvas.addEventListener(kind, (event) => {
+    if (event.pointerId === pointer) pointer = stroke = null;
+  });
 }
 
 function undo() {
@@ -148,6 +152,7 @@ canvas.addEventListener("keydown", (event) => {
     else show();
     return;
   }
+  if (event.repeat) return;
   cursor.down = !cursor.down;
   if (cursor.down) begin({ x: cursor.x, y: cursor.y });
   else {

@@ -95,7 +95,7 @@ function press(key) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === " " && event.target.matches("button, summary")) return; // activates that element
   const key = /^[0-9]$/.test(event.key) ? event.key : KEYS[event.key];
   if (!key) return;
