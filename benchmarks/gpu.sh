@@ -19,11 +19,12 @@ trap 'rm -rf "$work"' EXIT
 cli() { "$PYTHON" -m cnn_mnist "$@" --json; }
 
 train="--recipe default --dataset mnist --device $DEVICE"
+reference="--recipe reference --dataset mnist --device $DEVICE" # its schedule can be extended
 # shellcheck disable=SC2086 # a word an option
 {
   cli train $train --epochs "$EPOCHS" --out "$work/run" >"$work/train.json"
-  cli train $train --epochs 2 --out "$work/whole" >/dev/null
-  cli train $train --epochs 1 --out "$work/parts" >/dev/null
+  cli train $reference --epochs 2 --out "$work/whole" >/dev/null
+  cli train $reference --epochs 1 --out "$work/parts" >/dev/null
   cli train --resume "$work/parts" --epochs 2 --device "$DEVICE" >/dev/null
   cli train --recipe fast --dataset mnist --device "$DEVICE" --out "$work/fast" >"$work/fast.json"
   "$PYTHON" -m torch.distributed.run --nproc-per-node 1 -m cnn_mnist train $train --epochs 1 \
@@ -40,6 +41,7 @@ import torch
 work, device = Path(sys.argv[1]), sys.argv[2]
 told = {path.stem: json.loads(path.read_text()) for path in sorted(work.glob("*.json"))}
 history = (work / "run" / "history.csv").read_text().splitlines()
+whole, parts = ((work / name / "model.safetensors").read_bytes() for name in ("whole", "parts"))
 seconds = [float(row.split(",")[-1]) for row in history[1:]]
 print(json.dumps({
     "device": torch.cuda.get_device_name() if device == "cuda" else device,
@@ -47,6 +49,7 @@ print(json.dumps({
     "accuracy": told["train"]["test_accuracy"],
     "epoch_seconds": [round(value, 3) for value in seconds],
     "fast": {name: told["fast"][name] for name in ("test_accuracy", "seconds_train")},
+    "resumed_exactly": whole == parts,
     "torchrun_accuracy": told["torchrun"]["test_accuracy"],
     "evaluate_accuracy": told["evaluate"]["accuracy"],
     "export_max_difference": told["export"],

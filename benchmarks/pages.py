@@ -109,6 +109,8 @@ def main() -> None:
     parser.add_argument("--mnist", type=Path, default=os.environ.get("CNN_MNIST_DATA"))
     parser.add_argument("--failures", type=Path, help="folder for pictures of the failures")
     args = parser.parse_args()
+    if args.n % args.seeds:
+        parser.error(f"--n must be a multiple of the {args.seeds} seeds")
     if args.mnist is None:
         parser.error("the pages need MNIST's test files: give --mnist or CNN_MNIST_DATA")
     cv2.setNumThreads(1)

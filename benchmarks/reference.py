@@ -41,7 +41,7 @@ def main() -> None:
         print(
             f"| {index + 1} | {PUBLISHED['train_accuracy'][index]:.2f} "
             f"| {statistics.fmean(train):.2f} | {PUBLISHED['test_accuracy'][index]:.2f} "
-            f"| {statistics.fmean(test):.2f} | {statistics.stdev(test):.2f} |"
+            f"| {statistics.fmean(test):.2f} | {summarize(test).std:.2f} |"
         )
 
     models = [checkpoint.load_model(folder) for folder in folders]

@@ -47,7 +47,13 @@ from timing import describe, spread
 SIZES = {"steps": 10_000_000, "side": 2048, "megabytes": 256}  # sizes of the ceilings' measurements
 CHAINS = 12  # independent sums, enough to hide each multiply-add's latency
 FMA = f"""
-typedef float vector __attribute__((vector_size(64)));
+#ifdef __AVX512F__
+#define BYTES 64
+#else
+#define BYTES 32
+#endif
+typedef float vector __attribute__((vector_size(BYTES)));  // wider sums spill to memory
+int lanes(void) {{ return BYTES / sizeof(float); }}
 float multiply_add(long steps, float a, float b) {{
     vector sums[{CHAINS}], factor = a - (vector){{0}};
     for (int i = 0; i < {CHAINS}; i++) sums[i] = (float)i - (vector){{0}};  // else merged
@@ -61,18 +67,18 @@ float multiply_add(long steps, float a, float b) {{
 """
 
 
-def multiply_adds(model: nn.Module) -> dict[str, int]:
-    """The forward pass of one 1×28×28 image, by convolution and linear layer."""
+def multiply_adds(net: Net) -> dict[str, int]:
+    """The forward pass of one image, cut to what the network sees, by layer."""
     return {
         name: output[0].numel() * layer.weight[0].numel()
-        for name, layer, output in layer_outputs(model)
+        for name, layer, output in layer_outputs(net, net.seen)
         if isinstance(layer, nn.Conv2d | nn.Linear)
     }
 
 
-def training_multiply_adds(model: nn.Module) -> int:
+def training_multiply_adds(net: Net) -> int:
     """One image's forward and backward pass, without the gradient of the image itself."""
-    counts = list(multiply_adds(model).values())
+    counts = list(multiply_adds(net).values())
     return 3 * sum(counts) - counts[0]
 
 
@@ -110,12 +116,13 @@ def fma_rate(rounds: int, steps: int) -> float | None:
             subprocess.run([*line, code, "-o", library], check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError):
             return None
-        run = ctypes.CDLL(str(library)).multiply_add
+        compiled = ctypes.CDLL(str(library))
+    run, lanes = compiled.multiply_add, int(compiled.lanes())
     work = [(steps, 0.5, 1.0)] * threads
     run.argtypes, run.restype = [ctypes.c_long, ctypes.c_float, ctypes.c_float], ctypes.c_float
     with unbound(), ThreadPoolExecutor(threads) as pool:
         best = min(seconds(lambda: list(pool.map(run, *zip(*work, strict=True))), rounds))
-    return 2 * threads * steps * CHAINS * 16 / best / 1e9
+    return 2 * threads * steps * CHAINS * lanes / best / 1e9
 
 
 def matrix_rate(dtype: torch.dtype, rounds: int, side: int) -> float:

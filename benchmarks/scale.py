@@ -18,7 +18,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -39,11 +38,8 @@ from PIL import Image, ImageDraw
 from cnn_mnist.bulk import Addresses, Results, Settings, run
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.workers import Workers, workers
+from generators.plain_digits import write
 
-STROKES: dict[str, list[list[tuple[float, float]]]] = {
-    "4": [[(0.7, 0), (0, 0.65), (1, 0.65)], [(0.7, 0), (0.7, 1)]],
-    "7": [[(0, 0), (1, 0), (0.4, 1)]],
-}
 ENGINES = ("pool", "cluster")
 # As docs/scale.md says: Dask's event loops wake 150 times a second for measures of their own.
 SETTINGS = {"distributed.admin.tick.interval": "1s", "distributed.worker.profile.enabled": False}
@@ -57,11 +53,8 @@ def pictures(folder: Path, number: int) -> Path:
     for index, path in enumerate(originals):
         sheet = Image.new("RGB", (160, 120), "white")
         draw = ImageDraw.Draw(sheet)
-        for place, digit in enumerate(("47", "74")[index % 2]):
-            left, top = 30 + 55 * place + index // 20, 25 + index % 20
-            for stroke in STROKES[digit]:
-                points = [(left + 35 * x, top + 70 * y) for x, y in stroke]
-                draw.line(points, "black", 6, joint="curve")
+        corner = 30 + index // 20, 25 + index % 20
+        write(draw, ("47", "74")[index % 2], corner, (35, 70), pitch=55, pen=6)
         sheet.save(path)
     named = folder / str(number)
     for index in range(number):
@@ -261,8 +254,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             figures[name] = PARTS[name](Path(folder), options)
         print({name: figures[name]}, file=sys.stderr)
-    machine = {"processor": platform.processor(), "cores": len(os.sched_getaffinity(0))}
-    print(json.dumps(figures | machine))
+    from timing import describe  # here: it needs torch, and the workers load this module, too
+
+    print(json.dumps(figures | describe()))
 
 
 if __name__ == "__main__":

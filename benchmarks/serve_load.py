@@ -20,8 +20,6 @@ import argparse
 import contextlib
 import io
 import json
-import os
-import platform
 import re
 import shutil
 import socket
@@ -47,16 +45,14 @@ from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.inference.recognition.normalize import even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import ink, segment
+from generators.plain_digits import write
+from timing import describe
 
 CANVAS = 640, 448  # px, the drawing page's
 HEIGHT, SENT = 240, 64  # px of a digit on the canvas, and in the picture that is sent
 CLIENTS = 8
 IN_FLIGHT = 32  # a worker's limit
 HERE = Path(__file__).parent
-STROKES: dict[str, list[list[tuple[float, float]]]] = {
-    "4": [[(0.7, 0), (0, 0.65), (1, 0.65)], [(0.7, 0), (0.7, 1)]],
-    "7": [[(0, 0), (1, 0), (0.4, 1)]],
-}
 TEXT = "47"
 FORM = "drawing"  # the boundary of the plain server's form
 
@@ -65,11 +61,8 @@ def drawing(text: str) -> bytes:
     """What the page sends of `text`, drawn with a pen of 20 px."""
     sheet = Image.new("RGB", CANVAS, "white")
     draw = ImageDraw.Draw(sheet)
-    for index, digit in enumerate(text):
-        left = CANVAS[0] / 2 - 100 * len(text) + 200 * index + 40
-        for stroke in STROKES[digit]:
-            points = [(left + 120 * x, 100 + HEIGHT * y) for x, y in stroke]
-            draw.line(points, "black", 20, joint="curve")
+    corner = CANVAS[0] / 2 - 100 * len(text) + 40, 100
+    write(draw, text, corner, (120, HEIGHT), pitch=200, pen=20)
     content = io.BytesIO()
     scale = SENT / HEIGHT
     size = [round(scale * side) for side in CANVAS]
@@ -269,8 +262,7 @@ def main() -> None:
                     rows.append({"server": server, "workers": workers, "kind": kind, **values})
                     print(rows[-1], file=sys.stderr)
         times = where_the_time_goes(body.read_bytes())
-    machine = {"processor": platform.processor(), "cores": len(os.sched_getaffinity(0))}
-    print(json.dumps({"rows": rows, "ms_of_one_reading": times, **machine}))
+    print(json.dumps({"rows": rows, "ms_of_one_reading": times, **describe()}))
 
 
 if __name__ == "__main__":

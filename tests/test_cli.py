@@ -366,7 +366,7 @@ def test_a_study_of_one_prints_no_interval(shell: Shell) -> None:
     line = "study --recipe reference --dataset digits --epochs 1 --device cpu --seeds 1"
     outcome = shell(line)
     assert outcome.code == 0
-    assert "inf" not in outcome.out
+    assert "95% interval" not in outcome.out
 
 
 # --- wrong usage: exit code 2, with the near match ---

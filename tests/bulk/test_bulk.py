@@ -4,7 +4,6 @@ import contextlib
 import csv
 import functools
 import http.server
-import itertools
 import json
 import os
 import pty
@@ -15,7 +14,7 @@ import termios
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,20 +44,11 @@ SHOWN = {
 
 
 class Threads(ThreadPoolExecutor, Workers):
-    """Workers in this process, which count unfinished tasks."""
-
-    def __init__(self, count: int = 1) -> None:
-        super().__init__(count)
-        self.num_flying = self.most_flying = 0
+    """Workers in this process."""
 
     @property
     def num_workers(self) -> int:
         return self._max_workers
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        self.num_flying += 1
-        self.most_flying = max(self.most_flying, self.num_flying)
-        return super().submit(fn, *args, **kwargs)
 
 
 def pictures(folder: Path, number: int) -> list[Path]:
@@ -77,7 +67,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def read(out: Path, addresses: Any, **settings: Any) -> Results:
     here = Settings.here(False, None, 60)
-    with Threads() as engine, Results(out, here.kept() | settings) as results:
+    with Threads(1) as engine, Results(out, here.kept() | settings) as results:
         run(engine, addresses, here, results)
     return results
 
@@ -221,23 +211,21 @@ def test_empty_cells_are_written(suffix: str, tmp_path: Path) -> None:
     assert got["lines"] == row["lines"]
 
 
-def test_no_more_than_a_few_batches_are_on_the_way(
+def test_pictures_are_taken_a_few_batches_ahead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "BATCH", 2)
-    taken = itertools.count()
-    ahead: list[int] = []
     here = Settings.here(False, None, 60)
-    addresses = (f"gone-{next(taken)}" for _ in range(200))
-    with Threads() as engine, Results(tmp_path / "r.jsonl", {}) as results:
+    ahead: list[int] = []
+    with Threads(2) as engine, Results(tmp_path / "r.jsonl", {}) as results:
 
-        def told(done: int) -> None:
-            engine.num_flying -= 1
-            ahead.append(next(taken) - done)
+        def addresses() -> Iterator[str]:
+            for taken in range(1, 201):
+                ahead.append(taken - results.num_done)
+                yield f"gone-{taken}"
 
-        run(engine, addresses, here, results, told)
-    assert engine.most_flying <= job.AHEAD
-    assert len(ahead) == 101
+        run(engine, addresses(), here, results)
+    assert max(ahead) == job.BATCH * job.AHEAD * engine.num_workers
     assert results.num_done == 200
 
 
@@ -272,7 +260,7 @@ def test_a_stopped_job_goes_on_after_its_last_whole_line(begun: tuple[Path, list
     out, addresses = begun
     here = Settings.here(False, None, 60)
     told: list[int] = []
-    with Threads() as engine, Results(out, here.kept()) as results:
+    with Threads(1) as engine, Results(out, here.kept()) as results:
         before = run(engine, addresses, here, results, told.append)
     assert (before, told) == (6, [6, 8, 10])
     assert (results.num_done, results.num_unreadable) == (10, 1)
@@ -329,7 +317,7 @@ def test_a_file_whose_last_pages_are_missing_is_read_again(
     out, here = tmp_path / "r.jsonl", Settings.here(False, None, 60)
     Results(out, here.kept()).__exit__(None, None, None)
     (tmp_path / "r.jsonl.part" / "lines.jsonl").write_text("".join(whole[:cut]) + torn)
-    with Threads() as engine, Results(out, here.kept()) as results:
+    with Threads(1) as engine, Results(out, here.kept()) as results:
         assert run(engine, addresses, here, results) == sum(cut >= end for end in (2, 5))
     assert results.num_done == 3
     assert out.read_text() == "".join(whole)

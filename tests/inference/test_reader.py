@@ -7,9 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageDraw, ImageFont
 
 from cnn_mnist.inference import preview
@@ -214,27 +211,6 @@ def test_preview_shows_page_and_tiles(reader: Reader, tmp_path: Path) -> None:
     enlarged = np.kron(tile, np.ones((3, 3), np.uint8))
     rows = sheet.shape[0] - preview.TILE - preview.CAPTION
     assert np.array_equal(sheet[rows : rows + preview.TILE, : preview.TILE, 0], enlarged)
-
-
-@given(
-    pixels=st.sampled_from([np.uint8, np.bool_, np.float32]).flatmap(
-        lambda dtype: arrays(
-            dtype,
-            array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=60),
-            elements=st.floats(0, 1, width=32) if dtype is np.float32 else None,
-        )
-    ),
-    single=st.booleans(),
-)
-def test_any_picture_gives_a_reading(reader: Reader, pixels: np.ndarray, single: bool) -> None:
-    reading = reader.read(pixels, single)
-    assert reading.ok == bool(reading.digits)
-    assert reading.ok == (reading.reason is None)
-    assert reading.text == "".join(str(d.digit) for d in reading.digits)
-    for digit in reading.digits:
-        x, y, width, height = digit.box
-        assert 0 <= x <= x + width <= pixels.shape[1]
-        assert 0 <= y <= y + height <= pixels.shape[0]
 
 
 @pytest.mark.parametrize("count", [1000, pytest.param(10_000, marks=pytest.mark.slow)])

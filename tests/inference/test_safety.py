@@ -20,7 +20,7 @@ NUMBERS = [np.bool_, np.uint8, np.int8, np.uint16, np.int64, np.float16, np.floa
 
 @given(
     array=st.sampled_from(NUMBERS).flatmap(
-        lambda dtype: arrays(dtype, array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=40))
+        lambda dtype: arrays(dtype, array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=60))
     ),
     single=st.booleans(),
 )

@@ -96,6 +96,10 @@ def test_torch_computes_layers_that_the_kernels_do_not_fit() -> None:
     net = BatchNormNet((6, 8, 7, 4, 5), (1, 3))
     images = torch.randn(4 * lanes(), 1, 28, 28)
     torch.testing.assert_close(net(lay_out(images, torch.float32)), net(images))
+    layer, colours = nn.Conv2d(3, 4, 3), torch.randn(lanes(), 3, 6, 6)
+    with in_bfloat16():
+        out, expected = convolve(side_by_side(colours), Step(layer)), layer(colours).relu()
+    assert torch.equal(out, expected)
 
 
 def test_a_pixels_gradient_is_that_of_torch() -> None:

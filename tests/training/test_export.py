@@ -201,7 +201,3 @@ def test_a_full_disk_is_told_and_leaves_the_old_file(
     with pytest.raises(ExportError, match=r"model\.onnx cannot be written: No space left"):
         export(net, tmp_path / "model.onnx", NORM, images, METADATA, converted)
     assert (tmp_path / "model.onnx").read_bytes() == b"old"
-
-
-def test_the_batches_compared_are_of_many_sizes() -> None:
-    assert export_module.BATCH_SIZES == (1, 2, 7, 1000)

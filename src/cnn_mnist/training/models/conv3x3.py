@@ -73,11 +73,14 @@ def convolve(x: Tensor, *steps: Step) -> Tensor:
 
 
 def _kernels_fit(x: Tensor, steps: tuple[Step, ...]) -> bool:
-    """Whether every number of channels is a multiple of their block, except for an image's 1."""
+    """Whether every number of channels is a multiple of their block.
+
+    An image's 1 also fits, unless its gradient is needed.
+    """
     first, *others = [
         count for step in steps for count in (step.layer.in_channels, step.layer.out_channels)
     ]
-    others += [first] if x.requires_grad else []
+    others += [first] if first > 1 or x.requires_grad else []
     block = _kernels().block()
     return not any(count % block for count in others)
 

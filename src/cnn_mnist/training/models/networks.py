@@ -107,15 +107,15 @@ def count_params(model: nn.Module) -> int:
 
 
 @torch.no_grad()
-def layer_outputs(model: nn.Module) -> list[tuple[str, nn.Module, Tensor]]:
-    """The name, the module and the output of each layer for one blank 1×28×28 image."""
+def layer_outputs(model: nn.Module, side: int = SIDE) -> list[tuple[str, nn.Module, Tensor]]:
+    """The name, the module and the output of each layer for one blank 1×side×side image."""
     found: list[tuple[str, nn.Module, Tensor]] = []
     layers = [(n, m) for n, m in model.named_modules() if n and not any(m.children())]
     hooks = [
         layer.register_forward_hook(lambda m, _, out, name=name: found.append((name, m, out)))
         for name, layer in layers
     ]
-    model(torch.zeros(1, 1, SIDE, SIDE, device=next(model.parameters()).device))
+    model(torch.zeros(1, 1, side, side, device=next(model.parameters()).device))
     for hook in hooks:
         hook.remove()
     return found

@@ -22,6 +22,7 @@ import requests
 from cnn_mnist.serving.refusal import LINGER_BYTES
 from cnn_mnist.serving.settings import Limits
 from served import Served, get, serve
+from waiting import TIMEOUT, wait_until
 
 SIZE = 32 * 2**20  # more than the sockets' buffers hold, so that the client is sending when refused
 TOKEN = {"authorization": "Bearer secret"}
@@ -39,18 +40,18 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def by_urllib(url: str, body: Any, headers: dict[str, str]) -> Answer:
     request = urllib.request.Request(url, body, headers, method="POST")
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(request, timeout=60)
+        urllib.request.urlopen(request, timeout=TIMEOUT)
     with refused.value as answer:
         return answer.code, json.load(answer)["error"]
 
 
 def by_requests(url: str, body: Any, headers: dict[str, str]) -> Answer:
-    answer = requests.post(url, data=body, headers=headers, timeout=60)
+    answer = requests.post(url, data=body, headers=headers, timeout=TIMEOUT)
     return answer.status_code, answer.json()["error"]
 
 
 def by_httpx(url: str, body: Any, headers: dict[str, str]) -> Answer:
-    answer = httpx.post(url, content=body, headers=headers, timeout=60, verify=False)
+    answer = httpx.post(url, content=body, headers=headers, timeout=TIMEOUT, verify=False)
     return answer.status_code, answer.json()["error"]
 
 
@@ -62,7 +63,7 @@ def by_curl(url: str, body: Any, headers: dict[str, str]) -> Answer:
     if not isinstance(body, bytes):
         named += ["-H", "Transfer-Encoding: chunked"]
     command = ["curl", "-sS", "--data-binary", "@-", "-w", "\n%{http_code}", *named, url]
-    done = subprocess.run(command, input=content, capture_output=True, timeout=60)
+    done = subprocess.run(command, input=content, capture_output=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr
     text, status = done.stdout.decode().rsplit("\n", 1)
     return int(status), json.loads(text)["error"]
@@ -71,7 +72,7 @@ def by_curl(url: str, body: Any, headers: dict[str, str]) -> Answer:
 def by_socket(url: str, body: Any, headers: dict[str, str]) -> Answer:
     """Sends everything before it reads."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=60) as raw:
+    with socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT) as raw:
         lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
         head = f"POST {parts.path} HTTP/1.1\r\nHost: a\r\n{''.join(lines)}"
         if isinstance(body, bytes):
@@ -128,11 +129,10 @@ def test_headers_that_are_too_large(client: Client, strict: Served) -> None:
 def busy(strict: Served) -> Iterator[Served]:
     """A server whose only slot is taken while the test runs."""
     parts = urlsplit(strict.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=60) as taken:
+    with socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT) as taken:
         head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret\r\n"
         taken.sendall(head + b"Content-Length: 9\r\n\r\n")
-        while "cnn_mnist_in_flight 1.0" not in get(strict.url + "metrics").text:
-            pass
+        wait_until(lambda: "cnn_mnist_in_flight 1.0" in get(strict.url + "metrics").text)
         yield strict
         taken.sendall(b"123456789")
         assert taken.recv(4096).startswith(b"HTTP/1.1 415")
@@ -146,7 +146,7 @@ def test_a_server_with_too_much_to_do(client: Client, busy: Served) -> None:
 
 def connect(served: Served) -> socket.socket:
     parts = urlsplit(served.url)
-    return socket.create_connection((parts.hostname, parts.port), timeout=60)
+    return socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT)
 
 
 def test_a_body_that_comes_too_slowly(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_headers_that_never_stop_are_cut_off(strict: Served) -> None:
 def test_a_client_that_trickles_or_is_silent_is_cut_off(tmp_path: Path) -> None:
     head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n"
     with (
-        serve(tmp_path, "--timeout", 0.5) as served,
+        serve(tmp_path, "--timeout", 2) as served,
         connect(served) as silent,
         connect(served) as slow,
     ):
