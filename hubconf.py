@@ -9,7 +9,7 @@ from torch import nn as _nn
 
 from cnn_mnist.training.models import pretrained as _pretrained
 
-dependencies = ["torch", "safetensors", "numpy", "pooch"]
+dependencies = ["torch", "safetensors", "numpy"]
 
 
 def net(pretrained: bool = True) -> _nn.Module:

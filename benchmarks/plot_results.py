@@ -3,7 +3,7 @@
 The first is drawn from the JSON line of train_speed.py, in any file with its output, the second
 from results/accuracy.json, the third from that and the JSON line of latency.py.
 
-    python benchmarks/plot_results.py benchmarks/results/train_speed_MACHINE_DATE.md \
+    python benchmarks/plot_results.py benchmarks/results/train_speed_MACHINE_DATE.txt \
         --latency benchmarks/results/latency_MACHINE_DATE.txt
 """
 
