@@ -289,6 +289,24 @@ def straight(earlier: Path, held_out: Splits) -> Path:
     return folder
 
 
+def test_final_weights_are_averaged_with_the_initial_ones(
+    tmp_path: Path, held_out: Splits, earlier: Path, straight: Path
+) -> None:
+    recipe, folder = TINY.changed(init_share=0.25), tmp_path / "run"
+    with pytest.raises(RunError, match=r"starts from another run; name it with --init"):
+        begin(recipe, held_out, folder)
+    finish(begin(recipe, held_out, folder, seed=1, init=earlier), held_out, folder)
+    first, last, mixed = (
+        checkpoint.load_model(run).state_dict() for run in (earlier, straight, folder)
+    )
+    for name, value in mixed.items():
+        expected = torch.lerp(last[name].double(), first[name].double(), 0.25)
+        assert not value.is_floating_point() or torch.allclose(value.double(), expected, atol=1e-6)
+    finish(resume(folder), held_out, folder)  # as if stopped before it was evaluated
+    again = checkpoint.load_model(folder).state_dict()
+    assert all(torch.equal(again[name], value) for name, value in mixed.items())
+
+
 def test_a_stopped_training_goes_on_exactly(
     tmp_path: Path, held_out: Splits, earlier: Path, straight: Path
 ) -> None:

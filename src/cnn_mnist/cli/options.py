@@ -14,7 +14,7 @@ RecipeOption = Annotated[
     str | None,
     typer.Option(
         help="reference, default, fast, best, best-bn, best-small, best-tiny, robust, reader, "
-        "lines, or a teacher: teacher, teacher-affine, teacher-warped.",
+        "lines, lines-finetune, or a teacher: teacher, teacher-affine, teacher-warped.",
         show_default="default",
     ),
 ]

@@ -14,7 +14,7 @@ OPTIMIZERS = ("adamw", "muon")
 AUGMENT = ("none", "reference", "affine", "handwriting")
 NORM = (0.1307, 0.3081)  # mean and std of the MNIST training images, of values in 0..1
 RENAMED = {"damaged": "corrupted"}  # settings in the files of earlier versions
-REMOVED = {"hardening", "init_share"}  # likewise; only recipes that are gone used them
+REMOVED = {"hardening"}  # likewise; only a recipe that is gone used it
 
 
 class RecipeError(ValueError):
@@ -55,6 +55,7 @@ class Recipe:
     beta2: float = setting(0.999, "AdamW: decay of the mean squared gradient", 0, 0.999999)
     weight_decay: float = setting(0.0, "AdamW: decoupled decay; at 0 this is Adam", 0, 10)
     ema_decay: float = setting(0.0, "decay per step of the averaged weights; 0 = off", 0, 0.999999)
+    init_share: float = setting(0.0, "share of the initial weights in the final ones", 0, 1)
 
     augment: str = setting("affine", "kind of augmentation", choices=AUGMENT)
     crop_p: float = setting(0.1, "reference: probability of the centre crop", 0, 1)
@@ -224,10 +225,11 @@ LINES = Recipe(
     ema_decay=0.999,
     augment="none",
 )
+LINES_FINETUNE = LINES.changed(name="lines-finetune", epochs=8, lr=0.003, init_share=0.5)
 
 STUDENTS = (REFERENCE, DEFAULT, FAST, BEST, BEST_BN, BEST_SMALL, BEST_TINY, ROBUST, READER)
 TEACHERS = (TEACHER, TEACHER_AFFINE, TEACHER_WARPED)
-RECIPES = {recipe.name: recipe for recipe in (*STUDENTS, LINES, *TEACHERS)}
+RECIPES = {recipe.name: recipe for recipe in (*STUDENTS, LINES, LINES_FINETUNE, *TEACHERS)}
 
 
 def get(name: str) -> Recipe:

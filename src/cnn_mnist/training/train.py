@@ -40,11 +40,13 @@ def begin(
         init: the run whose weights this one starts from.
 
     Raises:
-        RunError: the folder exists already or cannot be created.
+        RunError: the folder exists already or cannot be created, or the recipe needs `init`.
         ValueError: the seed is out of range, or the batch is larger than the training set.
     """
     check_batch(recipe, splits)
     check_teacher(recipe, splits, teacher)
+    if recipe.init_share and init is None:
+        raise RunError(f"the recipe {recipe.name} starts from another run; name it with --init")
     device = torch.device(device)
     run = start(recipe, seed, device, precision(device, recipe), len(splits.classes))
     if init:
@@ -142,6 +144,18 @@ def _init_of(folder: Path) -> Path:
     return Path(config.init)
 
 
+def _interpolate(run: Run, folder: Path) -> None:
+    """Average the final weights with the initial ones, to keep what these could do.
+
+    Wortsman et al., Robust fine-tuning of zero-shot models (CVPR 2022).
+    """
+    initial = checkpoint.load_model(_init_of(folder)).state_dict()
+    for name, value in run.model.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(initial[name].to(value.device), run.recipe.init_share)
+    checkpoint.save_model(folder, run.model)
+
+
 def load_teacher(
     folder: Path, recipe: Recipe, splits: Splits, device: str | torch.device = "cpu"
 ) -> Teacher:
@@ -199,10 +213,14 @@ def finish(
 
     if run.recipe.model == "lines":
         fit_lines(run, splits, save_then_tell, on_step)
-        test = asdict(evaluate_lines(run.model, written_lines(splits.test)))
     else:
         teacher = teacher or _teacher_of(run, splits, folder)
         fit(run.recipe, splits, save_then_tell, run=run, teacher=teacher, on_step=on_step)
+    if run.recipe.init_share:
+        _interpolate(run, folder)
+    if run.recipe.model == "lines":
+        test = asdict(evaluate_lines(run.model, written_lines(splits.test)))
+    else:
         test = asdict(evaluate(run.model, splits, run.recipe.test_norm))
     metrics = {
         "run": str(folder),

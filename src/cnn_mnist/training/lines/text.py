@@ -77,7 +77,7 @@ def date(rng: Random) -> str:
 def calculation(rng: Random) -> str:
     """A sum, with or without its result."""
     left, right = int(rng.integers(0, 100)), int(rng.integers(0, 100))
-    operator = rng.choice(["+", "-", "/", ":"], p=[0.5, 0.3, 0.1, 0.1])
+    operator = rng.choice(["+", "-", "x", "/", ":"], p=[0.4, 0.25, 0.15, 0.1, 0.1])
     return f"{left}{operator}{right}" + (f"={left + right}" if rng.random() < 0.7 else "")
 
 
@@ -126,10 +126,11 @@ def fraction(rng: Random) -> str:
 
 
 def measure(rng: Random) -> str:
-    """A number with its unit."""
-    gap = " " if rng.random() < 0.3 else ""
+    """A number with its unit, sometimes with a word behind it."""
     value = decimal(rng) if rng.random() < 0.5 else number(rng, 3)
-    return f"{value}{gap}{rng.choice(UNITS, p=UNIT_SHARES)}"
+    unit = rng.choice(UNITS, p=UNIT_SHARES)
+    gap = " " if rng.random() < 0.3 or unit in LIKE_DIGITS else ""
+    return f"{value}{gap}{unit}" + f" {_word(rng)}" * (rng.random() < 0.2)
 
 
 def bracketed(rng: Random) -> str:
@@ -139,8 +140,12 @@ def bracketed(rng: Random) -> str:
     return text + f" {number(rng, 5)}" * (rng.random() < 0.5)
 
 
-UNITS = ("%", "°", "°C", "kg", "km", "cm", "mm", "mg", "ml", "min", "h", "m", "x", "pcs")
-UNIT_SHARES = (0.3, 0.1, 0.1, *[0.5 / 11] * 11)
+LIKE_DIGITS = ("g", "L", "lb", "dl")  # never close to a number
+UNITS = (
+    *("%", "°", "°C", "kg", "km", "cm", "mm", "mg", "ml", "min", "h", "m", "x", "pcs", "oz"),
+    *LIKE_DIGITS,
+)
+UNIT_SHARES = (0.2, 0.07, 0.08, *[0.4 / 12] * 12, *[0.25 / 4] * 4)
 
 CURRENCIES = ("$", "€", "£", "R$", "Rs.", "USD ", "EUR ", "CHF ", "kr ")
 CURRENCY_SHARES = (0.5, 0.13, 0.13, *[0.24 / 6] * 6)
@@ -149,19 +154,19 @@ LETTER_SHARES = 1 / np.arange(4, 4 + len(LETTERS))  # about those of English
 LETTER_SHARES /= LETTER_SHARES.sum()
 
 KINDS = {
-    plain: 0.23,
+    plain: 0.22,
     amount: 0.21,
     decimal: 0.07,
     date: 0.04,
     calculation: 0.04,
-    repeated: 0.05,
+    repeated: 0.04,
     single: 0.12,
     nothing: 0.03,
     letters: 0.04,
     words: 0.05,
     labelled: 0.05,
     fraction: 0.01,
-    measure: 0.03,
+    measure: 0.05,
     bracketed: 0.03,
 }
 SHARES = list(KINDS.values())
