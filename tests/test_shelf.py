@@ -76,7 +76,7 @@ def test_a_name_that_nothing_has_is_told_with_those_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ShelfError, match=r"is named 'nowhere'; the .* reader.* lines or lines-finetune$"):
+    with pytest.raises(ShelfError, match=r"is named 'nowhere'; the .* lines or lines-finetune$"):
         shelf.find("nowhere")
     with pytest.raises(ShelfError, match=r"^there is no model 'raeder'; did you mean reader\?"):
         cnn_mnist.load_model("raeder")
