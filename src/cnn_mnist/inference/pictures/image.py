@@ -159,7 +159,7 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _decode(picture: Image.Image, frame: int | None = None, keep: bool = False) -> Page:
-    """Decode a frame as a page; by default the current frame."""
+    """Decode a frame as a page; by default the current frame. `keep` leaves the picture's size."""
     try:
         if frame is not None:
             picture.seek(frame)
