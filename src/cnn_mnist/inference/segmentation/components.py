@@ -11,9 +11,10 @@ Mask = NDArray[Any]  # uint8, 0 or 1
 # Limits on the parts examined individually. No page of digits has more; hostile pictures do.
 MAX_MARKS, FEW = 2000, 100  # of large pictures, and of any
 ROOM = 800  # px of the picture for each of them
+OVERLAP = 8  # maximum total area of their boxes, in pictures; boxes of digits hardly overlap
+
 LONG = 6  # times the writing's size: a rule, an axis or a curve
 WRITING = 0.5  # of such a mark's length, of all shorter marks together; dust is less
-OVERLAP = 8  # maximum total area of their boxes, in pictures; boxes of digits hardly overlap
 
 
 class Components(NamedTuple):
