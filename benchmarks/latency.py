@@ -25,7 +25,7 @@ from torch import nn
 from cnn_mnist.inference.recognition.classifier import session_options
 from cnn_mnist.training.models.networks import MODELS
 from cnn_mnist.training.recipes import NORM
-from cnn_mnist.training.runs.export import Exported, to_onnx
+from cnn_mnist.training.runs.export import Exported, for_onnx_runtime, to_onnx
 from peers.published import WideNet
 from timing import describe, spread
 
@@ -39,7 +39,8 @@ def session(network: nn.Module) -> onnxruntime.InferenceSession:
     """A network in a single-threaded session."""
     example = torch.zeros(2, 28, 28, dtype=torch.uint8)
     names = ("images", ["logits", "probabilities"])
-    content = to_onnx(Exported(network.eval(), NORM, 1.0), example, {0: "N"}, names, {})
+    exported = for_onnx_runtime(Exported(network.eval(), NORM, 1.0))
+    content = to_onnx(exported, example, {0: "N"}, names, {})
     return onnxruntime.InferenceSession(content, session_options(), ["CPUExecutionProvider"])
 
 

@@ -20,6 +20,7 @@ Probs = NDArray[np.float32]
 Predict = Callable[[NDArray[np.uint8]], Probs]  # images N×28×28 → probabilities N×10
 Thresholds = tuple[float, ...]  # of each digit: from this probability the classifier decides alone
 
+INPUT = "images"  # the name of a model's only input
 DIGITS = json.dumps(list("0123456789"))  # the classes in a model's metadata; older models lack them
 SHIFTS = (1, 1), (0, 1), (2, 1), (1, 0), (1, 2)  # rows and columns; the first is no shift
 CHUNK = 64  # images; larger batches leave the processor's cache
@@ -93,19 +94,18 @@ class Classifier:
             raise ValueError(f"images must be uint8 N×28×28, not {images.dtype} {images.shape}")
         if len(images) == 0:
             return np.zeros((0, 10), np.float32)
-        name = self._session.get_inputs()[0].name
-        parts = [images[i : i + CHUNK] for i in range(0, len(images), CHUNK)]
 
         def answer(part: NDArray[np.uint8]) -> Probs:
-            return np.asarray(self._session.run([output], {name: part})[0])
+            chunks = (part[i : i + CHUNK] for i in range(0, len(part), CHUNK))
+            return np.concatenate([self._session.run([output], {INPUT: c})[0] for c in chunks])
 
         if self._threads == 1 or len(images) < MANY:
-            return np.concatenate([answer(part) for part in parts])
+            return answer(images)
         from concurrent.futures import ThreadPoolExecutor
 
         # Our own threads, one part each, are faster than ONNX Runtime's, which share operators.
         with ThreadPoolExecutor(self._threads) as pool:
-            return np.concatenate(list(pool.map(answer, parts)))
+            return np.concatenate(list(pool.map(answer, np.array_split(images, self._threads))))
 
     def about(self, name: str) -> Any:
         """An entry of the file's metadata; None if it is missing."""
@@ -115,9 +115,12 @@ class Classifier:
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
     def _check(self, path: Path) -> None:
-        inputs = [(i.type, i.shape[1:]) for i in self._session.get_inputs()]
+        inputs = [(i.name, i.type, i.shape[1:]) for i in self._session.get_inputs()]
         outputs = {o.name for o in self._session.get_outputs()}
-        if inputs != [("tensor(uint8)", [28, 28])] or not {"logits", "probabilities"} <= outputs:
+        if (
+            inputs != [(INPUT, "tensor(uint8)", [28, 28])]
+            or not {"logits", "probabilities"} <= outputs
+        ):
             raise ValueError(
                 f"{path} is not a digit classifier exported by cnn-mnist: its inputs are {inputs}"
             )

@@ -31,8 +31,11 @@ class Net(nn.Module):
 
         With images side by side (see `lay_out`), so are the layers in between.
         """
-        x = one_by_one(convolve(images, *self.steps()))
-        x = F.relu(self.fc1(x))  # N×50
+        return self.head(convolve(images, *self.steps()))
+
+    def head(self, x: Tensor) -> Tensor:
+        """The last convolution's output N×24×4×4 → log-probabilities N×C."""
+        x = F.relu(self.fc1(one_by_one(x)))  # N×50
         return F.log_softmax(self.fc2(x), dim=1)  # N×C
 
     def steps(self) -> tuple[Step, ...]:

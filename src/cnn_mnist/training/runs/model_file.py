@@ -8,6 +8,8 @@ import onnx
 import torch
 from torch import Tensor
 
+from cnn_mnist.training.models.paired import unpaired
+
 PREFIX = "model."  # prefix of the weights' names, from the exported module
 METADATA = (
     "recipe", "dataset", "images_sha256", "classes", "seed", "versions", "num_train", "temperature",
@@ -46,13 +48,14 @@ def weights(path: Path) -> dict[str, Tensor]:
 
 def _weights(model: onnx.ModelProto) -> dict[str, Tensor]:
     named = [tensor for tensor in model.graph.initializer if tensor.name.startswith(PREFIX)]
-    kept = [tensor for tensor in named if tensor.data_type == onnx.TensorProto.FLOAT]
-    return {
+    state = {
         tensor.name.removeprefix(PREFIX): torch.from_numpy(
             onnx.numpy_helper.to_array(tensor).copy()
         )
-        for tensor in kept
+        for tensor in named
+        if tensor.data_type == onnx.TensorProto.FLOAT
     }
+    return unpaired(state)
 
 
 def _load(path: Path) -> onnx.ModelProto:
