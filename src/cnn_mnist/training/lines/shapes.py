@@ -12,7 +12,8 @@ from cnn_mnist.inference.recognition.line import OTHER
 from cnn_mnist.training.lines import typefaces
 from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.signs import SIGNS
-from cnn_mnist.training.synthetic.cursive import bend, smooth
+from cnn_mnist.training.synthetic.cursive import bend, hurry, smooth
+from cnn_mnist.training.synthetic.drawings import drawing
 from cnn_mnist.training.synthetic.examples import flourish
 from cnn_mnist.training.synthetic.forms import any_form
 from cnn_mnist.training.synthetic.nondigits import SYMBOLS, scribble
@@ -24,6 +25,7 @@ Ink = NDArray[Any]  # float32 H×W; 0 = paper, 1 = full ink
 
 MNIST_PEN = 0.13  # mean width of MNIST's strokes, as a share of a digit's height
 FLOURISHED = {0: 0.1, 1: 0.45, 7: 0.3}  # share of MNIST's digits with a slash, flag or bar added
+FINE = 0.1  # widest pen of a drawing; what a wider one leaves is a blot
 DRAWN = 0.2  # share of pen strokes in a line of MNIST digits
 EVERY = 9  # points of a trace, about 1.5 px of MNIST
 BENT = 0.6  # share of MNIST's digits that are distorted
@@ -128,13 +130,15 @@ def _shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
 def _other(hand: Hand, rng: Random) -> Shape:
     """A letter, or another sign outside the alphabet."""
     kind = rng.random()
-    if hand.source != "print" and kind < 0.3:
-        name = SYMBOLS_ONLY[rng.integers(len(SYMBOLS_ONLY))]
-        glyph = SYMBOLS[name] if rng.random() < 0.75 else scribble(rng)
-        return _stroked(glyph, hand, rng)
-    if kind < 0.75:
+    if hand.source != "print" and kind < 0.2:
+        return _stroked(SYMBOLS[SYMBOLS_ONLY[rng.integers(len(SYMBOLS_ONLY))]], hand, rng)
+    if hand.source != "print" and kind < 0.34:
+        glyph = drawing(rng) if kind < 0.28 else scribble(rng)
+        finer = replace(hand, pen=min(hand.pen, FINE))
+        return _stroked(hurry(glyph, 0.5 * hand.haste, rng), finer, rng)
+    if kind < 0.74:
         path, known = hand.typeface or _any_handwriting(rng), typefaces.LETTERS
-    elif kind < 0.92:
+    elif kind < 0.88:
         path, known = typefaces.printed(str(rng.choice(typefaces.WITH_GREEK))), typefaces.GREEK
     else:
         path = typefaces.printed(str(rng.choice(typefaces.WITH_OBJECTS)))

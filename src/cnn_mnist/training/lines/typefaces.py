@@ -26,7 +26,7 @@ WITH_OBJECTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique")
 # Letters that are not also written for a digit, and the like of other kinds.
 LETTERS = "ACDEFGHJKLMNPQRTUVWXYacdefhjkmnprtuvwxy"
 GREEK = "αβγδεζηθκλμνξπρσφχψωΔΘΛΞΠΣΦΨΩ"
-OBJECTS = "←↑→↓↔↕↗↘★☆♥♦♣♠☺☹☀☂✓✗✕△▽◇∑∏∫√≈∇¶@&%#"
+OBJECTS = "←↑→↓↔↕↗↘⇐⇒⇔➔★☆✦❀✿❄♥♡♦♢♣♧♠♤♪♫♬☺☻☹☀☁☾☂☎✉✎✂✈⌂⚠⚡⚓⚙☮☯☐☑☒♔♕♖♗♘♙✓✗✕△▽◇∑∏∫√≈≠∇∩¶@&%#"
 
 
 def printed(name: str) -> Path:
