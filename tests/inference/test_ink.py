@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.segmentation import ink, ruling
+from cnn_mnist.inference.segmentation import clutter, ink, ruling
+from cnn_mnist.inference.segmentation.components import components
 from cnn_mnist.inference.segmentation.sheet import find as find_sheets
 from drawn import Colour, coverage, page
 
@@ -420,6 +421,17 @@ def test_the_wires_of_a_spiral_are_no_ink(turns: int) -> None:
         cv2.line(bound, (0, y), (40, y + 4), (110, 110, 115), 7, cv2.LINE_AA)
     found = ink.find(noisy(np.rot90(bound, turns)))
     assert overlap(found, ink.find(noisy(np.rot90(bare, turns)))) > 0.95
+
+
+def test_wires_in_a_corner_go_though_marks_along_the_other_border_stay() -> None:
+    mask = np.zeros((400, 400), np.uint8)
+    for y in range(0, 350, 50):
+        mask[y : y + 5, :60] = 1
+    others = mask.copy()
+    for x in (70, 90, 160, 200, 290, 310, 370):
+        mask[:60, x : x + 5] = 1
+    rest = clutter.without_clutter(components(mask), 200 * mask)
+    assert np.array_equal(rest.mask, mask - others)
 
 
 def test_strokes_that_the_border_cuts_off_unevenly_are_ink() -> None:

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from cnn_mnist.inference import preview
 from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.reader import NO_DIGIT, ONLY_WORDS, Reader
-from cnn_mnist.inference.reading import NO_INK
+from cnn_mnist.inference.reading import NO_INK, Reading
 from cnn_mnist.training.data import Splits
 from cost import cost
 from drawn import Colour, page
@@ -211,6 +211,13 @@ def test_preview_shows_page_and_tiles(reader: Reader, tmp_path: Path) -> None:
     enlarged = np.kron(tile, np.ones((3, 3), np.uint8))
     rows = sheet.shape[0] - preview.TILE - preview.CAPTION
     assert np.array_equal(sheet[rows : rows + preview.TILE, : preview.TILE, 0], enlarged)
+
+
+def test_the_legend_of_a_narrow_preview_is_whole(tmp_path: Path) -> None:
+    path = preview.write(np.full((1500, 200, 3), 255, np.uint8), Reading(), tmp_path / "tall.png")
+    with Image.open(path) as picture:
+        sheet = np.asarray(picture)
+    assert (sheet[preview.PAGE_SIDE + preview.GAP :].reshape(-1, 3).max(axis=1) > 0).all()
 
 
 @pytest.mark.parametrize("count", [1000, pytest.param(10_000, marks=pytest.mark.slow)])

@@ -49,7 +49,7 @@ def test_where_there_is_a_list_it_alone_counts(tmp_path: Path) -> None:
         ("path,label,x,y,width,height\na.png,1,,,,\na.png,2,1,2,3,\n", "line 3: .*whole numbers"),
         ("path,label,x,y,width,height\na.png,2,1,2,0,9\n", "line 2: "),
         ("path,label,x,y,width,height\na.png,2,1,2,inf,9\n", "line 2: "),
-        ("path,label,x,y,width,height\na.png,2,-1,2,9,9\n", "line 2: "),
+        ("path,label,x,y,width,height\na.png,2,-1,2,9,9\n", "line 2: .*at least 0"),
         ("path,label\na,b.png,2\n", "line 2: a row has more fields"),
         ("path,label\n\x00\n", "line 2"),
     ],

@@ -19,7 +19,7 @@ from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.reading import NO_INK, Digit, Reading
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
-from cnn_mnist.inference.recognition.classifier import Classifier
+from cnn_mnist.inference.recognition.classifier import Classifier, tta_probs
 from cnn_mnist.inference.recognition.line import OTHER
 from cnn_mnist.inference.recognition.line_reader import DOUBT, LineReader
 from cnn_mnist.inference.recognition.normalize import SIDE, ready_frame, ready_frames
@@ -76,7 +76,7 @@ class Reader:
     def _upright(
         self, page: Page, cells: list[list[cell.Cell]]
     ) -> tuple[Page, list[list[cell.Cell]]]:
-        """A page and its cells, turned; first a page on its side, which may then be upside down."""
+        """A page and its cells, turned upright; a page on its side may need a second turn."""
         for _ in range(2):
             flat = chain(*cells)
             degrees = orientation.turn_of_cells(self.classifier, self.line_reader, flat)
@@ -143,14 +143,14 @@ class Reader:
         """The signs, line by line."""
         if single:
             readings = lines.readings(line_reader, seen.grey, seen.layout)
-            probs = self.classifier.tta_probs(seen.frames())
+            probs = tta_probs(self.classifier.probs, seen.frames())
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
         rows = lines.read(line_reader, seen.grey, seen.layout)
         best = list(chain.from_iterable(rows))
         pairs = partners(best, seen.boxes, self.classifier.decides)
         alone = [glyph for glyph in pairs if glyph is not None]
         probs = np.zeros((len(seen.glyphs), 10), np.float32)
-        probs[alone] = self.classifier.tta_probs(seen.frames(alone))
+        probs[alone] = tta_probs(self.classifier.probs, seen.frames(alone))
         found = iter(agree(best, pairs, seen.boxes, probs, self.classifier.decides))
         signs = [list(islice(found, len(row))) for row in rows]
         return [[sign for sign in row if not _is_line(sign, seen)] for row in signs]
@@ -224,7 +224,7 @@ def _is_line(sign: Found, seen: view.View) -> bool:
 
 
 def _height_of_others(rows: list[list[Found]], seen: view.View) -> float | None:
-    """The height of the marks that are left out; None if no mark is much taller than the digits."""
+    """The height of a digit by which to look again; None if no mark is much taller."""
     heights = [s.box[3] for s in chain(*rows) if s.is_digit and s.confidence >= DOUBT]
     read = float(median(np.array(heights))) if heights else None
     if read and all(height <= segment.TALL * read for _, _, _, height in seen.boxes):
@@ -262,9 +262,8 @@ def _placed(sign: Found, seen: view.View) -> Digit:
 
 def _in_cell(reading: Reading, one: cell.Cell) -> Number:
     """Everything in a cell as one number; an empty cell has no text."""
-    numbers = [number for line in reading.lines for number in line.numbers]
-    confidence = float(np.prod([number.confidence for number in numbers]))
-    return Number("".join(number.text for number in numbers), one.box, confidence)
+    confidence = math.prod(number.confidence for number in reading.numbers)
+    return Number("".join(number.text for number in reading.numbers), one.box, confidence)
 
 
 def _frame_reading(digit: Digit, is_accepted: bool) -> Reading:
@@ -276,6 +275,6 @@ def _frame_reading(digit: Digit, is_accepted: bool) -> Reading:
 
 
 def _is_stack(sources: object) -> bool:
-    if not isinstance(sources, np.ndarray) or sources.ndim != 3:
+    if not isinstance(sources, np.ndarray):
         return False
     return bool(sources.dtype == np.uint8 and sources.shape[1:] == (SIDE, SIDE))

@@ -25,10 +25,12 @@ def pictures(paths: Iterable[Path]) -> Iterator[Path]:
     """The paths in order; a folder stands for the pictures below it, sorted by name."""
     for path in paths:
         if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            files = sorted(
+                p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
+            )
             if not files:
                 kinds = ", ".join(SUFFIXES)
-                raise ImageError(f"{path}: no pictures in this folder; supported are {kinds}")
+                raise ImageError(f"{path}: no pictures in this folder; supported formats: {kinds}")
             yield from files
         else:
             yield path

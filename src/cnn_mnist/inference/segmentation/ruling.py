@@ -15,6 +15,7 @@ from cnn_mnist.inference.segmentation.components import (
     crowded,
     much_longer,
 )
+from cnn_mnist.inference.segmentation.paper import reduced
 
 SEARCH_SIDE = 400  # px; the slope is searched on a small copy
 SQUEEZED = 4  # columns of it are one: a line of SLOPES falls by less than a pixel across them
@@ -38,8 +39,6 @@ def may_have_lines(mask: Mask, page: tuple[int, ...]) -> bool:
 
 def without_lines(mask: Mask) -> Mask:
     """The mask without lines across the picture, up to 12° from horizontal or vertical."""
-    if not may_have_lines(mask, mask.shape):
-        return mask
     rest = _without_level_lines(mask)
     rest = cv2.transpose(_without_level_lines(cv2.transpose(rest)))
     return rest if rest.any() else mask
@@ -84,7 +83,7 @@ def without_rules(marks: Components) -> Components:
 
 def _rules(part: Mask) -> Mask:
     """The pixels of one direction's lines in a mark, except where other strokes cross them."""
-    found = cv2.HoughLines(_reduced(part), 1, np.pi / 180, 1 + SEARCH_SIDE // 10)
+    found = cv2.HoughLines(_small(part), 1, np.pi / 180, 1 + SEARCH_SIDE // 10)
     if found is None:
         return np.zeros_like(part)
     degrees = float(np.degrees(found[0, 0, 1])) - 90
@@ -123,7 +122,7 @@ def _is_frame(part: NDArray[np.bool_]) -> bool:
 def _without_level_lines(mask: Mask) -> Mask:
     if np.count_nonzero(mask.any(axis=0)) <= SPAN * mask.shape[1]:
         return mask
-    small = _reduced(mask)
+    small = _small(mask)
     slope = _slope(small)
     if not _level_lines(_shear(small, -slope)).any():
         return mask
@@ -141,11 +140,9 @@ def _without_level_lines(mask: Mask) -> Mask:
     return np.asarray(mask & near_kept & ~_shear(lines & ~crossing, slope))
 
 
-def _reduced(mask: Mask) -> Mask:
-    scale = min(1.0, SEARCH_SIDE / max(mask.shape))
-    size = max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale))
-    share = cv2.resize(mask * np.uint8(255), size, interpolation=cv2.INTER_AREA)
-    return (np.asarray(share) > 40).astype(np.uint8)
+def _small(mask: Mask) -> Mask:
+    share = reduced(mask * np.uint8(255), SEARCH_SIDE)
+    return (share > 40).astype(np.uint8)
 
 
 def _slope(mask: Mask) -> float:
