@@ -201,6 +201,19 @@ def test_a_lone_stroke_is_no_ruled_line() -> None:
     assert np.array_equal(ruling.without_lines(mask), mask)
 
 
+KINKED = [(140, 40), (143, 110), (143, 190), (150, 250), (149, 308)]
+ROOFED = [(20, 40), (140, 41), (280, 40), (150, 300)]
+
+
+@pytest.mark.parametrize("stroke", [KINKED, ROOFED])
+@pytest.mark.parametrize("pen", [2, 4])
+def test_the_strokes_of_a_large_thin_digit_are_ink(stroke: list[tuple[int, int]], pen: int) -> None:
+    pixels = np.full((340, 303, 3), 255, np.uint8)
+    cv2.polylines(pixels, [np.array(stroke)], False, (20, 20, 20), pen, cv2.LINE_AA)
+    found = ink.find(pixels) > 0
+    assert np.array_equal(found & (pixels[..., 0] < 60), pixels[..., 0] < 60)
+
+
 def test_the_desk_beside_the_page_is_no_ink() -> None:
     written = page("3", 180, 12)
     top, left = 20, 60

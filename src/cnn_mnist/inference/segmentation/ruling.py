@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.segmentation.components import (
+    WRITING,
     Components,
     Mask,
     components,
@@ -22,6 +23,7 @@ SQUEEZED = 4  # columns of it are one: a line of SLOPES falls by less than a pix
 SLOPES = np.tan(np.radians(np.arange(-12, 12.1, 0.5)))
 MIN_SIDE = 64  # px; in smaller pictures a stroke is as long as a ruled line
 SPAN = 0.7  # of the picture that a ruled line must cover
+RIM = 0.03  # of the picture's longer side: a line that ends farther from the border ends inside
 PIECE = 0.12  # of the picture that it must cover without a gap
 MAX_THICKNESS = 0.02  # of the picture's long side
 MIN_FRAME = 1.5  # times width and height; a frame along four sides has more ink
@@ -41,7 +43,22 @@ def without_lines(mask: Mask) -> Mask:
     """The mask without lines across the picture, up to 12° from horizontal or vertical."""
     rest = _without_level_lines(mask)
     rest = cv2.transpose(_without_level_lines(cv2.transpose(rest)))
-    return rest if rest.any() else mask
+    return rest if rest.any() and _are_ruled(mask > rest, mask) else mask
+
+
+def _are_ruled(lines: NDArray[np.bool_], mask: Mask) -> bool:
+    """Whether lines reach the picture's border, or have writing beside them; else a pen drew them.
+
+    The stem of a large 1 may be as long and thin as a ruled line.
+    """
+    rim = 1 + round(RIM * max(lines.shape))
+    if any(strip.any() for strip in (lines[:rim], lines[-rim:], lines[:, :rim], lines[:, -rim:])):
+        return True
+    marks = components(mask)
+    is_line = np.zeros(len(marks.stats), np.bool_)
+    is_line[marks.labels[lines]] = True
+    beside = marks.sides[1:][~is_line[1:]].sum()
+    return bool(beside > WRITING * marks.sides[is_line].max(initial=0))
 
 
 def without_frames(marks: Components) -> Components:
