@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from PIL import Image
 
 import cnn_mnist
@@ -457,6 +458,23 @@ def test_a_failure_is_one_line_and_leaves_nothing(
     assert outcome.err.count("\n") == 1
     assert outcome.out == ""
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "module"), [("train", "training.train"), ("study", "training.studies.study")]
+)
+def test_full_memory_is_one_line(
+    command: str, module: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        f"cnn_mnist.{module}.finish", lambda *_, **__: torch.empty(2**50, dtype=torch.uint8)
+    )
+    outcome = shell(f"{command} --recipe reference --dataset digits --epochs 1 --device cpu")
+    assert outcome.code == 1
+    assert outcome.err.endswith(
+        "cnn-mnist: out of memory; free some, or begin a training with a smaller --batch-size\n"
+    )
+    assert "Traceback" not in outcome.err
 
 
 def test_a_damaged_run_is_one_line(shell: Shell, trained: Path, tmp_path: Path) -> None:

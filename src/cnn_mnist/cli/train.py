@@ -67,7 +67,7 @@ def train(
         from cnn_mnist.training import distributed, recipes
         from cnn_mnist.training import train as training
         from cnn_mnist.training.data import load
-        from cnn_mnist.training.device import choose
+        from cnn_mnist.training.device import choose, memory_checked
         from cnn_mnist.training.runs import run_folder
         from cnn_mnist.training.runs.config import load_config
 
@@ -75,7 +75,7 @@ def train(
     begun = load_config(resume) if resume else None
     teaching = None if teacher is None else shelf.find(teacher)
     place, notice = choose(device)
-    with distributed.process_group(place):
+    with distributed.process_group(place), memory_checked():
         say = Terminal(as_json, quiet=distributed.rank() > 0)
         say.notice(notice)
         splits = begun.data(data_dir) if begun else load(dataset or "auto", data_dir)
