@@ -305,6 +305,15 @@ def test_an_export_lands_in_the_run_and_says_how_far_it_is_from_torch(
     assert shell("predict seven.png --model", trained / "model.onnx").code == 0
 
 
+def test_a_training_starts_from_an_exported_file(
+    shell: Shell, trained: Path, no_plots: None
+) -> None:
+    assert shell("export --out model.onnx", trained).code == 0
+    assert shell(f"train {SHORT} --init model.onnx --out run").code == 0
+    config = json.loads(Path("run/config.json").read_text())
+    assert config["init_sha256"] == shelf.sha256(Path("model.onnx"))
+
+
 def test_a_run_is_exported_as_a_page(shell: Shell, trained: Path) -> None:
     outcome = shell("export --format web", trained)
     assert outcome.out.startswith(f"{trained / 'explore'}/index.html: ")
@@ -432,6 +441,7 @@ def test_no_command_shows_the_help(shell: Shell) -> None:
         ("predict --model none.onnx taken", "none.onnx: No such file"),
         ("evaluate nowhere", "no file, folder or model is named 'nowhere'; the released"),
         ("evaluate run/nowhere", "nowhere is not a run folder: there is no config.json"),
+        ("evaluate missing.onnx", "missing.onnx: no such file; give a run folder, an exported"),
         ("evaluate lines", "is a run of the line network"),
         ("predict --model lines taken", "is not a digit classifier exported by cnn-mnist"),
         (
@@ -442,6 +452,8 @@ def test_no_command_shows_the_help(shell: Shell) -> None:
         ("train --dataset digits --batch-size 1438", "only 1,437 training images"),
         ("train --dataset digits --out taken", "taken exists already"),
         ("train --dataset digits --out taken/file/run", "Not a directory"),
+        ("train --dataset digits --init raeder", "'raeder'; did you mean reader? "),
+        ("train --dataset digits --init reader", "was trained on 50,000 images of mnist, but"),
         ("train --dataset mnits", "no data set 'mnits'; choose one of auto, mnist, digits, or"),
         ("study --dataset taken", "taken has no labelled pictures; name them"),
     ],
