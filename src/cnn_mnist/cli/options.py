@@ -108,16 +108,6 @@ def run_folder(run: str | None) -> Path:
     return shelf.get(shelf.DIGITS).folder if run is None else shelf.find(run)
 
 
-def refuse_lines(model: str, folder: Path) -> None:
-    """Raise a ValueError if a run is of the line network."""
-    if model == "lines":
-        name = "card.json" if shelf.holds(folder) else "metrics.json"
-        raise ValueError(
-            f"{folder} is a run of the line network, but this needs a digit classifier; the line "
-            f"network's accuracy is in {name} in that folder"
-        )
-
-
 def refuse(why: str, options: dict[str, Any]) -> None:
     """Reject options that cannot be used here; None and False mean that they were not given."""
     given = [name for name, value in options.items() if value is not None and value is not False]
