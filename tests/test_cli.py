@@ -238,7 +238,7 @@ def test_a_data_set_of_ones_own_goes_through_every_command(shell: Shell, no_plot
     line = "--recipe reader --dataset things.npz --epochs 1 --device cpu"
     outcome = shell(f"train {line} --out run")
     assert outcome.code == 0
-    assert "no digits are drawn" in outcome.err
+    assert "the recipe's synthetic digits are left out" in outcome.err
     assert "things.npz test: " in outcome.out
     outcome = shell("evaluate run --errors seen --device cpu")
     assert outcome.code == 0
@@ -366,7 +366,7 @@ def test_a_study_is_compared_with_another(shell: Shell, tmp_path: Path) -> None:
     outcome = shell(line, tmp_path / "two", "--against", tmp_path / "one")
     assert outcome.code == 0
     assert "+0.000 points, 95% interval" in outcome.out
-    assert "may be chance" in outcome.out
+    assert ": not significant" in outcome.out
     missing = shell(line, tmp_path / "three", "--against", tmp_path)
     assert (missing.code, missing.out) == (1, "")
     assert "is not a study" in missing.err

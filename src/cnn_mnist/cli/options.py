@@ -27,7 +27,11 @@ DatasetOption = Annotated[
     ),
 ]
 DataDirOption = Annotated[
-    Path | None, typer.Option(help="Folder with the four MNIST .gz files, searched first.")
+    Path | None,
+    typer.Option(
+        help="Folder with the four MNIST .gz files, searched first; for a run on your own data, "
+        "where that is now."
+    ),
 ]
 DeviceOption = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
@@ -99,7 +103,10 @@ def for_classes(recipe: Any, splits: Any, say: Terminal) -> Any:
             "choose another --recipe"
         )
     if recipe.drawn:
-        say.notice(f"The classes of {splits.name} are not the ten digits: no digits are drawn.")
+        say.notice(
+            f"The classes of {splits.name} are not the ten digits: the recipe's synthetic digits "
+            "are left out."
+        )
     return recipe.changed(drawn=0)
 
 
