@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from PIL import Image
 
 import cnn_mnist
@@ -237,7 +238,7 @@ def test_a_data_set_of_ones_own_goes_through_every_command(shell: Shell, no_plot
     line = "--recipe reader --dataset things.npz --epochs 1 --device cpu"
     outcome = shell(f"train {line} --out run")
     assert outcome.code == 0
-    assert "no digits are drawn" in outcome.err
+    assert "the recipe's synthetic digits are left out" in outcome.err
     assert "things.npz test: " in outcome.out
     outcome = shell("evaluate run --errors seen --device cpu")
     assert outcome.code == 0
@@ -304,6 +305,15 @@ def test_an_export_lands_in_the_run_and_says_how_far_it_is_from_torch(
     assert shell("predict seven.png --model", trained / "model.onnx").code == 0
 
 
+def test_a_training_starts_from_an_exported_file(
+    shell: Shell, trained: Path, no_plots: None
+) -> None:
+    assert shell("export --out model.onnx", trained).code == 0
+    assert shell(f"train {SHORT} --init model.onnx --out run").code == 0
+    config = json.loads(Path("run/config.json").read_text())
+    assert config["init_sha256"] == shelf.sha256(Path("model.onnx"))
+
+
 def test_a_run_is_exported_as_a_page(shell: Shell, trained: Path) -> None:
     outcome = shell("export --format web", trained)
     assert outcome.out.startswith(f"{trained / 'explore'}/index.html: ")
@@ -356,7 +366,7 @@ def test_a_study_is_compared_with_another(shell: Shell, tmp_path: Path) -> None:
     outcome = shell(line, tmp_path / "two", "--against", tmp_path / "one")
     assert outcome.code == 0
     assert "+0.000 points, 95% interval" in outcome.out
-    assert "may be chance" in outcome.out
+    assert ": not significant" in outcome.out
     missing = shell(line, tmp_path / "three", "--against", tmp_path)
     assert (missing.code, missing.out) == (1, "")
     assert "is not a study" in missing.err
@@ -431,6 +441,10 @@ def test_no_command_shows_the_help(shell: Shell) -> None:
         ("predict --model none.onnx taken", "none.onnx: No such file"),
         ("evaluate nowhere", "no file, folder or model is named 'nowhere'; the released"),
         ("evaluate run/nowhere", "nowhere is not a run folder: there is no config.json"),
+        ("export --out taken", "taken is a folder; give a file name"),
+        ("export --out no/model.onnx", "there is no folder no; create it, or choose another --out"),
+        ("export lines", "lines has no torch weights to export; its .onnx files are in that"),
+        ("evaluate missing.onnx", "missing.onnx: no such file; give a run folder, an exported"),
         ("evaluate lines", "is a run of the line network"),
         ("predict --model lines taken", "is not a digit classifier exported by cnn-mnist"),
         (
@@ -441,6 +455,8 @@ def test_no_command_shows_the_help(shell: Shell) -> None:
         ("train --dataset digits --batch-size 1438", "only 1,437 training images"),
         ("train --dataset digits --out taken", "taken exists already"),
         ("train --dataset digits --out taken/file/run", "Not a directory"),
+        ("train --dataset digits --init raeder", "'raeder'; did you mean reader? "),
+        ("train --dataset digits --init reader", "was trained on 50,000 images of mnist, but"),
         ("train --dataset mnits", "no data set 'mnits'; choose one of auto, mnist, digits, or"),
         ("study --dataset taken", "taken has no labelled pictures; name them"),
     ],
@@ -457,6 +473,23 @@ def test_a_failure_is_one_line_and_leaves_nothing(
     assert outcome.err.count("\n") == 1
     assert outcome.out == ""
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "module"), [("train", "training.train"), ("study", "training.studies.study")]
+)
+def test_full_memory_is_one_line(
+    command: str, module: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        f"cnn_mnist.{module}.finish", lambda *_, **__: torch.empty(2**50, dtype=torch.uint8)
+    )
+    outcome = shell(f"{command} --recipe reference --dataset digits --epochs 1 --device cpu")
+    assert outcome.code == 1
+    assert outcome.err.endswith(
+        "cnn-mnist: out of memory; free some, or begin a training with a smaller --batch-size\n"
+    )
+    assert "Traceback" not in outcome.err
 
 
 def test_a_damaged_run_is_one_line(shell: Shell, trained: Path, tmp_path: Path) -> None:

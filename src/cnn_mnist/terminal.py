@@ -133,7 +133,7 @@ class Terminal:
         if difference["interval"]:
             low, high = (f"{100 * end:+.3f}" for end in difference["interval"])
             text += f", 95% interval {low} to {high}"
-        self._row(f"{text}: {'real' if difference['is_real'] else 'may be chance'}")
+        self._row(f"{text}: {'' if difference['is_real'] else 'not '}significant")
 
     def figures(self, figures: dict[str, Any]) -> None:
         """Print the metrics of an evaluation."""

@@ -272,14 +272,14 @@ def test_a_stopped_job_goes_on_after_its_last_whole_line(begun: tuple[Path, list
 def test_what_does_not_fit_is_refused_and_left_alone(begun: tuple[Path, list[str]]) -> None:
     out, addresses = begun
     with pytest.raises(
-        ResultsError, match=r"started with a different single; choose another --out"
+        ResultsError, match=r"started with a different --single; choose another --out"
     ):
-        read(out, addresses, single=True)
+        read(out, addresses, **{"--single": True})
     with pytest.raises(
         ResultsError, match=r"picture 2 was .*0001.png .* but is now other; give the"
     ):
         read(out, [addresses[0], "other"])
-    with pytest.raises(ResultsError, match=r"picture 3 was .* is now None"):
+    with pytest.raises(ResultsError, match=r"picture 3 was .* is now missing; give"):
         read(out, addresses[:2])
     read(out, addresses)
     with pytest.raises(ResultsError, match=r"r.jsonl exists already; choose another --out"):
@@ -288,6 +288,32 @@ def test_what_does_not_fit_is_refused_and_left_alone(begun: tuple[Path, list[str
         ResultsError, match=r"r.txt: the name must end in one of .jsonl, .parquet, .csv"
     ):
         read(out.with_name("r.txt"), addresses)
+
+
+def test_a_job_without_results_leaves_nothing(tmp_path: Path) -> None:
+    """The corrected command would be refused, since it has other settings."""
+    with pytest.raises(ImageError, match="no pictures found"):
+        read(tmp_path / "r.jsonl", Addresses([str(tmp_path)], []))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_library_ends_the_job_which_can_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "BATCH", 1)
+    (picture,) = pictures(tmp_path / "p", 1)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "fsspec", None)
+        with pytest.raises(ModuleNotFoundError, match="fsspec"):
+            read(tmp_path / "r.jsonl", [str(picture), "memory://bucket/a.png"])
+    assert len(lines(tmp_path / "r.jsonl.part" / "lines.jsonl")) == 1
+
+
+def test_damaged_settings_are_told(begun: tuple[Path, list[str]]) -> None:
+    out, addresses = begun
+    out.with_name("r.jsonl.part").joinpath("settings.json").write_text("")
+    with pytest.raises(ResultsError, match=r"settings.json is damaged; remove .*r.jsonl.part to"):
+        read(out, addresses)
 
 
 def test_two_jobs_do_not_write_one_file(tmp_path: Path) -> None:
@@ -315,8 +341,8 @@ def test_a_file_whose_last_pages_are_missing_is_read_again(
     """Power loss may leave the first lines of a batch."""
     addresses, whole = pages
     out, here = tmp_path / "r.jsonl", Settings.here(False, None, 60)
-    Results(out, here.kept()).__exit__(None, None, None)
-    (tmp_path / "r.jsonl.part" / "lines.jsonl").write_text("".join(whole[:cut]) + torn)
+    with Results(out, here.kept()):
+        (tmp_path / "r.jsonl.part" / "lines.jsonl").write_text("".join(whole[:cut]) + torn)
     with Threads(1) as engine, Results(out, here.kept()) as results:
         assert run(engine, addresses, here, results) == sum(cut >= end for end in (2, 5))
     assert results.num_done == 3

@@ -343,7 +343,11 @@ def test_a_better_model_is_replaced_only_when_told(
         (("missing",), "missing does not exist; name a folder of labelled pictures"),
         (("file.png",), "file.png is a file; name a folder of labelled pictures"),
         (("empty",), "empty has no labelled pictures; name them 7_1.png"),
-        (("empty", "--out", "no/a.onnx"), "--out no/a.onnx is a folder, or is in a folder"),
+        (
+            ("empty", "--out", "no/a.onnx"),
+            "there is no folder no; create it, or choose another --out",
+        ),
+        (("missing", "--out", "empty"), "empty is a folder; give a file name"),
         (
             ("empty", "--out", "file.png"),
             "file.png is not a digit classifier exported by cnn-mnist",

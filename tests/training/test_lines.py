@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import nn
 
 from cnn_mnist.inference.recognition.line import ALPHABET, HEIGHT, OTHER, SIGNS, normalized
 from cnn_mnist.inference.recognition.line_reader import LineReader
-from cnn_mnist.training import recipes
+from cnn_mnist.training import distributed, recipes
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.lines import export, train, typefaces
 from cnn_mnist.training.lines.boxes import write_in_boxes
@@ -355,6 +356,17 @@ def test_weights_that_do_not_fit_are_refused(
         begin(TINY, few_digits.hold_out(100), tmp_path / "run", init=earlier)
     with pytest.raises(RunError, match=r"nowhere is not a run folder"):
         begin(TINY, few_digits, tmp_path / "run", init=tmp_path / "nowhere")
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_processes_are_refused(
+    tmp_path: Path, held_out: Splits, earlier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would train the same network."""
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    for start in (partial(begin, TINY, held_out, tmp_path / "run"), partial(resume, earlier)):
+        with pytest.raises(RunError, match=r"by one process; start it without torchrun$"):
+            start()
     assert not (tmp_path / "run").exists()
 
 

@@ -208,7 +208,10 @@ BAD: dict[str, dict[str, Any]] = {
     "it holds Python objects": {
         "images": np.array([np.zeros((2, 2)), np.zeros((3, 3))], object), "labels": LABELS[:2],
     },
-    "has no training image of '2'": {
+    "has 1,001 classes; at most 1,000": {
+        "images": IMAGES, "labels": LABELS, "classes": [str(number) for number in range(1001)],
+    },
+    "has test images of '2', but no training images of it": {
         "x_train": IMAGES, "y_train": LABELS % 2, "x_test": IMAGES, "y_test": LABELS % 3,
     },
 }  # fmt: skip

@@ -119,7 +119,7 @@ def _at_least_one(addresses: Iterator[str], argument: str) -> Iterator[str]:
     for number, address in enumerate(addresses, start=1):  # noqa: B007
         yield address
     if not number:
-        raise ImageError(f"{argument}: no pictures found; supported are {', '.join(SUFFIXES)}")
+        raise ImageError(f"{argument}: no pictures found; supported formats: {', '.join(SUFFIXES)}")
 
 
 def _is_picture(name: str) -> bool:

@@ -24,7 +24,7 @@ class ResultsError(ValueError):
 
 
 class Results:
-    """Append-only results. A with-block closes them, finished or not."""
+    """Append-only results. A with-block closes them, finished or not, and keeps no empty ones."""
 
     def __init__(self, path: Path, settings: dict[str, object]) -> None:
         """Begin, or resume an earlier job.
@@ -65,6 +65,9 @@ class Results:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+        lines = self._folder / "lines.jsonl"
+        if lines.exists() and not lines.stat().st_size:
+            self._remove()
 
     def skip(self, addresses: Iterator[str]) -> None:
         """Skip the pictures that already have lines.
@@ -78,7 +81,8 @@ class Results:
             if then["path"] != now:
                 raise ResultsError(
                     f"picture {self.num_done:,} was {then['path']} in {self._folder}, but is now "
-                    f"{now}; give the same pictures, or remove that folder to start over"
+                    f"{now or 'missing'}; give the same pictures, or remove that folder to start "
+                    "over"
                 )
             self.num_unreadable += then["num_pages"] is None
 
@@ -100,8 +104,11 @@ class Results:
             whole = self._folder / "rows.csv"
             _write_csv(self._lines, whole)
         whole.replace(self.path)
-        for rest in self._folder.iterdir():
-            rest.unlink()
+        self._remove()
+
+    def _remove(self) -> None:
+        for path in self._folder.iterdir():
+            path.unlink()
         self._folder.rmdir()
 
     def _lines(self) -> Iterator[dict[str, Any]]:
@@ -112,9 +119,17 @@ class Results:
         path = self._folder / "settings.json"
         if not path.exists():
             temporary = self._folder / "settings.new"
-            temporary.write_text(json.dumps(settings))
+            with temporary.open("w") as file:
+                json.dump(settings, file)
+                file.flush()
+                os.fsync(file.fileno())
             temporary.replace(path)
-        elif (before := json.loads(path.read_text())) != settings:
+            return
+        try:
+            before = json.loads(path.read_text())
+        except ValueError:
+            raise ResultsError(f"{path} is damaged; remove {self._folder} to start over") from None
+        if before != settings:
             other = ", ".join(name for name in settings if before.get(name) != settings[name])
             raise ResultsError(
                 f"{self._folder} was started with a different {other}; choose another --out, "

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from cnn_mnist import shelf
 from cnn_mnist.cli.options import (
     DataDirOption,
     DatasetOption,
@@ -13,7 +14,6 @@ from cnn_mnist.cli.options import (
     JsonOption,
     RunArgument,
     extra,
-    refuse_lines,
     run_folder,
 )
 from cnn_mnist.terminal import Terminal
@@ -47,8 +47,13 @@ def evaluate(
 
     folder = run_folder(run)
     config = load_config(folder)
+    if config.recipe.model == "lines":
+        name = "card.json" if shelf.holds(folder) else "metrics.json"
+        raise ValueError(
+            f"{folder} is a run of the line network, but this needs a digit classifier; the line "
+            f"network's accuracy is in {name} in that folder"
+        )
     place, notice = choose(device)
-    refuse_lines(config.recipe.model, folder)
     if dataset:
         splits = load_for(config.classes, config.images_sha256, dataset, data_dir)
     else:

@@ -16,7 +16,7 @@ DAMAGE = (
     OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, SyntaxError,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-MAX_LABELS = 1_000_000  # maximum of numeric labels; gaps are allowed
+MAX_LABELS = 1_000_000  # numeric labels must be below this; gaps are allowed
 Part = tuple[Frames, NDArray[np.str_]]
 
 
