@@ -214,6 +214,15 @@ def test_the_strokes_of_a_large_thin_digit_are_ink(stroke: list[tuple[int, int]]
     assert np.array_equal(found & (pixels[..., 0] < 60), pixels[..., 0] < 60)
 
 
+def test_the_tall_thin_stems_of_a_row_of_large_digits_are_ink() -> None:
+    pixels = np.full((340, 900, 3), 255, np.uint8)
+    for x in (100, 400, 700):  # 1s, each with a foot
+        stroke = [(x - 50, 90), (x, 25), (x, 315), (x - 60, 315), (x + 60, 315)]
+        cv2.polylines(pixels, [np.array(stroke)], False, (20, 20, 20), 4, cv2.LINE_AA)
+    found = ink.find(pixels) > 0
+    assert np.array_equal(found & (pixels[..., 0] < 60), pixels[..., 0] < 60)
+
+
 def test_the_desk_beside_the_page_is_no_ink() -> None:
     written = page("3", 180, 12)
     top, left = 20, 60

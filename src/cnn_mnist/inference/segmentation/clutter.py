@@ -14,6 +14,7 @@ from cnn_mnist.inference.segmentation.components import (
     components,
     crowded,
     much_longer,
+    typical_side,
 )
 
 SOLID = 1 / 3  # of a blot, covered by the largest disc in it; of a thick 1 it is less
@@ -97,10 +98,5 @@ def without_specks(marks: Components, reach: int) -> Mask:
     near = components(cv2.dilate(marks.mask, np.ones((2 * reach + 1,) * 2, np.uint8)))
     groups, single = (found.sides[~much_longer(found.sides)][1:] for found in (near, marks))
     largest = groups.max() - 2 * reach
-    least = max(SPECK, min(SPECK_SHARE * largest, MARK_SHARE * _typical(single)))
+    least = max(SPECK, min(SPECK_SHARE * largest, MARK_SHARE * typical_side(single)))
     return np.asarray(marks.mask & near.pixels(near.sides - 2 * reach >= least))
-
-
-def _typical(sides: NDArray[Any]) -> float:
-    """The median of the marks' sides, weighted by their squares: dust hardly counts."""
-    return weighted_median(sides, sides.astype(np.float64) ** 2)

@@ -15,6 +15,7 @@ from cnn_mnist.inference.segmentation.components import (
     components,
     crowded,
     much_longer,
+    typical_side,
 )
 from cnn_mnist.inference.segmentation.paper import reduced
 
@@ -23,7 +24,8 @@ SQUEEZED = 4  # columns of it are one: a line of SLOPES falls by less than a pix
 SLOPES = np.tan(np.radians(np.arange(-12, 12.1, 0.5)))
 MIN_SIDE = 64  # px; in smaller pictures a stroke is as long as a ruled line
 SPAN = 0.7  # of the picture that a ruled line must cover
-RIM = 0.03  # of the picture's longer side: a line that ends farther from the border ends inside
+RIM = 0.02  # of the picture: a line that ends farther from its border ends inside
+LONGER = 2  # times as long as the typical mark beside it: a line that ends inside
 PIECE = 0.12  # of the picture that it must cover without a gap
 MAX_THICKNESS = 0.02  # of the picture's long side
 MIN_FRAME = 1.5  # times width and height; a frame along four sides has more ink
@@ -43,22 +45,7 @@ def without_lines(mask: Mask) -> Mask:
     """The mask without lines across the picture, up to 12° from horizontal or vertical."""
     rest = _without_level_lines(mask)
     rest = cv2.transpose(_without_level_lines(cv2.transpose(rest)))
-    return rest if rest.any() and _are_ruled(mask > rest, mask) else mask
-
-
-def _are_ruled(lines: NDArray[np.bool_], mask: Mask) -> bool:
-    """Whether lines reach the picture's border, or have writing beside them; else a pen drew them.
-
-    The stem of a large 1 may be as long and thin as a ruled line.
-    """
-    rim = 1 + round(RIM * max(lines.shape))
-    if any(strip.any() for strip in (lines[:rim], lines[-rim:], lines[:, :rim], lines[:, -rim:])):
-        return True
-    marks = components(mask)
-    is_line = np.zeros(len(marks.stats), np.bool_)
-    is_line[marks.labels[lines]] = True
-    beside = marks.sides[1:][~is_line[1:]].sum()
-    return bool(beside > WRITING * marks.sides[is_line].max(initial=0))
+    return rest if rest.any() else mask
 
 
 def without_frames(marks: Components) -> Components:
@@ -154,7 +141,23 @@ def _without_level_lines(mask: Mask) -> Mask:
     crossing: Mask = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, bridge)
     kept = _shear(rest | (crossing & level), slope)
     near_kept: Mask = cv2.dilate(kept, np.ones((3, 1), np.uint8))
-    return np.asarray(mask & near_kept & ~_shear(lines & ~crossing, slope))
+    without = np.asarray(mask & near_kept & ~_shear(lines & ~crossing, slope))
+    return without if _are_ruled(mask > without, mask) else mask
+
+
+def _are_ruled(lines: NDArray[np.bool_], mask: Mask) -> bool:
+    """Whether level lines cross the picture, or are long beside the writing; else a pen drew them.
+
+    The roof of a large 7 may be as long and thin as a ruled line.
+    """
+    rim = 1 + round(RIM * mask.shape[1])
+    if lines[:, :rim].any() and lines[:, -rim:].any():
+        return True
+    marks = components(mask)
+    is_line = np.zeros(len(marks.stats), np.bool_)
+    is_line[marks.labels[lines]] = True
+    length, beside = marks.sides[is_line].max(initial=0), marks.sides[1:][~is_line[1:]]
+    return bool(beside.sum() > WRITING * length > WRITING * LONGER * typical_side(beside))
 
 
 def _small(mask: Mask) -> Mask:
