@@ -120,6 +120,17 @@ def test_a_name_that_is_no_text_does_not_stop_the_others(shell: Shell, sheets: N
     ]
 
 
+def test_an_empty_folder_does_not_stop_the_others(shell: Shell, sheets: None) -> None:
+    Path("empty").mkdir()
+    outcome = shell("predict empty two.tif")
+    assert outcome.code == 1
+    assert outcome.err.startswith("empty: no pictures in this folder; supported formats: .png,")
+    assert [row.partition(" (")[0] for row in outcome.out.splitlines()] == [
+        "two.tif#1: 7",
+        "two.tif#2: 3",
+    ]
+
+
 def test_a_table_of_several_pages_tells_them_apart(shell: Shell, sheets: None) -> None:
     Path("none.png").write_bytes(b"no picture")
     outcome = shell("predict sheet.png two.tif blank.png none.png --csv")

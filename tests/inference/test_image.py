@@ -166,7 +166,7 @@ def test_missing_files_folders_and_devices(tmp_path: Path) -> None:
     nested = tmp_path / "a.png"
     nested.mkdir()
     (nested / "b.png").touch()
-    assert list(pictures([tmp_path])) == [nested / "b.png"]
+    assert pictures(tmp_path) == [nested / "b.png"]
 
 
 def test_a_png_that_claims_a_thousand_million_pixels() -> None:

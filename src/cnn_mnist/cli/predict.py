@@ -1,5 +1,6 @@
 """cnn-mnist predict: read pictures."""
 
+import itertools
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from cnn_mnist.terminal import Terminal
 
 if TYPE_CHECKING:
     from cnn_mnist.bulk import Addresses, Settings
+    from cnn_mnist.inference.reader import Reader
     from cnn_mnist.inference.reading import Reading
 
 
@@ -126,7 +128,7 @@ def _readings(
     images: list[Path], single: bool, model: str | None, preview: Path | None
 ) -> Iterator[tuple[str, "Reading"]]:
     """All pages of the pictures; an unreadable page ends its file with the reason."""
-    from cnn_mnist.inference.pictures import files, image
+    from cnn_mnist.inference.pictures import files
     from cnn_mnist.inference.pictures.page import ImageError
     from cnn_mnist.inference.reader import Reader
     from cnn_mnist.inference.reading import Reading
@@ -134,21 +136,39 @@ def _readings(
     reader = Reader(model)
     if preview:
         preview.mkdir(parents=True, exist_ok=True)
-    for number, path in enumerate(files.pictures(images), start=1):
-        done = 0
+    numbers = itertools.count(1)
+    for given in images:
         try:
-            source = sys.stdin.buffer.read() if str(path) == "-" else path
-            for page in image.pages(source):
-                (reading,) = reader.read_pages(page, single)
-                yield str(path), reading
-                done += 1
-                if preview:
-                    from cnn_mnist.inference.preview import write
-
-                    suffix = f"-{page.number}" if page.num_pages > 1 else ""
-                    write(page, reading, preview / f"{number:04}-{path.stem}{suffix}.png")
+            paths = files.pictures(given)
         except ImageError as error:
-            yield str(path), Reading.unreadable(str(error), done + 1)
+            yield str(given), Reading.unreadable(str(error))
+            continue
+        for path in paths:
+            stem = f"{next(numbers):04}-{path.stem}"
+            for reading in _read(reader, path, single, preview and preview / stem):
+                yield str(path), reading
+
+
+def _read(reader: "Reader", path: Path, single: bool, preview: Path | None) -> Iterator["Reading"]:
+    """The pages of one picture, each with its preview."""
+    from cnn_mnist.inference.pictures import image
+    from cnn_mnist.inference.pictures.page import ImageError
+    from cnn_mnist.inference.reading import Reading
+
+    done = 0
+    try:
+        source = sys.stdin.buffer.read() if str(path) == "-" else path
+        for page in image.pages(source):
+            (reading,) = reader.read_pages(page, single)
+            yield reading
+            done += 1
+            if preview:
+                from cnn_mnist.inference.preview import write
+
+                suffix = f"-{page.number}" if page.num_pages > 1 else ""
+                write(page, reading, preview.with_name(f"{preview.name}{suffix}.png"))
+    except ImageError as error:
+        yield Reading.unreadable(str(error), done + 1)
 
 
 def _print_readings(readings: Iterator[tuple[str, "Reading"]], say: Terminal) -> None:
