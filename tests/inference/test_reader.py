@@ -167,6 +167,14 @@ def test_a_stack_is_read_as_its_pictures_one_by_one(reader: Reader) -> None:
     assert reader.read_many(stack[:0]) == []
 
 
+def test_an_error_names_its_picture(reader: Reader) -> None:
+    fine = page("1", 60, 6)
+    with pytest.raises(ImageError, match=r"^none\.png: no such file; check the path$"):
+        reader.read_many([fine, "none.png"])
+    with pytest.raises(ImageError, match=r"^picture 2: the file is empty$"):
+        reader.read_many([fine, b""])
+
+
 def test_ready_images_cost_little_more_than_their_classification(reader: Reader) -> None:
     """About twice as much; one by one they cost twenty times as much."""
     one = reader.read(page("5", 60, 6), single=True).digits[0].image

@@ -16,7 +16,7 @@ from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import MANY, without_words
 from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.pictures.page import Page
+from cnn_mnist.inference.pictures.page import ImageError, Page
 from cnn_mnist.inference.reading import NO_INK, Digit, Reading
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier, tta_probs
@@ -186,9 +186,12 @@ class Reader:
 
         A stack N×28×28 of uint8 is read as N pictures, in one network call if they are MNIST images
         already.
+
+        Raises:
+            ImageError: a source cannot be read as a picture; the message names the first.
         """
         if not _is_stack(sources):
-            return [self.read(source, single) for source in sources]
+            return [self._read_one(*each, single) for each in enumerate(sources, start=1)]
         images = np.asarray(sources, np.uint8)
         frames, ready = ready_frames(images)
         whole = self._digits(frames[ready])
@@ -196,6 +199,14 @@ class Reader:
             _frame_reading(*next(whole)) if is_ready else self.read(source, single)
             for source, is_ready in zip(images, ready.tolist(), strict=True)
         ]
+
+    def _read_one(self, number: int, source: image.Source, single: bool) -> Reading:
+        """Read one of many pictures; an error names it."""
+        try:
+            return self.read(source, single)
+        except ImageError as error:
+            name = source if isinstance(source, str | os.PathLike) else f"picture {number}"
+            raise ImageError(f"{name}: {error}") from error
 
     def _digits(self, frames: NDArray[np.uint8]) -> Iterator[tuple[Digit, bool]]:
         """The network's answer to MNIST images, and whether it accepts each as a digit."""
