@@ -420,6 +420,8 @@ def test_a_study_of_one_prints_no_interval(shell: Shell) -> None:
         ("train --seed -1", "--seed"),
         ("train --seed 99999999999999999999999", "--seed"),
         ("train --resume x --lr 0.1 --seed 3", "--lr, --seed cannot be used with --resume"),
+        ("predict scans/*.png", "scans/*.png: addresses and patterns need --out"),
+        ("predict http://localhost/7.png", "http://localhost/7.png: addresses and patterns need"),
         ("nothing", "nothing"),
     ],
 )
@@ -457,6 +459,7 @@ def test_no_command_shows_the_help(shell: Shell) -> None:
         ("export lines", "lines has no torch weights to export; its .onnx files are in that"),
         ("evaluate missing.onnx", "missing.onnx: no such file; give a run folder, an exported"),
         ("evaluate lines", "is a run of the line network"),
+        ("predict taken --preview taken/file", "the previews cannot be written to taken/file: "),
         ("predict --model lines taken", "is not a digit classifier exported by cnn-mnist"),
         (
             "predict --model raeder taken",

@@ -297,6 +297,15 @@ def test_a_job_without_results_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_cannot_be_opened_is_told_with_its_option(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.touch()
+    with pytest.raises(ImageError, match=r"none\.txt cannot be read: No such .*; check --files-"):
+        list(Addresses([], [tmp_path / "none.txt"]))
+    with pytest.raises(ResultsError, match=r"the results cannot be written to .*; choose another"):
+        read(taken / "r.jsonl", Addresses([], []))
+
+
 def test_a_missing_library_ends_the_job_which_can_be_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

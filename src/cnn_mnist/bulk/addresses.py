@@ -31,7 +31,13 @@ class Addresses:
         for argument in self._arguments:
             yield from _below(argument)
         for path in self._lists:
-            with path.open(encoding="utf-8", errors="surrogateescape") as lines:
+            try:
+                lines = path.open(encoding="utf-8", errors="surrogateescape")
+            except OSError as error:
+                raise ImageError(
+                    f"{path} cannot be read: {error.strerror}; check --files-from"
+                ) from error
+            with lines:
                 yield from filter(None, (line.rstrip("\r\n") for line in lines))
 
 

@@ -34,8 +34,8 @@ class Results:
             settings: must be the same for all lines.
 
         Raises:
-            ResultsError: the file exists, another job is writing it, or the earlier job had other
-                settings.
+            ResultsError: the file exists or cannot be written, another job is writing it, or the
+                earlier job had other settings.
         """
         if path.suffix not in FORMATS:
             raise ResultsError(f"{path}: the name must end in one of {', '.join(FORMATS)}")
@@ -44,8 +44,13 @@ class Results:
         if path.suffix == ".parquet":
             import pyarrow  # noqa: F401 - fail now if it is missing, not at the end
         self.path, self._folder = path, path.with_name(f"{path.name}.part")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._file = (self._folder / "lines.jsonl").open("a+b")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._file = (self._folder / "lines.jsonl").open("a+b")
+        except OSError as error:
+            raise ResultsError(
+                f"the results cannot be written to {path}: {error.strerror}; choose another --out"
+            ) from error
         try:
             _lock(self._file, path)
             self._keep(settings)

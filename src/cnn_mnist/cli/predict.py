@@ -1,9 +1,11 @@
 """cnn-mnist predict: read pictures."""
 
+import glob
 import itertools
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,12 +85,20 @@ def predict(
     refuse("without --out", only_bulk | {"--timeout": timeout})
     if as_csv:
         refuse("with --csv", {"--json": as_json})
-    paths = [Path(image) for image in images or []]
+    paths = [_path(image) for image in images or []]
     readings = _readings(paths, single, model, preview)
     if as_csv:
         _print_table(readings, len(paths) > 1 or paths[0].is_dir())
     else:
         _print_readings(readings, Terminal(as_json))
+
+
+def _path(image: str) -> Path:
+    """The path of a picture or folder; only bulk jobs take addresses and patterns."""
+    path = Path(image)
+    if "://" in image or (glob.has_magic(image) and not path.exists()):
+        raise typer.BadParameter(f"{image}: addresses and patterns need --out")
+    return path
 
 
 def _write_results(
@@ -135,7 +145,8 @@ def _readings(
 
     reader = Reader(model)
     if preview:
-        preview.mkdir(parents=True, exist_ok=True)
+        with _previewing(preview):
+            preview.mkdir(parents=True, exist_ok=True)
     numbers = itertools.count(1)
     for given in images:
         try:
@@ -166,9 +177,22 @@ def _read(reader: "Reader", path: Path, single: bool, preview: Path | None) -> I
                 from cnn_mnist.inference.preview import write
 
                 suffix = f"-{page.number}" if page.num_pages > 1 else ""
-                write(page, reading, preview.with_name(f"{preview.name}{suffix}.png"))
+                with _previewing(preview.parent):
+                    write(page, reading, preview.with_name(f"{preview.name}{suffix}.png"))
     except ImageError as error:
         yield Reading.unreadable(str(error), done + 1)
+
+
+@contextmanager
+def _previewing(folder: Path) -> Iterator[None]:
+    """Turn what the file system refuses into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"the previews cannot be written to {folder}: {error.strerror or error}; choose "
+            "another --preview"
+        ) from error
 
 
 def _print_readings(readings: Iterator[tuple[str, "Reading"]], say: Terminal) -> None:
