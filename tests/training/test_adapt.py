@@ -267,11 +267,12 @@ def test_what_cannot_be_learned_from_is_skipped_named_and_counted(tmp_path: Path
     folder = write_odd(tmp_path / "mine", 10)
     (folder / "3_bad.png").write_bytes(b"no picture")
     Image.new("L", (90, 90), 255).save(folder / "5_blank.png")
-    for number in range(4):
-        (folder / f"x{number}_1.png").touch()
+    for label in ("number", "x0", "x1", "x2"):
+        (folder / f"{label}_1.png").touch()
     mine = handwriting.read(folder)
     assert (len(mine), mine.num_skipped) == (10, 6)
     told = "\n".join(mine.warnings)
+    assert "number_1.png was skipped: it shows several signs" in told
     assert "x0_1.png was skipped: its label 'x0' is neither a digit nor 'none'" in told
     assert mine.warnings[-1] == "1 more pictures were skipped"
     assert len(mine.problems) == 5

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.pictures.labels import NONE
+from cnn_mnist.inference.pictures.labels import NONE, NUMBER
 from cnn_mnist.inference.recognition.classifier import (
     NEVER,
     Classifier,
@@ -139,6 +139,8 @@ def _digits(folder: Path, writing: Handwriting) -> Iterator[Labelled]:
     for one in labelled(folder):
         if one.label in (*DIGITS, NONE):
             yield one
+        elif one.label == NUMBER:
+            writing.skip(one.path, "it shows several signs")
         else:
             writing.skip(one.path, f"its label {one.label!r} is neither a digit nor {NONE!r}")
 
