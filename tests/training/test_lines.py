@@ -437,14 +437,15 @@ def test_a_line_is_exact_if_every_sign_is_right(written: Digits) -> None:
     assert answers(Known(), [batch]).exact.sum() < count
 
 
-def test_missing_typefaces_are_told_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_missing_typefaces_are_told_before_the_folder_is_created(
+    tmp_path: Path, few_digits: Splits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CNN_MNIST_FONTS", str(tmp_path))
     typefaces.handwritten.cache_clear()
     with pytest.raises(ValueError, match="make fonts"):
-        typefaces.handwritten()
+        begin(TINY, few_digits, tmp_path / "run")
     typefaces.handwritten.cache_clear()
+    assert not (tmp_path / "run").exists()
 
 
 def test_signs_are_those_of_the_alphabet() -> None:

@@ -15,6 +15,7 @@ from cnn_mnist.training.device import precision
 from cnn_mnist.training.distillation import Teacher
 from cnn_mnist.training.evaluation import evaluate, predict_logits
 from cnn_mnist.training.lines.train import evaluate_lines, fit_lines, written_lines
+from cnn_mnist.training.lines.typefaces import handwritten
 from cnn_mnist.training.loop import Run, check_batch, fit, start
 from cnn_mnist.training.metrics import measure
 from cnn_mnist.training.models.networks import count_params
@@ -42,7 +43,8 @@ def begin(
     Raises:
         RunError: the folder exists already or cannot be created, the recipe needs `init`, or it
             trains the line network in several processes.
-        ValueError: the seed is out of range, or the batch is larger than the training set.
+        ValueError: the seed is out of range, the batch is larger than the training set, or the
+            handwriting typefaces of the line network are missing.
     """
     _check_processes(recipe)
     check_batch(recipe, splits)
@@ -54,6 +56,8 @@ def begin(
     if init:
         _check_unseen(init, splits, "run")
         _take_weights(run, init)
+    if recipe.model == "lines":
+        handwritten()  # fail before the folder is created
     if distributed.rank() == 0:
         create_folder(folder, Config.of(run, splits, teacher, init))
     distributed.wait()  # the other processes read the teacher's path there
