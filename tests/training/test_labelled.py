@@ -43,7 +43,7 @@ def test_where_there_is_a_list_it_alone_counts(tmp_path: Path) -> None:
     ("rows", "problem"),
     [
         ("path,digit\na.png,3\n", "has no column label$"),
-        ("", "has no column label, path$"),
+        ("", "has no columns label and path$"),
         ("path,label\na.png\n", "line 2: a row needs a path and a label"),
         ("path,label\na.png,\n", "line 2: "),
         ("path,label,x,y,width,height\na.png,1,,,,\na.png,2,1,2,3,\n", "line 3: .*whole numbers"),
