@@ -136,7 +136,7 @@ def test_a_large_photo_is_reduced_and_boxes_come_back_in_its_own_pixels() -> Non
     ("source", "reason"),
     [
         (b"", "empty"),
-        (b"no picture", "not a picture"),
+        (b"no picture", "not a picture in a supported format; save it as one of PNG, .*, PDF$"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC.*save the picture as JPEG or PNG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
         (b"\x89PNG" * (MAX_BYTES // 4 + 1), "larger than"),

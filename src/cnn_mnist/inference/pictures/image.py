@@ -156,7 +156,7 @@ def _open(data: bytes) -> Image.Image:
             return PdfFile(data, WORKING_SIDE, MAX_PAGES + 1)
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
-        kinds = ", ".join(FORMATS)
+        kinds = ", ".join((*FORMATS, "PDF"))
         raise ImageError(
             f"not a picture in a supported format; save it as one of {kinds}"
         ) from error
