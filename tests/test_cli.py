@@ -405,6 +405,8 @@ def test_a_study_of_one_prints_no_interval(shell: Shell) -> None:
         ("export --format onx", "onnx-int8"),
         ("serve --workers 0", "--workers"),
         ("serve --port 70000", "--port"),
+        ("serve --cors-origin that.site", "--cors-origin that.site: give https://that.site, with"),
+        ("serve --cors-origin https://that.site/", "--cors-origin https://that.site/: give"),
         ("study --seeds 0", "--seeds"),
         ("train --epochs 0", "epochs is 0"),
         ("train --epochs -3", "epochs is -3"),
