@@ -20,6 +20,7 @@ import cnn_mnist
 import collected
 from cnn_mnist import cli, shelf
 from cnn_mnist.inference.reading import NO_INK
+from cnn_mnist.terminal import Terminal
 from cnn_mnist.training import data
 from drawn import page
 from paged import encoded
@@ -286,11 +287,21 @@ def test_the_reader_is_measured_on_ones_own_pictures(shell: Shell) -> None:
         Path(digit).mkdir()
         Image.fromarray(page(digit, 90, 9)).save(f"{digit}/a.png")
     Image.fromarray(page("1", 90, 9)).save("7/b.png")  # wrongly labelled
-    outcome = shell("evaluate --dataset . --errors seen --json --device cpu")
+    outcome = shell("evaluate --dataset . --errors .seen --json --device cpu")
     figures = strict_json(outcome.out)
     assert (figures["num_images"], figures["error_count"]) == (5, 1)
     assert figures["per_class"][:4] == [1, None, None, 1]
-    assert Path("seen/errors.csv").read_text().splitlines()[1].endswith(",7/b.png")
+    assert Path(".seen/errors.csv").read_text().splitlines()[1].endswith(",7/b.png")
+    assert "errors.csv show the mistakes." in outcome.err
+    Path("7/b.png").unlink()
+    outcome = shell("evaluate --dataset . --errors .seen --device cpu")
+    assert "errors.csv show the least confident answers." in outcome.err
+
+
+def test_one_picture_is_in_the_singular(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = {"num_images": 1, "num_unreadable": 0, "num_read": 1, "seconds": 0.6}
+    Terminal(as_json=False).written({"out": "r.csv", **counts})
+    assert capsys.readouterr().out == "r.csv: 1 picture, none unreadable; 1 read now in 0.6 s\n"
 
 
 def test_an_exported_run_reads_pictures(shell: Shell, trained: Path) -> None:

@@ -456,7 +456,7 @@ def test_pictures_that_crash_or_stall_a_worker_are_told_and_the_rest_is_read(
     bulk = cnn_mnist("predict", f"{site.url}/", *options)
     out, err = bulk.communicate(timeout=TIMEOUT)
     assert (bulk.returncode, err) == (1, "")
-    assert "8 pictures, 2 could not be read" in out
+    assert "8 pictures, 2 unreadable" in out
     got = lines(tmp_path / "r.jsonl")
     assert [row["text"] for row in got] == ["0", "1", "2", "3", "4", "5", "", ""]
     for row, name in zip(got[-2:], ("crash", "stall"), strict=True):
@@ -490,7 +490,7 @@ def test_a_job_killed_like_power_loss_goes_on_without_reading_twice(
     again = cnn_mnist(*arguments)
     out, err = again.communicate(timeout=TIMEOUT)
     assert (again.returncode, err) == (0, "")
-    assert f"600 pictures, 0 could not be read; {600 - done} read now" in out
+    assert f"600 pictures, none unreadable; {600 - done} read now" in out
     got = lines(tmp_path / "r.jsonl")
     assert [row["path"].rpartition("/")[2] for row in got] == [path.name for path in paths]
     twice = {name for name in asked if site.asked[name] > asked[name]}
@@ -555,7 +555,7 @@ def test_the_command_reads_by_a_cluster(
     bulk = cnn_mnist("predict", "p", "--out", "r.parquet", "--scheduler", cluster.address)
     out, err = bulk.communicate(timeout=TIMEOUT)
     assert (bulk.returncode, err) == (1, "")
-    assert out.startswith("r.parquet: 21 pictures, 1 could not be read")
+    assert out.startswith("r.parquet: 21 pictures, 1 unreadable; ")
 
 
 def test_a_model_of_the_shelf_travels_by_its_name(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def labelling(folder: Path, *options: object, **environment: str) -> Iterator[La
     assert process.stderr is not None
     try:
         line = process.stdout.readline()
-        assert " signs to label on http://127.0.0.1:" in line, process.stderr.read()
+        assert " to label on http://127.0.0.1:" in line, process.stderr.read()
         url, _, token = line.split(" on ")[1].split()[0].partition("#")
         yield Labelling(url, token, process, folder)
     finally:

@@ -68,6 +68,7 @@ def evaluate(
         from cnn_mnist.training.runs import errors as errors_of  # imports matplotlib
 
         errors_of.write(errors, images, logits, splits.classes)
-        say.notice(f"{errors}/errors.png and errors.csv show the mistakes.")
+        shown = "mistakes" if figures["error_count"] else "least confident answers"
+        say.notice(f"{errors}/errors.png and errors.csv show the {shown}.")
     about = {"split": split, "data_source": splits.source, "classes": splits.classes}
     say.figures(about | figures)

@@ -120,8 +120,8 @@ class Classifier:
             )
         if self._metadata().get("classes", DIGITS) != DIGITS:
             raise ValueError(
-                f"{path} knows other classes than the ten digits, which pictures are read "
-                "with; use it with ONNX Runtime, or its run with cnn-mnist evaluate"
+                f"{path} was trained on other classes than the ten digits; pictures are read with "
+                "a digit model. Use this file with ONNX Runtime, or its run with cnn-mnist evaluate"
             )
 
 
