@@ -188,7 +188,8 @@ class Reader:
         already.
 
         Raises:
-            ImageError: a source cannot be read as a picture; the message names the first.
+            ImageError: a source cannot be read as a picture. The first one ends the call, and the
+                message names it.
         """
         if not _is_stack(sources):
             return [self._read_one(*each, single) for each in enumerate(sources, start=1)]
