@@ -43,6 +43,7 @@ from cnn_mnist import process
 from cnn_mnist.inference.layout import grid, lines
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.reader import Reader
+from cnn_mnist.inference.recognition.classifier import tta_probs
 from cnn_mnist.inference.recognition.normalize import even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import ink, segment
 from generators.plain_digits import write
@@ -223,7 +224,7 @@ def where_the_time_goes(body: bytes) -> dict[str, float]:
         "line": lambda: lines.Layout.of([glyph.box for glyph in glyphs]).places(grey.shape),
         "line network": lambda: reader.line_reader.look(line),
         "framing": framed,
-        "classifier": lambda: reader.classifier.tta_probs(frames),
+        "classifier": lambda: tta_probs(reader.classifier.probs, frames),
         "whole reading": lambda: reader.read(body),
         "JSON": lambda: json.dumps(reading.to_dict()),
     }

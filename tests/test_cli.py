@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from PIL import Image
 
 import cnn_mnist
 import collected
 from cnn_mnist import cli, shelf
 from cnn_mnist.inference.reading import NO_INK
+from cnn_mnist.terminal import Terminal
 from cnn_mnist.training import data
 from drawn import page
 from paged import encoded
@@ -116,6 +118,17 @@ def test_a_name_that_is_no_text_does_not_stop_the_others(shell: Shell, sheets: N
         "?.tif#1: 7",
         "?.tif#2: 3",
         f"blank.png: {NO_INK}",
+    ]
+
+
+def test_an_empty_folder_does_not_stop_the_others(shell: Shell, sheets: None) -> None:
+    Path("empty").mkdir()
+    outcome = shell("predict empty two.tif")
+    assert outcome.code == 1
+    assert outcome.err.startswith("empty: no pictures in this folder; supported formats: .png,")
+    assert [row.partition(" (")[0] for row in outcome.out.splitlines()] == [
+        "two.tif#1: 7",
+        "two.tif#2: 3",
     ]
 
 
@@ -237,7 +250,7 @@ def test_a_data_set_of_ones_own_goes_through_every_command(shell: Shell, no_plot
     line = "--recipe reader --dataset things.npz --epochs 1 --device cpu"
     outcome = shell(f"train {line} --out run")
     assert outcome.code == 0
-    assert "no digits are drawn" in outcome.err
+    assert "the recipe's synthetic digits are left out" in outcome.err
     assert "things.npz test: " in outcome.out
     outcome = shell("evaluate run --errors seen --device cpu")
     assert outcome.code == 0
@@ -274,11 +287,21 @@ def test_the_reader_is_measured_on_ones_own_pictures(shell: Shell) -> None:
         Path(digit).mkdir()
         Image.fromarray(page(digit, 90, 9)).save(f"{digit}/a.png")
     Image.fromarray(page("1", 90, 9)).save("7/b.png")  # wrongly labelled
-    outcome = shell("evaluate --dataset . --errors seen --json --device cpu")
+    outcome = shell("evaluate --dataset . --errors .seen --json --device cpu")
     figures = strict_json(outcome.out)
     assert (figures["num_images"], figures["error_count"]) == (5, 1)
     assert figures["per_class"][:4] == [1, None, None, 1]
-    assert Path("seen/errors.csv").read_text().splitlines()[1].endswith(",7/b.png")
+    assert Path(".seen/errors.csv").read_text().splitlines()[1].endswith(",7/b.png")
+    assert "errors.csv show the mistakes." in outcome.err
+    Path("7/b.png").unlink()
+    outcome = shell("evaluate --dataset . --errors .seen --device cpu")
+    assert "errors.csv show the least confident answers." in outcome.err
+
+
+def test_one_picture_is_in_the_singular(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = {"num_images": 1, "num_unreadable": 0, "num_read": 1, "seconds": 0.6}
+    Terminal(as_json=False).written({"out": "r.csv", **counts})
+    assert capsys.readouterr().out == "r.csv: 1 picture, none unreadable; 1 read now in 0.6 s\n"
 
 
 def test_an_exported_run_reads_pictures(shell: Shell, trained: Path) -> None:
@@ -302,6 +325,15 @@ def test_an_export_lands_in_the_run_and_says_how_far_it_is_from_torch(
     assert "largest difference from torch" in outcome.out
     Image.fromarray(page("7")).save("seven.png")
     assert shell("predict seven.png --model", trained / "model.onnx").code == 0
+
+
+def test_a_training_starts_from_an_exported_file(
+    shell: Shell, trained: Path, no_plots: None
+) -> None:
+    assert shell("export --out model.onnx", trained).code == 0
+    assert shell(f"train {SHORT} --init model.onnx --out run").code == 0
+    config = json.loads(Path("run/config.json").read_text())
+    assert config["init_sha256"] == shelf.sha256(Path("model.onnx"))
 
 
 def test_a_run_is_exported_as_a_page(shell: Shell, trained: Path) -> None:
@@ -356,7 +388,7 @@ def test_a_study_is_compared_with_another(shell: Shell, tmp_path: Path) -> None:
     outcome = shell(line, tmp_path / "two", "--against", tmp_path / "one")
     assert outcome.code == 0
     assert "+0.000 points, 95% interval" in outcome.out
-    assert "may be chance" in outcome.out
+    assert ": not significant" in outcome.out
     missing = shell(line, tmp_path / "three", "--against", tmp_path)
     assert (missing.code, missing.out) == (1, "")
     assert "is not a study" in missing.err
@@ -384,6 +416,8 @@ def test_a_study_of_one_prints_no_interval(shell: Shell) -> None:
         ("export --format onx", "onnx-int8"),
         ("serve --workers 0", "--workers"),
         ("serve --port 70000", "--port"),
+        ("serve --cors-origin that.site", "--cors-origin that.site: give https://that.site, with"),
+        ("serve --cors-origin https://that.site/", "--cors-origin https://that.site/: give"),
         ("study --seeds 0", "--seeds"),
         ("train --epochs 0", "epochs is 0"),
         ("train --epochs -3", "epochs is -3"),
@@ -399,6 +433,8 @@ def test_a_study_of_one_prints_no_interval(shell: Shell) -> None:
         ("train --seed -1", "--seed"),
         ("train --seed 99999999999999999999999", "--seed"),
         ("train --resume x --lr 0.1 --seed 3", "--lr, --seed cannot be used with --resume"),
+        ("predict scans/*.png", "scans/*.png: addresses and patterns need --out"),
+        ("predict http://localhost/7.png", "http://localhost/7.png: addresses and patterns need"),
         ("nothing", "nothing"),
     ],
 )
@@ -431,7 +467,12 @@ def test_no_command_shows_the_help(shell: Shell) -> None:
         ("predict --model none.onnx taken", "none.onnx: No such file"),
         ("evaluate nowhere", "no file, folder or model is named 'nowhere'; the released"),
         ("evaluate run/nowhere", "nowhere is not a run folder: there is no config.json"),
+        ("export --out taken", "taken is a folder; give a file name"),
+        ("export --out no/model.onnx", "there is no folder no; create it, or choose another --out"),
+        ("export lines", "lines has no torch weights to export; its .onnx files are in that"),
+        ("evaluate missing.onnx", "missing.onnx: no such file; give a run folder, an exported"),
         ("evaluate lines", "is a run of the line network"),
+        ("predict taken --preview taken/file", "the previews cannot be written to taken/file: "),
         ("predict --model lines taken", "is not a digit classifier exported by cnn-mnist"),
         (
             "predict --model raeder taken",
@@ -441,6 +482,8 @@ def test_no_command_shows_the_help(shell: Shell) -> None:
         ("train --dataset digits --batch-size 1438", "only 1,437 training images"),
         ("train --dataset digits --out taken", "taken exists already"),
         ("train --dataset digits --out taken/file/run", "Not a directory"),
+        ("train --dataset digits --init raeder", "'raeder'; did you mean reader? "),
+        ("train --dataset digits --init reader", "was trained on 50,000 images of mnist, but"),
         ("train --dataset mnits", "no data set 'mnits'; choose one of auto, mnist, digits, or"),
         ("study --dataset taken", "taken has no labelled pictures; name them"),
     ],
@@ -457,6 +500,23 @@ def test_a_failure_is_one_line_and_leaves_nothing(
     assert outcome.err.count("\n") == 1
     assert outcome.out == ""
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "module"), [("train", "training.train"), ("study", "training.studies.study")]
+)
+def test_full_memory_is_one_line(
+    command: str, module: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        f"cnn_mnist.{module}.finish", lambda *_, **__: torch.empty(2**50, dtype=torch.uint8)
+    )
+    outcome = shell(f"{command} --recipe reference --dataset digits --epochs 1 --device cpu")
+    assert outcome.code == 1
+    assert outcome.err.endswith(
+        "cnn-mnist: out of memory; free some, or begin a training with a smaller --batch-size\n"
+    )
+    assert "Traceback" not in outcome.err
 
 
 def test_a_damaged_run_is_one_line(shell: Shell, trained: Path, tmp_path: Path) -> None:

@@ -477,6 +477,18 @@ def test_the_mistakes_can_be_stepped_through(visit: Visit, few_digits: Splits, r
     visit.expect("#mistake-text", f"2 of {count}.")
 
 
+def test_a_page_without_mistakes_opens(
+    browser: "playwright.Browser", few_digits: Splits, tmp_path: Path
+) -> None:
+    reader = shelf.get("reader").folder
+    logits = predict_logits(checkpoint.load_model(reader), few_digits.test, NORM)
+    right = torch.nonzero(logits.argmax(1) == few_digits.test.labels).flatten()
+    splits = Splits("digits", few_digits.train, few_digits.test[right])
+    assert web.export(reader, splits, tmp_path / "page").num_mistakes == 0
+    for visit in opened(browser, tmp_path / "page"):
+        assert visit.page.locator("#mistakes-section").is_hidden()
+
+
 def test_light_and_dark(browser: "playwright.Browser", small: Path) -> None:
     for scheme, dark in (("light", False), ("dark", True)):
         for visit in opened(browser, small, color_scheme=scheme):

@@ -1,5 +1,6 @@
 """A pen that draws traced digits at any size."""
 
+import cv2
 import numpy as np
 
 from cnn_mnist.training.synthetic.strokes import polylines
@@ -24,5 +25,6 @@ def draw(strokes: list[Stroke], height: float, pen: float, angle: float = 0) -> 
     width_px, height_px = (int(side) for side in np.ceil(high - low))
     fine = 4 if max(height_px, width_px) < 400 else 2
     canvas = np.zeros((height_px * fine, width_px * fine), np.uint8)
-    polylines(canvas, [(line - low) * fine for line in placed], pen * fine)
+    lines = [(line - low) * fine - 0.5 for line in placed]
+    polylines(canvas, lines, pen * fine, kind=cv2.LINE_8)
     return averaged(canvas, width_px, height_px)

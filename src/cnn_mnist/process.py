@@ -51,7 +51,7 @@ def _collect_less() -> None:
 
 
 def limit_blas() -> None:
-    """Let NumPy and OpenCV start no threads for matrix products, which reading has few of.
+    """Keep NumPy and OpenCV from starting BLAS threads; reading needs few matrix products.
 
     They start when the two are imported, and then spin for a tenth of a second.
     """

@@ -133,7 +133,7 @@ class Terminal:
         if difference["interval"]:
             low, high = (f"{100 * end:+.3f}" for end in difference["interval"])
             text += f", 95% interval {low} to {high}"
-        self._row(f"{text}: {'real' if difference['is_real'] else 'may be chance'}")
+        self._row(f"{text}: {'' if difference['is_real'] else 'not '}significant")
 
     def figures(self, figures: dict[str, Any]) -> None:
         """Print the metrics of an evaluation."""
@@ -186,7 +186,7 @@ class Terminal:
             self._json(report)
             return
         skipped = f", {report['num_skipped']:,} skipped" if report["num_skipped"] else ""
-        self._row(f"{report['num_pictures']:,} pictures{skipped}")
+        self._row(f"{_count(report['num_pictures'], 'picture')}{skipped}")
         for title, scores in (("yours, held out", report["own"]), ("test", report["test"])):
             for when, score in (scores or {}).items():
                 low, high = score["interval"]
@@ -209,7 +209,7 @@ class Terminal:
             return
         epochs = ", ".join(f"{n}: {accuracy:.2%}" for n, accuracy in facts["accuracies"].items())
         self._row(f"{path}/index.html: {facts['size']:,} bytes; open it in a browser")
-        self._row(f"{facts['num_mistakes']} mistakes; test accuracy by epoch: {epochs}")
+        self._row(f"{_count(facts['num_mistakes'], 'mistake')}; test accuracy by epoch: {epochs}")
 
     def reading(self, path: str, reading: "Reading") -> None:
         """Print what one page of a picture says, one row per line, or why it could not be read."""
@@ -243,9 +243,11 @@ class Terminal:
         if self._as_json:
             self._json(figures)
             return
+        unreadable = f"{figures['num_unreadable']:,}" if figures["num_unreadable"] else "none"
         self._row(
-            f"{figures['out']}: {figures['num_images']:,} pictures, {figures['num_unreadable']:,} "
-            f"could not be read; {figures['num_read']:,} read now in {figures['seconds']:,.1f} s"
+            f"{figures['out']}: {_count(figures['num_images'], 'picture')}, "
+            f"{unreadable} unreadable; {figures['num_read']:,} read now in "
+            f"{figures['seconds']:,.1f} s"
         )
 
     def models(self, models: list[dict[str, Any]]) -> None:
@@ -272,7 +274,7 @@ class Terminal:
 
     def labelling(self, address: str, count: int) -> None:
         """Print the page's address."""
-        self._row(f"{count:,} signs to label on {address} (press Ctrl-C to stop)")
+        self._row(f"{_count(count, 'sign')} to label on {address} (press Ctrl-C to stop)")
 
     def _json(self, values: dict[str, Any]) -> None:
         self._line(json.dumps(values), sys.stdout)
@@ -287,6 +289,10 @@ class Terminal:
             self._bar.clear()
         shown = text.encode("utf-8", "replace").decode()  # a file name may not be valid text
         print(shown, file=stream, flush=True)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _share(value: float | None, digits: int = 1) -> str:

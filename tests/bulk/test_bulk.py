@@ -272,14 +272,14 @@ def test_a_stopped_job_goes_on_after_its_last_whole_line(begun: tuple[Path, list
 def test_what_does_not_fit_is_refused_and_left_alone(begun: tuple[Path, list[str]]) -> None:
     out, addresses = begun
     with pytest.raises(
-        ResultsError, match=r"started with a different single; choose another --out"
+        ResultsError, match=r"started with a different --single; choose another --out"
     ):
-        read(out, addresses, single=True)
+        read(out, addresses, **{"--single": True})
     with pytest.raises(
         ResultsError, match=r"picture 2 was .*0001.png .* but is now other; give the"
     ):
         read(out, [addresses[0], "other"])
-    with pytest.raises(ResultsError, match=r"picture 3 was .* is now None"):
+    with pytest.raises(ResultsError, match=r"picture 3 was .* is now missing; give"):
         read(out, addresses[:2])
     read(out, addresses)
     with pytest.raises(ResultsError, match=r"r.jsonl exists already; choose another --out"):
@@ -288,6 +288,41 @@ def test_what_does_not_fit_is_refused_and_left_alone(begun: tuple[Path, list[str
         ResultsError, match=r"r.txt: the name must end in one of .jsonl, .parquet, .csv"
     ):
         read(out.with_name("r.txt"), addresses)
+
+
+def test_a_job_without_results_leaves_nothing(tmp_path: Path) -> None:
+    """The corrected command would be refused, since it has other settings."""
+    with pytest.raises(ImageError, match="no pictures found"):
+        read(tmp_path / "r.jsonl", Addresses([str(tmp_path)], []))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_opened_is_told_with_its_option(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.touch()
+    with pytest.raises(ImageError, match=r"none\.txt cannot be read: No such .*; check --files-"):
+        list(Addresses([], [tmp_path / "none.txt"]))
+    with pytest.raises(ResultsError, match=r"the results cannot be written to .*; choose another"):
+        read(taken / "r.jsonl", Addresses([], []))
+
+
+def test_a_missing_library_ends_the_job_which_can_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "BATCH", 1)
+    (picture,) = pictures(tmp_path / "p", 1)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "fsspec", None)
+        with pytest.raises(ModuleNotFoundError, match="fsspec"):
+            read(tmp_path / "r.jsonl", [str(picture), "memory://bucket/a.png"])
+    assert len(lines(tmp_path / "r.jsonl.part" / "lines.jsonl")) == 1
+
+
+def test_damaged_settings_are_told(begun: tuple[Path, list[str]]) -> None:
+    out, addresses = begun
+    out.with_name("r.jsonl.part").joinpath("settings.json").write_text("")
+    with pytest.raises(ResultsError, match=r"settings.json is damaged; remove .*r.jsonl.part to"):
+        read(out, addresses)
 
 
 def test_two_jobs_do_not_write_one_file(tmp_path: Path) -> None:
@@ -315,8 +350,8 @@ def test_a_file_whose_last_pages_are_missing_is_read_again(
     """Power loss may leave the first lines of a batch."""
     addresses, whole = pages
     out, here = tmp_path / "r.jsonl", Settings.here(False, None, 60)
-    Results(out, here.kept()).__exit__(None, None, None)
-    (tmp_path / "r.jsonl.part" / "lines.jsonl").write_text("".join(whole[:cut]) + torn)
+    with Results(out, here.kept()):
+        (tmp_path / "r.jsonl.part" / "lines.jsonl").write_text("".join(whole[:cut]) + torn)
     with Threads(1) as engine, Results(out, here.kept()) as results:
         assert run(engine, addresses, here, results) == sum(cut >= end for end in (2, 5))
     assert results.num_done == 3
@@ -421,7 +456,7 @@ def test_pictures_that_crash_or_stall_a_worker_are_told_and_the_rest_is_read(
     bulk = cnn_mnist("predict", f"{site.url}/", *options)
     out, err = bulk.communicate(timeout=TIMEOUT)
     assert (bulk.returncode, err) == (1, "")
-    assert "8 pictures, 2 could not be read" in out
+    assert "8 pictures, 2 unreadable" in out
     got = lines(tmp_path / "r.jsonl")
     assert [row["text"] for row in got] == ["0", "1", "2", "3", "4", "5", "", ""]
     for row, name in zip(got[-2:], ("crash", "stall"), strict=True):
@@ -455,7 +490,7 @@ def test_a_job_killed_like_power_loss_goes_on_without_reading_twice(
     again = cnn_mnist(*arguments)
     out, err = again.communicate(timeout=TIMEOUT)
     assert (again.returncode, err) == (0, "")
-    assert f"600 pictures, 0 could not be read; {600 - done} read now" in out
+    assert f"600 pictures, none unreadable; {600 - done} read now" in out
     got = lines(tmp_path / "r.jsonl")
     assert [row["path"].rpartition("/")[2] for row in got] == [path.name for path in paths]
     twice = {name for name in asked if site.asked[name] > asked[name]}
@@ -520,7 +555,7 @@ def test_the_command_reads_by_a_cluster(
     bulk = cnn_mnist("predict", "p", "--out", "r.parquet", "--scheduler", cluster.address)
     out, err = bulk.communicate(timeout=TIMEOUT)
     assert (bulk.returncode, err) == (1, "")
-    assert out.startswith("r.parquet: 21 pictures, 1 could not be read")
+    assert out.startswith("r.parquet: 21 pictures, 1 unreadable; ")
 
 
 def test_a_model_of_the_shelf_travels_by_its_name(tmp_path: Path) -> None:

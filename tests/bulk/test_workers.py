@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from clustered import dask
 from cnn_mnist.process import num_cores
 from cnn_mnist.workers import Workers, workers
 from waiting import TIMEOUT
@@ -104,6 +106,27 @@ def test_workers_end_with_a_killed_parent(environment: dict[str, str]) -> None:
         children = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
         parent.kill()
     assert psutil.wait_procs(children, timeout=TIMEOUT)[1] == []
+
+
+class Deadly:
+    """Ends a process when it is pickled."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def __reduce__(self) -> tuple[type[int], tuple[()]]:
+        os.kill(self.pid, signal.SIGKILL)
+        return int, ()
+
+
+def test_a_scheduler_that_goes_while_a_result_is_fetched_ends_the_job(tmp_path: Path) -> None:
+    with dask(tmp_path) as cluster, workers(2, cluster.address) as engine:
+        gone = f"^the scheduler at {cluster.address} is gone; once it is back"
+        fetched = engine.submit(Deadly, cluster.scheduler.pid)
+        with pytest.raises(ValueError, match=gone):
+            fetched.result(TIMEOUT)
+        with pytest.raises(ValueError, match=gone):
+            engine.submit(os.getpid).result(TIMEOUT)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageOps
 
 from cnn_mnist.inference.pictures.crop import crop
-from cnn_mnist.inference.pictures.files import MAX_BYTES
+from cnn_mnist.inference.pictures.files import MAX_BYTES, pictures
 from cnn_mnist.inference.pictures.image import WORKING_SIDE, load
 from cnn_mnist.inference.pictures.page import ImageError, Page
 from drawn import page
@@ -136,8 +136,8 @@ def test_a_large_photo_is_reduced_and_boxes_come_back_in_its_own_pixels() -> Non
     ("source", "reason"),
     [
         (b"", "empty"),
-        (b"no picture", "not a picture"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC.*save it as JPEG or PNG"),
+        (b"no picture", "not a picture in a supported format; save it as one of PNG, .*, PDF$"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC.*save the picture as JPEG or PNG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
         (b"\x89PNG" * (MAX_BYTES // 4 + 1), "larger than"),
         (np.full((9, 9), np.nan), "NaN"),
@@ -163,6 +163,10 @@ def test_missing_files_folders_and_devices(tmp_path: Path) -> None:
             load(path)
     with pytest.raises(ImageError, match=r"^this is a folder; give the pictures in it$"):
         load(tmp_path)
+    nested = tmp_path / "a.png"
+    nested.mkdir()
+    (nested / "b.png").touch()
+    assert pictures(tmp_path) == [nested / "b.png"]
 
 
 def test_a_png_that_claims_a_thousand_million_pixels() -> None:

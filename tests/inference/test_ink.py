@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.segmentation import ink, ruling
+from cnn_mnist.inference.segmentation import clutter, ink, ruling
+from cnn_mnist.inference.segmentation.components import components
 from cnn_mnist.inference.segmentation.sheet import find as find_sheets
 from drawn import Colour, coverage, page
 
@@ -198,6 +199,28 @@ def test_a_lone_stroke_is_no_ruled_line() -> None:
     mask = np.zeros((200, 200), np.uint8)
     mask[10:190, 98:104] = 1
     assert np.array_equal(ruling.without_lines(mask), mask)
+
+
+KINKED = [(140, 40), (143, 110), (143, 190), (150, 250), (149, 308)]
+ROOFED = [(20, 40), (140, 41), (280, 40), (150, 300)]
+
+
+@pytest.mark.parametrize("stroke", [KINKED, ROOFED])
+@pytest.mark.parametrize("pen", [2, 4])
+def test_the_strokes_of_a_large_thin_digit_are_ink(stroke: list[tuple[int, int]], pen: int) -> None:
+    pixels = np.full((340, 303, 3), 255, np.uint8)
+    cv2.polylines(pixels, [np.array(stroke)], False, (20, 20, 20), pen, cv2.LINE_AA)
+    found = ink.find(pixels) > 0
+    assert np.array_equal(found & (pixels[..., 0] < 60), pixels[..., 0] < 60)
+
+
+def test_the_tall_thin_stems_of_a_row_of_large_digits_are_ink() -> None:
+    pixels = np.full((340, 900, 3), 255, np.uint8)
+    for x in (100, 400, 700):  # 1s, each with a foot
+        stroke = [(x - 50, 90), (x, 25), (x, 315), (x - 60, 315), (x + 60, 315)]
+        cv2.polylines(pixels, [np.array(stroke)], False, (20, 20, 20), 4, cv2.LINE_AA)
+    found = ink.find(pixels) > 0
+    assert np.array_equal(found & (pixels[..., 0] < 60), pixels[..., 0] < 60)
 
 
 def test_the_desk_beside_the_page_is_no_ink() -> None:
@@ -420,6 +443,17 @@ def test_the_wires_of_a_spiral_are_no_ink(turns: int) -> None:
         cv2.line(bound, (0, y), (40, y + 4), (110, 110, 115), 7, cv2.LINE_AA)
     found = ink.find(noisy(np.rot90(bound, turns)))
     assert overlap(found, ink.find(noisy(np.rot90(bare, turns)))) > 0.95
+
+
+def test_wires_in_a_corner_go_though_marks_along_the_other_border_stay() -> None:
+    mask = np.zeros((400, 400), np.uint8)
+    for y in range(0, 350, 50):
+        mask[y : y + 5, :60] = 1
+    others = mask.copy()
+    for x in (70, 90, 160, 200, 290, 310, 370):
+        mask[:60, x : x + 5] = 1
+    rest = clutter.without_clutter(components(mask), 200 * mask)
+    assert np.array_equal(rest.mask, mask - others)
 
 
 def test_strokes_that_the_border_cuts_off_unevenly_are_ink() -> None:

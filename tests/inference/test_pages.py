@@ -69,12 +69,15 @@ def test_all_kinds_of_sources_have_pages(reader: Reader, tmp_path: Path) -> None
     with Image.open(io.BytesIO(content)) as picture:
         assert texts(reader, picture) == ["4", "2"]
         assert picture.tell() == 0
+        picture.seek(1)
+        next(image.pages(picture))
+        assert picture.tell() == 1
     assert texts(reader, tmp_path / "two.tif") == ["4", "2"]
     assert texts(reader, page("6")) == ["6"]
-    second = list(image.pages(content))[1]
+    first, second = image.pages(content)
     (reading,) = reader.read_pages(second)
     assert (reading.text, reading.page, reading.num_pages) == ("2", 2, 2)
-    assert image.page_sizes(second) == [second.size]
+    assert image.page_sizes(content) == [first.size, second.size]
 
 
 def test_pages_are_decoded_when_they_are_asked_for() -> None:
@@ -146,7 +149,7 @@ def test_a_page_whose_header_is_damaged_is_told(reader: Reader) -> None:
 
 def test_pages_without_end_are_not_followed() -> None:
     for content in (chain(MAX_PAGES + 1), chain(100_000)):
-        with pytest.raises(ImageError, match=f"more than {MAX_PAGES} pages; split it"):
+        with pytest.raises(ImageError, match=f"more than {MAX_PAGES} pages; split the file"):
             next(image.pages(content))
     assert len(image.page_sizes(chain(MAX_PAGES))) == MAX_PAGES
 
@@ -210,7 +213,7 @@ def test_too_many_pages_of_a_pdf_are_refused(renderer: None) -> None:
         b"<< /Type /Page /Parent 3 0 R /MediaBox [0 0 9 9] >>",
         count=count,
     )
-    with pytest.raises(ImageError, match=f"more than {MAX_PAGES} pages; split it"):
+    with pytest.raises(ImageError, match=f"more than {MAX_PAGES} pages; split the file"):
         next(image.pages(content))
 
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from cnn_mnist.inference import preview
 from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.reader import NO_DIGIT, ONLY_WORDS, Reader
-from cnn_mnist.inference.reading import NO_INK
+from cnn_mnist.inference.reading import NO_INK, Reading
 from cnn_mnist.training.data import Splits
 from cost import cost
 from drawn import Colour, page
@@ -167,6 +167,14 @@ def test_a_stack_is_read_as_its_pictures_one_by_one(reader: Reader) -> None:
     assert reader.read_many(stack[:0]) == []
 
 
+def test_an_error_names_its_picture(reader: Reader) -> None:
+    fine = page("1", 60, 6)
+    with pytest.raises(ImageError, match=r"^none\.png: no such file; check the path$"):
+        reader.read_many([fine, "none.png"])
+    with pytest.raises(ImageError, match=r"^picture 2: the file is empty$"):
+        reader.read_many([fine, b""])
+
+
 def test_ready_images_cost_little_more_than_their_classification(reader: Reader) -> None:
     """About twice as much; one by one they cost twenty times as much."""
     one = reader.read(page("5", 60, 6), single=True).digits[0].image
@@ -211,6 +219,13 @@ def test_preview_shows_page_and_tiles(reader: Reader, tmp_path: Path) -> None:
     enlarged = np.kron(tile, np.ones((3, 3), np.uint8))
     rows = sheet.shape[0] - preview.TILE - preview.CAPTION
     assert np.array_equal(sheet[rows : rows + preview.TILE, : preview.TILE, 0], enlarged)
+
+
+def test_the_legend_of_a_narrow_preview_is_whole(tmp_path: Path) -> None:
+    path = preview.write(np.full((1500, 200, 3), 255, np.uint8), Reading(), tmp_path / "tall.png")
+    with Image.open(path) as picture:
+        sheet = np.asarray(picture)
+    assert (sheet[preview.PAGE_SIDE + preview.GAP :].reshape(-1, 3).max(axis=1) > 0).all()
 
 
 @pytest.mark.parametrize("count", [1000, pytest.param(10_000, marks=pytest.mark.slow)])

@@ -378,8 +378,10 @@ def test_the_log_and_the_page_say_so(collecting: Served, server: Served, folder:
     assert 'class="collecting"' not in get(server.url).text
 
 
-def test_without_a_folder_there_is_no_such_route(server: Served) -> None:
-    assert post(f"{server.url}v1/corrections", json=body(FORTY_TWO, ONE)).status_code == 404
+def test_without_a_folder_corrections_are_refused(server: Served) -> None:
+    refused = post(f"{server.url}v1/corrections", json=body(FORTY_TWO, ONE))
+    assert refused.status_code == 404
+    assert refused.json()["error"].startswith("corrections are not collected; start the server")
     assert "/v1/corrections" not in get(f"{server.url}openapi.json").json()["paths"]
 
 

@@ -68,7 +68,7 @@ def labelling(folder: Path, *options: object, **environment: str) -> Iterator[La
     assert process.stderr is not None
     try:
         line = process.stdout.readline()
-        assert " signs to label on http://127.0.0.1:" in line, process.stderr.read()
+        assert " to label on http://127.0.0.1:" in line, process.stderr.read()
         url, _, token = line.split(" on ")[1].split()[0].partition("#")
         yield Labelling(url, token, process, folder)
     finally:
@@ -255,7 +255,7 @@ def test_only_who_knows_the_token_sees_or_says_anything(desk: Labelling) -> None
     [
         (lambda folder: folder / "nowhere", "is not a folder"),
         (lambda folder: folder / "below" / "7.png", "is not a folder"),
-        (lambda folder: (folder / "empty").mkdir() or folder / "empty", "no pictures"),
+        (lambda folder: (folder / "empty").mkdir() or folder / "empty", "empty: no pictures"),
     ],
 )
 def test_what_cannot_be_labelled_is_one_line(

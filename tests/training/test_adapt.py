@@ -267,11 +267,12 @@ def test_what_cannot_be_learned_from_is_skipped_named_and_counted(tmp_path: Path
     folder = write_odd(tmp_path / "mine", 10)
     (folder / "3_bad.png").write_bytes(b"no picture")
     Image.new("L", (90, 90), 255).save(folder / "5_blank.png")
-    for number in range(4):
-        (folder / f"x{number}_1.png").touch()
+    for label in ("number", "x0", "x1", "x2"):
+        (folder / f"{label}_1.png").touch()
     mine = handwriting.read(folder)
     assert (len(mine), mine.num_skipped) == (10, 6)
     told = "\n".join(mine.warnings)
+    assert "number_1.png was skipped: it shows several signs" in told
     assert "x0_1.png was skipped: its label 'x0' is neither a digit nor 'none'" in told
     assert mine.warnings[-1] == "1 more pictures were skipped"
     assert len(mine.problems) == 5
@@ -343,7 +344,11 @@ def test_a_better_model_is_replaced_only_when_told(
         (("missing",), "missing does not exist; name a folder of labelled pictures"),
         (("file.png",), "file.png is a file; name a folder of labelled pictures"),
         (("empty",), "empty has no labelled pictures; name them 7_1.png"),
-        (("empty", "--out", "no/a.onnx"), "--out no/a.onnx is a folder, or is in a folder"),
+        (
+            ("empty", "--out", "no/a.onnx"),
+            "there is no folder no; create it, or choose another --out",
+        ),
+        (("missing", "--out", "empty"), "empty is a folder; give a file name"),
         (
             ("empty", "--out", "file.png"),
             "file.png is not a digit classifier exported by cnn-mnist",

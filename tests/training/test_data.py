@@ -193,7 +193,8 @@ def test_a_bad_mirror_is_named_with_its_reason_and_leaves_nothing(
 def test_a_refused_connection_is_no_connection(server: Server, cache: Path) -> None:
     with Server(("127.0.0.1", 0), Mirror) as closed:
         port = closed.server_port
-    with pytest.raises(DataError, match=rf"{TRAIN_IMAGES} .*{port}: no connection"):
+    reason = rf"^{TRAIN_IMAGES} was not found intact, .*{port}: no connection"
+    with pytest.raises(DataError, match=reason):
         fetch(TRAIN_IMAGES, data.SHA256[TRAIN_IMAGES], cache, [f"http://127.0.0.1:{port}/"], [])
 
 

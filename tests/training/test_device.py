@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cnn_mnist.training import device
-from cnn_mnist.training.device import DeviceError, choose, precision
+from cnn_mnist.training.device import DeviceError, choose, memory_checked, precision
 from cnn_mnist.training.recipes import DEFAULT, TEACHER
 
 CPU = torch.device("cpu")
@@ -54,6 +54,13 @@ def test_a_device_that_computes_wrongly_is_passed_over(
         chosen, notice = choose("auto")
         assert (chosen.type == "cpu") is is_wrong
         assert ("gradient differs" in notice) is is_wrong
+
+
+def test_full_memory_is_told_in_one_line() -> None:
+    with pytest.raises(MemoryError, match=r"^out of memory; .*--batch-size$"), memory_checked():
+        torch.empty(2**50, dtype=torch.uint8)
+    with pytest.raises(RuntimeError, match="must match"), memory_checked():
+        torch.ones(2) + torch.ones(3)
 
 
 def test_an_unknown_device_is_an_error() -> None:

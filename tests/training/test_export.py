@@ -183,10 +183,23 @@ def test_a_few_answers_that_change_are_chance(
     assert proof.torch_error_count == 0
 
 
-@pytest.mark.parametrize("name", ["none/model.onnx", "."])
-def test_a_place_that_is_none_is_told(net: Net, images: Tensor, tmp_path: Path, name: str) -> None:
-    with pytest.raises(ExportError, match="cannot be written"):
+@pytest.mark.parametrize(
+    ("name", "reason"), [("none/model.onnx", "there is no folder .*none;"), (".", "is a folder;")]
+)
+def test_a_place_that_is_none_is_told(
+    net: Net, images: Tensor, tmp_path: Path, name: str, reason: str
+) -> None:
+    with pytest.raises(ExportError, match=reason):
         export(net, tmp_path / name, NORM, images, METADATA)
+
+
+def test_int8_is_calibrated_on_the_last_images(
+    net: Net, images: Tensor, converted: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_module, "MAX_CALIBRATION", 10)
+    for name, some in (("all", images), ("last", images[-10:])):
+        export(net, tmp_path / name, NORM, some, METADATA, converted, "onnx-int8")
+    assert (tmp_path / "all").read_bytes() == (tmp_path / "last").read_bytes()
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_file(

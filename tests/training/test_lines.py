@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import nn
 
 from cnn_mnist.inference.recognition.line import ALPHABET, HEIGHT, OTHER, SIGNS, normalized
 from cnn_mnist.inference.recognition.line_reader import LineReader
-from cnn_mnist.training import recipes
+from cnn_mnist.training import distributed, recipes
 from cnn_mnist.training.data import Splits
 from cnn_mnist.training.lines import export, train, typefaces
 from cnn_mnist.training.lines.boxes import write_in_boxes
@@ -358,6 +359,17 @@ def test_weights_that_do_not_fit_are_refused(
     assert not (tmp_path / "run").exists()
 
 
+def test_several_processes_are_refused(
+    tmp_path: Path, held_out: Splits, earlier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would train the same network."""
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    for start in (partial(begin, TINY, held_out, tmp_path / "run"), partial(resume, earlier)):
+        with pytest.raises(RunError, match=r"by one process; start it without torchrun$"):
+            start()
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_exported_file_reads_lines_and_says_where_its_weights_began(
     tmp_path: Path,
     few_digits: Splits,
@@ -425,14 +437,15 @@ def test_a_line_is_exact_if_every_sign_is_right(written: Digits) -> None:
     assert answers(Known(), [batch]).exact.sum() < count
 
 
-def test_missing_typefaces_are_told_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_missing_typefaces_are_told_before_the_folder_is_created(
+    tmp_path: Path, few_digits: Splits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CNN_MNIST_FONTS", str(tmp_path))
     typefaces.handwritten.cache_clear()
     with pytest.raises(ValueError, match="make fonts"):
-        typefaces.handwritten()
+        begin(TINY, few_digits, tmp_path / "run")
     typefaces.handwritten.cache_clear()
+    assert not (tmp_path / "run").exists()
 
 
 def test_signs_are_those_of_the_alphabet() -> None:

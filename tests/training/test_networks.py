@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnn_mnist.training.models.networks import MODELS, Net, count_params, summary
+from cnn_mnist.training.models.paired import PairedNet, unpaired
 
 LAYERS = {
     "conv1 (Conv2d)": ([-1, 8, 26, 26], 80),
@@ -89,3 +90,13 @@ def test_every_architecture_keeps_the_promised_size() -> None:
     sizes = {name: count_params(build()) for name, build in MODELS.items()}
     nets = {"net": 24_488, "bn": 23_642, "bn-small": 7_314, "bn-tiny": 2_454, "bn-wide": 112_906}
     assert sizes == nets | {"lines": 614_238}
+
+
+def test_paired_columns_compute_the_same_and_give_the_weights_back() -> None:
+    net = Net().eval()
+    paired = PairedNet(net)
+    images = torch.randn(3, 1, 28, 28)
+    torch.testing.assert_close(paired(images), net(images))
+    again = unpaired(paired.state_dict())
+    assert all(torch.equal(again[name], value) for name, value in net.state_dict().items())
+    assert unpaired(again) is again

@@ -208,7 +208,10 @@ BAD: dict[str, dict[str, Any]] = {
     "it holds Python objects": {
         "images": np.array([np.zeros((2, 2)), np.zeros((3, 3))], object), "labels": LABELS[:2],
     },
-    "has no training image of '2'": {
+    "has 1,001 classes; at most 1,000": {
+        "images": IMAGES, "labels": LABELS, "classes": [str(number) for number in range(1001)],
+    },
+    "has test images of '2', but no training images of it": {
         "x_train": IMAGES, "y_train": LABELS % 2, "x_test": IMAGES, "y_test": LABELS % 3,
     },
 }  # fmt: skip
@@ -222,9 +225,14 @@ def test_a_npz_that_cannot_be_learned_from_is_one_line(problem: str, tmp_path: P
     assert problem in message
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\3\4" + bytes(40)])
+@pytest.mark.parametrize("content", [b"", b"no zip", b"\x93NUMPY"])
 def test_what_is_no_npz_is_told(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "a.npz").write_bytes(content)
+    (tmp_path / "a.jpg").write_bytes(content)
+    assert "a.jpg is neither a .npz file nor a folder" in error_of(tmp_path / "a.jpg")
+
+
+def test_a_zip_without_an_end_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_bytes(b"PK\3\4" + bytes(40))
     assert "is not a .npz file of plain arrays" in error_of(tmp_path / "a.npz")
 
 

@@ -79,7 +79,7 @@ def test_a_typo_is_answered_with_the_nearest_recipe(typo: str, near: str) -> Non
 
 
 def test_a_name_like_no_other_is_answered_with_all_of_them() -> None:
-    with pytest.raises(RecipeError, match="There are reference, default, fast, best"):
+    with pytest.raises(RecipeError, match="; choose one of reference, default, fast, best"):
         recipes.get("zzz")
 
 

@@ -20,6 +20,7 @@ from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.release import main, register, release
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import begin, finish
+from shell import Shell
 
 TINY = READER.changed(epochs=2, batch_size=64, drawn=100, distil=0.0, mixed_precision=False)
 NUM_VAL = 200
@@ -103,6 +104,14 @@ def test_a_second_release_is_the_same(
     release(run, digits, tmp_path)
     for path in out.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+def test_an_export_is_calibrated_like_the_release(
+    card: dict[str, Any], run: Path, out: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "to_onnx", lambda *_: (out / "model.onnx").read_bytes())
+    assert shell("export --format onnx-int8 --out exported.onnx", run).code == 0
+    assert Path("exported.onnx").read_bytes() == (out / "model-int8.onnx").read_bytes()
 
 
 def test_the_registry_is_written_from_what_lies_on_the_shelf(

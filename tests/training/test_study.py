@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +127,15 @@ def test_another_recipe_data_set_or_split_is_refused(
 ) -> None:
     study(tiny, few_digits, [0], tmp_path)
     mnist = Splits("mnist", few_digits.train, few_digits.test)
-    others = (tiny.changed(lr=0.02), few_digits), (tiny, mnist), (tiny, few_digits.hold_out())
-    for recipe, splits in others:
+    others = {
+        "recipe": (replace(tiny, name="other"), few_digits),
+        "data set": (tiny, mnist),
+        "--split": (tiny, few_digits.hold_out()),
+        "value of lr": (tiny.changed(lr=0.02), few_digits),
+    }
+    for name, (recipe, splits) in others.items():
         with pytest.raises(
-            RunError, match=r"another recipe, data set, --split or teacher; choose another --out"
+            RunError, match=f"seed-0 was started with a different {name}; choose another --out"
         ):
             study(recipe, splits, [0, 1], tmp_path)
 

@@ -31,7 +31,13 @@ class Addresses:
         for argument in self._arguments:
             yield from _below(argument)
         for path in self._lists:
-            with path.open(encoding="utf-8", errors="surrogateescape") as lines:
+            try:
+                lines = path.open(encoding="utf-8", errors="surrogateescape")
+            except OSError as error:
+                raise ImageError(
+                    f"{path} cannot be read: {error.strerror}; check --files-from"
+                ) from error
+            with lines:
                 yield from filter(None, (line.rstrip("\r\n") for line in lines))
 
 
@@ -119,7 +125,7 @@ def _at_least_one(addresses: Iterator[str], argument: str) -> Iterator[str]:
     for number, address in enumerate(addresses, start=1):  # noqa: B007
         yield address
     if not number:
-        raise ImageError(f"{argument}: no pictures found; supported are {', '.join(SUFFIXES)}")
+        raise ImageError(f"{argument}: no pictures found; supported formats: {', '.join(SUFFIXES)}")
 
 
 def _is_picture(name: str) -> bool:

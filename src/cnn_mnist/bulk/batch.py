@@ -42,8 +42,12 @@ class Settings:
         return cls(single, model, shelf.sha256(_path(model)), timeout, os.getcwd())
 
     def kept(self) -> dict[str, object]:
-        """The settings that must be the same for all lines of a file."""
-        return {"single": self.single, "model_sha256": self.model_sha256, "format": FORMAT}
+        """The settings that must be the same for all lines of a file, as messages name them."""
+        return {
+            "--single": self.single,
+            "--model": self.model_sha256,
+            "version of cnn-mnist": FORMAT,
+        }
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,11 @@ class Batch:
 
 
 def read(addresses: Sequence[str], settings: Settings) -> Batch:
-    """Read pictures; a page that takes longer than the timeout ends this process."""
+    """Read pictures; a page that takes longer than the timeout ends this process.
+
+    Raises:
+        ModuleNotFoundError: an address needs fsspec, which is not installed.
+    """
     reader = _reader(settings.model, settings.model_sha256)
     lines, num_unreadable = [], 0
     for address in addresses:
@@ -65,6 +73,8 @@ def read(addresses: Sequence[str], settings: Settings) -> Batch:
             for reading in each(_pages(reader, fetch, settings.single), settings.timeout):
                 lines.append(_line(address, reading))
                 done += 1
+        except ModuleNotFoundError:  # the job can be resumed after it is installed
+            raise
         except Exception as error:  # a failing picture does not stop the others
             kind = "" if isinstance(error, ImageError) else f"{type(error).__name__}: "
             lines.append(_line(address, Reading.unreadable(f"{kind}{error}", done + 1)))

@@ -24,7 +24,7 @@ class ResultsError(ValueError):
 
 
 class Results:
-    """Append-only results. A with-block closes them, finished or not."""
+    """Append-only results. A with-block closes them, finished or not, and keeps no empty ones."""
 
     def __init__(self, path: Path, settings: dict[str, object]) -> None:
         """Begin, or resume an earlier job.
@@ -34,8 +34,8 @@ class Results:
             settings: must be the same for all lines.
 
         Raises:
-            ResultsError: the file exists, another job is writing it, or the earlier job had other
-                settings.
+            ResultsError: the file exists or cannot be written, another job is writing it, or the
+                earlier job had other settings.
         """
         if path.suffix not in FORMATS:
             raise ResultsError(f"{path}: the name must end in one of {', '.join(FORMATS)}")
@@ -44,8 +44,13 @@ class Results:
         if path.suffix == ".parquet":
             import pyarrow  # noqa: F401 - fail now if it is missing, not at the end
         self.path, self._folder = path, path.with_name(f"{path.name}.part")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._file = (self._folder / "lines.jsonl").open("a+b")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._file = (self._folder / "lines.jsonl").open("a+b")
+        except OSError as error:
+            raise ResultsError(
+                f"the results cannot be written to {path}: {error.strerror}; choose another --out"
+            ) from error
         try:
             _lock(self._file, path)
             self._keep(settings)
@@ -65,6 +70,9 @@ class Results:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+        lines = self._folder / "lines.jsonl"
+        if lines.exists() and not lines.stat().st_size:
+            self._remove()
 
     def skip(self, addresses: Iterator[str]) -> None:
         """Skip the pictures that already have lines.
@@ -78,7 +86,8 @@ class Results:
             if then["path"] != now:
                 raise ResultsError(
                     f"picture {self.num_done:,} was {then['path']} in {self._folder}, but is now "
-                    f"{now}; give the same pictures, or remove that folder to start over"
+                    f"{now or 'missing'}; give the same pictures, or remove that folder to start "
+                    "over"
                 )
             self.num_unreadable += then["num_pages"] is None
 
@@ -100,8 +109,11 @@ class Results:
             whole = self._folder / "rows.csv"
             _write_csv(self._lines, whole)
         whole.replace(self.path)
-        for rest in self._folder.iterdir():
-            rest.unlink()
+        self._remove()
+
+    def _remove(self) -> None:
+        for path in self._folder.iterdir():
+            path.unlink()
         self._folder.rmdir()
 
     def _lines(self) -> Iterator[dict[str, Any]]:
@@ -112,9 +124,17 @@ class Results:
         path = self._folder / "settings.json"
         if not path.exists():
             temporary = self._folder / "settings.new"
-            temporary.write_text(json.dumps(settings))
+            with temporary.open("w") as file:
+                json.dump(settings, file)
+                file.flush()
+                os.fsync(file.fileno())
             temporary.replace(path)
-        elif (before := json.loads(path.read_text())) != settings:
+            return
+        try:
+            before = json.loads(path.read_text())
+        except ValueError:
+            raise ResultsError(f"{path} is damaged; remove {self._folder} to start over") from None
+        if before != settings:
             other = ", ".join(name for name in settings if before.get(name) != settings[name])
             raise ResultsError(
                 f"{self._folder} was started with a different {other}; choose another --out, "

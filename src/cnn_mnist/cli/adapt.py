@@ -25,11 +25,9 @@ def adapt(
         from cnn_mnist.inference.recognition.classifier import Classifier
         from cnn_mnist.training.adapt import handwriting, learn
         from cnn_mnist.training.data import load
+        from cnn_mnist.training.runs.export import check_path
 
-    if out.is_dir() or not out.parent.is_dir():
-        raise ValueError(
-            f"--out {out} is a folder, or is in a folder that does not exist; give a file name"
-        )
+    check_path(out)
     before, say = Classifier(out if out.exists() else None), Terminal(as_json)
     with say.progress(f"{out} is unchanged.", " pictures"):
         mine = handwriting.read(folder, lambda done: say.counted(done, 0))

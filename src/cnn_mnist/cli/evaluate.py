@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from cnn_mnist import shelf
 from cnn_mnist.cli.options import (
     DataDirOption,
     DatasetOption,
@@ -13,7 +14,6 @@ from cnn_mnist.cli.options import (
     JsonOption,
     RunArgument,
     extra,
-    refuse_lines,
     run_folder,
 )
 from cnn_mnist.terminal import Terminal
@@ -47,8 +47,13 @@ def evaluate(
 
     folder = run_folder(run)
     config = load_config(folder)
+    if config.recipe.model == "lines":
+        name = "card.json" if shelf.holds(folder) else "metrics.json"
+        raise ValueError(
+            f"{folder} is a run of the line network, but this needs a digit classifier; the line "
+            f"network's accuracy is in {name} in that folder"
+        )
     place, notice = choose(device)
-    refuse_lines(config.recipe.model, folder)
     if dataset:
         splits = load_for(config.classes, config.images_sha256, dataset, data_dir)
     else:
@@ -63,6 +68,7 @@ def evaluate(
         from cnn_mnist.training.runs import errors as errors_of  # imports matplotlib
 
         errors_of.write(errors, images, logits, splits.classes)
-        say.notice(f"{errors}/errors.png and errors.csv show the mistakes.")
+        shown = "mistakes" if figures["error_count"] else "least confident answers"
+        say.notice(f"{errors}/errors.png and errors.csv show the {shown}.")
     about = {"split": split, "data_source": splits.source, "classes": splits.classes}
     say.figures(about | figures)

@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cnn_mnist import shelf
-from cnn_mnist.cli.options import (
-    DataDirOption,
-    JsonOption,
-    RunArgument,
-    extra,
-    refuse_lines,
-    run_folder,
-)
+from cnn_mnist.cli.options import DataDirOption, JsonOption, RunArgument, extra, run_folder
 from cnn_mnist.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -39,18 +32,22 @@ def export(
         from cnn_mnist.training.data import load
         from cnn_mnist.training.runs import model_file, web
         from cnn_mnist.training.runs.config import load_config
-        from cnn_mnist.training.runs.export import FORMATS
+        from cnn_mnist.training.runs.export import FORMATS, check_path
 
     say, folder = Terminal(as_json), run_folder(run)
     is_released = shelf.holds(folder)
     config = load_config(folder)
-    if form == "web" or is_released:
-        refuse_lines(config.recipe.model, folder)
+    if is_released and not (folder / shelf.TORCH).exists():
+        raise ValueError(
+            f"{folder} has no torch weights to export; its .onnx files are in that folder"
+        )
     if form == "web" and model_file.is_model_file(folder):
         raise ValueError(f"{folder} is a model file, but --format web needs a run folder")
-    splits = load("auto", data_dir) if is_released else config.data(data_dir)
     beside = folder if folder.is_dir() and not is_released else Path()
     path = out or beside / ("explore" if form == "web" else FORMATS[form])
+    if form != "web":
+        check_path(path)
+    splits = load("auto", data_dir) if is_released else config.data(data_dir)
     if form == "web":
         say.notice(splits.notice)
         say.page(str(path), asdict(web.export(folder, splits, path)))
@@ -72,7 +69,7 @@ def _classifier(folder: Path, splits: "Splits", path: Path, form: str) -> "Proof
         checkpoint.load_model(folder),
         path,
         tuple(about["recipe"]["test_norm"]),
-        splits.train.images[-model_card.NUM_VAL :],
+        splits.train.images,
         model_card.metadata(about),
         about["temperature"],
         form,

@@ -59,10 +59,15 @@ def label(
 def _signs(folder: Path, single: bool, model: str | None, say: Terminal) -> list["Sign"]:
     """The signs in all pictures below a folder, least confident first."""
     from cnn_mnist.inference.pictures import files
+    from cnn_mnist.inference.pictures.page import ImageError
     from cnn_mnist.inference.reader import Reader
     from cnn_mnist.serving.signs import of_picture
 
-    reader, paths = Reader(model), list(files.pictures([folder]))
+    try:
+        paths = files.pictures(folder)
+    except ImageError as error:
+        raise ValueError(f"{folder}: {error}") from error
+    reader = Reader(model)
     signs: list[Sign] = []
     for done, path in enumerate(paths, start=1):
         signs += of_picture(reader, path, single, say.notice)

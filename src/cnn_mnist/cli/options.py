@@ -27,7 +27,11 @@ DatasetOption = Annotated[
     ),
 ]
 DataDirOption = Annotated[
-    Path | None, typer.Option(help="Folder with the four MNIST .gz files, searched first.")
+    Path | None,
+    typer.Option(
+        help="Folder with the four MNIST .gz files, searched first; for a run on your own data, "
+        "where that is now."
+    ),
 ]
 DeviceOption = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
@@ -99,23 +103,16 @@ def for_classes(recipe: Any, splits: Any, say: Terminal) -> Any:
             "choose another --recipe"
         )
     if recipe.drawn:
-        say.notice(f"The classes of {splits.name} are not the ten digits: no digits are drawn.")
+        say.notice(
+            f"The classes of {splits.name} are not the ten digits: the recipe's synthetic digits "
+            "are left out."
+        )
     return recipe.changed(drawn=0)
 
 
 def run_folder(run: str | None) -> Path:
     """The folder of a run or of a released model; `reader` by default."""
     return shelf.get(shelf.DIGITS).folder if run is None else shelf.find(run)
-
-
-def refuse_lines(model: str, folder: Path) -> None:
-    """Raise a ValueError if a run is of the line network."""
-    if model == "lines":
-        name = "card.json" if shelf.holds(folder) else "metrics.json"
-        raise ValueError(
-            f"{folder} is a run of the line network, but this needs a digit classifier; the line "
-            f"network's accuracy is in {name} in that folder"
-        )
 
 
 def refuse(why: str, options: dict[str, Any]) -> None:

@@ -1,8 +1,11 @@
 """cnn-mnist predict: read pictures."""
 
+import glob
+import itertools
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +23,7 @@ from cnn_mnist.terminal import Terminal
 
 if TYPE_CHECKING:
     from cnn_mnist.bulk import Addresses, Settings
+    from cnn_mnist.inference.reader import Reader
     from cnn_mnist.inference.reading import Reading
 
 
@@ -81,12 +85,20 @@ def predict(
     refuse("without --out", only_bulk | {"--timeout": timeout})
     if as_csv:
         refuse("with --csv", {"--json": as_json})
-    paths = [Path(image) for image in images or []]
+    paths = [_path(image) for image in images or []]
     readings = _readings(paths, single, model, preview)
     if as_csv:
         _print_table(readings, len(paths) > 1 or paths[0].is_dir())
     else:
         _print_readings(readings, Terminal(as_json))
+
+
+def _path(image: str) -> Path:
+    """The path of a picture or folder; only bulk jobs take addresses and patterns."""
+    path = Path(image)
+    if "://" in image or (glob.has_magic(image) and not path.exists()):
+        raise typer.BadParameter(f"{image}: addresses and patterns need --out")
+    return path
 
 
 def _write_results(
@@ -126,29 +138,61 @@ def _readings(
     images: list[Path], single: bool, model: str | None, preview: Path | None
 ) -> Iterator[tuple[str, "Reading"]]:
     """All pages of the pictures; an unreadable page ends its file with the reason."""
-    from cnn_mnist.inference.pictures import files, image
+    from cnn_mnist.inference.pictures import files
     from cnn_mnist.inference.pictures.page import ImageError
     from cnn_mnist.inference.reader import Reader
     from cnn_mnist.inference.reading import Reading
 
     reader = Reader(model)
     if preview:
-        preview.mkdir(parents=True, exist_ok=True)
-    for number, path in enumerate(files.pictures(images), start=1):
-        done = 0
+        with _previewing(preview):
+            preview.mkdir(parents=True, exist_ok=True)
+    numbers = itertools.count(1)
+    for given in images:
         try:
-            source = sys.stdin.buffer.read() if str(path) == "-" else path
-            for page in image.pages(source):
-                (reading,) = reader.read_pages(page, single)
-                yield str(path), reading
-                done += 1
-                if preview:
-                    from cnn_mnist.inference.preview import write
-
-                    suffix = f"-{page.number}" if page.num_pages > 1 else ""
-                    write(page, reading, preview / f"{number:04}-{path.stem}{suffix}.png")
+            paths = files.pictures(given)
         except ImageError as error:
-            yield str(path), Reading.unreadable(str(error), done + 1)
+            yield str(given), Reading.unreadable(str(error))
+            continue
+        for path in paths:
+            stem = f"{next(numbers):04}-{path.stem}"
+            for reading in _read(reader, path, single, preview and preview / stem):
+                yield str(path), reading
+
+
+def _read(reader: "Reader", path: Path, single: bool, preview: Path | None) -> Iterator["Reading"]:
+    """The pages of one picture, each with its preview."""
+    from cnn_mnist.inference.pictures import image
+    from cnn_mnist.inference.pictures.page import ImageError
+    from cnn_mnist.inference.reading import Reading
+
+    done = 0
+    try:
+        source = sys.stdin.buffer.read() if str(path) == "-" else path
+        for page in image.pages(source):
+            (reading,) = reader.read_pages(page, single)
+            yield reading
+            done += 1
+            if preview:
+                from cnn_mnist.inference.preview import write
+
+                suffix = f"-{page.number}" if page.num_pages > 1 else ""
+                with _previewing(preview.parent):
+                    write(page, reading, preview.with_name(f"{preview.name}{suffix}.png"))
+    except ImageError as error:
+        yield Reading.unreadable(str(error), done + 1)
+
+
+@contextmanager
+def _previewing(folder: Path) -> Iterator[None]:
+    """Turn what the file system refuses into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"the previews cannot be written to {folder}: {error.strerror or error}; choose "
+            "another --preview"
+        ) from error
 
 
 def _print_readings(readings: Iterator[tuple[str, "Reading"]], say: Terminal) -> None:

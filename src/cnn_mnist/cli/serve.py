@@ -1,5 +1,6 @@
 """cnn-mnist serve: read pictures over HTTP."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,8 @@ import typer
 from cnn_mnist import process
 from cnn_mnist.cli.options import ModelOption, extra
 from cnn_mnist.terminal import Terminal
+
+ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^A-Z/?#@*\s]+")  # as browsers send it
 
 
 def serve(
@@ -23,7 +26,7 @@ def serve(
     ] = None,
     cors_origin: Annotated[
         list[str] | None,
-        typer.Option(help="Another site whose pages may call the API; may be repeated."),
+        typer.Option(help="Another site whose pages may call the API, or *; may be repeated."),
     ] = None,
     collect: Annotated[
         Path | None, typer.Option(help="Folder in which to store people's corrections.")
@@ -42,6 +45,11 @@ def serve(
     ] = 10.0,
 ) -> None:
     """Serve an HTTP API that reads digits, and a web page to draw on."""
+    for origin in cors_origin or ():
+        if not ORIGIN.fullmatch(origin):
+            raise typer.BadParameter(
+                f"--cors-origin {origin}: give https://that.site, without a path, or * for any site"
+            )
     process.limit_blas()
     with extra("serve"):
         from cnn_mnist.serving import server

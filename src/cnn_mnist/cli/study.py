@@ -66,7 +66,7 @@ def study(
 
         from cnn_mnist.training import recipes
         from cnn_mnist.training.data import load
-        from cnn_mnist.training.device import choose
+        from cnn_mnist.training.device import choose, memory_checked
         from cnn_mnist.training.studies.study import compare, finished
         from cnn_mnist.training.studies.study import study as run_study
         from cnn_mnist.training.studies.workers import Shared, StudyWorkers
@@ -90,14 +90,16 @@ def study(
         shared = Shared(settings, splits, teaching, place)
         threads = threads or 1
         with (
+            memory_checked(),
             say.progress(how, " trainings"),
             extra("cluster"),
             open_workers(workers, scheduler, shared, threads) as engine,
         ):
             result = go(say.counted, teaching, StudyWorkers(engine, shared.key, threads))
     else:
-        torch.set_num_threads(threads or torch.get_num_threads())
-        with say.progress(how):
+        if threads:
+            torch.set_num_threads(threads)
+        with memory_checked(), say.progress(how):
             result = go(say.step, teaching)
     about: dict[str, Any] = {"recipe": settings.name, "dataset": splits.name}
     about |= {"data_source": splits.source, "split": split}

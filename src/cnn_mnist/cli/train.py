@@ -49,7 +49,8 @@ def train(
     split: Annotated[Literal["test", "val"] | None, SPLIT] = None,
     teacher: TeacherOption = None,
     init: Annotated[
-        Path | None, typer.Option(help="Run folder whose weights the training starts from.")
+        str | None,
+        typer.Option(help="Run folder or model's name whose weights the training starts from."),
     ] = None,
     device: DeviceOption = "auto",
     resume: Annotated[
@@ -67,15 +68,15 @@ def train(
         from cnn_mnist.training import distributed, recipes
         from cnn_mnist.training import train as training
         from cnn_mnist.training.data import load
-        from cnn_mnist.training.device import choose
+        from cnn_mnist.training.device import choose, memory_checked
         from cnn_mnist.training.runs import run_folder
         from cnn_mnist.training.runs.config import load_config
 
     settings = recipes.get(recipe or "default").changed(epochs=epochs, batch_size=batch_size, lr=lr)
     begun = load_config(resume) if resume else None
-    teaching = None if teacher is None else shelf.find(teacher)
+    teaching, initial = (None if run is None else shelf.find(run) for run in (teacher, init))
     place, notice = choose(device)
-    with distributed.process_group(place):
+    with distributed.process_group(place), memory_checked():
         say = Terminal(as_json, quiet=distributed.rank() > 0)
         say.notice(notice)
         splits = begun.data(data_dir) if begun else load(dataset or "auto", data_dir)
@@ -98,7 +99,7 @@ def train(
             settings = for_classes(settings, splits, say)
             settings = settings if batch_size else settings.sized_for(len(splits.train))
             settings = without_missing_teacher(settings, teacher, say)
-            run = training.begin(settings, splits, folder, seed or 0, place, teaching, init)
+            run = training.begin(settings, splits, folder, seed or 0, place, teaching, initial)
         say.head(run, splits.name, folder)
         with say.progress(f"Resume with: cnn-mnist train --resume {folder}"):
             metrics = training.finish(run, splits, folder, say.row, say.step)

@@ -62,8 +62,8 @@ class Grid {
 
   shape(count, side, columns) {
     Object.assign(this, { count, side, columns });
-    this.bitmap = new OffscreenCanvas(side, side * count); // one map below the other
-    this.pixels = this.bitmap.getContext("2d").createImageData(side, side * count);
+    this.bitmap = new OffscreenCanvas(side, side * Math.max(1, count)); // one map below the other
+    this.pixels = this.bitmap.getContext("2d").createImageData(side, this.bitmap.height);
     this.words = new Uint32Array(this.pixels.data.buffer);
   }
 

@@ -170,10 +170,10 @@ function logSoftmax(scores) {
   return scores.map((score) => score - highest - Math.log(total));
 }
 
-/** The 3×3 filter between one channel of a convolution and one of the layer below. */
-function filterOf(weight, sources, channel, source) {
-  const at = (channel * sources + source) * KERNEL * KERNEL;
-  return weight.subarray(at, at + KERNEL * KERNEL);
+/** The filter, of `area` weights, between one channel of a layer and one of the layer below. */
+function filterOf(weight, sources, channel, source, area = KERNEL * KERNEL) {
+  const at = (channel * sources + source) * area;
+  return weight.subarray(at, at + area);
 }
 
 /**
@@ -199,11 +199,9 @@ function trace(network, run, name, channel, y, x) {
   if (layer.kind === "pool") return { terms: [{ channel, patch: patchOf(channel), size }], value };
   const weight = network.weights[`${name}.weight`];
   const bias = network.weights[`${name}.bias`][channel];
-  const area = size * size;
   const terms = Array.from({ length: source.channels }, (_, c) => {
     const patch = patchOf(c);
-    const start = (channel * source.channels + c) * area;
-    const filter = weight.subarray(start, start + area);
+    const filter = filterOf(weight, source.channels, channel, c, size * size);
     return { channel: c, patch, filter, size, sum: filter.reduce((s, w, k) => s + w * patch[k], 0) };
   });
   return { terms, bias, total: terms.reduce((sum, term) => sum + term.sum, bias), value };

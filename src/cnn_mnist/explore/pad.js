@@ -13,7 +13,7 @@ class Pad {
     this.strokes = [];
     this.pointer = null; // that draws: a mouse, a pen or one finger
     this.pen = null; // the keyboard's: {point, down}
-    this.backdrop = null; // a picture from the test set, as an ImageBitmap-like canvas
+    this.backdrop = null; // a picture from the test set, as an OffscreenCanvas
     this.ink = new OffscreenCanvas(PAD, PAD).getContext("2d", { willReadFrequently: true });
     this.sight = canvas.getContext("2d");
     canvas.addEventListener("pointerdown", (event) => this.begin(event));

@@ -16,14 +16,14 @@ from cnn_mnist.inference.layout.structure import Line, Number
 from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.reading import Digit, Reading, text_of
 
-SIDE = 0.25  # of a box's width: no farther from it, a digit is its side
-LOW = 0.5  # of the height of the digits in boxes; less is no digit of a box that was not found
+SIDE = 0.25  # of a box's width; a digit read this close to a box is its side
+LOW = 0.5  # of the height of the digits in boxes; a lower one is not in a box that was missed
 
 Part = tuple[Line, list[Digit]]  # a line, and its digits
 
 
 def fall(row: list[Cell]) -> int:
-    """The degrees by which a row of boxes on its page falls to the right."""
+    """How many degrees a row of boxes falls to the right on its page."""
     (x, y), (right, low) = row[0].centre, row[-1].centre
     return round(math.degrees(math.atan2(low - y, right - x)))
 

@@ -8,20 +8,21 @@ from numpy.typing import NDArray
 
 def percentiles(values: NDArray[Any], *shares: float) -> NDArray[np.float64]:
     """As numpy's, in a fraction of the time: numpy sorts several times as fast as it selects."""
-    is_bytes = values.dtype == np.uint8  # for which the stable one is a radix sort
-    ordered = np.sort(values, axis=None, kind="stable" if is_bytes else None)
+    ordered = _sorted(values)
     places = np.array(shares) / 100 * (ordered.size - 1)
     return np.asarray(np.interp(places, np.arange(ordered.size), ordered), np.float64)
 
 
 def median(values: NDArray[Any], axis: int | None = None) -> NDArray[Any]:
     """As numpy's, in a fraction of the time, and without 20 ms to import numpy.ma."""
-    ordered = np.sort(values, axis=axis)
-    if ordered.dtype.kind != "f":
-        ordered = ordered.astype(np.float64)
+    ordered = _sorted(values, axis)
     count = ordered.shape[axis or 0]
-    low, high = (ordered.take(place, axis or 0) for place in ((count - 1) // 2, count // 2))
-    return np.asarray((low + high) / 2)
+    return np.asarray(ordered.take([(count - 1) // 2, count // 2], axis or 0).mean(axis or 0))
+
+
+def _sorted(values: NDArray[Any], axis: int | None = None) -> NDArray[Any]:
+    is_bytes = values.dtype == np.uint8  # for which the stable one is a radix sort
+    return np.sort(values, axis=axis, kind="stable" if is_bytes else None)
 
 
 def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:

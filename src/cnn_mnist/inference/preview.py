@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from cnn_mnist.inference.layout.structure import Number, around
@@ -27,7 +26,7 @@ PRINTED = str.maketrans({"€": "EUR ", "£": "GBP "})  # missing in Pillow's ow
 PAGE_SIDE = 840  # px
 TEXT = 16  # px
 GAP = 12  # px
-TILE = 84  # px: one 28x28 image, three times its size
+TILE = 84  # px: one 28×28 image, three times its size
 CAPTION = 14  # px
 MAX_TILES = 24  # if there are more signs, they are not shown individually
 
@@ -36,7 +35,7 @@ def write(source: image.Source, reading: Reading, path: str | os.PathLike[str]) 
     """Write a PNG that shows what was read.
 
     It holds the page with the boxes found, a printed copy of the numbers in the same places, and
-    the 28x28 images if there are few.
+    the 28×28 images if there are few.
 
     Args:
         source: the picture that `reading` was read from.
@@ -80,14 +79,14 @@ def _draw_boxes(draw: ImageDraw.ImageDraw, reading: Reading, scale: float) -> No
             draw.rectangle(_corners(box, scale, margin=4), outline=LINE, width=1)
     for sign in reading.rejected:
         draw.rectangle(_corners(sign.box, scale), outline=REJECTED, width=2)
-    for number in _numbers(reading):
+    for number in reading.numbers:
         width = 2 if number.text else 1
         draw.rectangle(_corners(number.box, scale), outline=_colour(number), width=width)
 
 
 def _print(draw: ImageDraw.ImageDraw, reading: Reading, scale: float) -> None:
     """Print each number as large as its box allows."""
-    for number in _numbers(reading):
+    for number in reading.numbers:
         left, top, right, bottom = _corners(number.box, scale)
         text = number.text.translate(PRINTED)
         size = min(0.7 * (bottom - top), 0.9 * (right - left) / max(_font(1).getlength(text), 0.5))
@@ -98,7 +97,7 @@ def _print(draw: ImageDraw.ImageDraw, reading: Reading, scale: float) -> None:
 
 
 def _legend(width: int) -> Image.Image:
-    legend = Image.new("RGB", (width, 2 * TEXT + 2 * GAP), GROUND)
+    legend = Image.new("RGB", (width, len(LEGEND) * (TEXT + GAP) + GAP), GROUND)
     draw, x, y = ImageDraw.Draw(legend), GAP, GAP
     for text, colour in LEGEND.items():
         length = round(TEXT + GAP / 2 + _font(TEXT).getlength(text))
@@ -117,8 +116,8 @@ def _tiles(signs: list[Digit], num_accepted: int, width: int) -> Image.Image:
     draw = ImageDraw.Draw(tiles)
     for index, sign in enumerate(signs):
         x, y = index % columns * TILE, index // columns * (TILE + CAPTION)
-        enlarged = np.kron(sign.image, np.ones((3, 3), np.uint8))
-        tiles.paste(Image.fromarray(enlarged), (x, y))
+        frame = Image.fromarray(sign.image).resize((TILE, TILE), Image.Resampling.NEAREST)
+        tiles.paste(frame, (x, y))
         colour = SURE if index < num_accepted else REJECTED
         draw.text((x + 2, y + TILE), f"{sign.digit} {sign.confidence:.0%}", fill=colour)
     return tiles
@@ -132,10 +131,6 @@ def _stacked(parts: list[Image.Image]) -> Image.Image:
         sheet.paste(part, (0, y))
         y += part.height
     return sheet
-
-
-def _numbers(reading: Reading) -> list[Number]:
-    return [number for line in reading.lines for number in line.numbers]
 
 
 def _corners(box: Box, scale: float, margin: int = 0) -> tuple[float, float, float, float]:

@@ -16,10 +16,10 @@ from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import MANY, without_words
 from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.pictures import image
-from cnn_mnist.inference.pictures.page import Page
+from cnn_mnist.inference.pictures.page import ImageError, Page
 from cnn_mnist.inference.reading import NO_INK, Digit, Reading
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
-from cnn_mnist.inference.recognition.classifier import Classifier
+from cnn_mnist.inference.recognition.classifier import Classifier, tta_probs
 from cnn_mnist.inference.recognition.line import OTHER
 from cnn_mnist.inference.recognition.line_reader import DOUBT, LineReader
 from cnn_mnist.inference.recognition.normalize import SIDE, ready_frame, ready_frames
@@ -76,7 +76,7 @@ class Reader:
     def _upright(
         self, page: Page, cells: list[list[cell.Cell]]
     ) -> tuple[Page, list[list[cell.Cell]]]:
-        """A page and its cells, turned; first a page on its side, which may then be upside down."""
+        """A page and its cells, turned upright; a page on its side may need a second turn."""
         for _ in range(2):
             flat = chain(*cells)
             degrees = orientation.turn_of_cells(self.classifier, self.line_reader, flat)
@@ -143,14 +143,14 @@ class Reader:
         """The signs, line by line."""
         if single:
             readings = lines.readings(line_reader, seen.grey, seen.layout)
-            probs = self.classifier.tta_probs(seen.frames())
+            probs = tta_probs(self.classifier.probs, seen.frames())
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
         rows = lines.read(line_reader, seen.grey, seen.layout)
         best = list(chain.from_iterable(rows))
         pairs = partners(best, seen.boxes, self.classifier.decides)
         alone = [glyph for glyph in pairs if glyph is not None]
         probs = np.zeros((len(seen.glyphs), 10), np.float32)
-        probs[alone] = self.classifier.tta_probs(seen.frames(alone))
+        probs[alone] = tta_probs(self.classifier.probs, seen.frames(alone))
         found = iter(agree(best, pairs, seen.boxes, probs, self.classifier.decides))
         signs = [list(islice(found, len(row))) for row in rows]
         return [[sign for sign in row if not _is_line(sign, seen)] for row in signs]
@@ -186,9 +186,13 @@ class Reader:
 
         A stack N×28×28 of uint8 is read as N pictures, in one network call if they are MNIST images
         already.
+
+        Raises:
+            ImageError: a source cannot be read as a picture. The first one ends the call, and the
+                message names it.
         """
         if not _is_stack(sources):
-            return [self.read(source, single) for source in sources]
+            return [self._read_one(*each, single) for each in enumerate(sources, start=1)]
         images = np.asarray(sources, np.uint8)
         frames, ready = ready_frames(images)
         whole = self._digits(frames[ready])
@@ -196,6 +200,14 @@ class Reader:
             _frame_reading(*next(whole)) if is_ready else self.read(source, single)
             for source, is_ready in zip(images, ready.tolist(), strict=True)
         ]
+
+    def _read_one(self, number: int, source: image.Source, single: bool) -> Reading:
+        """Read one of many pictures; an error names it."""
+        try:
+            return self.read(source, single)
+        except ImageError as error:
+            name = source if isinstance(source, str | os.PathLike) else f"picture {number}"
+            raise ImageError(f"{name}: {error}") from error
 
     def _digits(self, frames: NDArray[np.uint8]) -> Iterator[tuple[Digit, bool]]:
         """The network's answer to MNIST images, and whether it accepts each as a digit."""
@@ -224,7 +236,7 @@ def _is_line(sign: Found, seen: view.View) -> bool:
 
 
 def _height_of_others(rows: list[list[Found]], seen: view.View) -> float | None:
-    """The height of the marks that are left out; None if no mark is much taller than the digits."""
+    """The height of a digit by which to look again; None if no mark is much taller."""
     heights = [s.box[3] for s in chain(*rows) if s.is_digit and s.confidence >= DOUBT]
     read = float(median(np.array(heights))) if heights else None
     if read and all(height <= segment.TALL * read for _, _, _, height in seen.boxes):
@@ -262,9 +274,8 @@ def _placed(sign: Found, seen: view.View) -> Digit:
 
 def _in_cell(reading: Reading, one: cell.Cell) -> Number:
     """Everything in a cell as one number; an empty cell has no text."""
-    numbers = [number for line in reading.lines for number in line.numbers]
-    confidence = float(np.prod([number.confidence for number in numbers]))
-    return Number("".join(number.text for number in numbers), one.box, confidence)
+    confidence = math.prod(number.confidence for number in reading.numbers)
+    return Number("".join(number.text for number in reading.numbers), one.box, confidence)
 
 
 def _frame_reading(digit: Digit, is_accepted: bool) -> Reading:
@@ -276,6 +287,6 @@ def _frame_reading(digit: Digit, is_accepted: bool) -> Reading:
 
 
 def _is_stack(sources: object) -> bool:
-    if not isinstance(sources, np.ndarray) or sources.ndim != 3:
+    if not isinstance(sources, np.ndarray):
         return False
     return bool(sources.dtype == np.uint8 and sources.shape[1:] == (SIDE, SIDE))

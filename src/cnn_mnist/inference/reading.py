@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.layout.structure import Line
+from cnn_mnist.inference.layout.structure import Line, Number
 from cnn_mnist.inference.pictures.page import Box
 
 NO_INK = "no ink found: the picture is blank or its contrast too low"
@@ -18,7 +18,7 @@ class Digit:
     """A digit that was read.
 
     `box` is x, y, width, height in the original picture's pixels, `image` what the network saw
-    (uint8 28x28), `probs` its ten probabilities.
+    (uint8 28×28), `probs` its ten probabilities.
     """
 
     digit: int
@@ -65,6 +65,11 @@ class Reading:
     def text(self) -> str:
         """All digits."""
         return text_of(self.digits)
+
+    @property
+    def numbers(self) -> list[Number]:
+        """The numbers of all lines."""
+        return [number for line in self.lines for number in line.numbers]
 
     @property
     def ok(self) -> bool:

@@ -23,7 +23,6 @@ from cnn_mnist.inference.recognition.agree import agree_on_one
 from cnn_mnist.inference.recognition.classifier import Predict, Probs, Thresholds, tta_probs
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.recognition.normalize import ready_frame
-from cnn_mnist.inference.segmentation import segment
 
 Place = tuple[Path, Box | None]  # of a part of a picture; None is all of it
 MARGIN = 0.25  # of a part's longer side: how much of the picture around it is used, too
@@ -67,14 +66,11 @@ def look(reader: LineReader, page: Page) -> Sample:
     """
     if (frame := ready_frame(page.pixels)) is not None:
         return Sample(frame, True, [], [])
-    try:
-        seen = view.of_page(page, single=True)
-    except segment.CrowdedError as error:
-        raise ImageError("too many marks for one digit; crop the picture to it") from error
+    seen = view.of_page(page, single=True)
     if not seen.glyphs:
         raise ImageError(NO_INK)
     readings = lines.readings(reader, seen.grey, seen.layout)
-    return Sample(seen.frames([0])[0], False, seen.boxes, readings)
+    return Sample(seen.frames()[0], False, seen.boxes, readings)
 
 
 def sample_probs(samples: Sequence[Sample], predict: Predict) -> Probs:

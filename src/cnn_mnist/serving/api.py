@@ -142,11 +142,11 @@ PREDICT: Schema = {
     "description": (
         "A single picture returns an object. Several files in a form, `images` in JSON, or a TIFF "
         "or PDF with several pages return a list in the same order; a picture that cannot be read "
-        "gets a `reason` and does not stop the others. `single`: the picture holds one digit, "
-        "which is never split. `detail`: adds the ten probabilities of each sign and the 28×28 "
-        "image that the network saw. With `Accept: text/csv` the response is a table with one row "
-        "per line and one column per number; where JSON would be a list, it has a header and "
-        "starts with path, page and line."
+        "gets a `reason` and does not stop the others, unless it is not valid base64. `single`: "
+        "the picture holds one digit, which is never split. `detail`: adds the ten probabilities "
+        "of each sign and the 28×28 image that the network saw. With `Accept: text/csv` the "
+        "response is a table with one row per line and one column per number; where JSON would be "
+        "a list, it has a header and starts with path, page and line."
     ),
     "openapi_extra": _body(
         {

@@ -70,6 +70,8 @@ def create(settings: Settings, threads: int = 1) -> ASGIApp:
         _add_corrections(
             app, settings.collect, shelf.find(settings.model or shelf.DIGITS, shelf.ONNX)
         )
+    else:
+        _refuse_corrections(app)
     add_page(app, "index.html", is_collecting=settings.collect is not None)
     add_explore(app)
     add_errors(app)
@@ -130,3 +132,9 @@ def _add_corrections(app: FastAPI, folder: Path, model: Path) -> None:
         in_pool = asyncio.get_running_loop().run_in_executor
         names = await in_pool(app.state.pool, corrected, request.scope["body"])
         return JSONResponse({"stored": names}, 201)
+
+
+def _refuse_corrections(app: FastAPI) -> None:
+    @app.post("/v1/corrections", include_in_schema=False)
+    async def refuse() -> None:
+        raise Refusal(404, "corrections are not collected; start the server with --collect FOLDER")

@@ -50,7 +50,7 @@ class TimeoutProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP with JSON, as all errors."""
+        """Answer anything that is not HTTP with a JSON error."""
         self._refuse(400, "this is not an HTTP request")
 
     def _expect_head(self) -> None:

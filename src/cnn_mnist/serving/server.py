@@ -115,9 +115,25 @@ def run(
             uvicorn.Server(config).run([listener])
         else:
             listener = SharedListener(fileno=listener.detach())
-            Multiprocess(config, [listener]).run()
+            Supervisor(config, [listener]).run()
     finally:
         listener.close()
+
+
+class Supervisor(Multiprocess):
+    """Ends like a single server after Ctrl-C: with KeyboardInterrupt, once its workers have."""
+
+    def handle_int(self) -> None:
+        """Note Ctrl-C."""
+        super().handle_int()
+        self._was_interrupted = True
+
+    def run(self) -> None:
+        """Supervise the workers until SIGTERM or Ctrl-C."""
+        self._was_interrupted = False
+        super().run()
+        if self._was_interrupted:
+            raise KeyboardInterrupt
 
 
 class SharedListener(socket.socket):

@@ -16,6 +16,7 @@ from cnn_mnist.serving.refusal import Refusal
 from cnn_mnist.serving.settings import Limits
 
 JSON_FORM = 'give {"image": BASE64} or {"images": [BASE64, …]}'
+WHITESPACE = b" \t\n\r\v\f"
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ async def _from_form(headers: Headers, body: bytes, limits: Limits) -> Pictures:
 def _from_json(body: bytes) -> Pictures:
     match json_value(body, JSON_FORM):
         case {"images": list(texts)}:
-            many = True
+            contents = [decoded(text, f"picture {n}") for n, text in enumerate(texts, start=1)]
+            return Pictures([None] * len(texts), contents, many=True)
         case {"image": text}:
-            texts, many = [text], False
+            return Pictures([None], [decoded(text)], many=False)
         case _:
             raise Refusal(422, JSON_FORM)
-    return Pictures([None] * len(texts), [decoded(text) for text in texts], many)
 
 
 def json_value(body: bytes, form: str) -> Any:
@@ -92,8 +93,11 @@ def json_value(body: bytes, form: str) -> Any:
         raise Refusal(400, f"the body is not valid JSON; {form}") from error
 
 
-def decoded(text: Any) -> bytes:
-    """Decode a picture in base64, or in a data URL.
+def decoded(text: Any, name: str = "the picture") -> bytes:
+    """Decode a picture in base64, also in lines, or in a data URL.
+
+    Args:
+        name: what the error message calls it.
 
     Raises:
         Refusal: it is neither.
@@ -103,9 +107,9 @@ def decoded(text: Any) -> bytes:
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(text.encode().translate(None, WHITESPACE), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Refusal(422, "a picture is not valid base64") from error
+        raise Refusal(422, f"{name} is not valid base64") from error
 
 
 def check(pictures: Pictures, limits: Limits) -> None:

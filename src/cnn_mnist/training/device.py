@@ -1,6 +1,8 @@
-"""The device to compute on: choice, correctness check, and fastest precision."""
+"""The device to compute on: choice, correctness check, fastest precision, and full memory."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -74,6 +76,19 @@ def _numbered(kind: str) -> torch.device:
     if kind == "cuda":
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device(kind)
+
+
+@contextmanager
+def memory_checked() -> Iterator[None]:
+    """Turn torch's errors about full memory, which are RuntimeErrors, into MemoryErrors."""
+    try:
+        yield
+    except RuntimeError as error:
+        if any(words in str(error) for words in ("out of memory", "can't allocate")):
+            raise MemoryError(
+                "out of memory; free some, or begin a training with a smaller --batch-size"
+            ) from error
+        raise
 
 
 def precision(device: torch.device, recipe: Recipe) -> torch.dtype:

@@ -70,10 +70,9 @@ def wait() -> None:
         dist.barrier()
 
 
-def from_first(text: str | None) -> str:
+def from_first(text: str) -> str:
     """The first process's text, in every process."""
     values = [text]
     if world_size() > 1:
         dist.broadcast_object_list(values)
-    assert values[0] is not None
     return values[0]

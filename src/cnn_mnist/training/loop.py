@@ -117,7 +117,7 @@ def fit(
     teacher: Teacher | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Run:
-    """Train up to the recipe's last epoch, and return the run as that epoch leaves it.
+    """Train to the recipe's last epoch and return the run.
 
     Args:
         on_epoch: called with the run after every epoch, with the new row in its history.

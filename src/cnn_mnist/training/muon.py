@@ -49,7 +49,7 @@ def conv_weights(net: nn.Module) -> list[Tensor]:
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """The matrix with all its singular values made about 1, by Newton's and Schulz's method."""
+    """The matrix with its singular values brought to about 1, by Newton–Schulz iteration."""
     a, b, c = COEFFICIENTS
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = wide.bfloat16()

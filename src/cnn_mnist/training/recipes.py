@@ -96,7 +96,7 @@ class Recipe:
                 raise RecipeError(f"{setting_.name} is {value!r}; {problem}")
 
     def changed(self, **settings: Any) -> "Recipe":
-        """A copy of this recipe with all settings given that are not None."""
+        """A copy with the given settings changed; None keeps a setting."""
         return replace(self, **{k: v for k, v in settings.items() if v is not None})
 
     def sized_for(self, num_images: int) -> "Recipe":
@@ -242,4 +242,4 @@ def get(name: str) -> Recipe:
         return RECIPES[name]
     near = difflib.get_close_matches(name, RECIPES, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise RecipeError(f"no recipe {name!r}; {hint}There are {', '.join(RECIPES)}")
+    raise RecipeError(f"no recipe {name!r}; {hint}choose one of {', '.join(RECIPES)}")

@@ -15,6 +15,7 @@ from cnn_mnist.training.device import precision
 from cnn_mnist.training.distillation import Teacher
 from cnn_mnist.training.evaluation import evaluate, predict_logits
 from cnn_mnist.training.lines.train import evaluate_lines, fit_lines, written_lines
+from cnn_mnist.training.lines.typefaces import handwritten
 from cnn_mnist.training.loop import Run, check_batch, fit, start
 from cnn_mnist.training.metrics import measure
 from cnn_mnist.training.models.networks import count_params
@@ -40,9 +41,12 @@ def begin(
         init: the run whose weights this one starts from.
 
     Raises:
-        RunError: the folder exists already or cannot be created, or the recipe needs `init`.
-        ValueError: the seed is out of range, or the batch is larger than the training set.
+        RunError: the folder exists already or cannot be created, the recipe needs `init`, or it
+            trains the line network in several processes.
+        ValueError: the seed is out of range, the batch is larger than the training set, or the
+            handwriting typefaces of the line network are missing.
     """
+    _check_processes(recipe)
     check_batch(recipe, splits)
     check_teacher(recipe, splits, teacher)
     if recipe.init_share and init is None:
@@ -52,6 +56,8 @@ def begin(
     if init:
         _check_unseen(init, splits, "run")
         _take_weights(run, init)
+    if recipe.model == "lines":
+        handwritten()  # fail before the folder is created
     if distributed.rank() == 0:
         create_folder(folder, Config.of(run, splits, teacher, init))
     distributed.wait()  # the other processes read the teacher's path there
@@ -65,9 +71,11 @@ def resume(folder: Path, epochs: int | None = None, device: str | torch.device =
         epochs: the new number of epochs, to train a run further than its settings say.
 
     Raises:
-        RunError: the folder is not a run's, is damaged, or has more epochs than that already.
+        RunError: the folder is not a run's, is damaged, or has more epochs than that already; or
+            it is resumed in several processes, but trains the line network.
     """
     config = load_config(folder)
+    _check_processes(config.recipe)
     device = torch.device(device)
     recipe = config.recipe.changed(epochs=epochs)
     run = checkpoint.load_run(folder, recipe, device, precision(device, recipe))
@@ -81,6 +89,11 @@ def resume(folder: Path, epochs: int | None = None, device: str | torch.device =
     if recipe != config.recipe and distributed.rank() == 0:
         save_config(folder, replace(config, recipe=recipe))
     return run
+
+
+def _check_processes(recipe: Recipe) -> None:
+    if recipe.model == "lines" and distributed.world_size() > 1:
+        raise RunError("the line network is trained by one process; start it without torchrun")
 
 
 def check_teacher(recipe: Recipe, splits: Splits, teacher: Path | None) -> None:

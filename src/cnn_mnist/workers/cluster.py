@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from distributed import Client, KilledWorker, WorkerPlugin
+from distributed.client import ClosedClientError
 
 from cnn_mnist import process
 from cnn_mnist.workers.base import Workers
@@ -45,8 +46,8 @@ def cluster(address: str, prepare: bytes) -> Iterator["Cluster"]:
             try:
                 yield Cluster(client, address)
             finally:
-                # Raises if a worker has just died, but works all the same.
-                with suppress(OSError):
+                # OSError: a worker has just died; AttributeError: the client is without scheduler.
+                with suppress(OSError, AttributeError):
                     client.unregister_worker_plugin(name)
     finally:
         logging.disable(logging.NOTSET)
@@ -65,12 +66,13 @@ def _connect(address: str) -> Client:
 
 
 class Cluster(Workers):
-    """Dask's Executor; tasks lost with their worker fail as in the standard library."""
+    """Dask's client as an Executor; tasks lost with their worker fail as in the standard library.
+
+    Dask's own Executor leaves a future pending if the scheduler goes while its result is fetched.
+    """
 
     def __init__(self, client: Client, address: str) -> None:
         self._client, self._address = client, address
-        # Tasks read files, so equal arguments may give different results: share none.
-        self._executor = client.get_executor(pure=False)
 
     @property
     def num_workers(self) -> int:
@@ -85,19 +87,28 @@ class Cluster(Workers):
         """Start a task; a worker that dies with it ends in BrokenExecutor."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
-        done = self._executor.submit(partial(fn, *args, **kwargs))
+        try:
+            # Tasks read files, so equal arguments may give different results: share none.
+            done = self._client.submit(partial(fn, *args, **kwargs), pure=False)
+        except ClosedClientError as error:
+            raise self._gone() from error
         done.add_done_callback(partial(self._forward, future=future))
+        if self._is_lost():  # nobody will run a task that was submitted after that
+            raise self._gone()
         return future
 
-    def _forward(self, done: Future[T], future: Future[T]) -> None:
+    def _forward(self, done: Any, future: Future[T]) -> None:
         try:
             future.set_result(done.result())
         except KilledWorker as error:
             future.set_exception(BrokenExecutor(str(error)))
-        except CancelledError:
-            future.set_exception(self._gone())
         except BaseException as error:
-            future.set_exception(error)
+            lost = isinstance(error, CancelledError) or self._is_lost()
+            future.set_exception(self._gone() if lost else error)
+
+    def _is_lost(self) -> bool:
+        """Whether the client has lost its scheduler."""
+        return str(self._client.status) != "running"
 
     def _gone(self) -> ClusterError:
         return ClusterError(

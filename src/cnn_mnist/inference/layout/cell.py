@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout.view import View
-from cnn_mnist.inference.percentiles import percentiles
+from cnn_mnist.inference.percentiles import median, percentiles
 from cnn_mnist.inference.pictures.page import Box, Page
 from cnn_mnist.inference.recognition.line import normalized_width
 from cnn_mnist.inference.segmentation import paper, segment
@@ -36,6 +36,7 @@ class Cell(View):
 
     matrix: NDArray[np.float64]  # from the cell's pixels to the page's
     sides_touched: tuple[int, ...]  # by each of its marks
+    margin: int  # px of paper around it
 
     def original_box(self, box: Box) -> Box:
         """A box of this cell in the original picture's pixels."""
@@ -54,7 +55,7 @@ class Cell(View):
     @property
     def corners(self) -> NDArray[np.float32]:
         """In the original picture's pixels, 4×2, clockwise from the upper left."""
-        margin = self._margin
+        margin = self.margin
         right, bottom = self.grey.shape[1] - margin, self.grey.shape[0] - margin
         inner = [[margin, margin], [right, margin], [right, bottom], [margin, bottom]]
         return self.page.original_points(self._on_page(inner))
@@ -63,12 +64,6 @@ class Cell(View):
         """Points of the cell in its page's pixels."""
         moved = cv2.perspectiveTransform(np.array([points], np.float64), self.matrix)
         return np.asarray(moved[0], np.float64)
-
-    @property
-    def _margin(self) -> int:
-        """Px of paper around the cell."""
-        side: int = min(self.grey.shape)
-        return round(MARGIN / (1 + 2 * MARGIN) * side)
 
     @property
     def columns(self) -> int:
@@ -80,7 +75,7 @@ class Cell(View):
     @property
     def box(self) -> Box:
         """The whole cell in the original picture's pixels."""
-        margin, (height, width) = self._margin, self.grey.shape
+        margin, (height, width) = self.margin, self.grey.shape
         return self.original_box((margin, margin, width - 2 * margin, height - 2 * margin))
 
 
@@ -123,7 +118,7 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
     contrast = _contrast(pixels, least, most)
     written, rest = _marks(contrast)
     marks, touched = written.mask, tuple(written.num_borders[1:].tolist())
-    blank = int(percentiles(grey, 50)[0])
+    blank = int(median(grey))
     darkest, lightest = (cv2.cvtColor(side, cv2.COLOR_RGB2GRAY) for side in (least, most))
     even = cv2.subtract(np.full_like(grey, blank), cv2.subtract(darkest, grey))
     even = cv2.add(even, cv2.subtract(grey, lightest))
@@ -139,22 +134,23 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
         glyphs = segment.split(ink)
     except segment.CrowdedError:
         glyphs = []
-    return Cell(page, np.asarray(clean, np.uint8), ink, glyphs, matrix @ moved, touched)
+    clean = np.asarray(clean, np.uint8)
+    return Cell(page, clean, ink, glyphs, matrix @ moved, touched, margin)
 
 
 def _around(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The darkest and the lightest that the paper is around each pixel.
+    """The darkest and the lightest colour of the paper around each pixel.
 
-    The medians around it have the hard edges of shadows, but round off a shadow's corners. What is
-    broader than a stroke, or goes on beyond the cell, is paper, too.
+    The medians around it have the hard edges of shadows, but round off a shadow's corners. Anything
+    broader than a stroke, or continuing beyond the cell, counts as paper, too.
     """
     high, wide = pixels.shape[:2]
     size = max(1, wide // COARSER), max(1, high // COARSER)
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    median, near = paper.median_filter(small, AROUND), np.ones((3, 3), np.uint8)
+    usual, near = paper.median_filter(small, AROUND), np.ones((3, 3), np.uint8)
     broad = np.ones((max(1, round(BROAD * min(size))),) * 2, np.uint8)
-    darker = cv2.min(median, cv2.morphologyEx(small, cv2.MORPH_CLOSE, broad))
-    lighter = cv2.max(median, cv2.morphologyEx(small, cv2.MORPH_OPEN, broad))
+    darker = cv2.min(usual, cv2.morphologyEx(small, cv2.MORPH_CLOSE, broad))
+    lighter = cv2.max(usual, cv2.morphologyEx(small, cv2.MORPH_OPEN, broad))
     least, most = cv2.erode(darker, near), cv2.dilate(lighter, near)
     return paper.resized(least, pixels), paper.resized(most, pixels)
 
@@ -190,7 +186,7 @@ def _paper(colours: NDArray[np.float32]) -> NDArray[np.float32]:
     some = np.s_[:: 1 + high * wide // FIT]
     first = np.linalg.lstsq(flat[some], luma.reshape(-1)[some])[0]
     lighter = luma - terms @ first
-    light = np.flatnonzero(lighter >= percentiles(lighter, 50))
+    light = np.flatnonzero(lighter >= median(lighter))
     some_light = light[:: 1 + len(light) // FIT]
     slopes = np.linalg.lstsq(flat[some_light], colours.reshape(-1, 3)[some_light])[0]
     return np.asarray(terms @ slopes, np.float32)

@@ -30,7 +30,7 @@ MAX_ALIKE = 2  # regions of a cell's size for each cell; around squared paper's 
 
 
 def find(grey: Grey) -> list[Quads]:
-    """The grids of a page from the top, each the corners of its cells, rows×columns×4×2.
+    """The grids of a page from top to bottom, each as its cells' corners, rows×columns×4×2.
 
     The corners are inside the lines around a cell.
 
@@ -93,7 +93,7 @@ def _best_lattices(grey: Grey, most: int) -> list[Lattice]:
 
 
 def _completed(found: list[list[Lattice]]) -> list[Lattice]:
-    """The lattices of the best mask, or what are larger parts of the same grids in other ones.
+    """The best mask's lattices, each replaced if another mask has a larger part of its grid.
 
     The edge of a shadow may cut a grid in two, but not at every darkness. Parts that overlap in
     other masks are taken as they are in the best one.
@@ -115,7 +115,7 @@ def _completed(found: list[list[Lattice]]) -> list[Lattice]:
 
 
 def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
-    """The cells bounded by lines, in rows and columns, at most so many; None on squared paper."""
+    """The cells between lines, in rows and columns, at most `most`; None on squared paper."""
     if len(cells := quads.find(lines, MIN_CELLS, most)) < MIN_CELLS:
         return []
     inner = np.where(quads.at_border(cells, lines)[..., None], np.nan, cells)

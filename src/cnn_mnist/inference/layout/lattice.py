@@ -74,8 +74,8 @@ def of_cells(
     """The cells in rows and columns, with gaps filled; None if too few or too many were found.
 
     Args:
-        inner: the cells with corners at the picture's border NaN, since they are no crossings of
-            the grid's lines.
+        inner: the cells with corners at the picture's border NaN, since they are not
+            crossings of the grid's lines.
     """
     where = np.array(list(places.values()))
     where -= where.min(axis=0)
@@ -174,7 +174,7 @@ def _median(sizes: NDArray[Any], axis: int) -> NDArray[Any]:
 def _remove_displaced(grid: Quads) -> None:
     """Set cells with a corner that no three neighbours confirm to NaN, the worst first.
 
-    What they displace by their example is then right.
+    Once they are gone, the neighbours that they misled fit.
     """
     worst = np.inf
     while worst > DISPLACED:

@@ -1,4 +1,4 @@
-"""The places of lines of writing: the whole picture, or the lines that its signs form."""
+"""Lines of writing: where they are on a page, and what the line network reads in them."""
 
 from itertools import chain
 from statistics import median
@@ -178,7 +178,7 @@ class _Piece(NamedTuple):
         return cls(x, y, median(high for _, _, _, high in boxes), signs)
 
     def level(self, slope: float) -> "_Piece":
-        """The piece on a page levelled by some slope more."""
+        """The piece on a page levelled by a further slope."""
         return self._replace(y=self.y - slope * self.x)
 
 

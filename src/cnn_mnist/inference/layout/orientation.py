@@ -19,12 +19,12 @@ from cnn_mnist.inference.recognition.line import Box
 from cnn_mnist.inference.recognition.line_reader import LineReader, num_right
 from cnn_mnist.inference.segmentation import segment
 
-MIN_SIGNS = 5  # fewer are no clear evidence
+MIN_SIGNS = 5  # fewer are not clear evidence
 MAX_SIGNS = 200  # that are looked at; more would say the same
 MAX_LINES = 6  # that the line network reads in each orientation
 MAX_CELLS = 24  # likewise, of a grid
 CLEAR = 0.3  # of a glyph's mean log top probability: a worse orientation differs by more
-UNLIKE = -1.3  # of it: glyphs less likely in each orientation are no digits
+UNLIKE = -1.3  # of it: glyphs less likely than this in every orientation are not digits
 TILTED = 6  # degrees; smaller tilts are corrected line by line
 NEAR = 8  # degrees: maximum deviation of neighbours on a line from its direction
 ALIGNED = 0.5  # of the signs have their neighbour in the lines' direction
@@ -44,7 +44,7 @@ def upright(
         height: of its digits, as for `view.of_page`.
 
     Raises:
-        CrowdedError: as for `view.of_page`, or many signs look like no digits.
+        CrowdedError: as for `view.of_page`; or there are many signs that do not look like digits.
     """
     seen = view.of_page(page, height=height)
     means = _mean_log_probs(classifier, _frames(seen))
@@ -62,7 +62,7 @@ def upright(
 
 
 def levelled(seen: View, fall: int) -> View:
-    """The view, rotated if its lines fall to the right by so many degrees that they are tilted.
+    """The view, rotated to level its lines if they fall by at least TILTED degrees.
 
     Raises:
         CrowdedError: as for `view.of_page`.
@@ -121,11 +121,11 @@ def _turn(
 ) -> int:
     """The degrees to rotate a page clockwise; 0 if the evidence is unclear.
 
-    What a page on its side has above each other is joined to one glyph. So a page that may be on
-    its side is rotated by a quarter, and its glyphs are found again. The line network is sometimes
-    more certain of letters than of digits the right way up, so the classifier must prefer the turn,
-    too. Its answers count in proportion to the share of digits among the signs, in the orientation
-    where that is least.
+    On a page on its side, adjacent digits are stacked, and joined into one glyph. So a page that
+    may be on its side is rotated by a quarter, and its glyphs are found again. The line network is
+    sometimes more certain of letters than of digits the right way up, so the classifier must prefer
+    the turn, too. Its answers count in proportion to the share of digits among the signs, in the
+    orientation where that is least.
 
     Args:
         means: how much its glyphs look like digits, after each number of quarter turns.
@@ -179,14 +179,14 @@ def _frames(seen: View) -> NDArray[np.uint8]:
 
 
 def _some(count: int, most: int) -> range:
-    """At most so many of many signs, spread over the page."""
+    """At most `most` of `count` signs, spread over the page."""
     return range(0, count, max(1, -(-count // most)))
 
 
 def _mean_log_probs(
     classifier: Classifier, frames: NDArray[np.uint8], ways: Sequence[int] = range(4)
 ) -> NDArray[np.float64]:
-    """How much glyphs look like digits after some quarter turns clockwise; few are no evidence."""
+    """How much glyphs look like digits after some quarter turns clockwise; few tell nothing."""
     if len(frames) < MIN_SIGNS:
         return np.full(len(ways), -np.inf)
     turned = np.concatenate([np.rot90(frames, -way, (1, 2)) for way in ways])
@@ -197,7 +197,7 @@ def _mean_log_probs(
 def _likely(means: NDArray[np.float64]) -> list[int]:
     """The quarter turns for which the glyphs are about as likely digits as for the best.
 
-    Empty if they look like no digits in any.
+    Empty if they do not look like digits in any.
     """
     if means.max() < UNLIKE:
         return []
@@ -219,7 +219,7 @@ class _Look(NamedTuple):
 
     @property
     def share(self) -> float:
-        """The share of right signs, less the wrong ones, in all ink: a box may have no sign."""
+        """Right signs less wrong ones, as a share of the signs or the boxes, whichever are more."""
         return max(0.0, 2 * self.right - self.signs) / max(1, self.signs, self.boxes)
 
 

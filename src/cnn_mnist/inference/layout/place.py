@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
     @property
     def cost(self) -> int:
-        """What a look costs, in columns: to begin one takes as long as a square of writing."""
+        """The cost of a look, in columns; starting one takes as long as HEIGHT columns."""
         return self.columns + HEIGHT
 
     def beginning(self) -> "Place":

@@ -166,10 +166,10 @@ def sides(cells: Quads) -> NDArray[Any]:
     return np.asarray(np.linalg.norm(cells - np.roll(cells, -1, axis=-2), axis=-1))
 
 
-def at_border(points: Quads, picture: Grey, margin: float = 1.0) -> NDArray[Any]:
-    """Which points are in a margin along the picture's border."""
+def at_border(points: Quads, picture: Grey) -> NDArray[Any]:
+    """Which points are within a pixel of the picture's border."""
     last = np.array(picture.shape[::-1]) - 1
-    return np.asarray(((points < margin) | (points > last - margin)).any(axis=-1))
+    return np.asarray(((points < 1) | (points > last - 1)).any(axis=-1))
 
 
 def cut(cells: Quads, picture: Grey, margin: float = 1.0) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 Boxes are arrays N×4: x, y, width, height in px.
 """
 
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ def grouped(corners: NDArray[Any], level: NDArray[Any]) -> list[NDArray[Any]]:
     rows = _rows(level)
     ends = np.cumsum(np.bincount(rows)).tolist()
     ordered = corners[np.argsort(rows, kind="stable")]
-    return [ordered[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    return [ordered[start:end] for start, end in pairwise([0, *ends])]
 
 
 def slope_of(lines: list[NDArray[Any]]) -> float:
@@ -73,7 +73,7 @@ def slope_of(lines: list[NDArray[Any]]) -> float:
 
 
 def fall(line: NDArray[Any]) -> float:
-    """The slope of the feet and heads of a line's boxes, robust to commas and dots."""
+    """The slope of a line through the centres of its taller boxes; commas and dots are ignored."""
     x = line[:, 0] + line[:, 2] / 2
     y = line[:, 1] + line[:, 3] / 2
     tall = line[:, 3] >= 0.5 * line[:, 3].max()

@@ -1,5 +1,6 @@
 """The structure of a page: lines of numbers, made of digits and the signs between them."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -84,8 +85,8 @@ def lines_of(rows: list[list[Found]], original_box: Callable[[Box], Box]) -> tup
 def _parts(signs: list[Found]) -> list[list[Found]]:
     height = median([sign.box[3] for sign in signs if sign.is_digit] or [0])
     parts: list[list[Found]] = [[]]
-    for number, sign in enumerate(signs):
-        if parts[-1] and _ends(signs[number - 1 : number + 2], height):
+    for place, sign in enumerate(signs):
+        if parts[-1] and _ends(signs[place - 1 : place + 2], height):
             parts.append([])
         if sign.character == OTHER:
             parts.append([])
@@ -109,5 +110,5 @@ def _ends(signs: list[Found], height: float) -> bool:
 
 def _number(signs: list[Found], original_box: Callable[[Box], Box]) -> Number:
     text = "".join(sign.character for sign in signs)
-    confidence = float(np.prod([sign.confidence for sign in signs]))
+    confidence = math.prod(sign.confidence for sign in signs)
     return Number(text, original_box(around([sign.box for sign in signs])), confidence)

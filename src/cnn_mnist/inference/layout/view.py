@@ -46,8 +46,8 @@ class View:
     def frames(self, glyphs: Iterable[int] | None = None) -> NDArray[np.uint8]:
         """Some or all of the glyphs in MNIST's format, N×28×28; each is framed at most once."""
         wanted = range(len(self.glyphs)) if glyphs is None else glyphs
-        frames = [self._frame(glyph) for glyph in wanted]
-        return np.stack(frames) if frames else np.zeros((0, SIDE, SIDE), np.uint8)
+        frames = np.array([self._frame(glyph) for glyph in wanted], np.uint8)
+        return frames.reshape(-1, SIDE, SIDE)
 
     def _frame(self, glyph: int) -> NDArray[np.uint8]:
         if glyph not in self._framed:

@@ -2,6 +2,7 @@
 
 import math
 from bisect import bisect_right
+from collections.abc import Callable
 from itertools import islice
 from statistics import mean, median, quantiles
 from typing import NamedTuple
@@ -45,11 +46,7 @@ def _without_print(lines: list[Line]) -> list[Line]:
     if printed > LOWER * written:
         return lines
     least = math.sqrt(printed * written)
-    phrases = [_split(line, PHRASE) for line in lines]
-    return [
-        [s for part in parts for s in (_letters(part) if _is_low(part, least) else part)]
-        for parts in phrases
-    ]
+    return _with_letters(lines, lambda phrase: _is_low(phrase, least))
 
 
 def _is_low(signs: Line, least: float) -> bool:
@@ -61,7 +58,7 @@ def _is_low(signs: Line, least: float) -> bool:
 
 
 def _without_text(lines: list[Line]) -> list[Line]:
-    """The lines, with numbers that are too doubtful beside so many letters as letters, too.
+    """The lines, with numbers as letters if they are too doubtful among so many letters.
 
     On a page of text each number is judged by itself, and on others only if all digits together are
     too doubtful. The numbers that are left must then be more certain.
@@ -74,10 +71,7 @@ def _without_text(lines: list[Line]) -> list[Line]:
         phrases = [part for line in lines for part in _split(line, PHRASE)]
         if not is_text or not any(map(page.is_doubtful, phrases)):
             return lines
-        lines = [
-            [s for part in _split(line, PHRASE) for s in page.without_doubtful(part)]
-            for line in lines
-        ]
+        lines = _with_letters(lines, page.is_doubtful)
 
 
 class _Page(NamedTuple):
@@ -85,10 +79,6 @@ class _Page(NamedTuple):
 
     heights: list[float]
     num_digits: int
-
-    def without_doubtful(self, signs: Line) -> Line:
-        """A phrase, as letters if its digits are too doubtful."""
-        return _letters(signs) if self.is_doubtful(signs) else signs
 
     def is_doubtful(self, signs: Line) -> bool:
         """Whether the digits among some signs may be letters of about their height."""
@@ -102,6 +92,15 @@ class _Page(NamedTuple):
     def _num_letters(self, digit: Found) -> int:
         """How many letters of the page are not much lower than a digit."""
         return len(self.heights) - bisect_right(self.heights, digit.box[3] / TALLER)
+
+
+def _with_letters(lines: list[Line], are_letters: Callable[[Line], bool]) -> list[Line]:
+    """The lines, with the phrases that are letters as letters."""
+    split = [_split(line, PHRASE) for line in lines]
+    return [
+        [s for part in parts for s in (_letters(part) if are_letters(part) else part)]
+        for parts in split
+    ]
 
 
 def _letters_and_digits(lines: list[Line]) -> tuple[Line, Line]:
@@ -214,8 +213,4 @@ def _split(signs: Line, gap: float, wider: float = 0.0) -> list[Line]:
 
 
 def _letters(signs: Line) -> Line:
-    return [_letter(sign) for sign in signs]
-
-
-def _letter(sign: Found) -> Found:
-    return _as(sign, False)
+    return [_as(sign, False) for sign in signs]

@@ -1,6 +1,5 @@
 """Picture files: which ones a folder holds, and their bytes."""
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cnn_mnist.inference.pictures.page import ImageError
@@ -21,17 +20,18 @@ SUFFIXES = (
 )
 
 
-def pictures(paths: Iterable[Path]) -> Iterator[Path]:
-    """The paths in order; a folder stands for the pictures below it, sorted by name."""
-    for path in paths:
-        if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
-            if not files:
-                kinds = ", ".join(SUFFIXES)
-                raise ImageError(f"{path}: no pictures in this folder; supported are {kinds}")
-            yield from files
-        else:
-            yield path
+def pictures(path: Path) -> list[Path]:
+    """The pictures below a folder, sorted by name; any other path is one picture.
+
+    Raises:
+        ImageError: the folder has no pictures; the message does not repeat the path.
+    """
+    if not path.is_dir():
+        return [path]
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not files:
+        raise ImageError(f"no pictures in this folder; supported formats: {', '.join(SUFFIXES)}")
+    return files
 
 
 def file_bytes(path: Path) -> bytes:

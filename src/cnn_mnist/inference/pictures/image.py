@@ -35,8 +35,8 @@ def load(source: Source) -> Page:
     """Decode any source into a page of at most WORKING_SIDE pixels a side.
 
     Args:
-        source: a file's path, its bytes, a PIL image, or an array of HxW, HxWx1, HxWx3 (RGB)
-            or HxWx4 (RGBA): bool, integers 0..255, floats 0..1 or 0..255; integers of which any
+        source: a file's path, its bytes, a PIL image, or an array of H×W, H×W×1, H×W×3 (RGB)
+            or H×W×4 (RGBA): bool, integers 0..255, floats 0..1 or 0..255; integers of which any
             is larger are 0..65535. The first page of a file with several is used, the current
             frame of a PIL image; a page is returned unchanged.
 
@@ -62,27 +62,35 @@ def pages(source: Source) -> Iterator[Page]:
     if DAMAGED in sizes.values():  # a failed seek leaves Pillow's image in an invalid state
         picture = _picture(source)
     notice = FIRST_FRAME if _is_animated(picture) else None
-    for number, frame in enumerate(sizes, start=1):
-        try:
-            page = _decode(picture, frame, keep=_is_kept(source))
-        except ImageError as error:
-            if len(sizes) == 1:
-                raise
-            rest = f"page {number} of {len(sizes)} and those after it were not read"
-            raise ImageError(f"{rest}: {error}") from error
-        yield replace(page, number=number, num_pages=len(sizes), notice=notice)
-    picture.seek(current)
+    try:
+        for number, frame in enumerate(sizes, start=1):
+            yield replace(
+                _frame(picture, frame, number, len(sizes), _is_kept(source)), notice=notice
+            )
+    finally:
+        if _is_kept(source):
+            picture.seek(current)
 
 
-def page_sizes(source: Source) -> list[tuple[int, int]]:
-    """Width and height of each page, from the headers; nothing is decoded.
+def _frame(picture: Image.Image, frame: int, number: int, num_pages: int, keep: bool) -> Page:
+    """A frame as one of several pages."""
+    try:
+        page = _decode(picture, frame, keep)
+    except ImageError as error:
+        if num_pages == 1:
+            raise
+        rest = f"page {number} of {num_pages} and those after it were not read"
+        raise ImageError(f"{rest}: {error}") from error
+    return replace(page, number=number, num_pages=num_pages)
+
+
+def page_sizes(content: bytes) -> list[tuple[int, int]]:
+    """Width and height of each page of a file, from the headers; nothing is decoded.
 
     Raises:
         ImageError: as `pages`.
     """
-    if isinstance(source, Page):
-        return [source.size]
-    return list(_page_sizes(_picture(source)).values())
+    return list(_page_sizes(_open(content)).values())
 
 
 def _is_kept(source: Source) -> bool:
@@ -120,10 +128,12 @@ def _page_sizes(picture: Image.Image) -> dict[int, tuple[int, int]]:
             sizes[frame] = DAMAGED
             break
     else:
-        raise ImageError(f"the file has more than {MAX_PAGES} pages; split it")
+        raise ImageError(f"the file has more than {MAX_PAGES} pages; split the file")
     if sum(width * height for width, height in sizes.values()) > MAX_ALL_PIXELS:
         limit = MAX_ALL_PIXELS // 10**6
-        raise ImageError(f"the pages have more than {limit:,} million pixels in all; split it")
+        raise ImageError(
+            f"the pages have more than {limit:,} million pixels in all; split the file"
+        )
     return sizes
 
 
@@ -140,13 +150,13 @@ def _open(data: bytes) -> Image.Image:
     if len(data) > MAX_BYTES:
         raise ImageError(f"the file is larger than {MAX_BYTES >> 20} MiB; make it smaller")
     if data[4:8] == b"ftyp":
-        raise ImageError("HEIC and AVIF are not supported; save it as JPEG or PNG")
+        raise ImageError("HEIC and AVIF are not supported; save the picture as JPEG or PNG")
     try:
         if data.startswith(b"%PDF"):
             return PdfFile(data, WORKING_SIDE, MAX_PAGES + 1)
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
-        kinds = ", ".join(FORMATS)
+        kinds = ", ".join((*FORMATS, "PDF"))
         raise ImageError(
             f"not a picture in a supported format; save it as one of {kinds}"
         ) from error

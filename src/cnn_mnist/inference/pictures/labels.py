@@ -32,6 +32,6 @@ def listed_box(row: Mapping[str, str]) -> Box | None:
     except (OverflowError, ValueError):  # OverflowError: inf
         raise ValueError(
             f"{', '.join(SIDES)} are {', '.join(sides)}, but must be whole numbers, "
-            "the last two at least 1"
+            "the first two at least 0, the last two at least 1"
         ) from None
     return x, y, width, height

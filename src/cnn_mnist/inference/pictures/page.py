@@ -22,10 +22,11 @@ class ImageError(ValueError):
 
 @dataclass(frozen=True)
 class Page:
-    """An upright picture. `pixels` is uint8 RGB HxWx3; `size` is the original's width, height.
+    """An upright picture. `pixels` is uint8 RGB H×W×3; `size` is the original's width, height.
 
-    `notice` tells what the pages omit from the file, `turned` by how many degrees clockwise the
-    original was rotated, and the 3×3 `matrix` maps a point on a rotated page to the original.
+    In a view, `pixels` is grey, H×W. `notice` tells what the pages omit from the file, `turned` by
+    how many degrees clockwise the original was rotated, and the 3×3 `matrix` maps a point on a
+    rotated page to the original.
     """
 
     pixels: NDArray[np.uint8]

@@ -68,7 +68,7 @@ def to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
     Integers are 0..65535 if any is larger than 255.
 
     Raises:
-        ImageError: other types or values, or an empty array.
+        ImageError: other types or values.
     """
     if array.dtype == np.uint8:
         return np.asarray(array, np.uint8)
@@ -84,8 +84,7 @@ def to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
         raise ImageError(
             f"the array's values are {low:g} to {high:g}; give 0..1, 0..255 or unsigned 16 bits"
         )
-    scaled = np.rint(array.astype(np.float32) * (255.0 / full_scale))
-    return np.asarray(scaled.astype(np.uint8), np.uint8)
+    return np.asarray(np.rint(array.astype(np.float32) * (255.0 / full_scale)), np.uint8)
 
 
 def check_size(width: int, height: int) -> None:

@@ -70,13 +70,6 @@ class Classifier:
         """
         return self._run("probabilities", images)
 
-    def tta_probs(self, images: NDArray[np.uint8]) -> Probs:
-        """Like `probs`, with test-time augmentation by shifts of one pixel.
-
-        For images framed by us: it evens out small errors of the frame.
-        """
-        return tta_probs(self.probs, images)
-
     def logits(self, images: NDArray[np.uint8]) -> Probs:
         """Logits N×10, for checks against the trained network."""
         return self._run("logits", images)
@@ -90,7 +83,7 @@ class Classifier:
         return np.asarray(probs.max(axis=1) >= self.threshold)
 
     def _run(self, output: str, images: NDArray[np.uint8]) -> Probs:
-        if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
+        if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
             raise ValueError(f"images must be uint8 N×28×28, not {images.dtype} {images.shape}")
         if len(images) == 0:
             return np.zeros((0, 10), np.float32)
@@ -103,9 +96,10 @@ class Classifier:
             return answer(images)
         from concurrent.futures import ThreadPoolExecutor
 
+        num_parts = min(self._threads, len(images) // CHUNK)
         # Our own threads, one part each, are faster than ONNX Runtime's, which share operators.
-        with ThreadPoolExecutor(self._threads) as pool:
-            return np.concatenate(list(pool.map(answer, np.array_split(images, self._threads))))
+        with ThreadPoolExecutor(num_parts) as pool:
+            return np.concatenate(list(pool.map(answer, np.array_split(images, num_parts))))
 
     def about(self, name: str) -> Any:
         """An entry of the file's metadata; None if it is missing."""
@@ -126,13 +120,16 @@ class Classifier:
             )
         if self._metadata().get("classes", DIGITS) != DIGITS:
             raise ValueError(
-                f"{path} knows other classes than the ten digits, which pictures are read "
-                "with; use it with ONNX Runtime, or its run with cnn-mnist evaluate"
+                f"{path} was trained on other classes than the ten digits; pictures are read with "
+                "a digit model. Use this file with ONNX Runtime, or its run with cnn-mnist evaluate"
             )
 
 
 def tta_probs(predict: Predict, images: NDArray[np.uint8]) -> Probs:
-    """Test-time augmentation: the mean over each image and its four shifts by one pixel."""
+    """Test-time augmentation: the mean over each image and its four shifts by one pixel.
+
+    It evens out small errors of the frame that we put around a sign.
+    """
     padded = np.zeros((len(images), 30, 30), np.uint8)  # np.pad takes ten times as long
     padded[:, 1:-1, 1:-1] = images
     moves = [padded[:, y : y + 28, x : x + 28] for y, x in SHIFTS]

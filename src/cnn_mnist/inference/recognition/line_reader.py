@@ -60,7 +60,7 @@ class LineReader:
         self._left = math.inf  # columns for second looks
 
     def limited(self, columns: int) -> "LineReader":
-        """A copy, for one thread, whose second looks together take at most so many columns."""
+        """A copy, for one thread, whose second looks together take at most this many columns."""
         new = copy.copy(self)
         new._left = columns
         return new
@@ -107,11 +107,11 @@ class LineReader:
         """
         lines = [normalized(view, width) for view in views]
         wide, size = lines[0].shape[2], views[0].shape
-        scale = size[1] / wide, size[0] / HEIGHT
+        scale = np.array([size[1] / wide, size[0] / HEIGHT] * 2)
         whole = np.zeros((len(lines), 2, HEIGHT, wide + wide % STRIDE), np.float32)  # whole columns
         whole[..., :wide] = lines
         of_views, boxes = self._session.run(["probabilities", "boxes"], {"lines": whole})
-        probs, edges = of_views.mean(axis=0), _edges(boxes[0]) * (scale * 2)
+        probs, edges = of_views.mean(axis=0), _edges(boxes[0]) * scale
         found = places(probs, boxes[0])
         return leaning([_sign(probs[:, columns], edges[columns], size) for columns in found])
 
@@ -122,7 +122,7 @@ def in_doubt(signs: list[Sign]) -> bool:
 
 
 def num_right(signs: list[Sign]) -> float:
-    """How many signs of a reading are right, on average: a sign left out is no gain."""
+    """The expected number of right signs, so leaving a sign out gains nothing."""
     return sum(sign.confidence for sign in signs)
 
 
@@ -191,7 +191,7 @@ def _sign(probs: NDArray[np.float32], edges: NDArray[Any], shape: tuple[int, ...
 
 
 def _moved(sign: Sign, rows: int, shape: tuple[int, ...]) -> Sign:
-    """A sign of a crop that begins so many rows below the top of a larger one, of this shape."""
+    """A sign of a crop that begins `rows` rows below the top of a larger one of this shape."""
     x, y, width, height = sign.box
     return sign._replace(box=_within([x, y + rows, x + width, y + rows + height], shape))
 

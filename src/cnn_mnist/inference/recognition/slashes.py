@@ -8,7 +8,7 @@ from cnn_mnist.inference.recognition.line import DIGITS, Sign, gaps
 
 SLASH = 1.12  # least height of a slash, in digits, as in the generated lines
 LEANING = 0.1  # least probability of a 1 in a lower slash that is a 1
-LEANING_IN_NUMBER = 0.01  # the same, where the digits are no date or fraction
+LEANING_IN_NUMBER = 0.01  # the same, where the digits form no date or fraction
 APART, WIDER = 0.6, 1.5  # gap between two numbers: in digits' heights, and times a slash's own gap
 WITH_SLASHES = re.compile(
     r"""
@@ -25,7 +25,7 @@ WITH_SLASHES = re.compile(
 def leaning(signs: list[Sign]) -> list[Sign]:
     """The signs of a line, with each slash as a 1 that may be one.
 
-    It is hardly taller than the digits, or the digits around it are no date or fraction.
+    It is hardly taller than the digits, or the digits around it form no date or fraction.
     """
     heights = [sign.box[3] for sign in signs if sign.character in DIGITS]
     if not heights or all(sign.character != "/" for sign in signs):
@@ -59,7 +59,7 @@ def _is_part(sign: Sign) -> bool:
 
 
 def _read(number: list[Sign], after: str, height: float) -> list[Sign]:
-    """A number with some of its slashes as 1s: the low ones, or all if it is never written so."""
+    """A number with its low slashes as 1s, or all of them if nobody writes such a number."""
     if _is_written(number, after) and sum(sign.character == "/" for sign in number) > 1:
         return number
     lower = [_as_one(sign, LEANING) if sign.box[3] < SLASH * height else sign for sign in number]

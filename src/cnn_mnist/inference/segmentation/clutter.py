@@ -14,6 +14,7 @@ from cnn_mnist.inference.segmentation.components import (
     components,
     crowded,
     much_longer,
+    typical_side,
 )
 
 SOLID = 1 / 3  # of a blot, covered by the largest disc in it; of a thick 1 it is less
@@ -73,7 +74,7 @@ def _are_wires(marks: Components) -> NDArray[np.bool_]:
             typical = median(size[row], axis=0)
             alike = row[(np.abs(size[row] - typical) <= 1 + UNEVEN * typical).all(axis=1)]
             middles = (corner + size / 2)[alike, 1 - axis]
-            found[alike] = len(alike) >= WIRES and are_even(middles)
+            found[alike] |= len(alike) >= WIRES and are_even(middles)
     return found
 
 
@@ -88,23 +89,14 @@ def without_specks(marks: Components, reach: int) -> Mask:
     """Drop groups of marks much smaller than the largest; a broken stroke is one group.
 
     Lines of digits form large groups: a digit alone on its line is compared with single marks, of
-    which the largest may be strokes of two lines that touch. What is much longer than the writing,
-    such as a curve around it, is no measure.
+    which the largest may be strokes of two lines that touch. Marks much longer than the writing,
+    such as a curve around it, are ignored.
     """
     together = max(cv2.boundingRect(marks.mask)[2:])
-    if (marks.sides[1:] - 2 * reach >= _least_side(together)).all():
+    if (marks.sides[1:] - 2 * reach >= max(SPECK, SPECK_SHARE * together)).all():
         return marks.mask
     near = components(cv2.dilate(marks.mask, np.ones((2 * reach + 1,) * 2, np.uint8)))
     groups, single = (found.sides[~much_longer(found.sides)][1:] for found in (near, marks))
     largest = groups.max() - 2 * reach
-    least = max(SPECK, min(SPECK_SHARE * largest, MARK_SHARE * _typical(single)))
+    least = max(SPECK, min(SPECK_SHARE * largest, MARK_SHARE * typical_side(single)))
     return np.asarray(marks.mask & near.pixels(near.sides - 2 * reach >= least))
-
-
-def _typical(sides: NDArray[Any]) -> float:
-    """The median of the marks' sides, weighted by their squares: dust hardly counts."""
-    return weighted_median(sides, sides.astype(np.float64) ** 2)
-
-
-def _least_side(largest: int) -> float:
-    return max(SPECK, SPECK_SHARE * largest)

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.percentiles import weighted_median
+
 Mask = NDArray[Any]  # uint8, 0 or 1
 
 # Limits on the parts examined individually. No page of digits has more; hostile pictures do.
@@ -73,6 +75,11 @@ def most(pixels: int) -> int:
 def crowded(sizes: NDArray[Any], pixels: int) -> bool:
     """Whether there are too many boxes (width and height, N×2) to examine each of them."""
     return len(sizes) > most(pixels) or int(sizes.prod(axis=1).sum()) > OVERLAP * pixels
+
+
+def typical_side(sides: NDArray[Any]) -> float:
+    """The median of some marks' sides, weighted by their squares: dust hardly counts."""
+    return weighted_median(sides, sides.astype(np.float64) ** 2)
 
 
 def much_longer(sides: NDArray[Any]) -> NDArray[np.bool_]:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from cnn_mnist.inference.percentiles import percentiles
 from cnn_mnist.inference.segmentation import clutter, paper, ruling, sheet
 from cnn_mnist.inference.segmentation.components import Components, Mask, components
+from cnn_mnist.inference.segmentation.glyph import Ink
+from cnn_mnist.inference.segmentation.paper import Picture
 
-Ink = NDArray[np.float32]
 Contrast = NDArray[Any]  # uint8
-Picture = NDArray[Any]  # uint8 H×W×3
 
 # A linear fit of 8-bit CIE Lab over sRGB: lightness, red against green, yellow against blue. It is
 # ten times as fast, and a shadow, which multiplies, only scales differences.
@@ -35,10 +35,10 @@ def find(pixels: Picture) -> Ink:
     """The ink map of an RGB page.
 
     Args:
-        pixels: uint8 HxWx3.
+        pixels: uint8 H×W×3.
 
     Returns:
-        float32 HxW, 0 = paper, 1 = full ink; all zero on a blank page. Ruled lines, page edges
+        float32 H×W, 0 = paper, 1 = full ink; all zero on a blank page. Ruled lines, page edges
         and specks are removed.
     """
     inside = sheet.find(pixels)
@@ -62,7 +62,7 @@ def _ink(contrast: Contrast) -> Ink:
     strong = _otsu(seen, faint)
     marks = _hysteresis(seen, max(faint, math.ceil(0.4 * strong)), strong, part.grain)
     written = _without_lines(ruling.without_rules(marks), seen, strong, part)
-    mask = clutter.without_specks(clutter.without_clutter(written, seen), part.reach)
+    mask = clutter.without_specks(clutter.without_clutter(written, seen), _reach(part.page))
     if not mask.any():
         return found
     full = _percentile(seen, 75, mask)
@@ -79,11 +79,6 @@ class _Part(NamedTuple):
     page: tuple[int, int]  # height and width
 
     @property
-    def reach(self) -> int:
-        """px; marks within this distance belong to one group."""
-        return max(1, round(max(self.page) / 100))
-
-    @property
     def grain(self) -> int:
         """px; smaller marks are noise."""
         return GRAIN if min(self.page) >= paper.SMALL_PICTURE else 0
@@ -97,14 +92,19 @@ class _Part(NamedTuple):
         return ruling.without_lines(whole)[self.box]
 
 
+def _reach(page: tuple[int, int]) -> int:
+    """px; marks within this distance belong to one group."""
+    return max(1, round(max(page) / 100))
+
+
 def _marked(contrast: Contrast, faint: int) -> _Part | None:
-    """The part with everything above `faint`, and blank paper around it as wide as `reach`."""
+    """The part with everything above `faint`, and blank paper around it as wide as `_reach`."""
     height, width = contrast.shape
     x, y, wide, high = cv2.boundingRect((contrast >= faint).astype(np.uint8))
     if wide == 0:
         return None
     page = height, width
-    margin = _Part(np.s_[:, :], page).reach + 1
+    margin = _reach(page) + 1
     rows = slice(max(0, y - margin), y + high + margin)
     return _Part((rows, slice(max(0, x - margin), x + wide + margin)), page)
 
@@ -150,9 +150,8 @@ def _contrast(pixels: Picture) -> Contrast:
 
 def _extended(pixels: Picture, inside: Mask) -> Picture:
     """The picture with the sheet's colour continued beyond its edge."""
-    scale = min(1.0, paper.SIDE / max(inside.shape))
-    size = max(1, round(inside.shape[1] * scale)), max(1, round(inside.shape[0] * scale))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = paper.reduced(pixels, paper.SIDE).astype(np.float32)
+    size = small.shape[1::-1]
     weight = cv2.resize(inside, size, interpolation=cv2.INTER_NEAREST).astype(np.float32)
     reach = (0, 0), 0.1 * max(size)
     near = cv2.GaussianBlur(small * weight[..., None], *reach)

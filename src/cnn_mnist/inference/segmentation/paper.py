@@ -148,6 +148,13 @@ def largest_channel(field: NDArray[Any]) -> NDArray[Any]:
     return cv2.max(cv2.max(field[..., 0], field[..., 1]), field[..., 2])
 
 
+def reduced(pixels: NDArray[Any], side: int) -> NDArray[Any]:
+    """A copy whose longer side has at most `side` px."""
+    scale = min(1.0, side / max(pixels.shape[:2]))
+    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
 def resized(field: NDArray[Any], like: Picture) -> NDArray[Any]:
     """A field at the size of a picture."""
     return cv2.resize(field, (like.shape[1], like.shape[0]), interpolation=cv2.INTER_LINEAR)

@@ -9,18 +9,23 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.segmentation.components import (
+    WRITING,
     Components,
     Mask,
     components,
     crowded,
     much_longer,
+    typical_side,
 )
+from cnn_mnist.inference.segmentation.paper import reduced
 
 SEARCH_SIDE = 400  # px; the slope is searched on a small copy
 SQUEEZED = 4  # columns of it are one: a line of SLOPES falls by less than a pixel across them
 SLOPES = np.tan(np.radians(np.arange(-12, 12.1, 0.5)))
 MIN_SIDE = 64  # px; in smaller pictures a stroke is as long as a ruled line
 SPAN = 0.7  # of the picture that a ruled line must cover
+RIM = 0.02  # of the picture: a line that ends farther from its border ends inside
+LONGER = 2  # times as long as the typical mark beside it: a line that ends inside
 PIECE = 0.12  # of the picture that it must cover without a gap
 MAX_THICKNESS = 0.02  # of the picture's long side
 MIN_FRAME = 1.5  # times width and height; a frame along four sides has more ink
@@ -38,8 +43,6 @@ def may_have_lines(mask: Mask, page: tuple[int, ...]) -> bool:
 
 def without_lines(mask: Mask) -> Mask:
     """The mask without lines across the picture, up to 12° from horizontal or vertical."""
-    if not may_have_lines(mask, mask.shape):
-        return mask
     rest = _without_level_lines(mask)
     rest = cv2.transpose(_without_level_lines(cv2.transpose(rest)))
     return rest if rest.any() else mask
@@ -84,7 +87,7 @@ def without_rules(marks: Components) -> Components:
 
 def _rules(part: Mask) -> Mask:
     """The pixels of one direction's lines in a mark, except where other strokes cross them."""
-    found = cv2.HoughLines(_reduced(part), 1, np.pi / 180, 1 + SEARCH_SIDE // 10)
+    found = cv2.HoughLines(_small(part), 1, np.pi / 180, 1 + SEARCH_SIDE // 10)
     if found is None:
         return np.zeros_like(part)
     degrees = float(np.degrees(found[0, 0, 1])) - 90
@@ -123,7 +126,7 @@ def _is_frame(part: NDArray[np.bool_]) -> bool:
 def _without_level_lines(mask: Mask) -> Mask:
     if np.count_nonzero(mask.any(axis=0)) <= SPAN * mask.shape[1]:
         return mask
-    small = _reduced(mask)
+    small = _small(mask)
     slope = _slope(small)
     if not _level_lines(_shear(small, -slope)).any():
         return mask
@@ -138,14 +141,28 @@ def _without_level_lines(mask: Mask) -> Mask:
     crossing: Mask = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, bridge)
     kept = _shear(rest | (crossing & level), slope)
     near_kept: Mask = cv2.dilate(kept, np.ones((3, 1), np.uint8))
-    return np.asarray(mask & near_kept & ~_shear(lines & ~crossing, slope))
+    without = np.asarray(mask & near_kept & ~_shear(lines & ~crossing, slope))
+    return without if _are_ruled(mask > without, mask) else mask
 
 
-def _reduced(mask: Mask) -> Mask:
-    scale = min(1.0, SEARCH_SIDE / max(mask.shape))
-    size = max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale))
-    share = cv2.resize(mask * np.uint8(255), size, interpolation=cv2.INTER_AREA)
-    return (np.asarray(share) > 40).astype(np.uint8)
+def _are_ruled(lines: NDArray[np.bool_], mask: Mask) -> bool:
+    """Whether level lines cross the picture, or are long beside the writing; else a pen drew them.
+
+    The roof of a large 7 may be as long and thin as a ruled line.
+    """
+    rim = 1 + round(RIM * mask.shape[1])
+    if lines[:, :rim].any() and lines[:, -rim:].any():
+        return True
+    marks = components(mask)
+    is_line = np.zeros(len(marks.stats), np.bool_)
+    is_line[marks.labels[lines]] = True
+    length, beside = marks.sides[is_line].max(initial=0), marks.sides[1:][~is_line[1:]]
+    return bool(beside.sum() > WRITING * length > WRITING * LONGER * typical_side(beside))
+
+
+def _small(mask: Mask) -> Mask:
+    share = reduced(mask * np.uint8(255), SEARCH_SIDE)
+    return (share > 40).astype(np.uint8)
 
 
 def _slope(mask: Mask) -> float:

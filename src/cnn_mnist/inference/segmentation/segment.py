@@ -112,12 +112,13 @@ def split(ink: Ink) -> list[Glyph]:
 
 
 def left_out(ink: Ink, read: float | None) -> float | None:
-    """The typical height of the marks that `split` drops; None if it keeps most marks.
+    """The height of a digit by which to look again, if `split` drops most marks; else None.
 
     One tall mark, such as a tick or a ring, may be taken for the measure of all others.
 
     Args:
-        read: the height of the digits read so far; None without any.
+        read: the height of the digits read so far; None to take the typical height of the marks
+            that `split` drops.
     """
     parts = _parts(ink)
     if not len(parts.corners):

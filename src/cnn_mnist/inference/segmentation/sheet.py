@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.percentiles import median
+from cnn_mnist.inference.segmentation.components import Mask
+from cnn_mnist.inference.segmentation.paper import Picture, reduced
 
-Mask = NDArray[Any]  # uint8, 0 or 1
-Picture = NDArray[Any]  # uint8 H×W×3
 Outline = NDArray[Any]  # N×2 or N×1×2: x, y
 
 SEARCH_SIDE = 200  # px
@@ -34,10 +34,7 @@ def find(pixels: Picture) -> Mask | None:
     """A mask of the sheets, slightly inside their edges; None if the picture is all paper."""
     if min(pixels.shape[:2]) < MIN_PICTURE or _rim_is_lightest(pixels):
         return None
-    scale = min(1.0, SEARCH_SIDE / max(pixels.shape[:2]))
-    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(reduced(pixels, SEARCH_SIDE), cv2.COLOR_RGB2GRAY)
     luma = cv2.medianBlur(grey, 5)
     level, light = cv2.threshold(luma, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     filled = _quadrilaterals(light, luma)

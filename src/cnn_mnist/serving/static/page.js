@@ -19,7 +19,7 @@ function showPage(lines) {
 
 // Turns a page that was rotated for reading upright, and its lines with it; only quarter turns are
 // applied, so a tilt remains.
-function turnUpright({ lines, turned = 0 }) {
+function turnUpright({ lines, turned }) {
   if (turned) $("turned").textContent = `The page was turned by ${turned}° clockwise.`;
   for (let left = Math.round(turned / 90) % 4; left > 0; left -= 1) lines = turnRight(lines);
   return lines;

@@ -59,7 +59,8 @@ class FineTuning:
     def train(self, writing: Handwriting) -> nn.Module:
         """The model, fine-tuned on this handwriting.
 
-        It stays as it is if the reader misreads nothing: training would only cost MNIST's digits.
+        It stays as it is if the reader misreads nothing: training would only cost accuracy on
+        MNIST.
         """
         if not writing.misread().any():
             return self._model

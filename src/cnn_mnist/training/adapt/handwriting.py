@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.pictures.labels import NONE
+from cnn_mnist.inference.pictures.labels import NONE, NUMBER
 from cnn_mnist.inference.recognition.classifier import (
     NEVER,
     Classifier,
@@ -20,7 +20,7 @@ from cnn_mnist.inference.recognition.classifier import (
 )
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.sample import Sample, look, sample_probs, samples
-from cnn_mnist.training.data import NOT_A_DIGIT, DataError, Split
+from cnn_mnist.training.data import DIGITS, NOT_A_DIGIT, DataError, Split
 from cnn_mnist.training.data.labelled import FORMS, Labelled, labelled
 
 MAX_PICTURES = 10_000  # pictures that are used; if there are more, a random sample of this size
@@ -137,8 +137,10 @@ def read(folder: Path, on_picture: Callable[[int], None] | None = None) -> Handw
 def _digits(folder: Path, writing: Handwriting) -> Iterator[Labelled]:
     """The pictures of a folder that are labelled as a digit or as not a digit."""
     for one in labelled(folder):
-        if one.label == NONE or (len(one.label) == 1 and one.label in "0123456789"):
+        if one.label in (*DIGITS, NONE):
             yield one
+        elif one.label == NUMBER:
+            writing.skip(one.path, "it shows several signs")
         else:
             writing.skip(one.path, f"its label {one.label!r} is neither a digit nor {NONE!r}")
 

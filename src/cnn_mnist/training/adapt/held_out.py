@@ -52,7 +52,7 @@ def answers(
     card: Card,
     on_training: Callable[[int, int], None],
 ) -> Unseen | None:
-    """The answers to each sample of the model it was held out from; None for too few samples.
+    """The answers to each sample by the model not trained on it; None if there are too few samples.
 
     Args:
         card: the released model's.

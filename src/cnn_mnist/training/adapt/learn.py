@@ -103,8 +103,8 @@ def write(adapted: Adapted, out: Path, splits: Splits) -> None:
         ValueError: it cannot be written, or differs from the model.
     """
     card = adapted.card
-    some, about = splits.train.images[-1000:], model_card.metadata(card)
-    export(adapted.model, out, RECIPE.test_norm, some, about, card["temperature"])
+    images, about = splits.train.images, model_card.metadata(card)
+    export(adapted.model, out, RECIPE.test_norm, images, about, card["temperature"])
 
 
 def report(adapted: Adapted) -> dict[str, Any]:

@@ -15,7 +15,10 @@ OCTAVES = (3, 5, 9, 15, 28)  # cells each way
 
 
 def corrupt(images: Tensor, generator: Generator, share: float) -> Tensor:
-    """Corrupt a share of the images: half are shifted far, then one of WAYS or nothing applies."""
+    """Corrupt a share of the images.
+
+    Half of them get a large affine map first; then each gets one of WAYS, or nothing more.
+    """
     result = images.float().clone()
     far = uniform(images, generator, 0, 1) < share / 2
     result[far] = affine(result[far], generator, rotation=40.0, scale=0.4, shear=0.45, shift=3.5)
@@ -27,33 +30,30 @@ def corrupt(images: Tensor, generator: Generator, share: float) -> Tensor:
     return result
 
 
-def speckle(images: Tensor, generator: Generator, most: float = 0.25) -> Tensor:
-    """Turn up to that share of the pixels black or white."""
-    share = uniform(images, generator, 0, most).view(-1, 1, 1)
+def speckle(images: Tensor, generator: Generator) -> Tensor:
+    """Turn up to a quarter of the pixels black or white."""
+    share = uniform(images, generator, 0, 0.25).view(-1, 1, 1)
     return torch.where(
         _like(images, generator) < share, _like(images, generator).round() * 255, images
     )
 
 
-def grain(images: Tensor, generator: Generator, most: float = 90.0) -> Tensor:
+def grain(images: Tensor, generator: Generator) -> Tensor:
     """Normal noise; on half of the images only on the ink."""
-    level = uniform(images, generator, 0, most).view(-1, 1, 1)
+    level = uniform(images, generator, 0, 90).view(-1, 1, 1)
     on_ink = (uniform(images, generator, 0, 1) < 0.5).view(-1, 1, 1)
     level = level * torch.where(on_ink, images.div(255).clamp(min=0).sqrt() * 1.5, 1.0)
     return images + level * torch.randn(images.shape, generator=generator, device=images.device)
 
 
-def smear(images: Tensor, generator: Generator, steps: int = 5) -> Tensor:
-    """The mean of copies shifted in one direction, or a blur where the shift is zero."""
+def smear(images: Tensor, generator: Generator) -> Tensor:
+    """The mean of 11 copies shifted in one direction, or a blur where the shift is zero."""
     angle = uniform(images, generator, 0, 6.2832)
     length = uniform(images, generator, 0, 4).clamp(min=1) - 1  # a third are only blurred
     total = torch.zeros_like(images)
-    for step in range(-steps, steps + 1):
-        total += _moved(
-            images, angle.cos() * length * step / steps, angle.sin() * length * step / steps
-        )
-    total /= 2 * steps + 1
-    return _blurred(_blurred(total))
+    for step in range(-5, 6):
+        total += _moved(images, angle.cos() * length * step / 5, angle.sin() * length * step / 5)
+    return _blurred(_blurred(total / 11))
 
 
 def light(images: Tensor, generator: Generator) -> Tensor:

@@ -125,14 +125,12 @@ def handwriting(images: Tensor, generator: Generator, recipe: Recipe) -> Tensor:
     return result
 
 
-def stroke_width(
-    images: Tensor, generator: Generator, thinner: float = 0.85, thicker: float = 0.6
-) -> Tensor:
-    """Make strokes up to 2·thinner px narrower or 2·thicker px wider, equally dark.
+def stroke_width(images: Tensor, generator: Generator) -> Tensor:
+    """Make strokes up to 1.7 px narrower or 1.2 px wider, equally dark.
 
-    A blend with the 3×3 minimum or maximum: the share is uniform in -thinner..thicker.
+    A blend with the 3×3 minimum or maximum: the share is uniform in -0.85..0.6.
     """
-    share = uniform(images, generator, -thinner, thicker).view(-1, 1, 1)
+    share = uniform(images, generator, -0.85, 0.6).view(-1, 1, 1)
     wide = sweep(images, lambda a, b, c: torch.maximum(torch.maximum(a, b), c))
     narrow = sweep(images, lambda a, b, c: torch.minimum(torch.minimum(a, b), c))
     varied = images.lerp(wide, share.clamp(min=0)).lerp(narrow, (-share).clamp(min=0))
@@ -214,9 +212,9 @@ def blur(images: Tensor, generator: Generator) -> Tensor:
     return images.lerp(sweep(images, lambda a, b, c: (a + 2 * b + c) / 4), share)
 
 
-def contrast(images: Tensor, generator: Generator, low: float = 0.85, high: float = 1.5) -> Tensor:
-    """Multiply each image by a number uniform in low..high, clipped at full ink."""
-    return (images * uniform(images, generator, low, high).view(-1, 1, 1)).clamp(0, 255)
+def contrast(images: Tensor, generator: Generator) -> Tensor:
+    """Multiply each image by a number uniform in 0.85..1.5, clipped at full ink."""
+    return (images * uniform(images, generator, 0.85, 1.5).view(-1, 1, 1)).clamp(0, 255)
 
 
 def noise(images: Tensor, generator: Generator, most: float = 13.0) -> Tensor:

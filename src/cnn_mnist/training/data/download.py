@@ -68,8 +68,9 @@ def fetch(
         except (requests.RequestException, ValueError, OSError) as error:
             problems.append(f"{urlsplit(mirror).netloc}: {_short(error)}")
     raise DataError(
-        f"no intact {name} ({'; '.join(problems)}). Put the four MNIST .gz files into a folder "
-        "and pass it with --data-dir or CNN_MNIST_DATA, or use --dataset digits"
+        f"{name} was not found intact, and no mirror could provide it ({'; '.join(problems)}). Put "
+        "the four MNIST .gz files into a folder and pass it with --data-dir or CNN_MNIST_DATA, or "
+        "use --dataset digits"
     )
 
 

@@ -79,7 +79,8 @@ def _listed(path: Path) -> Iterator[Labelled]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file, restval="")
             if missing := {"path", "label"} - set(rows.fieldnames or ()):
-                raise DataError(f"{path} has no column {', '.join(sorted(missing))}")
+                columns = "columns" if len(missing) > 1 else "column"
+                raise DataError(f"{path} has no {columns} {' and '.join(sorted(missing))}")
             for row in rows:
                 try:
                     yield _row(path.parent, row)

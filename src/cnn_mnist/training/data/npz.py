@@ -16,7 +16,7 @@ DAMAGE = (
     OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, SyntaxError,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-MAX_LABELS = 1_000_000  # maximum of numeric labels; gaps are allowed
+MAX_LABELS = 1_000_000  # numeric labels must be below this; gaps are allowed
 Part = tuple[Frames, NDArray[np.str_]]
 
 
@@ -46,13 +46,15 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     wanted = {"classes", *(name for names in NAMES for name in names)}
     try:
         with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, Mapping):
-                raise ValueError("it holds one array without a name")
-            return {name: loaded[name] for name in wanted & loaded.keys()}
+            is_zip = file.read(2) == b"PK"
+            file.seek(0)
+            if is_zip:
+                loaded = np.load(file, allow_pickle=False)
+                return {name: loaded[name] for name in wanted & loaded.keys()}
     except DAMAGE as error:
         why = "it holds Python objects" if "allow_pickle" in str(error) else str(error)
         raise DataError(f"{path} is not a .npz file of plain arrays: {why}") from error
+    raise DataError(f"{path} is neither a .npz file nor a folder")
 
 
 def _part(

@@ -107,9 +107,13 @@ class Collection:
         if len(names) < 2:
             raise DataError(f"{self.source} has only one class, {names[0]!r}; it needs two or more")
         if len(self.classes) > MAX_CLASSES:
-            raise DataError(f"{self.source} has {len(names):,} classes; at most {MAX_CLASSES:,}")
+            raise DataError(
+                f"{self.source} has {len(self.classes):,} classes; at most {MAX_CLASSES:,}"
+            )
         if self.test is not None and (new := set(self.test.labels.tolist()) - set(names)):
-            raise DataError(f"{self.source} has no training image of {min(new)!r}, but test images")
+            raise DataError(
+                f"{self.source} has test images of {min(new)!r}, but no training images of it"
+            )
         if self.test is None and counts.min() < 2:
             raise DataError(
                 f"{self.source} has one image of {names[counts.argmin()]!r}; each class needs two, "

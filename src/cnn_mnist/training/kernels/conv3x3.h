@@ -35,7 +35,7 @@ typedef struct {
     const float *weights; /* outputs x inputs x TAPS */
     const float *bias;
     vec *out;
-    bytes *argmax;        /* of each pooled 2x2, or NONE where the ReLU gave 0 */
+    bytes *argmax;       /* of each pooled 2x2, or NONE where the ReLU gave 0 */
     float *weight_grads; /* same shape as the weights */
     float *bias_grads;
     long inputs, outputs, rows, columns, pooled, relu;
@@ -66,8 +66,8 @@ INLINE float total(const vec *values)
 
 /* A layer's backward pass, in one of two implementations. */
 typedef struct {
-    long (*packed)(const layer *); /* floats for pack, */
-    long (*scratch)(const layer *);   /* and for one group */
+    long (*packed)(const layer *);  /* floats for pack, */
+    long (*scratch)(const layer *); /* and for one group */
     void (*pack)(const layer *, float *packed);
     /* One group; in, out_grad and argmax are those of the group. in_grad may be NULL. */
     void (*group)(const layer *, const float *packed, const vec *in, const vec *out_grad,

@@ -109,7 +109,7 @@ INLINE void keep_larger(vec *best, ints *index, vec other, int number)
 /* One row of outputs: the max-pool of two rows, if there is one, and the ReLU, if there is one.
    argmax: which of the four values was taken, or NONE where the ReLU gave 0. */
 static void pool_and_relu(const vec *upper, const vec *lower, vec *out, bytes *argmax, long columns,
-                   int pooled, int relu)
+                          int pooled, int relu)
 {
     for (long x = 0; x < columns; x++) {
         const vec *corners[4] = {upper + 2 * x, upper + 2 * x + 1, lower + 2 * x, lower + 2 * x + 1};
@@ -150,8 +150,8 @@ void forward_layer(const layer *l, const float *packed, const vec *in, long grou
             }
             for (int b = 0; b < BLOCK; b++) {
                 long at = group * e.out + ((o + b) * e.high + y) * e.wide;
-                pool_and_relu(lines[0][b], lines[1][b], l->out + at, l->argmax + at, e.wide, l->pooled,
-                       l->relu);
+                pool_and_relu(lines[0][b], lines[1][b], l->out + at, l->argmax + at, e.wide,
+                              l->pooled, l->relu);
             }
         }
 }

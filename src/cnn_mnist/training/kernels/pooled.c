@@ -89,8 +89,8 @@ static long nonzero(const float *grads, const int32_t *places, long count, float
 /* One output channel of one image: each gradient, at its place, times the inputs is added to sums, and
    times `width` vectors of the kernel's three rows to in_grad. */
 INLINE void accumulate(const float *grads, const int32_t *places, long count, const float *in,
-                        float *in_grad, long row_step, const vec *kernel, vec *sums,
-                        long kernel_row, const int width)
+                       float *in_grad, long row_step, const vec *kernel, vec *sums,
+                       long kernel_row, const int width)
 {
     vec sum[3][width], weights[3][width];
     const float *from[3] = {in, in + row_step, in + 2 * row_step};
@@ -159,7 +159,7 @@ static void group_backward(const layer *l, const float *kernels, const vec *in, 
             float some[count];
             int32_t where[count];
             long found = nonzero((const float *)(grads + o * count) + lane,
-                              (const int32_t *)(places + o * count) + lane, count, some, where);
+                                 (const int32_t *)(places + o * count) + lane, count, some, where);
             for (long v = 0; v < wide; v += 3) {
                 long at = lane * image + v * LANES, row = o * 3 * wide + v;
                 const vec *kernel = (const vec *)kernels + row;

@@ -64,7 +64,7 @@ INLINE void outer(const vec *grads, const float *images, long image_step, float 
 
 /* images: scratch space for LANES times the inputs. grads: of the weights, then of the bias. */
 static void linear_backward(const linear *l, const vec *in, const vec *out_grad, vec *in_grad,
-                        float *grads, float *images)
+                            float *grads, float *images)
 {
     long image_step = round_up(l->inputs);
     deinterleave(in, images, l->inputs, 1, image_step);

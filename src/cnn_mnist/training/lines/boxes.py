@@ -1,6 +1,6 @@
 """Writing in the boxes of a form, which have room for one sign each.
 
-What is printed is no sign, but a box's side looks like a 1, and digits touch and cross it.
+The printed lines are not signs, but a box's side looks like a 1, and digits touch and cross it.
 """
 
 import cv2

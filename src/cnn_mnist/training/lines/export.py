@@ -17,11 +17,17 @@ from cnn_mnist.inference.recognition.line import HEIGHT
 from cnn_mnist.training.data import Split
 from cnn_mnist.training.lines.stream import collate, example
 from cnn_mnist.training.lines.train import digits_of
-from cnn_mnist.training.runs import checkpoint, run_folder
+from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.runs.config import Config, load_config
-from cnn_mnist.training.runs.export import TOLERANCE, ExportError, Proof, open_session, to_onnx
+from cnn_mnist.training.runs.export import (
+    TOLERANCE,
+    ExportError,
+    Proof,
+    open_session,
+    to_onnx,
+    write,
+)
 from cnn_mnist.training.runs.quantize import halve, quantize
-from cnn_mnist.training.runs.run_folder import RunError
 
 WIDTHS = (8, 40, 322)  # px of the lines that the two are compared on
 MAX_LINES = 200  # that the ranges of int8 are taken from
@@ -56,12 +62,9 @@ def export_lines(
         column's probability that the smaller file moves to other signs, over the typical ones.
 
     Raises:
-        RunError: the folder is not a run of a line network.
-        ExportError: they do not agree; no file is written.
+        ExportError: they do not agree, or the file cannot be written; what was there stays.
     """
     config = load_config(folder)
-    if config.recipe.model != "lines":
-        raise RunError(f"{folder} is not a run of a line network; give one of the recipe lines")
     exported = ExportedLines(checkpoint.load_model(folder), temperature).eval()
     example = torch.zeros(2, 2, HEIGHT, 64)
     names = ("lines", ["probabilities", "boxes"])
@@ -75,14 +78,14 @@ def export_lines(
     if not (difference <= TOLERANCE and moved <= MOVED):
         raise ExportError(
             f"the exported model differs from torch by {difference:.2g}; {moved:.2%} of the "
-            "probability moved to other signs"
+            "probability moved to other signs; no file was written"
         )
-    run_folder.write(path, content)
+    write(path, content)
     return Proof(len(content), difference, moved)
 
 
 def _metadata(config: Config) -> dict[str, str]:
-    """What the file says of how its weights came about, each value as JSON."""
+    """The provenance of the weights, each value as JSON."""
     about = asdict(config)
     return {name: json.dumps(about[name]) for name in ("recipe", "seed", "init_sha256")}
 

@@ -20,7 +20,7 @@ class Hand:
     source: str  # of the digits: mnist, traced, strokes, typeface or print
     height: float  # of a digit, px
     pen: float  # width
-    slant: float  # to the right a height upwards
+    slant: float  # shift to the right per height upwards
     aspect: float  # factor of the width of every sign
     round_zero: float  # a further factor of the width of a 0
     low_zero: float  # height of a 0

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from cnn_mnist.inference.recognition.line import OTHER
@@ -12,7 +11,7 @@ from cnn_mnist.training.lines.shapes import Digits
 from cnn_mnist.training.lines.text import number
 from cnn_mnist.training.lines.writing import Line, Mark, lay, moved, write
 from cnn_mnist.training.synthetic.cursive import smooth
-from cnn_mnist.training.synthetic.strokes import Glyph, arc
+from cnn_mnist.training.synthetic.strokes import Glyph, arc, as_stroke, polylines
 
 Random = np.random.Generator
 
@@ -41,7 +40,7 @@ def _ring(wide: float, high: float, rng: Random) -> Glyph:
     begin, turn = rng.uniform(0, 360), rng.uniform(330, 400)
     ring = np.array(arc(wide / 2, high / 2, x, y, begin, begin + turn * rng.choice([-1, 1])))
     drift = rng.normal(0, 0.03 * high, 2) * np.linspace(-1, 1, len(ring))[:, None]
-    return [list(map(tuple, smooth(smooth(ring + drift)).tolist()))]
+    return [as_stroke(smooth(smooth(ring + drift)))]
 
 
 def _strokes(wide: float, high: float, rng: Random) -> Glyph:
@@ -67,7 +66,7 @@ def _scribble(wide: float, high: float, rng: Random) -> Glyph:
     zigzag = np.stack([x, y], axis=1)
     if rng.random() < 0.5:
         zigzag = smooth(zigzag)
-    return [list(map(tuple, zigzag.tolist()))]
+    return [as_stroke(zigzag)]
 
 
 def _overdrawn(
@@ -81,9 +80,8 @@ def _overdrawn(
     left, top = np.ceil(np.maximum(pen - every.min(axis=0), 0)).astype(int)
     right, bottom = np.ceil(np.maximum(every.max(axis=0) + pen - (wide, high), 0)).astype(int)
     drawn = np.zeros((high + top + bottom, wide + left + right), np.uint8)
-    fixed = [np.rint((stroke + np.array([left, top])) * 16).astype(np.int32) for stroke in strokes]
     level = round(255 * rng.uniform(0.5, 1))  # of another pen
-    cv2.polylines(drawn, fixed, False, level, max(1, round(pen)), cv2.LINE_AA, 4)
+    polylines(drawn, [stroke + np.array([left, top]) for stroke in strokes], pen, level)
     ink = drawn.astype(np.float32) / 255
     lay(ink, line.ink, (left, top))
     return Line(ink, moved(line.marks, left, top), line.height)

@@ -14,6 +14,7 @@ from cnn_mnist.inference.recognition.line import OTHER
 from cnn_mnist.training.lines.hand import Hand, any_hand
 from cnn_mnist.training.lines.shapes import Digits, Ink
 from cnn_mnist.training.lines.writing import Line, Mark, lay, moved, write
+from cnn_mnist.training.synthetic.strokes import polylines
 
 Random = np.random.Generator
 Grey = NDArray[np.uint8]
@@ -156,11 +157,8 @@ def _ruled(
     layer = np.zeros(ink.shape, np.uint8)
     level = rng.uniform(0.2, 1) if darkness is None else darkness
     direction = np.array(end) - begin  # a little further, off the picture
-    points = np.rint(np.stack([begin - 0.1 * direction, end + 0.1 * direction]) * 16)
-    cv2.polylines(
-        layer, [points.astype(np.int32)], False, round(255 * level), max(1, round(width)),
-        cv2.LINE_AA, 4,
-    )  # fmt: skip
+    line = np.stack([begin - 0.1 * direction, end + 0.1 * direction])
+    polylines(layer, [line], width, round(255 * level))
     np.maximum(ink, layer.astype(np.float32) / 255, out=ink)
 
 

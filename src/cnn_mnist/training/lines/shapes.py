@@ -17,7 +17,7 @@ from cnn_mnist.training.synthetic.drawings import drawing
 from cnn_mnist.training.synthetic.examples import flourish
 from cnn_mnist.training.synthetic.forms import any_form
 from cnn_mnist.training.synthetic.nondigits import SYMBOLS, scribble
-from cnn_mnist.training.synthetic.strokes import Glyph
+from cnn_mnist.training.synthetic.strokes import Glyph, polylines
 from cnn_mnist.training.synthetic.tracing import LIKENESS, likeness, trace
 
 Random = np.random.Generator
@@ -182,8 +182,8 @@ def _stroked(glyph: Glyph, hand: Hand, rng: Random) -> Shape:
     low, high = every.min(axis=0) - pen / 2 - 1, every.max(axis=0) + pen / 2 + 1
     size = np.ceil((high - low) * OVERSAMPLING).astype(int)
     drawn = np.zeros((size[1], size[0]), np.uint8)
-    fixed = [np.rint((line - low) * OVERSAMPLING * 16).astype(np.int32) for line in lines]
-    cv2.polylines(drawn, fixed, False, 255, max(1, round(pen * OVERSAMPLING)), cv2.LINE_8, 4)
+    lines = [(line - low) * OVERSAMPLING for line in lines]
+    polylines(drawn, lines, pen * OVERSAMPLING, kind=cv2.LINE_8)
     shrunk = max(1, size[0] // OVERSAMPLING), max(1, size[1] // OVERSAMPLING)
     ink = cv2.resize(drawn, shrunk, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     return _cropped(ink, low[1])

@@ -23,7 +23,7 @@ PRINTED = (
 )  # fmt: skip
 WITH_GREEK = tuple(name for name in PRINTED if name.startswith(("DejaVu", "STIX")))
 WITH_OBJECTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique")
-# Letters that are not also written for a digit, and the like of other kinds.
+# Letters that nobody writes for a digit; likewise the Greek letters and symbols.
 LETTERS = "ACDEFGHJKLMNPQRTUVWXYacdefhjkmnprtuvwxy"
 GREEK = "αβγδεζηθκλμνξπρσφχψωΔΘΛΞΠΣΦΨΩ"
 OBJECTS = "←↑→↓↔↕↗↘⇐⇒⇔➔★☆✦❀✿❄♥♡♦♢♣♧♠♤♪♫♬☺☻☹☀☁☾☂☎✉✎✂✈⌂⚠⚡⚓⚙☮☯☐☑☒♔♕♖♗♘♙✓✗✕△▽◇∑∏∫√≈≠∇∩¶@&%#"

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.recognition.line import ALPHABET, OTHER
 from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.shapes import MARK, Digits, Ink, Shape, shape
+from cnn_mnist.training.synthetic.strokes import polylines
 
 Random = np.random.Generator
 Corners = tuple[float, float, float, float]  # x0, y0, x1, y1 in px
@@ -85,9 +85,7 @@ def _underline(ink: Ink, marks: list[Mark], hand: Hand, rng: Random) -> None:
     for _ in range(int(rng.integers(1, 3))):
         bottom += thickness + rng.uniform(0.05, 0.15) * hand.height
         ends = np.array([[left, bottom], [right, bottom + rng.normal(0, 0.03) * hand.height]])
-        cv2.polylines(
-            ink, [np.rint(ends * 16).astype(np.int32)], False, 1.0, thickness, cv2.LINE_AA, 4
-        )
+        polylines(ink, [ends], thickness, 1)
 
 
 def _beside(left: Placed, new: Shape, y: float, gap: float) -> float:
@@ -147,7 +145,7 @@ def lay(ink: Ink, other: Ink, corner: tuple[Any, Any]) -> None:
 
 
 def moved(marks: tuple[Mark, ...], x: float, y: float) -> tuple[Mark, ...]:
-    """The marks, `x` further to the right and `y` further down."""
+    """The marks shifted by x, y."""
     return tuple(
         Mark(m.character, (m.box[0] + x, m.box[1] + y, m.box[2] + x, m.box[3] + y)) for m in marks
     )
@@ -164,9 +162,7 @@ def _join(ink: Ink, marks: list[Mark], hand: Hand, rng: Random) -> None:
         begin = _edge(ink, left.box, rng.uniform(0.05, 0.95), side=-1)
         end = _edge(ink, right.box, rng.uniform(0.05, 0.6), side=0)
         middle = (begin + end) / 2 + [0, rng.uniform(-0.1, 0.25) * hand.height]
-        points = np.rint(np.stack([begin, middle, end]) * 16).astype(np.int32)
-        thickness = max(1, round(0.8 * hand.pen * hand.height))
-        cv2.polylines(ink, [points], False, 1.0, thickness, cv2.LINE_AA, 4)
+        polylines(ink, [np.stack([begin, middle, end])], 0.8 * hand.pen * hand.height, 1)
 
 
 def _edge(ink: Ink, box: Corners, share: float, side: int) -> NDArray[np.float64]:

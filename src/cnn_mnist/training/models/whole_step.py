@@ -22,7 +22,7 @@ class _Linear(ctypes.Structure):
 
 
 def fits(net: nn.Module, images: Tensor, precision: torch.dtype) -> TypeGuard[Net]:
-    """Whether `gradients` takes them and is fast."""
+    """Whether `gradients` supports these, and is fast."""
     whole = images.shape[1:] == (SIDE, SIDE)
     return isinstance(net, Net) and whole and fit_side_by_side(images, precision)
 
@@ -42,7 +42,7 @@ def gradients(
     Args:
         images: N×28×28 with values 0..255, as augmented.
         norm: mean and standard deviation of the pixels in 0..1.
-        labels: N of them; those below 0 count for nothing.
+        labels: N; negative ones are ignored.
         weight: of each image's loss.
         grads: one vector for all parameters in their order; overwritten.
 

@@ -31,7 +31,7 @@ from cnn_mnist.training.runs.quantize import quantize, quiet
 
 FORMATS = {"onnx": shelf.ONNX, "onnx-int8": shelf.INT8}  # and the names of their files
 BATCH_SIZES = (1, 2, 7, 1000)
-MAX_CALIBRATION = 1000  # images used to determine the ranges of int8
+MAX_CALIBRATION = 1000  # images used to compare on, and to determine the ranges of int8
 TOLERANCE = 1e-4  # float32: maximum difference of any logit or probability
 MOVED = 0.01  # int8: mean share of an image's probability that may move to other digits
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]  # logits, probabilities
@@ -84,6 +84,18 @@ class Proof:
     num_changed: int | None = None
 
 
+def check_path(path: Path) -> None:
+    """Check that a file can be created, before the work for it begins.
+
+    Raises:
+        ExportError: the path is a folder, or in a folder that does not exist.
+    """
+    if path.is_dir():
+        raise ExportError(f"{path} is a folder; give a file name")
+    if not path.parent.is_dir():
+        raise ExportError(f"there is no folder {path.parent}; create it, or choose another --out")
+
+
 def export(
     model: nn.Module,
     path: Path,
@@ -98,7 +110,8 @@ def export(
 
     Args:
         norm: mean and std of the model's input, a recipe's test_norm.
-        images: uint8 M×28×28, M at least 1, to compare the two on, and to quantize with.
+        images: uint8 M×28×28, M at least 1; the last MAX_CALIBRATION of them are for comparing the
+            two, and for quantizing.
         metadata: the file's metadata; the reader needs a "threshold".
         form: one of FORMATS.
         test: images to compare the accuracy on.
@@ -106,25 +119,33 @@ def export(
     Raises:
         ExportError: they disagree, or the file cannot be written; what was there stays.
     """
-    if path.is_dir() or not path.parent.is_dir():
-        raise ExportError(f"{path} cannot be written: it is a folder, or its folder does not exist")
+    check_path(path)
     exported = Exported(copy.deepcopy(model).cpu().eval(), norm, temperature)
     example = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
     names = ("images", ["logits", "probabilities"])
     content = to_onnx(for_onnx_runtime(exported), example, {0: "N"}, names, metadata)
-    images = images.cpu()
+    images = images[-MAX_CALIBRATION:].cpu()
     if form == "onnx-int8":
         _judge(_prove(exported, content, images), "onnx", path)
-        content = quantize(content, [images[:MAX_CALIBRATION].numpy()])
+        content = quantize(content, [images.numpy()])
     proof = _prove(exported, content, images, test)
     _judge(proof, form, path, len(test or ()))
+    write(path, content)
+    return proof
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a model file completely, or leave the previous one.
+
+    Raises:
+        ExportError: it cannot be written.
+    """
     try:
         run_folder.write(path, content)
     except OSError as error:
         raise ExportError(
             f"{path} cannot be written: {error.strerror}; no file was changed"
         ) from error
-    return proof
 
 
 def _prove(exported: nn.Module, content: bytes, images: Tensor, test: Split | None = None) -> Proof:

@@ -19,7 +19,7 @@ from cnn_mnist.training.recipes import Recipe
 
 GAP, LINE = 4, 4.5  # pixels of an image, between images and for a line of a title
 NUM_SHOWN = 20  # sample predictions, and mistakes
-INCH = 1 / 30  # of a pixel of an image
+PIXEL = 1 / 30  # inches per pixel of an image
 BLUE, ORANGE, GREY = "#2a6fb0", "#d1611f", "#8a8a8a"
 
 # The original's ten epochs: train and test accuracy in percent, as published.
@@ -129,7 +129,7 @@ def gallery(
     """Images N×28×28, values 0..255, in rows, dark ink on white, each below its title."""
     lines = 1 + max((text.count("\n") for text in titles), default=0)
     rows, high = max(1, -(-len(images) // columns)), SIDE + GAP + LINE * lines
-    size = columns * (SIDE + GAP) * INCH, rows * high * INCH + 0.5
+    size = columns * (SIDE + GAP) * PIXEL, rows * high * PIXEL + 0.5
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots()

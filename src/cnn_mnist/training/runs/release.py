@@ -50,7 +50,7 @@ def release(folder: Path, splits: Splits, out: Path) -> Card:
             checkpoint.load_model(folder),
             out / name,
             tuple(about["recipe"]["test_norm"]),
-            splits.train.images[-1000:],
+            splits.train.images,
             model_card.metadata(about),
             about["temperature"],
             form,

@@ -50,15 +50,15 @@ def members(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/config.json")) or [folder]
 
 
-def weights_sha256(folder: Path) -> str:
-    """The checksum of the weights to use, of one run or of a folder of several.
+def weights_sha256(run: Path) -> str:
+    """The checksum of the weights to use, of one run, an exported file or a folder of several.
 
     Raises:
         RunError: there are none.
     """
     digest = hashlib.sha256()
-    for member in members(folder):
-        path = member / "model.safetensors"
+    for member in members(run):
+        path = member if member.is_file() else member / "model.safetensors"
         with reading(path):
             digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -120,6 +120,10 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
+        if path.suffix == ".onnx":
+            raise RunError(
+                f"{path}: no such file; give a run folder, an exported .onnx file or a model's name"
+            ) from None
         raise RunError(f"{path.parent} is not a run folder: there is no {path.name}") from None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise RunError(f"{path} cannot be read: {error}".splitlines()[0]) from error

@@ -75,7 +75,7 @@ def export(folder: Path, splits: Splits, out: Path) -> Page:
 def _model(folder: Path, splits: Splits) -> dict[str, Any]:
     """The content of model.js.
 
-    `data` is, deflated and in base64: the last weights as float32, the earlier epochs' as int8,
+    `data` holds, deflated and in base64: the last weights as float32, the earlier epochs' as int8,
     each as the difference from the epoch before, and the pictures.
     """
     config = load_config(folder)

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def study(
         workers: train several seeds at a time; without them, training runs in this process.
 
     Raises:
-        RunError: the folder holds a study of another recipe, data set, split or teacher; or
+        RunError: the folder holds a study with another recipe, data set, split or teacher; or
             workers keep dying.
     """
     check_teacher(recipe, splits, teacher)
@@ -170,13 +170,25 @@ def _begin_or_resume(
         return begin(recipe, splits, folder, seed, device, teacher)
     config = load_config(folder)
     taught_by = run_folder.weights_sha256(teacher) if teacher else ""
-    begun = config.recipe, config.dataset, config.images_sha256, config.num_train
-    wanted = recipe, splits.name, splits.sha256, len(splits.train)
-    if begun != wanted or config.teacher_sha256 != taught_by:
-        raise RunError(
-            f"{folder} has another recipe, data set, --split or teacher; choose another --out"
-        )
+    data = config.dataset, config.images_sha256, config.num_train
+    begun = _settings(config.recipe, *data, config.teacher_sha256)
+    wanted = _settings(recipe, splits.name, splits.sha256, len(splits.train), taught_by)
+    if others := [name for name in wanted if begun[name] != wanted[name]]:
+        raise RunError(f"{folder} was started with a different {others[0]}; choose another --out")
     return None if (folder / "metrics.json").exists() else resume(folder, device=device)
+
+
+def _settings(
+    recipe: Recipe, dataset: str, sha256: str, num_train: int, teacher_sha256: str
+) -> dict[str, object]:
+    """What all trainings of a study have in common, as messages name it."""
+    return {
+        "recipe": recipe.name,
+        "data set": (dataset, sha256),
+        "--split": num_train,
+        "--teacher": teacher_sha256,
+        **{f"value of {name}": value for name, value in asdict(recipe).items()},
+    }
 
 
 def summarize(accuracies: Sequence[float]) -> Summary:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.training.synthetic.strokes import Glyph
+from cnn_mnist.training.synthetic.strokes import Glyph, as_stroke
 
 Random = np.random.Generator
 Points = NDArray[np.float64]  # N×2
@@ -37,11 +37,11 @@ def hurry(glyph: Glyph, haste: float, rng: Random) -> Glyph:
 def bend(strokes: Sequence[Points], haste: float, rng: Random) -> Glyph:
     """The strokes in other proportions each time; `haste` as for `hurry`."""
     amounts = rng.normal(0, BEND) * haste
-    return [list(map(tuple, _bent(stroke, *amounts).tolist())) for stroke in strokes]
+    return [as_stroke(_bent(stroke, *amounts)) for stroke in strokes]
 
 
 def _connected(strokes: list[Points]) -> list[Points]:
-    """The pen stays on the paper where the next stroke begins near by."""
+    """Join each stroke to the next one if that begins nearby."""
     out = strokes[:1]
     for stroke in strokes[1:]:
         if np.hypot(*(stroke[0] - out[-1][-1])) < NEAR:

@@ -7,7 +7,7 @@ import numpy as np
 
 from cnn_mnist.training.synthetic.cursive import hurry, smooth
 from cnn_mnist.training.synthetic.glyphs import DIGITS
-from cnn_mnist.training.synthetic.strokes import Glyph, Stroke, arc
+from cnn_mnist.training.synthetic.strokes import Glyph, Stroke, arc, as_stroke
 
 Random = np.random.Generator
 
@@ -15,7 +15,7 @@ QUICK = 0.5  # share of digits in a form of quick writing
 
 
 def curled_zero(rng: Random) -> Glyph:
-    """It goes on beyond its closing, into a curl or towards the next digit."""
+    """The stroke continues past its closing point, into a curl or towards the next digit."""
     between = rng.uniform
     width = between(3, 6)
     start = between(-110, -40)
@@ -250,7 +250,7 @@ def _ribbon_nine(width: float, rng: Random) -> Stroke:
 
 def _round(stroke: Stroke) -> Stroke:
     """The stroke without corners."""
-    return list(map(tuple, smooth(smooth(np.array(stroke))).tolist()))
+    return as_stroke(smooth(smooth(np.array(stroke))))
 
 
 def _hook(right: float, rng: Random) -> Stroke:

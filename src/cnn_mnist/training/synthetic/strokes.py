@@ -5,6 +5,7 @@ digits.
 """
 
 import math
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -33,6 +34,11 @@ def arc(x: float, y: float, width: float, height: float, begin: float, end: floa
     return [(x + width * math.cos(angle), y + height * math.sin(angle)) for angle in angles]
 
 
+def as_stroke(points: NDArray[np.float64]) -> Stroke:
+    """Points N×2 as a stroke."""
+    return list(map(tuple, points.tolist()))
+
+
 def draw(glyph: Glyph, width: float) -> NDArray[np.uint8]:
     """Draw with a round pen on an empty frame of OVERSAMPLING times 28×28.
 
@@ -41,16 +47,27 @@ def draw(glyph: Glyph, width: float) -> NDArray[np.uint8]:
         width: pen width, in the same pixels.
     """
     frame = np.zeros((OVERSAMPLING * SIDE, OVERSAMPLING * SIDE), np.uint8)
-    lines = [np.array(stroke) * OVERSAMPLING for stroke in glyph]
-    polylines(frame, lines, width * OVERSAMPLING)
+    lines = [np.array(stroke) * OVERSAMPLING - 0.5 for stroke in glyph]
+    polylines(frame, lines, width * OVERSAMPLING, kind=cv2.LINE_8)
     return frame
 
 
-def polylines(canvas: NDArray[np.uint8], lines: list[NDArray[np.float64]], pen: float) -> None:
-    """Draw lines in the coordinates of the canvas with a round pen."""
-    # OpenCV counts from the centre of the first pixel, not from its corner.
-    fixed = [np.rint((line - 0.5) * 2**FIXED_POINT).astype(np.int32) for line in lines]
-    cv2.polylines(canvas, fixed, False, 255, max(1, round(pen)), cv2.LINE_8, FIXED_POINT)
+def polylines(
+    canvas: NDArray[np.uint8] | NDArray[np.float32],
+    lines: Iterable[NDArray[np.float64]],
+    pen: float,
+    level: float = 255,
+    kind: int = cv2.LINE_AA,
+) -> None:
+    """Draw lines with a round pen.
+
+    Args:
+        lines: N×2 (x, y) each, counted from the centre of the canvas's first pixel.
+        pen: width, in pixels.
+        kind: of OpenCV's lines; LINE_8 has hard edges.
+    """
+    fixed = [np.rint(line * 2**FIXED_POINT).astype(np.int32) for line in lines]
+    cv2.polylines(canvas, fixed, False, level, max(1, round(pen)), kind, FIXED_POINT)
 
 
 def write(

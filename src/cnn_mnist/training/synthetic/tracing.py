@@ -38,7 +38,8 @@ def likeness(image: Image, strokes: list[Stroke]) -> float:
     lengths = [np.hypot(*np.diff(stroke, axis=0).T).sum() for stroke in strokes]
     pen = max(1.0, image.sum() / 255 / max(1.0, sum(lengths)))
     canvas = np.zeros((SCALE * image.shape[0], SCALE * image.shape[1]), np.uint8)
-    polylines(canvas, [stroke * SCALE for stroke in strokes], pen * SCALE)
+    lines = [stroke * SCALE - 0.5 for stroke in strokes]
+    polylines(canvas, lines, pen * SCALE, kind=cv2.LINE_8)
     redrawn = averaged(canvas, *image.shape[::-1])
     norms = float(np.linalg.norm(redrawn) * np.linalg.norm(image))
     return float((redrawn * image).sum()) / max(norms, 1.0)

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.training.synthetic.strokes import FIXED_POINT, Glyph, Stroke, arc
+from cnn_mnist.training.synthetic.strokes import Glyph, Stroke, arc, polylines
 
 SIDE = 200  # px of a picture
 UNSTEADY = 0.25  # times the glyph's height of 10: standard deviation of a stroke's points
@@ -38,9 +37,8 @@ def _picture(glyph: Glyph, rng: np.random.Generator) -> NDArray[np.uint8]:
     page = np.full((SIDE, SIDE), 255, np.uint8)
     ink, pen = int(rng.integers(10, 70)), int(rng.integers(6, 12))
     for stroke in glyph:
-        points = _unsteady(stroke, rng) @ turn.T + SIDE / 2 + rng.normal(0, 1)
-        line = np.rint(points * 2**FIXED_POINT).astype(np.int32)
-        cv2.polylines(page, [line], False, ink, pen, cv2.LINE_AA, FIXED_POINT)
+        line = _unsteady(stroke, rng) @ turn.T + SIDE / 2 + rng.normal(0, 1)
+        polylines(page, [line], pen, ink)
     return page
 
 
