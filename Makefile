@@ -66,9 +66,11 @@ runs/best-tiny/metrics.json: runs/best-bn/metrics.json
 
 runs/reader/metrics.json: private FROM = --teacher runs/teachers/teacher
 runs/reader/metrics.json: runs/teachers/teacher/metrics.json
-# The line network is trained twice, the second time from the weights of the first, and then fine-tuned.
-runs/lines-finetune/metrics.json: private FROM = --init runs/lines --seed 2
-runs/lines-finetune/metrics.json: runs/lines/metrics.json
+# The line network is trained twice, the second time from the weights of the first, and then fine-tuned twice.
+runs/lines-finetune/metrics.json: private FROM = --init runs/first/lines-finetune --seed 3
+runs/lines-finetune/metrics.json: runs/first/lines-finetune/metrics.json
+runs/first/lines-finetune/metrics.json: private FROM = --init runs/lines --seed 2
+runs/first/lines-finetune/metrics.json: runs/lines/metrics.json
 runs/lines/metrics.json: private FROM = --init runs/first/lines --seed 1 --lr 0.005 --epochs 20
 runs/lines/metrics.json: runs/first/lines/metrics.json
 runs/first/lines/metrics.json: | fonts

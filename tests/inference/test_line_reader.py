@@ -63,10 +63,10 @@ def test_low_and_narrow_digits_are_read_at_a_second_look(reader: LineReader) -> 
         assert (narrow[max(0, y - 80) : y - 100 + height, x - 30 : x - 30 + width] < 128).any()
 
 
-def test_a_line_that_leans_far_to_the_left_is_read_at_a_second_look(reader: LineReader) -> None:
+def test_a_line_that_leans_far_to_the_right_is_read_at_a_second_look(reader: LineReader) -> None:
     upright = grey("62947")
-    lean = np.array([[1, 0.8, 0], [0, 1, 0.0]])
-    size = upright.shape[1] + len(upright), len(upright)
+    lean = np.array([[1, -1.3, 1.3 * len(upright)], [0, 1, 0.0]])
+    size = upright.shape[1] + int(1.3 * len(upright)), len(upright)
     line = np.asarray(cv2.warpAffine(upright, lean, size, borderValue=255), np.uint8)
     assert text(reader.look(line)) != text(reader.read(line)) == "62947"
 

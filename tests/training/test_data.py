@@ -183,7 +183,9 @@ def test_a_bad_mirror_is_named_with_its_reason_and_leaves_nothing(
         )
     message = str(failure.value)
     host = mirror.removeprefix("http://")
-    assert message.startswith(f"no intact {TRAIN_IMAGES} ({host}: ")
+    assert message.startswith(
+        f"{TRAIN_IMAGES} was not found intact, and no mirror could provide it ({host}: "
+    )
     assert reason in message
     assert "\n" not in message
     assert "--data-dir" in message
@@ -300,7 +302,9 @@ def test_a_folder_in_the_place_of_a_file_is_passed_over(mirror: str, tmp_path: P
 
 
 def test_mnist_that_cannot_be_had_fails_and_says_what_was_tried(mirror: str) -> None:
-    with pytest.raises(DataError, match=rf"no intact {TRAIN_IMAGES}.*HTTP 404.*--dataset digits"):
+    with pytest.raises(
+        DataError, match=rf"{TRAIN_IMAGES} was not found intact.*HTTP 404.*--dataset digits"
+    ):
         load("mnist", mirrors=[f"{mirror}/404/"])
 
 

@@ -25,6 +25,7 @@ SLOPES = np.tan(np.radians(np.arange(-12, 12.1, 0.5)))
 MIN_SIDE = 64  # px; in smaller pictures a stroke is as long as a ruled line
 SPAN = 0.7  # of the picture that a ruled line must cover
 RIM = 0.02  # of the picture: a line that ends farther from its border ends inside
+SEVERAL = 3  # parallel lines that form one mark; no digit has as many
 LONGER = 2  # times as long as the typical mark beside it: a line that ends inside
 PIECE = 0.12  # of the picture that it must cover without a gap
 MAX_THICKNESS = 0.02  # of the picture's long side
@@ -142,13 +143,15 @@ def _without_level_lines(mask: Mask) -> Mask:
     kept = _shear(rest | (crossing & level), slope)
     near_kept: Mask = cv2.dilate(kept, np.ones((3, 1), np.uint8))
     without = np.asarray(mask & near_kept & ~_shear(lines & ~crossing, slope))
-    return without if _are_ruled(mask > without, mask) else mask
+    count = int((np.diff(lines.any(axis=1).astype(int), prepend=0) > 0).sum())
+    return without if _are_ruled(mask > without, mask, count) else mask
 
 
-def _are_ruled(lines: NDArray[np.bool_], mask: Mask) -> bool:
+def _are_ruled(lines: NDArray[np.bool_], mask: Mask, count: int) -> bool:
     """Whether level lines cross the picture, or are long beside the writing; else a pen drew them.
 
-    The roof of a large 7 may be as long and thin as a ruled line.
+    The roof of a large 7 may be as long and thin as a ruled line, but it is not one of several that
+    form one mark, as squares do.
     """
     rim = 1 + round(RIM * mask.shape[1])
     if lines[:, :rim].any() and lines[:, -rim:].any():
@@ -156,6 +159,8 @@ def _are_ruled(lines: NDArray[np.bool_], mask: Mask) -> bool:
     marks = components(mask)
     is_line = np.zeros(len(marks.stats), np.bool_)
     is_line[marks.labels[lines]] = True
+    if count >= SEVERAL * np.count_nonzero(is_line):
+        return True
     length, beside = marks.sides[is_line].max(initial=0), marks.sides[1:][~is_line[1:]]
     return bool(beside.sum() > WRITING * length > WRITING * LONGER * typical_side(beside))
 
