@@ -37,7 +37,11 @@ def settled(address: str) -> list[psutil.Process]:
     """The workers that their nannies know to run: one that dies before that is not replaced."""
     with Client(address, set_as_default=False) as client:
         pids = client.run(pid_if_running, nanny=True).values()
-    return [psutil.Process(pid) for pid in pids if pid]
+    found = []
+    for pid in filter(None, pids):
+        with contextlib.suppress(psutil.NoSuchProcess):  # its nanny does not know it yet
+            found.append(psutil.Process(pid))
+    return found
 
 
 def pid_if_running(dask_worker: Nanny) -> int | None:
