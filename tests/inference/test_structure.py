@@ -101,6 +101,14 @@ def test_letters_take_their_word_along_and_not_the_number_beside(said: str, left
     assert kept(narrow(said)) == [left]
 
 
+@pytest.mark.parametrize(("marks", "left"), [("?", "30?"), ("??", "????")])
+def test_the_digits_beside_a_tall_mark_are_no_print_but_beside_a_tall_word(
+    marks: str, left: str
+) -> None:
+    tall = [one._replace(box=(65 + one.box[0], -20, 20, 60)) for one in narrow(marks)]
+    assert kept([*narrow("30"), *tall]) == [left]
+
+
 def test_a_capital_letter_taken_for_a_digit_is_no_number_with_a_unit() -> None:
     large, *small = narrow("30??")  # Bonn
     assert kept([large._replace(box=(0, -25, 20, 65)), *small]) == ["????"]

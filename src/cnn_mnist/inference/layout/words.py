@@ -162,7 +162,8 @@ def _phrase(signs: Line) -> Line:
         return signs if not _is_text(signs) else _letters(signs)
     if len(texts) > FEW_WORDS:
         return _letters(signs)
-    height = max(sign.box[3] for word in texts for sign in word)
+    # A single sign, such as a tick, does not show how tall the text is.
+    height = max((sign.box[3] for word in texts if len(word) > 1 for sign in word), default=0)
     return [
         sign
         for word in words
