@@ -200,6 +200,28 @@ def test_doubtful_digits_as_low_as_the_print_beside_handwriting_are_letters(
     assert last == left
 
 
+@pytest.mark.parametrize(
+    ("heights", "confidence", "left"),
+    [
+        ((40, 22, 24), 0.7, "???"),  # Gas
+        ((40, 22, 24), 0.95, "605"),
+        ((40, 38, 40), 0.7, "605"),
+        ((28,), 0.7, "6"),  # too few digits to tell
+    ],
+)
+def test_a_doubtful_word_of_a_capital_and_small_letters_is_no_number_beside_taller_ones(
+    heights: tuple[int, ...], confidence: float, left: str
+) -> None:
+    doubtful = [
+        sign(character, confidence, (25 * place, 40 - high, 20, high))
+        for place, (character, high) in enumerate(zip("605", heights, strict=False))
+    ]
+    words = [[s._replace(box=(*s.box[:3], 24)) for s in narrow("????")] for _ in range(3)]
+    numbers = [written("1250", confidence=0.97) for _ in range(3)]
+    *_, last = kept(*words, *numbers, doubtful)
+    assert last == left
+
+
 def test_a_sentence_has_no_numbers() -> None:
     assert kept(narrow("?0? ??5 15 ??? 0?")) == ["?????????????"]
 
