@@ -82,6 +82,16 @@ def test_a_bracket_belongs_to_the_number_that_it_closes() -> None:
     assert line.text == "1) 7"
 
 
+def test_brackets_much_taller_than_the_digits_are_a_ring_around_them() -> None:
+    def surrounded(height: int) -> list[Found]:
+        opening, *digits, closing = written("(51)")
+        ends = [end._replace(box=(end.box[0], 0, 20, height)) for end in (opening, closing)]
+        return [ends[0], *digits, ends[1]]
+
+    assert lines(surrounded(60))[0].text == "(51)"
+    assert lines(surrounded(70))[0].text == "51"
+
+
 def kept(*rows: list[Found]) -> list[str]:
     return ["".join(sign.character for sign in row) for row in without_words(list(rows))]
 
