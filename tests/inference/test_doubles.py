@@ -9,7 +9,9 @@ from cnn_mnist.inference.recognition.line import Box, Sign
 
 
 def signs(text: str, *boxes: Box) -> list[Sign]:
-    return [Sign(one, 0.9, box, np.zeros(10)) for one, box in zip(text, boxes, strict=True)]
+    return [
+        Sign(one, 0.9, box, np.zeros(10, np.float32)) for one, box in zip(text, boxes, strict=True)
+    ]
 
 
 def ink(*boxes: Box) -> NDArray[np.float64]:
