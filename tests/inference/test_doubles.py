@@ -9,9 +9,8 @@ from cnn_mnist.inference.recognition.line import Box, Sign
 
 
 def signs(text: str, *boxes: Box) -> list[Sign]:
-    return [
-        Sign(one, 0.9, box, np.zeros(10, np.float32)) for one, box in zip(text, boxes, strict=True)
-    ]
+    none = np.zeros(10, np.float32)
+    return [Sign(one, 0.9, box, none) for one, box in zip(text, boxes, strict=True)]
 
 
 def ink(*boxes: Box) -> NDArray[np.float64]:
@@ -30,6 +29,12 @@ CUT: Box = (100, 80, 30, 20)  # what the crop of the lower line shows of the upp
 def test_the_part_of_another_lines_digit_is_none_of_this_line() -> None:
     pieces = [signs("4", UPPER), signs("71", LOWER, CUT)]
     assert kept(pieces, [ink(UPPER), ink(LOWER)]) == ["4", "7"]
+
+
+def test_a_digit_joined_to_a_mark_of_another_line_stays() -> None:
+    crease: Box = (95, 0, 40, 120)
+    pieces = [signs("?", crease), signs("74", LOWER, UPPER)]
+    assert kept(pieces, [ink(crease), ink(LOWER)]) == ["?", "74"]
 
 
 def test_what_its_own_line_does_not_show_stays() -> None:

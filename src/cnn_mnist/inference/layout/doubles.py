@@ -6,14 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.line import Sign
+from cnn_mnist.inference.recognition.line import OTHER, Sign
 
 SAME = 0.5  # of a sign inside another one, which then is the same or more of it
 BAND = 64  # signs whose ink is searched together
 
 
 def without_doubles(pieces: list[list[Sign]], ink: list[NDArray[Any]]) -> list[list[Sign]]:
-    """The signs of each line, without those that are another line's and are read there, too.
+    """The signs of each line, without those that are another line's and are read there.
+
+    What the other line does not know, such as a mark that is joined to this line's digit, may have
+    been read here only.
 
     Args:
         pieces: the signs of each line's crop, with boxes in the page's pixels.
@@ -24,12 +27,13 @@ def without_doubles(pieces: list[list[Sign]], ink: list[NDArray[Any]]) -> list[l
     signs = list(chain.from_iterable(pieces))
     lines = np.repeat(np.arange(len(pieces)), [len(piece) for piece in pieces])
     boxes = [np.reshape([sign.box for sign in piece], (-1, 4)) for piece in pieces]
-    every = np.concatenate(boxes)
-    owners = _owners(every, lines, ink)
+    is_read = [np.array([sign.character != OTHER for sign in piece], bool) for piece in pieces]
+    owners = _owners(np.concatenate(boxes), lines, ink)
     keeps = np.ones(len(signs), bool)
     for place in np.flatnonzero(owners != lines).tolist():
-        box, others = every[place], boxes[owners[place]]
-        keeps[place] = not (_common(others, box) > SAME * box[2] * box[3]).any()
+        sign, owner = signs[place], owners[place]
+        covers = _common(boxes[owner], np.array(sign.box)) > SAME * sign.box[2] * sign.box[3]
+        keeps[place] = not (covers & is_read[owner]).any()
     left = iter(keeps.tolist())
     return [[sign for sign in piece if next(left)] for piece in pieces]
 
