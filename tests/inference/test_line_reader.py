@@ -166,6 +166,14 @@ def test_each_line_of_a_page_is_read_by_itself(reader: LineReader) -> None:
     assert all(sign.box[1] > len(above) for sign in lower)
 
 
+def test_a_comma_read_by_itself_is_in_its_number() -> None:
+    none = np.zeros(10, np.float32)
+    digits = [[Sign("9", 1.0, (x, 100, 50, 80), none)] for x in (100, 180)]
+    comma = [Sign(",", 1.0, (155, 150, 12, 30), none)]
+    (line,) = lines._joined([*digits, comma], 0.0)
+    assert text(line) == "9,9"
+
+
 def signs_of(text: str, p: float = 1.0, height: float = 40) -> list[Sign]:
     probs = np.zeros(10, np.float32)
     return [Sign(c, p, (30 * i, 0, 20, height), probs) for i, c in enumerate(text)]

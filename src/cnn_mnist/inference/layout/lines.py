@@ -12,6 +12,7 @@ from cnn_mnist.inference.layout.doubles import without_doubles
 from cnn_mnist.inference.layout.place import Place, dark_on_light
 from cnn_mnist.inference.layout.rows import (
     FEW,
+    TALL,
     fall,
     grouped,
     levelled,
@@ -193,26 +194,31 @@ def _joined(pieces: list[list[Sign]], slope: float) -> list[list[Sign]]:
     one that gives the fewest lines is right.
     """
     found = [_Piece.of(signs, slope) for signs in pieces]
-    ways = (_side_by_side([piece.level(rise) for piece in found]) for rise in RISES)
+    typical = median([sign.box[3] for signs in pieces for sign in signs] or [0])
+    ways = (_side_by_side([piece.level(rise) for piece in found], typical) for rise in RISES)
     return [
         [sign for piece in sorted(line, key=lambda p: p.signs[0].box[0]) for sign in piece.signs]
         for line in min(ways, key=len)
     ]
 
 
-def _side_by_side(pieces: list[_Piece]) -> list[list[_Piece]]:
+def _side_by_side(pieces: list[_Piece], typical: float) -> list[list[_Piece]]:
     lines: list[list[_Piece]] = []
     for piece in sorted(pieces, key=lambda piece: piece.y):
-        if lines and _beside(lines[-1], piece):
+        if lines and _beside(lines[-1], piece, typical):
             lines[-1].append(piece)
         else:
             lines.append([piece])
     return lines
 
 
-def _beside(line: list[_Piece], piece: _Piece) -> bool:
-    """Whether a piece is at the height of a line, with no other piece above or below it."""
-    level = piece.y - line[-1].y < ALIGNED * min(piece.high, line[-1].high)
+def _beside(line: list[_Piece], piece: _Piece, typical: float) -> bool:
+    """Whether a piece is at the height of a line, with no other piece above or below it.
+
+    What is much taller than a typical sign may be beside several lines, and is on none.
+    """
+    low, high = sorted((piece.high, line[-1].high))
+    level = piece.y - line[-1].y < ALIGNED * high and high <= TALL * max(low, typical)
     left, right = piece.signs[0].box[0], piece.signs[-1].box[0]
     return level and all(left > old.signs[-1].box[0] or right < old.signs[0].box[0] for old in line)
 
