@@ -118,9 +118,7 @@ def test_the_file_is_a_whole_model(adapted: Adapted, model_file: Path, digits: S
     assert load_config(model_file).recipe.name == "adapted"
 
 
-def test_each_picture_is_held_out_once_and_no_digit_misses_from_a_part(
-    short: None, digits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_picture_is_held_out_once_and_no_digit_misses_from_a_part(tmp_path: Path) -> None:
     mine = handwriting.read(write_odd(tmp_path / "mine", 40))
     parts = [held_out._rows(mine, part) for part in range(4)]
     assert sorted(np.concatenate(parts)) == list(range(40))

@@ -244,7 +244,7 @@ def test_a_wrong_byte_anywhere_is_found(
             load(folder, tiny)
 
 
-def test_a_wrong_figure_in_the_history_is_found(folder: Path, run: Run) -> None:
+def test_a_wrong_figure_in_the_history_is_found(folder: Path) -> None:
     path = folder / "resume.safetensors"
     content = path.read_bytes()
     place = content.index(b"test_accuracy") + 20
