@@ -55,7 +55,6 @@ CLIENTS = 8
 IN_FLIGHT = 32  # a worker's limit
 HERE = Path(__file__).parent
 TEXT = "47"
-FORM = "drawing"  # the boundary of the plain server's form
 
 
 def drawing(text: str) -> bytes:
@@ -180,10 +179,6 @@ def ours(workers: int, seconds: int, overload: int, body: Path) -> dict[str, dic
 
 
 def plain(workers: int, seconds: int, body: Path) -> dict[str, dict[str, Any]]:
-    form = body.with_name("form")
-    head = 'Content-Disposition: form-data; name="file"; filename="a.png"\r\n'
-    head = f"--{FORM}\r\n{head}Content-Type: image/png\r\n\r\n"
-    form.write_bytes(head.encode() + body.read_bytes() + f"\r\n--{FORM}--\r\n".encode())
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     limits = ["--port", str(port), "--workers", str(workers), "--no-access-log"]
@@ -191,8 +186,10 @@ def plain(workers: int, seconds: int, body: Path) -> dict[str, dict[str, Any]]:
         url = f"http://127.0.0.1:{port}/"
         while not _answers(url):
             time.sleep(0.2)
-        kind = f"multipart/form-data; boundary={FORM}"
-        return load(Target(url + "predict", form, kind), server.pid, seconds)
+        request = httpx.Request("POST", url + "predict", files={"file": body.read_bytes()})
+        form, kind = body.with_name("form"), request.headers["content-type"]
+        form.write_bytes(request.read())
+        return load(Target(str(request.url), form, kind), server.pid, seconds)
 
 
 def _answers(url: str) -> bool:
