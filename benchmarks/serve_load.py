@@ -130,12 +130,12 @@ class Checker(threading.Thread):
 
 def memory(pid: int) -> int:
     """Resident MiB of a process and its children."""
-    return sum(int(process.memory_info().rss) for process in family(pid)) >> 20
+    return sum(int(each.memory_info().rss) for each in family(pid)) >> 20
 
 
 def processor_seconds(pid: int) -> float:
     """Processor time of a process and its children so far."""
-    return sum(sum(process.cpu_times()[:2]) for process in family(pid))
+    return sum(sum(each.cpu_times()[:2]) for each in family(pid))
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -181,8 +181,8 @@ def ours(workers: int, seconds: int, overload: int, body: Path) -> dict[str, dic
 def plain(workers: int, seconds: int, body: Path) -> dict[str, dict[str, Any]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    limits = ["--port", str(port), "--workers", str(workers), "--no-access-log"]
-    with running("uvicorn", "peers.plain_server:app", *limits) as server:
+    options = ["--port", str(port), "--workers", str(workers), "--no-access-log"]
+    with running("uvicorn", "peers.plain_server:app", *options) as server:
         url = f"http://127.0.0.1:{port}/"
         while not _answers(url):
             time.sleep(0.2)
