@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
@@ -86,6 +87,28 @@ def test_what_runs_is_stopped_when_the_block_fails() -> None:
         pool.submit(os.getpid)
         raise KeyboardInterrupt
     assert time.monotonic() - began < TIMEOUT
+
+
+def test_a_worker_that_dies_while_the_block_ends_does_not_hold_the_others() -> None:
+    opened = workers(2)
+    pool = opened.__enter__()
+    pids: set[int] = set()
+    while len(pids) < 2:
+        tasks = [pool.submit(os.getpid) for _ in range(2)]
+        pids.update(task.result(TIMEOUT) for task in tasks)
+    last = pool.submit(os.getpid).result(TIMEOUT)
+    (waiting,) = pids - {last}  # at the queue, whose lock it holds
+    os.kill(waiting, signal.SIGSTOP)
+    ending = threading.Thread(target=opened.__exit__, args=(None, None, None))
+    ending.start()
+    ending.join(1)
+    with contextlib.suppress(ProcessLookupError):  # it may have ended instead of stopping
+        os.kill(waiting, signal.SIGKILL)
+    ending.join(TIMEOUT)
+    held = ending.is_alive()
+    if held:
+        os.kill(last, signal.SIGKILL)
+    assert not held
 
 
 ORPHANS = """

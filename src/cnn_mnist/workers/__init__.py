@@ -22,7 +22,7 @@ def workers(
     prepare: Prepare = nothing,
     threads: int = 1,
 ) -> Iterator[Workers]:
-    """Workers for the length of a with-block; if it fails, running tasks are stopped.
+    """Workers for the length of a with-block; tasks that still run at its end are stopped.
 
     Args:
         count: local processes; None starts one per core.
@@ -43,7 +43,5 @@ def workers(
     pool = Pool(count or process.num_cores(), pickle.dumps(prepare), threads)
     try:
         yield pool
-    except BaseException:
+    finally:
         pool.stop()
-        raise
-    pool.shutdown()

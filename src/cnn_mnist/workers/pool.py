@@ -35,15 +35,15 @@ class Pool(Workers):
             self._pool = self._new()
             return self._pool.submit(fn, *args, **kwargs)
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Shut down the current pool."""
-        self._pool.shutdown(wait, cancel_futures=cancel_futures)
-
     def stop(self) -> None:
-        """Shut down without waiting for running tasks."""
-        for child in multiprocessing.active_children():
+        """End all processes, whatever they are doing.
+
+        They are not asked to leave: one that is killed while it waits for the queue takes the
+        queue's lock with it, and the others would never see the request.
+        """
+        for child in list((self._pool._processes or {}).values()):
             child.terminate()
-        self.shutdown(cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
 
     def _new(self) -> ProcessPoolExecutor:
         spawn = multiprocessing.get_context("spawn")  # a fork would copy torch's dead threads
