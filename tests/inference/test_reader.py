@@ -56,6 +56,15 @@ def test_ink_as_light_as_its_paper_is_read_in_a_colour(
     assert reader.read(page("4", 60, 6, ink, paper), single=True).text == "4"
 
 
+@pytest.mark.parametrize("text", ["7305", "25"])
+def test_a_staple_is_no_1(reader: Reader, text: str) -> None:
+    sheet = np.full((400, 500, 3), 255, np.uint8)
+    number = page(text, 60, 6)
+    sheet[200 : 200 + number.shape[0], 100 : 100 + number.shape[1]] = number
+    cv2.line(sheet, (36, 36), (105, 75), (20, 20, 20), 5, cv2.LINE_AA)
+    assert [line.text for line in reader.read(sheet).lines] == [text]
+
+
 @pytest.mark.parametrize("turns", [0, 1])
 @pytest.mark.parametrize("mark", ["tick", "ring"])
 def test_numbers_beside_a_tall_mark_are_read(reader: Reader, mark: str, turns: int) -> None:

@@ -28,6 +28,7 @@ from cnn_mnist.inference.segmentation import segment
 MAX_BUTTONS = 0.1  # share of a page that a program's buttons may cover; larger grids are read
 MAX_COLUMNS = 40_000  # of a grid that the line network reads
 MAX_AGAIN = 20_000  # columns of second looks at the cells in doubt
+LYING = 1.5  # times as wide as high: a stroke at over 56° from upright, which is no 1
 WHOLE = 0, 0, SIDE, SIDE
 NO_DIGIT = "what is drawn does not look like a digit"
 ONLY_WORDS = "what is written looks like words, not like numbers"
@@ -231,8 +232,11 @@ def _cells(page: Page) -> list[list[cell.Cell]]:
 
 
 def _is_line(sign: Found, seen: view.View) -> bool:
-    """Whether a 1 is part of a ruled line, which the line network sees but which is not ink."""
-    return sign.character == "1" and sign.glyph is None and not seen.ink_in(sign.box).any()
+    """Whether a 1 is a line: it lies, or belongs to a ruled line, which is not ink."""
+    if sign.character != "1":
+        return False
+    _, _, width, height = sign.box
+    return width > LYING * height or (sign.glyph is None and not seen.ink_in(sign.box).any())
 
 
 def _height_of_others(rows: list[list[Found]], seen: view.View) -> float | None:
