@@ -2,10 +2,12 @@
 
 from itertools import accumulate
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from cnn_mnist import Reader
 from cnn_mnist.inference.layout.lines import Layout
@@ -114,14 +116,36 @@ def test_no_boxes_have_no_lines() -> None:
     assert Layout.of([]) == ([], 0.0)
 
 
+def write(page: NDArray[np.uint8], text: str, left: int, top: int, height: int = 40) -> None:
+    """Write a number; left and top are those of its margin."""
+    ink = coverage(text, height, 4)
+    seen = page[top : top + ink.shape[0], left : left + ink.shape[1]]
+    np.minimum(seen, (245 * (1 - ink)).astype(np.uint8), out=seen)
+
+
+def numbers_in(page: NDArray[np.uint8]) -> list[list[str]]:
+    return [[number.text for number in line.numbers] for line in Reader().read(page).lines]
+
+
 def test_numbers_that_rise_are_in_one_line_with_distant_ones() -> None:
     page = np.full((460, 1300), 245, np.uint8)
     rows = [["4072", "5193"], ["2580", "3764"], ["7325", "4290"]]
     for (row, column), number in np.ndenumerate(rows):
         for place, digit in enumerate(number):
-            ink = coverage(digit, 40, 4)
-            top, left = round(60 + 110 * row - 1.5 * place), 60 + 900 * column + 32 * place
-            seen = page[top : top + ink.shape[0], left : left + ink.shape[1]]
-            np.minimum(seen, (245 * (1 - ink)).astype(np.uint8), out=seen)
-    lines = Reader().read(page).lines
-    assert [[number.text for number in line.numbers] for line in lines] == rows
+            write(page, digit, 60 + 900 * column + 32 * place, round(60 + 110 * row - 1.5 * place))
+    assert numbers_in(page) == rows
+
+
+def test_a_number_partly_above_its_neighbours_line_is_read_once() -> None:
+    page = np.full((300, 900), 245, np.uint8)
+    for text, left, top in (("11", 180, 120), ("47", 380, 75), ("1", 640, 120)):
+        write(page, text, left, top, height=60)
+    assert numbers_in(page) == [["47"], ["11", "1"]]
+
+
+def test_a_tall_mark_between_two_lines_does_not_join_them() -> None:
+    page = np.full((420, 1000), 245, np.uint8)
+    write(page, "4703", 40, 120)
+    write(page, "8902", 790, 210)
+    cv2.line(page, (470, 145), (500, 265), 0, 4, cv2.LINE_AA)
+    assert [line for line in numbers_in(page) if line != ["1"]] == [["4703"], ["8902"]]

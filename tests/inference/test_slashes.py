@@ -71,6 +71,18 @@ def test_a_slash_no_taller_than_the_digits_is_a_leaning_one() -> None:
     assert text(leaning(line("4/7/98", slash_height=1.05, p_one=0.2))) == "4/7/98"  # a date
 
 
+@pytest.mark.parametrize(
+    ("width", "p_one", "read"),
+    [(8, 0.95, "7/16"), (20, 0.95, "7116"), (8, 0.85, "7116")],
+)
+def test_a_low_slash_beside_certain_upright_ones_is_no_leaning_one(
+    width: int, p_one: float, read: str
+) -> None:
+    seven, slash, one, six = line("7/16", slash_height=1.05, p_one=0.2)
+    one = one._replace(box=(*one.box[:2], width, HEIGHT), confidence=p_one)
+    assert text(leaning([seven, slash, one, six])) == read
+
+
 def test_a_certain_slash_stays() -> None:
     assert text(leaning(line("449/296111", p_one=0.005))) == "449/296111"
 

@@ -82,6 +82,16 @@ def test_a_bracket_belongs_to_the_number_that_it_closes() -> None:
     assert line.text == "1) 7"
 
 
+def test_brackets_much_taller_than_the_digits_are_a_ring_around_them() -> None:
+    def surrounded(height: int) -> list[Found]:
+        opening, *digits, closing = written("(51)")
+        ends = [end._replace(box=(end.box[0], 0, 20, height)) for end in (opening, closing)]
+        return [ends[0], *digits, ends[1]]
+
+    assert lines(surrounded(60))[0].text == "(51)"
+    assert lines(surrounded(70))[0].text == "51"
+
+
 def kept(*rows: list[Found]) -> list[str]:
     return ["".join(sign.character for sign in row) for row in without_words(list(rows))]
 
@@ -99,6 +109,14 @@ def kept(*rows: list[Found]) -> list[str]:
 )
 def test_letters_take_their_word_along_and_not_the_number_beside(said: str, left: str) -> None:
     assert kept(narrow(said)) == [left]
+
+
+@pytest.mark.parametrize(("marks", "left"), [("?", "30?"), ("??", "????")])
+def test_the_digits_beside_a_tall_mark_are_no_print_but_beside_a_tall_word(
+    marks: str, left: str
+) -> None:
+    tall = [one._replace(box=(65 + one.box[0], -20, 20, 60)) for one in narrow(marks)]
+    assert kept([*narrow("30"), *tall]) == [left]
 
 
 def test_a_capital_letter_taken_for_a_digit_is_no_number_with_a_unit() -> None:
@@ -189,6 +207,28 @@ def test_doubtful_digits_as_low_as_the_print_beside_handwriting_are_letters(
     words = [number("????", 20, 0.9) for _ in range(4)]
     written = [number("1250", 40, 0.97) for _ in range(4)]
     *_, last = kept(*words, *written, number("7000", height, confidence))
+    assert last == left
+
+
+@pytest.mark.parametrize(
+    ("heights", "confidence", "left"),
+    [
+        ((40, 22, 24), 0.7, "???"),  # Gas
+        ((40, 22, 24), 0.95, "605"),
+        ((40, 38, 40), 0.7, "605"),
+        ((28,), 0.7, "6"),  # too few digits to tell
+    ],
+)
+def test_a_doubtful_word_of_a_capital_and_small_letters_is_no_number_beside_taller_ones(
+    heights: tuple[int, ...], confidence: float, left: str
+) -> None:
+    doubtful = [
+        sign(character, confidence, (25 * place, 40 - high, 20, high))
+        for place, (character, high) in enumerate(zip("605", heights, strict=False))
+    ]
+    words = [[s._replace(box=(*s.box[:3], 24)) for s in narrow("????")] for _ in range(3)]
+    numbers = [written("1250", confidence=0.97) for _ in range(3)]
+    *_, last = kept(*words, *numbers, doubtful)
     assert last == left
 
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.layout.doubles import without_doubles
 from cnn_mnist.inference.layout.place import Place, dark_on_light
 from cnn_mnist.inference.layout.rows import (
     FEW,
@@ -82,7 +83,8 @@ class Layout(NamedTuple):
 def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[list[Sign]]:
     """The signs of every line of a page, from top to bottom."""
     left = SPARE + SHARE * page.size
-    places = _affordable(layout.places(page.shape), left)
+    every = layout.places(page.shape)
+    places = _affordable(every, left)
     crops = {place: place.crop(page) for place in places}
     read = {place: reader.look(crop) for place, crop in crops.items()}
     left -= sum(place.cost for place in places)
@@ -90,6 +92,8 @@ def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> l
     for place in _affordable(doubtful, left / AGAIN):
         read[place] = reader.look_again(crops[place], read[place])
     pieces = [[place.on_page(sign) for sign in signs] for place, signs in read.items()]
+    ink = dict(zip(every, layout.lines, strict=True))
+    pieces = without_doubles(pieces, [ink[place] for place in read])
     return _joined([piece for piece in pieces if piece], layout.slope)
 
 
@@ -208,7 +212,7 @@ def _side_by_side(pieces: list[_Piece]) -> list[list[_Piece]]:
 
 def _beside(line: list[_Piece], piece: _Piece) -> bool:
     """Whether a piece is at the height of a line, with no other piece above or below it."""
-    level = piece.y - line[-1].y < ALIGNED * max(piece.high, line[-1].high)
+    level = piece.y - line[-1].y < ALIGNED * min(piece.high, line[-1].high)
     left, right = piece.signs[0].box[0], piece.signs[-1].box[0]
     return level and all(left > old.signs[-1].box[0] or right < old.signs[0].box[0] for old in line)
 

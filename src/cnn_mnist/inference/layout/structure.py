@@ -15,6 +15,7 @@ from cnn_mnist.inference.recognition.line import DIGITS, OTHER, gaps
 GAP = 0.8  # of a digit's height; two digits with a wider gap belong to two numbers
 AROUND_SIGN = 2 * GAP  # the same, between a digit and a sign such as a comma
 LEADING, TRAILING = "-+$€£(", ")%°"
+BRACKET = 1.6  # of a digit's height; taller than in the generated lines, they are parts of a ring
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def around(boxes: Sequence[tuple[float, float, float, float]]) -> Box:
 def lines_of(rows: list[list[Found]], original_box: Callable[[Box], Box]) -> tuple[Line, ...]:
     """The lines of numbers from lines of signs, from left to right.
 
-    A letter or a wide gap ends a number; signs without digits do not form one.
+    A letter or a wide gap ends a number; signs without digits do not form one. Brackets much taller
+    than the digits are a ring around them.
 
     Args:
         original_box: maps a box on the page as read, which may be rotated, to the original.
@@ -84,6 +86,8 @@ def lines_of(rows: list[list[Found]], original_box: Callable[[Box], Box]) -> tup
 
 def _parts(signs: list[Found]) -> list[list[Found]]:
     height = median([sign.box[3] for sign in signs if sign.is_digit] or [0])
+    limit = BRACKET * height
+    signs = [sign for sign in signs if sign.character not in "()" or sign.box[3] <= limit]
     parts: list[list[Found]] = [[]]
     for place, sign in enumerate(signs):
         if parts[-1] and _ends(signs[place - 1 : place + 2], height):

@@ -4,7 +4,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable
 from itertools import islice
-from statistics import mean, median, quantiles
+from statistics import mean, median
 from typing import NamedTuple
 
 from cnn_mnist.inference.recognition.agree import MIN_P_DIGIT, Found
@@ -25,7 +25,7 @@ MANY = 10  # letters of a page that may be text
 DOUBT = 0.2  # in the digits there, times the letters per digit if over 1; with more it is text
 TALLER = 1.5  # times as tall as a letter: digits written over print, which may not be its letters
 SURE = 0.9  # a digit is that certain; on average, digits of small print are less
-LOWER = 0.85  # of the height of sure digits: print beside handwriting is lower than that
+LOWER = 0.85  # of the height of sure digits: only if letters are lower do heights tell them apart
 
 Line = list[Found]
 
@@ -33,16 +33,16 @@ Line = list[Found]
 def without_words(lines: list[Line]) -> list[Line]:
     """The lines with all text as OTHER, including letters that look like digits."""
     kept = [[sign for phrase in _split(line, PHRASE) for sign in _phrase(phrase)] for line in lines]
-    return _without_text(_without_print(kept))
+    return _without_text(_without_low(kept))
 
 
-def _without_print(lines: list[Line]) -> list[Line]:
-    """The lines with print beside taller handwriting as letters: low, doubtful numbers."""
+def _without_low(lines: list[Line]) -> list[Line]:
+    """The lines with doubtful numbers as letters that are low, as the page's letters are."""
     letters, digits = _letters_and_digits(lines)
     sure = [sign.box[3] for sign in digits if sign.confidence > SURE]
     if len(letters) < MANY or not sure:
         return lines
-    written, printed = median(sure), quantiles([sign.box[3] for sign in letters], n=10)[-1]
+    written, printed = median(sure), median(sign.box[3] for sign in letters)
     if printed > LOWER * written:
         return lines
     least = math.sqrt(printed * written)
@@ -50,9 +50,12 @@ def _without_print(lines: list[Line]) -> list[Line]:
 
 
 def _is_low(signs: Line, least: float) -> bool:
-    """Whether all digits are lower than that, and on average not sure."""
+    """Whether several digits are on average lower than that, and not sure.
+
+    The capital of a word may be as tall as a digit.
+    """
     digits = [sign for sign in signs if sign.is_digit]
-    if not digits or max(sign.box[3] for sign in digits) >= least:
+    if len(digits) < 2 or mean(sign.box[3] for sign in digits) >= least:
         return False
     return mean(sign.confidence for sign in digits) < SURE
 
@@ -162,7 +165,8 @@ def _phrase(signs: Line) -> Line:
         return signs if not _is_text(signs) else _letters(signs)
     if len(texts) > FEW_WORDS:
         return _letters(signs)
-    height = max(sign.box[3] for word in texts for sign in word)
+    # A single sign, such as a tick, does not show how tall the text is.
+    height = max((sign.box[3] for word in texts if len(word) > 1 for sign in word), default=0)
     return [
         sign
         for word in words

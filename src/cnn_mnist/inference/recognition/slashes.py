@@ -1,5 +1,6 @@
 """Slashes that are 1s: a 1 that leans looks like a slash, but is part of no date or fraction."""
 
+import math
 import re
 from itertools import pairwise
 from statistics import median
@@ -9,6 +10,8 @@ from cnn_mnist.inference.recognition.line import DIGITS, Sign, gaps
 SLASH = 1.12  # least height of a slash, in digits, as in the generated lines
 LEANING = 0.1  # least probability of a 1 in a lower slash that is a 1
 LEANING_IN_NUMBER = 0.01  # the same, where the digits form no date or fraction
+CERTAIN = 0.9  # probability of a 1 that shows how its writer's 1s lean
+UPRIGHT = 0.75  # of the width over height of a slash; 1s that are narrower lean less
 APART, WIDER = 0.6, 1.5  # gap between two numbers: in digits' heights, and times a slash's own gap
 WITH_SLASHES = re.compile(
     r"""
@@ -25,15 +28,26 @@ WITH_SLASHES = re.compile(
 def leaning(signs: list[Sign]) -> list[Sign]:
     """The signs of a line, with each slash as a 1 that may be one.
 
-    It is hardly taller than the digits, or the digits around it form no date or fraction.
+    It is hardly taller than the digits, and no certain 1 is more upright; or the digits around it
+    form no date or fraction.
     """
     heights = [sign.box[3] for sign in signs if sign.character in DIGITS]
     if not heights or all(sign.character != "/" for sign in signs):
         return signs
-    height = median(heights)
+    height, ones = median(heights), [_lean(sign) for sign in signs if _is_certain_one(sign)]
+    upright = max(ones, default=math.inf)
     numbers = _numbers(signs, height)
     after = [number[0].character for number in numbers[1:]] + [""]
-    return [s for pair in zip(numbers, after, strict=True) for s in _read(*pair, height)]
+    return [s for pair in zip(numbers, after, strict=True) for s in _read(*pair, height, upright)]
+
+
+def _is_certain_one(sign: Sign) -> bool:
+    return sign.character == "1" and sign.confidence >= CERTAIN
+
+
+def _lean(sign: Sign) -> float:
+    """The width of a stroke over its height."""
+    return sign.box[2] / sign.box[3]
 
 
 def _numbers(signs: list[Sign], height: float) -> list[list[Sign]]:
@@ -58,11 +72,19 @@ def _is_part(sign: Sign) -> bool:
     return sign.character in DIGITS or sign.character == "/"
 
 
-def _read(number: list[Sign], after: str, height: float) -> list[Sign]:
-    """A number with its low slashes as 1s, or all of them if nobody writes such a number."""
+def _read(number: list[Sign], after: str, height: float, upright: float) -> list[Sign]:
+    """A number with its low slashes as 1s, or all of them if nobody writes such a number.
+
+    A slash that leans more than the 1s of the line do is none of them.
+    """
     if _is_written(number, after) and sum(sign.character == "/" for sign in number) > 1:
         return number
-    lower = [_as_one(sign, LEANING) if sign.box[3] < SLASH * height else sign for sign in number]
+    lower = [
+        _as_one(sign, LEANING)
+        if sign.box[3] < SLASH * height and upright >= UPRIGHT * _lean(sign)
+        else sign
+        for sign in number
+    ]
     if _is_written(lower, after):
         return lower
     return [_as_one(sign, LEANING_IN_NUMBER) for sign in number]

@@ -1,0 +1,56 @@
+"""Signs that the crops of two lines show."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cnn_mnist.inference.layout.doubles import without_doubles
+from cnn_mnist.inference.recognition.line import Box, Sign
+
+
+def signs(text: str, *boxes: Box) -> list[Sign]:
+    return [
+        Sign(one, 0.9, box, np.zeros(10, np.float32)) for one, box in zip(text, boxes, strict=True)
+    ]
+
+
+def ink(*boxes: Box) -> NDArray[np.float64]:
+    return np.array(boxes, float)
+
+
+def kept(pieces: list[list[Sign]], lines: list[NDArray[np.float64]]) -> list[str]:
+    return ["".join(sign.character for sign in piece) for piece in without_doubles(pieces, lines)]
+
+
+UPPER: Box = (100, 60, 30, 40)
+LOWER: Box = (20, 90, 30, 40)
+CUT: Box = (100, 80, 30, 20)  # what the crop of the lower line shows of the upper one
+
+
+def test_the_part_of_another_lines_digit_is_none_of_this_line() -> None:
+    pieces = [signs("4", UPPER), signs("71", LOWER, CUT)]
+    assert kept(pieces, [ink(UPPER), ink(LOWER)]) == ["4", "7"]
+
+
+def test_what_its_own_line_does_not_show_stays() -> None:
+    pieces = [signs(""), signs("71", LOWER, CUT)]
+    assert kept(pieces, [ink(UPPER), ink(LOWER)]) == ["", "71"]
+
+
+def test_a_sign_whose_ink_was_not_found_stays() -> None:
+    pieces = [signs("4", UPPER), signs("71", LOWER, (60, 90, 30, 40))]
+    assert kept(pieces, [ink(UPPER), ink(LOWER)]) == ["4", "71"]
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_a_comma_inside_the_box_of_the_digit_below_is_of_its_own_line(count: int) -> None:
+    comma: Box = (50, 80, 6, 16)
+    above, below = [LOWER] * count, (45, 85, 30, 40)
+    pieces = [signs("7" * count + ",", *above, comma), signs("4", below)]
+    assert kept(pieces, [ink(LOWER, comma), ink(below)]) == ["7" * count + ",", "4"]
+
+
+def test_one_line_and_no_lines_stay() -> None:
+    assert kept([], []) == []
+    assert kept([signs("7", LOWER)], [ink(LOWER)]) == ["7"]
+    assert kept([[], []], [ink(UPPER), ink(LOWER)]) == ["", ""]
