@@ -243,11 +243,15 @@ def _is_line(sign: Found, seen: view.View) -> bool:
 
 
 def _height_of_others(rows: list[list[Found]], seen: view.View) -> float | None:
-    """The height of a digit by which to look again; None if no mark is much taller."""
+    """The height of a digit by which to look again; None if few marks were left out.
+
+    It is that of the digits read so far if marks are much taller. Otherwise, the only digit read
+    may be such a mark, for example an arrow.
+    """
     heights = [s.box[3] for s in chain(*rows) if s.is_digit and s.confidence >= DOUBT]
     read = float(median(np.array(heights))) if heights else None
     if read and all(height <= segment.TALL * read for _, _, _, height in seen.boxes):
-        return None
+        read = None
     return segment.left_out(seen.ink, read)
 
 
