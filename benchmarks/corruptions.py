@@ -170,10 +170,10 @@ def line(points: list[tuple[float, float]]) -> Image:
     return drawn.astype(np.float32) / 255
 
 
-def plasma(rng: Random, decay: float, side: int = 32) -> Image:
+def plasma(rng: Random, decay: float) -> Image:
     """A cloud in 0..1 by the diamond-square rule: random steps, smaller by `decay` each level."""
-    field = np.zeros((side, side))
-    step, height = side, 1.0
+    field = np.zeros((32, 32))
+    step, height = 32, 1.0
     while step >= 2:
         half = step // 2
         corners = field[::step, ::step]

@@ -14,7 +14,6 @@ instead.
 
 import argparse
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CONDITIONS, help="only these conditions")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", type=Path, help="exported model, instead of the released one")
-    parser.add_argument("--mnist", type=Path, default=os.environ.get("CNN_MNIST_DATA"))
+    parser.add_argument("--mnist", type=Path, help="folder with the four MNIST files")
     parser.add_argument("--failures", type=Path, help="folder for pictures of the failures")
     parser.add_argument("--sheet", type=Path, help="draw the conditions here, and do nothing else")
     args = parser.parse_args()
@@ -62,8 +61,6 @@ def main() -> None:
     result: dict[str, Any] = {}
     if args.folder:
         result["folder"] = score_folder(reader, args.folder, failed)
-    if args.n and args.mnist is None:
-        parser.error("the conditions need MNIST's test files: give --mnist or CNN_MNIST_DATA")
     if args.n:
         images, labels = mnist_test(args.mnist)
         result["conditions"] = {

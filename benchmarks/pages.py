@@ -12,7 +12,6 @@ stdout is one JSON object.
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,13 +105,11 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=20, help="pages per kind, over all seeds")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS))
-    parser.add_argument("--mnist", type=Path, default=os.environ.get("CNN_MNIST_DATA"))
+    parser.add_argument("--mnist", type=Path, help="folder with the four MNIST files")
     parser.add_argument("--failures", type=Path, help="folder for pictures of the failures")
     args = parser.parse_args()
     if args.n % args.seeds:
         parser.error(f"--n must be a multiple of the {args.seeds} seeds")
-    if args.mnist is None:
-        parser.error("the pages need MNIST's test files: give --mnist or CNN_MNIST_DATA")
     cv2.setNumThreads(1)
     reader, mnist = Reader(threads=1), mnist_test(args.mnist)
     result: dict[str, Any] = {}

@@ -32,16 +32,15 @@ CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 if __name__ == "__main__":
     process.tune()  # before torch loads, as the command line does
 
-import onnxruntime
 import torch
 from torch import nn
 
-from cnn_mnist import shelf
 from cnn_mnist.training import load, recipes
 from cnn_mnist.training.data import Split
 from cnn_mnist.training.device import precision
 from cnn_mnist.training.loop import start, train_epoch
 from cnn_mnist.training.models.networks import Net, layer_outputs
+from predict_speed import in_batches, session
 from timing import describe, spread
 
 SIZES = {"steps": 10_000_000, "side": 2048, "megabytes": 256}  # sizes of the ceilings' measurements
@@ -152,14 +151,10 @@ def training_seconds(train: Split, batch_size: int, rounds: int, epochs: int = 1
 
 def inference_seconds(train: Split, batch_size: int, rounds: int) -> list[float]:
     """Seconds of ONNX Runtime in float32 on as many threads as torch uses."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
     with unbound():
-        session = onnxruntime.InferenceSession(
-            shelf.file("reader", shelf.ONNX), options, ["CPUExecutionProvider"]
-        )
-    batches = [part.numpy() for part in train.images.split(batch_size)]
-    return seconds(lambda: [session.run(None, {"images": part}) for part in batches], rounds)
+        classify = in_batches(session(torch.get_num_threads()), batch_size)
+    images = train.images.numpy()
+    return seconds(lambda: classify(images), rounds)
 
 
 def table(

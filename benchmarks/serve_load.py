@@ -55,7 +55,6 @@ CLIENTS = 8
 IN_FLIGHT = 32  # a worker's limit
 HERE = Path(__file__).parent
 TEXT = "47"
-FORM = "drawing"  # the boundary of the plain server's form
 
 
 def drawing(text: str) -> bytes:
@@ -131,12 +130,12 @@ class Checker(threading.Thread):
 
 def memory(pid: int) -> int:
     """Resident MiB of a process and its children."""
-    return sum(int(process.memory_info().rss) for process in family(pid)) >> 20
+    return sum(int(each.memory_info().rss) for each in family(pid)) >> 20
 
 
 def processor_seconds(pid: int) -> float:
     """Processor time of a process and its children so far."""
-    return sum(sum(process.cpu_times()[:2]) for process in family(pid))
+    return sum(sum(each.cpu_times()[:2]) for each in family(pid))
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -180,19 +179,17 @@ def ours(workers: int, seconds: int, overload: int, body: Path) -> dict[str, dic
 
 
 def plain(workers: int, seconds: int, body: Path) -> dict[str, dict[str, Any]]:
-    form = body.with_name("form")
-    head = 'Content-Disposition: form-data; name="file"; filename="a.png"\r\n'
-    head = f"--{FORM}\r\n{head}Content-Type: image/png\r\n\r\n"
-    form.write_bytes(head.encode() + body.read_bytes() + f"\r\n--{FORM}--\r\n".encode())
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    limits = ["--port", str(port), "--workers", str(workers), "--no-access-log"]
-    with running("uvicorn", "peers.plain_server:app", *limits) as server:
+    options = ["--port", str(port), "--workers", str(workers), "--no-access-log"]
+    with running("uvicorn", "peers.plain_server:app", *options) as server:
         url = f"http://127.0.0.1:{port}/"
         while not _answers(url):
             time.sleep(0.2)
-        kind = f"multipart/form-data; boundary={FORM}"
-        return load(Target(url + "predict", form, kind), server.pid, seconds)
+        request = httpx.Request("POST", url + "predict", files={"file": body.read_bytes()})
+        form, kind = body.with_name("form"), request.headers["content-type"]
+        form.write_bytes(request.read())
+        return load(Target(str(request.url), form, kind), server.pid, seconds)
 
 
 def _answers(url: str) -> bool:
@@ -232,9 +229,9 @@ def where_the_time_goes(body: bytes) -> dict[str, float]:
     return {name: round(1000 * cost(part), 2) for name, part in parts.items()}
 
 
-def cost(part: Callable[[], object], repeats: int = 200) -> float:
+def cost(part: Callable[[], object]) -> float:
     times = []
-    for _ in range(repeats):
+    for _ in range(200):
         began = time.process_time()
         part()
         times.append(time.process_time() - began)

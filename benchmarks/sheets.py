@@ -12,7 +12,6 @@ is exact if its text is right, too. The last line of stdout is one JSON object.
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -56,12 +55,10 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=20, help="sheets per seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=list(CONDITIONS))
-    parser.add_argument("--mnist", type=Path, default=os.environ.get("CNN_MNIST_DATA"))
+    parser.add_argument("--mnist", type=Path, help="folder with the four MNIST files")
     parser.add_argument("--example", type=Path, help="only write a score sheet as JPEG")
     parser.add_argument("--failures", type=Path, help="folder for misread sheets")
     args = parser.parse_args()
-    if args.mnist is None:
-        parser.error("give the folder of MNIST's test files: --mnist or CNN_MNIST_DATA")
     images, labels = mnist_test(args.mnist)
     if args.example:
         _example(images, labels, args.seeds[0]).save(args.example, quality=80)

@@ -72,8 +72,8 @@ def _traced(images: NDArray[np.uint8], rng: Rng) -> Iterator[tuple[int, list[Str
             yield index, strokes
 
 
-def written(digits: Digits, rng: Rng, height: float, pen: float, angle: float = 15) -> Coverage:
-    return pens.draw(digits[0], height, max(pen, 1), rng.uniform(-angle, angle))
+def written(digits: Digits, rng: Rng, height: float, pen: float) -> Coverage:
+    return pens.draw(digits[0], height, max(pen, 1), rng.uniform(-15, 15))
 
 
 # --- The conditions -------------------------------------------------------------------------

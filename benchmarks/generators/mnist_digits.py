@@ -1,16 +1,14 @@
-"""MNIST's test images, without the training ones."""
+"""MNIST's test images."""
 
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.training.data.idx import read_idx
+from cnn_mnist.training import load
 
 
-def mnist_test(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The images 10,000×28×28 and labels of the files `t10k-*-ubyte.gz`."""
-    images, labels = (
-        read_idx(folder / f"t10k-{kind}-ubyte.gz") for kind in ("images-idx3", "labels-idx1")
-    )
-    return images, labels
+def mnist_test(folder: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The images 10,000×28×28 and labels, found as by `cnn-mnist train --data-dir FOLDER`."""
+    test = load("mnist", folder).test
+    return test.images.numpy(), test.labels.numpy().astype(np.uint8)

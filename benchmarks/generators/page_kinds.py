@@ -1,7 +1,7 @@
 """The kinds of pages: columns of amounts, notebooks, receipts and forms; and printed text."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -60,7 +60,7 @@ class Sheet:
 
     def write(self, text: str, x: float, y: float, flush_right: bool = False) -> float:
         """Write a number on the last line, feet at y, from x or up to x; returns where it ends."""
-        line = write(text, replace(self.hand, forms=self.hand.forms), self.digits, self.rng)
+        line = write(text, self.hand, self.digits, self.rng)
         high, wide = line.ink.shape
         left = round(x - wide if flush_right else x)
         top = round(y - max(mark.box[3] for mark in line.marks if mark.character.isdigit()))

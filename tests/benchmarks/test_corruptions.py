@@ -36,7 +36,7 @@ def test_a_corruption_is_seeded_and_changes_every_image(name: str, images: Image
     assert (made != images).any(axis=(1, 2)).all()
 
 
-def test_noise_has_the_variance_of_its_law(images: Images) -> None:
+def test_noise_has_the_variance_of_its_law() -> None:
     grey = np.full((200, 28, 28), 128, np.uint8)
     shot = corrupted(grey, BY_NAME["shot_noise"]) / 255
     counts = np.minimum(np.random.default_rng(1).poisson(3 * 128 / 255, 10**6) / 3, 1)

@@ -317,13 +317,13 @@ def test_the_ink_is_found_again_only_if_a_page_is_not_upright(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found = []
-    original = ink.find
+    original = ink.find_with_dots
 
-    def spy(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def spy(pixels: NDArray[np.uint8]) -> object:
         found.append(pixels.shape)
         return original(pixels)
 
-    monkeypatch.setattr(ink, "find", spy)
+    monkeypatch.setattr(ink, "find_with_dots", spy)
     row = np.concatenate([coverage(digit, 40, 4) for digit in "2357423574"], axis=1)
     page = np.rint(255 * (1 - np.concatenate([row, row]))).astype(np.uint8)
     reader = Reader()

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageOps
 
 from cnn_mnist.inference.pictures.crop import crop
@@ -198,16 +197,7 @@ def test_mutated_files_are_refused_or_read(kind: str, changes: list[tuple[int, i
     read_or_refuse(bytes(data))
 
 
-@given(
-    st.sampled_from([np.uint8, np.uint16, np.int32, np.float32, np.float64, np.bool_]).flatmap(
-        lambda dtype: arrays(dtype, array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=6))
-    )
-)
-def test_any_array_is_refused_or_read(array: np.ndarray) -> None:
-    read_or_refuse(array)
-
-
-def read_or_refuse(source: bytes | np.ndarray) -> None:
+def read_or_refuse(source: bytes) -> None:
     with contextlib.suppress(ImageError):
         read = load(source)
         assert isinstance(read, Page)

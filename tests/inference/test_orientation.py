@@ -121,6 +121,13 @@ def test_a_tilted_page_is_levelled_if_it_is_read_better(
     assert (orientation._level(reader.line_reader, seen)[0] is not seen) == is_level
 
 
+@pytest.mark.parametrize("text", ["2537", "824", "3758"])
+@pytest.mark.parametrize("degrees", [-35, -20, 20, 35])
+def test_a_single_number_is_levelled(reader: Reader, text: str, degrees: int) -> None:
+    tilted = rotated(page(text, 60, 6), degrees, cv2.BORDER_REPLICATE)
+    assert reader.read(tilted).text == text
+
+
 def test_a_page_upside_down_is_levelled_too(reader: Reader) -> None:
     reading = reader.read(rotated(sheet(), 150, cv2.BORDER_REPLICATE))
     assert reading.text == "".join(ROWS)

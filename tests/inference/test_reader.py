@@ -11,11 +11,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cnn_mnist.inference import preview
 from cnn_mnist.inference.pictures.page import ImageError
-from cnn_mnist.inference.reader import NO_DIGIT, ONLY_WORDS, Reader
+from cnn_mnist.inference.reader import CROWDED, NO_DIGIT, ONLY_WORDS, Reader
 from cnn_mnist.inference.reading import NO_INK, Reading
 from cnn_mnist.training.data import Splits
 from cost import cost
-from drawn import Colour, page
+from drawn import BLACK, Colour, coverage, page
 from gridded import grid
 
 
@@ -56,6 +56,15 @@ def test_ink_as_light_as_its_paper_is_read_in_a_colour(
     assert reader.read(page("4", 60, 6, ink, paper), single=True).text == "4"
 
 
+@pytest.mark.parametrize("text", ["7305", "25"])
+def test_a_staple_is_no_1(reader: Reader, text: str) -> None:
+    sheet = np.full((400, 500, 3), 255, np.uint8)
+    number = page(text, 60, 6)
+    sheet[200 : 200 + number.shape[0], 100 : 100 + number.shape[1]] = number
+    cv2.line(sheet, (36, 36), (105, 75), (20, 20, 20), 5, cv2.LINE_AA)
+    assert [line.text for line in reader.read(sheet).lines] == [text]
+
+
 @pytest.mark.parametrize("turns", [0, 1])
 @pytest.mark.parametrize("mark", ["tick", "ring"])
 def test_numbers_beside_a_tall_mark_are_read(reader: Reader, mark: str, turns: int) -> None:
@@ -72,6 +81,27 @@ def test_numbers_beside_a_tall_mark_are_read(reader: Reader, mark: str, turns: i
     else:
         cv2.ellipse(sheet, (150, 80), (130, 75), 0, 0, 360, (200, 30, 30), 6)
     assert reader.read(np.rot90(sheet, turns)).text == "".join(numbers)
+
+
+def test_the_number_at_an_arrow_that_looks_like_a_digit_is_read(reader: Reader) -> None:
+    sheet = np.full((640, 900, 3), 240, np.uint8)
+    drawn = page("583", 90, 7, paper=(240, 240, 240))
+    sheet[160 : 160 + drawn.shape[0], 420 : 420 + drawn.shape[1]] = drawn
+    for stroke in [(80, 540), (260, 440), (420, 320)], [(385, 316), (420, 320), (408, 356)]:
+        cv2.polylines(sheet, [np.array(stroke)], False, BLACK, 5, cv2.LINE_AA)
+    assert reader.read(sheet).text == "583"
+
+
+def test_a_number_written_over_print_is_read_and_the_print_is_not(reader: Reader) -> None:
+    sheet = np.full((700, 900, 3), 240, np.uint8)
+    for y in range(16, 700, 14):
+        words = "the quick brown fox jumps over a lazy dog and all wizards run to see " * 2
+        cv2.putText(sheet, words, (6, y), cv2.FONT_HERSHEY_PLAIN, 0.7, (70, 70, 70), 1, cv2.LINE_AA)
+    assert reader.read(sheet).reason == CROWDED
+    share = coverage("583", 220, 22)[..., None]
+    region = sheet[100 : 100 + share.shape[0], 80 : 80 + share.shape[1]]
+    region[:] = share * np.array([200, 20, 30]) + (1 - share) * region
+    assert reader.read(sheet).text == "583"
 
 
 def test_blank_paper_and_scribbles_are_no_digits(reader: Reader) -> None:

@@ -141,6 +141,25 @@ def test_a_ring_around_digits_leaves_out_the_others() -> None:
     assert segment.left_out(ink, 120) is None
 
 
+def crowd(*heights: int) -> Ink:
+    """A page full of strokes, with a margin on the left."""
+    ink = np.zeros((600, 800), np.float32)
+    for number, (y, x) in enumerate(np.ndindex(25, 30)):
+        bar(ink, 24 * y, 200 + 20 * x, heights[number % len(heights)], 3)
+    return ink
+
+
+def test_digits_over_a_crowd_of_low_marks_are_found() -> None:
+    digits = sheet(("47", 120, 100, 0), size=(600, 800))
+    assert len(segment.split(np.maximum(digits, crowd(12)))) == 2
+
+
+@pytest.mark.parametrize("heights", [(12,), (8,) * 9 + (20,)])
+def test_a_crowd_with_none_much_taller_is_refused(heights: tuple[int, ...]) -> None:
+    with pytest.raises(segment.CrowdedError):
+        segment.split(crowd(*heights))
+
+
 def test_erasing_tall_marks_leaves_the_others_as_they_are() -> None:
     digits = sheet(("4072", 40, 60, 20))
     ink = digits.copy()

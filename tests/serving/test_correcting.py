@@ -130,7 +130,7 @@ def test_a_number_of_a_page_is_chosen_in_the_table(
         assert text == about["answered"]
 
 
-def test_a_refusal_is_told_and_may_be_tried_again(learner: Desk, folder: Path) -> None:
+def test_a_refusal_is_told_and_may_be_tried_again(learner: Desk) -> None:
     learner.draw("7")
     learner.expect("7")
     learner.page.locator("#right").fill("seven")
@@ -155,9 +155,7 @@ def test_the_page_says_whether_anything_is_stored(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_has_room_for_corrections(
-    browser: Any, collecting: Served, tmp_path: Path, scheme: str
-) -> None:
+def test_a_phone_has_room_for_corrections(browser: Any, collecting: Served, scheme: str) -> None:
     phone = Desk(browser, collecting.url, color_scheme=scheme, has_touch=True, is_mobile=True)
     phone.page.set_viewport_size({"width": 390, "height": 844})
     phone.draw("2", x=55, y=50, height=140)

@@ -303,7 +303,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def collecting(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[Served]:
-    options = ("--collect", folder, "--max-collect", 1, "--cors-origin", "https://a.example")
+    options = ("--collect", folder, "--max-collect", 1)
     with serve(tmp_path_factory.mktemp("server"), *options, CNN_MNIST_TOKEN="secret") as served:
         yield served
 
@@ -349,14 +349,6 @@ def test_nothing_is_stored_that_nobody_confirmed(collecting: Served, folder: Pat
     assert correct(collecting, body(FORTY_TWO[:300], ONE)).status_code == 422
     assert correct(collecting, body(FORTY_TWO, ONE), authorization="Bearer no").status_code == 401
     assert files(folder) == before
-
-
-def test_one_other_site_may_correct(collecting: Served, folder: Path) -> None:
-    url = f"{collecting.url}v1/corrections"
-    for origin, allowed in (("https://a.example", True), ("https://b.example", False)):
-        headers = {"origin": origin, "access-control-request-method": "POST"}
-        ask = httpx.options(url, headers=headers, timeout=TIMEOUT)
-        assert ("access-control-allow-origin" in ask.headers) == allowed
 
 
 def test_a_full_folder_is_told(collecting: Served, folder: Path) -> None:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.generic]
 
 
-def images(labels: NDArray[np.integer], side: int = 28) -> NDArray[np.uint8]:
+def images(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
     """An image a label: the pattern of its class, light on black, with some noise."""
     rng = np.random.default_rng(0)
-    patterns = rng.integers(0, 200, (labels.max() + 1, side - 4, side - 4))
-    made = np.zeros((len(labels), side, side), np.uint8)
-    noise = rng.integers(0, 56, (len(labels), side - 4, side - 4))
+    patterns = rng.integers(0, 200, (labels.max() + 1, 24, 24))
+    made = np.zeros((len(labels), 28, 28), np.uint8)
+    noise = rng.integers(0, 56, (len(labels), 24, 24))
     made[:, 2:-2, 2:-2] = patterns[labels] + noise
     return made
 

@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 
 
-def cost(*works: Callable[[], object], rounds: int = 5) -> list[float]:
+def cost(*works: Callable[[], object]) -> list[float]:
     """Processor seconds that each piece of work takes at least; they take turns."""
     least = [float("inf")] * len(works)
-    for _ in range(rounds):
+    for _ in range(5):
         for number, work in enumerate(works):
             began = time.process_time()
             work()

@@ -57,11 +57,11 @@ def document(*objects: bytes, count: int = 1) -> bytes:
     )
 
 
-def one_page(content: bytes = b"", box: bytes = b"0 0 200 200", count: int = 1) -> bytes:
-    """A PDF of one page with this content, which claims `count` pages."""
+def one_page(box: bytes = b"0 0 200 200", count: int = 1) -> bytes:
+    """A PDF of one empty page, which claims `count` pages."""
     return document(
         b"<< /Type /Page /Parent 2 0 R /MediaBox [%s] /Contents 4 0 R >>" % box,
-        stream(content),
+        stream(b""),
         count=count,
     )
 

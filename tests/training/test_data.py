@@ -192,7 +192,7 @@ def test_a_bad_mirror_is_named_with_its_reason_and_leaves_nothing(
     assert held(cache) == {}
 
 
-def test_a_refused_connection_is_no_connection(server: Server, cache: Path) -> None:
+def test_a_refused_connection_is_no_connection(cache: Path) -> None:
     with Server(("127.0.0.1", 0), Mirror) as closed:
         port = closed.server_port
     reason = rf"^{TRAIN_IMAGES} was not found intact, .*{port}: no connection"

@@ -17,6 +17,7 @@ from cnn_mnist.training.runs import checkpoint, run_folder, tensors
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.studies.study import study
 from cnn_mnist.training.train import begin, finish, load_teacher, resume
+from weights import same
 
 NORM = (0.1307, 0.3081)
 
@@ -32,11 +33,6 @@ def taught(tiny: Recipe, few_digits: Splits, tmp_path: Path) -> Path:
     folder = tmp_path / "teacher"
     finish(begin(tiny, few_digits, folder, seed=7), few_digits, folder)
     return folder
-
-
-def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
-    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
-    return all(torch.equal(a, b) for a, b in pairs)
 
 
 # --- the loss ---

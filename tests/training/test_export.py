@@ -213,4 +213,5 @@ def test_a_full_disk_is_told_and_leaves_the_old_file(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ExportError, match=r"model\.onnx cannot be written: No space left"):
         export(net, tmp_path / "model.onnx", NORM, images, METADATA, converted)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     assert (tmp_path / "model.onnx").read_bytes() == b"old"

@@ -25,11 +25,7 @@ from cnn_mnist.training.loop import (
 )
 from cnn_mnist.training.recipes import DEFAULT, REFERENCE, Recipe
 from cnn_mnist.training.schedule import learning_rate
-
-
-def same(one: nn.Module, other: nn.Module) -> bool:
-    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
-    return all(torch.equal(a, b) for a, b in pairs)
+from weights import same
 
 
 def numbered(count: int) -> Splits:

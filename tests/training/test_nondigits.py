@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from cnn_mnist.training import adamw, loop
 from cnn_mnist.training.augment.transforms import augment, normalize
@@ -26,13 +25,9 @@ from cnn_mnist.training.runs import checkpoint
 from cnn_mnist.training.schedule import learning_rate
 from cnn_mnist.training.synthetic.examples import extend
 from cnn_mnist.training.train import begin, finish, resume
+from weights import same
 
 TINY = READER.changed(epochs=2, batch_size=64, drawn=60, distil=0.0, mixed_precision=False)
-
-
-def same(one: nn.Module, other: nn.Module) -> bool:
-    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
-    return all(torch.equal(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize("recipe", [REFERENCE, DEFAULT])

@@ -64,14 +64,6 @@ def test_the_documented_recipes_are_these() -> None:
         assert not num_params or num_params[1] == f"{count_params(MODELS[recipe.model]()):,}"
 
 
-@pytest.mark.parametrize(
-    ("name", "most"),
-    [("best", 24_488), ("best-bn", 24_488), ("best-small", 8_000), ("best-tiny", 2_500)],
-)
-def test_the_best_recipes_keep_to_their_size(name: str, most: int) -> None:
-    assert count_params(MODELS[RECIPES[name].model]()) <= most
-
-
 @pytest.mark.parametrize(("typo", "near"), [("refrence", "reference"), ("defualt", "default")])
 def test_a_typo_is_answered_with_the_nearest_recipe(typo: str, near: str) -> None:
     with pytest.raises(RecipeError, match=f"no recipe '{typo}'; did you mean '{near}'"):

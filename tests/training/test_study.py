@@ -1,7 +1,5 @@
 """Several seeds: statistics against numpy and scipy, and resuming after an interruption."""
 
-import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,11 +145,3 @@ def test_damaged_figures_are_named(tiny: Recipe, few_digits: Splits, tmp_path: P
         path.write_text(content)
         with pytest.raises(RunError, match=f"^{path} "):
             study(tiny, few_digits, [0], tmp_path)
-
-
-def test_the_figures_are_those_of_the_folders(
-    tiny: Recipe, few_digits: Splits, tmp_path: Path
-) -> None:
-    result = study(tiny, few_digits, [0, 1], tmp_path)
-    saved = [json.loads((tmp_path / f"seed-{s}" / "metrics.json").read_text()) for s in (0, 1)]
-    assert result.mean == pytest.approx(math.fsum(m["test_accuracy"] for m in saved) / 2)

@@ -28,6 +28,8 @@ from cnn_mnist.inference.segmentation import segment
 MAX_BUTTONS = 0.1  # share of a page that a program's buttons may cover; larger grids are read
 MAX_COLUMNS = 40_000  # of a grid that the line network reads
 MAX_AGAIN = 20_000  # columns of second looks at the cells in doubt
+RULES = "1.,-"  # what a part of a ruled or dotted line looks like
+LYING = 1.5  # times as wide as high: a stroke at over 56° from upright, which is no 1
 WHOLE = 0, 0, SIDE, SIDE
 NO_DIGIT = "what is drawn does not look like a digit"
 ONLY_WORDS = "what is written looks like words, not like numbers"
@@ -231,16 +233,25 @@ def _cells(page: Page) -> list[list[cell.Cell]]:
 
 
 def _is_line(sign: Found, seen: view.View) -> bool:
-    """Whether a 1 is part of a ruled line, which the line network sees but which is not ink."""
-    return sign.character == "1" and sign.glyph is None and not seen.ink_in(sign.box).any()
+    """Whether a sign is part of a rule, which is not ink, or a 1 that lies."""
+    if sign.character not in RULES:
+        return False
+    _, _, width, height = sign.box
+    if sign.character == "1" and width > LYING * height:
+        return True
+    return sign.glyph is None and not seen.ink_in(sign.box).any()
 
 
 def _height_of_others(rows: list[list[Found]], seen: view.View) -> float | None:
-    """The height of a digit by which to look again; None if no mark is much taller."""
+    """The height of a digit by which to look again; None if few marks were left out.
+
+    It is that of the digits read so far if marks are much taller. Otherwise, the only digit read
+    may be such a mark, for example an arrow.
+    """
     heights = [s.box[3] for s in chain(*rows) if s.is_digit and s.confidence >= DOUBT]
     read = float(median(np.array(heights))) if heights else None
     if read and all(height <= segment.TALL * read for _, _, _, height in seen.boxes):
-        return None
+        read = None
     return segment.left_out(seen.ink, read)
 
 

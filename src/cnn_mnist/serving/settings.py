@@ -23,14 +23,14 @@ class Settings:
     """A server's settings.
 
     Args:
-        model: an exported model file or a model's name; default `reader`.
+        model: an exported model file or a model's name; None means `reader`.
         token: bearer token that the API requires; None requires none.
         origins: other sites whose pages may call the API.
         collect: the folder to store corrections in; None disables corrections.
     """
 
-    model: str | None = None
-    limits: Limits = Limits()
-    token: str | None = None
-    origins: tuple[str, ...] = ()
-    collect: Path | None = None
+    model: str | None
+    limits: Limits
+    token: str | None
+    origins: tuple[str, ...]
+    collect: Path | None

@@ -20,7 +20,7 @@ class DeviceError(ValueError):
     """The device is missing, or its results differ from the CPU's."""
 
 
-def choose(name: str = "auto") -> tuple[torch.device, str]:
+def choose(name: str) -> tuple[torch.device, str]:
     """The device to train on, and a notice for the user, empty if all is as expected.
 
     "auto" tries CUDA, then MPS, then the CPU, and skips an accelerator whose results on one batch

@@ -55,7 +55,7 @@ def _accuracy_without(rows: Sequence[int], correct: Tensor) -> float | None:
     return float(correct[kept].double().mean())
 
 
-def confusion(answers: Tensor, labels: Tensor, num_classes: int = 10) -> Tensor:
+def confusion(answers: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     """int64 C×C: how often the true class (row) was predicted as each class (column)."""
     pairs = labels * num_classes + answers
     return torch.bincount(pairs, minlength=num_classes**2).view(num_classes, num_classes)

@@ -19,7 +19,8 @@ from cnn_mnist.inference.recognition.line import Box
 from cnn_mnist.inference.recognition.line_reader import LineReader, num_right
 from cnn_mnist.inference.segmentation import segment
 
-MIN_SIGNS = 5  # fewer are not clear evidence
+MIN_SIGNS = 5  # fewer are no clear evidence of which way up a page is
+MIN_LINE = 3  # signs, of which the tilt of a line can be told
 MAX_SIGNS = 200  # that are looked at; more would say the same
 MAX_LINES = 6  # that the line network reads in each orientation
 MAX_CELLS = 24  # likewise, of a grid
@@ -55,6 +56,8 @@ def upright(
     straight, look = _level(reader, seen)
     if straight is not seen:
         means = _mean_log_probs(classifier, _frames(straight))
+    if len(straight.glyphs) < MIN_SIGNS:
+        return straight
     degrees = _turn(classifier, reader, straight, means, look)
     if not degrees:
         return straight
@@ -90,12 +93,12 @@ def tilt(boxes: list[Box]) -> int:
 
     0 if they nearly are, or the evidence is unclear.
     """
-    if len(boxes) < MIN_SIGNS:
+    if len(boxes) < MIN_LINE:
         return 0
     corners = np.array(boxes, np.float32)
     sides = corners[:, 2:].max(axis=1)
     places = (corners[:, :2] + corners[:, 2:] / 2)[sides >= 0.5 * median(sides)]
-    if len(places) < MIN_SIGNS:
+    if len(places) < MIN_LINE:
         return 0
     some = np.array(_some(len(places), MAX_SIGNS))
     apart = places - places[some, None]
@@ -156,9 +159,9 @@ def turn_of_cells(classifier: Classifier, reader: LineReader, cells: Iterable[Vi
     two, the line network reads some of the cells both ways.
     """
     written = [one for one in cells if one.glyphs]
-    if not written:
-        return 0
     glyphs = [(one, glyph) for one in written for glyph in range(len(one.glyphs))]
+    if len(glyphs) < MIN_SIGNS:
+        return 0
     frames = [
         one.frames([glyph]) for one, glyph in (glyphs[n] for n in _some(len(glyphs), MAX_SIGNS))
     ]
@@ -187,7 +190,7 @@ def _mean_log_probs(
     classifier: Classifier, frames: NDArray[np.uint8], ways: Sequence[int] = range(4)
 ) -> NDArray[np.float64]:
     """How much glyphs look like digits after some quarter turns clockwise; few tell nothing."""
-    if len(frames) < MIN_SIGNS:
+    if len(frames) < MIN_LINE:
         return np.full(len(ways), -np.inf)
     turned = np.concatenate([np.rot90(frames, -way, (1, 2)) for way in ways])
     probs = classifier.probs(np.ascontiguousarray(turned)).max(axis=1)

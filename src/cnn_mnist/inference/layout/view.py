@@ -77,11 +77,13 @@ def of_page(page: Page, single: bool = False, height: float | None = None) -> Vi
     Raises:
         CrowdedError: there are more signs than a page of digits can have.
     """
-    marks = ink.find(page.pixels)
+    marks, dots = ink.find_with_dots(page.pixels)
+    grey = visible(page.pixels, marks)
+    if dots.any():
+        grey = np.asarray(cv2.inpaint(grey, dots, 1, cv2.INPAINT_TELEA), np.uint8)
     if height is not None:
         marks = segment.without_tall(marks, height)
     glyphs = segment.single(marks) if single else segment.split(marks)
-    grey = visible(page.pixels, marks)
     return View(replace(page, pixels=grey), grey, marks, glyphs)
 
 

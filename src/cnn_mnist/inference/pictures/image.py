@@ -43,7 +43,7 @@ def load(source: Source) -> Page:
     Raises:
         ImageError: it is missing, too large, damaged, empty, or not a picture.
     """
-    return source if isinstance(source, Page) else _decode(_picture(source), keep=_is_kept(source))
+    return source if isinstance(source, Page) else _decode(_picture(source), None, _is_kept(source))
 
 
 def pages(source: Source) -> Iterator[Page]:
@@ -168,8 +168,8 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError(f"the picture is damaged ({error}); save it again") from error
 
 
-def _decode(picture: Image.Image, frame: int | None = None, keep: bool = False) -> Page:
-    """Decode a frame as a page; by default the current frame. `keep` leaves the picture's size."""
+def _decode(picture: Image.Image, frame: int | None, keep: bool) -> Page:
+    """Decode a frame as a page; None is the current frame. `keep` leaves the picture's size."""
     try:
         if frame is not None:
             picture.seek(frame)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.percentiles import percentiles
-from cnn_mnist.inference.segmentation import clutter, paper, ruling, sheet
+from cnn_mnist.inference.segmentation import clutter, dotted, paper, ruling, sheet
 from cnn_mnist.inference.segmentation.components import Components, Mask, components
 from cnn_mnist.inference.segmentation.glyph import Ink
 from cnn_mnist.inference.segmentation.paper import Picture
@@ -41,35 +41,53 @@ def find(pixels: Picture) -> Ink:
         float32 H×W, 0 = paper, 1 = full ink; all zero on a blank page. Ruled lines, page edges
         and specks are removed.
     """
+    return find_with_dots(pixels)[0]
+
+
+def find_with_dots(pixels: Picture) -> tuple[Ink, Mask]:
+    """The ink map as of `find`, and the mask of the dotted rules, which are removed from it."""
     inside = sheet.find(pixels)
     if inside is None:
         drawn_on = paper.flat(pixels)
         return _ink(_contrast(pixels) if drawn_on is None else _distance(pixels, drawn_on))
     x, y, width, height = cv2.boundingRect(inside)
     box = np.s_[y : y + height, x : x + width]
-    found = np.zeros(pixels.shape[:2], np.float32)
-    found[box] = _ink(_contrast(_extended(pixels[box], inside[box])) * inside[box])
-    return found
+    found, dots = np.zeros(pixels.shape[:2], np.float32), np.zeros(pixels.shape[:2], np.uint8)
+    found[box], dots[box] = _ink(_contrast(_extended(pixels[box], inside[box])) * inside[box])
+    return found, dots
 
 
-def _ink(contrast: Contrast) -> Ink:
-    found = np.zeros(contrast.shape, np.float32)
+def _ink(contrast: Contrast) -> tuple[Ink, Mask]:
+    found, dots = np.zeros(contrast.shape, np.float32), np.zeros(contrast.shape, np.uint8)
     faint = math.ceil(max(paper.MIN_CONTRAST, NOISE_FACTOR * _percentile(contrast, 50)))
     part = _marked(contrast, faint)
     if part is None:
-        return found
+        return found, dots
     seen = contrast[part.box]
     strong = _otsu(seen, faint)
-    marks = _hysteresis(seen, max(faint, math.ceil(0.4 * strong)), strong, part.grain)
+    weak = max(faint, math.ceil(0.4 * strong))
+    dots[part.box] = _dotted(seen, weak, strong)
+    if dots.any():
+        seen = cv2.multiply(seen, 1 - dots[part.box])
+    marks = _hysteresis(seen, weak, strong, part.grain)
     written = _without_lines(ruling.without_rules(marks), seen, strong, part)
     mask = clutter.without_specks(clutter.without_clutter(written, seen), _reach(part.page))
     if not mask.any():
-        return found
+        return found, dots
     full = _percentile(seen, 75, mask)
     soft = cv2.dilate(mask, np.ones((3, 3), np.uint8))
     share = cv2.multiply(seen, soft, scale=1 / full, dtype=cv2.CV_32F)
     found[part.box] = np.minimum(share, 1, out=share)
-    return found
+    return found, dots
+
+
+def _dotted(contrast: Contrast, weak: int, strong: int) -> Mask:
+    """Dotted rules, which may be paler than the writing; in darker ones, soft edges touch."""
+    marks = components((contrast >= weak).astype(np.uint8))
+    if len(marks.stats) <= dotted.LEAST:
+        return np.zeros_like(marks.mask)
+    cores = components((contrast >= strong).astype(np.uint8))
+    return np.asarray(dotted.find(marks) | dotted.find(cores))
 
 
 class _Part(NamedTuple):

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.percentiles import weighted_median
+from cnn_mnist.inference.percentiles import median, weighted_median
 from cnn_mnist.inference.segmentation.components import Components, components, crowded, most
 from cnn_mnist.inference.segmentation.glyph import Corners, Glyph, Ink, Marks, Owners
 
@@ -84,7 +84,7 @@ def single(ink: Ink) -> list[Glyph]:
 
 
 def split(ink: Ink) -> list[Glyph]:
-    """All signs of a picture, from left to right.
+    """All signs of a picture, from left to right; among too many, only the much taller ones.
 
     Raises:
         CrowdedError: there are more than a page of digits can have.
@@ -95,11 +95,12 @@ def split(ink: Ink) -> list[Glyph]:
     wide, high = parts.sizes.T
     height = _typical_height(parts.sizes)
     whole = (high >= 0.5 * height) | (wide >= height)
+    loose = np.flatnonzero(~whole)
     if np.count_nonzero(whole) > most(ink.size):
-        raise CrowdedError
+        height = _height_over(parts.sizes, float(median(high[whole])), most(ink.size))
+        whole, loose = high >= 0.5 * height, loose[:0]
     owners = np.full(len(parts.corners), NOBODY)
     owners[whole], signs = _join_fragments(parts.corners[whole], height)
-    loose = np.flatnonzero(~whole)
     largest = loose[np.argsort(-parts.sizes[loose].max(axis=1), kind="stable")][: most(ink.size)]
     owners[largest] = _attach(signs, parts.corners[largest], height)
     apart = largest[owners[largest] == NOBODY]
@@ -173,6 +174,21 @@ def _union(one: Corners, other: Corners) -> Corners:
 def _typical_height(sizes: NDArray[Any]) -> float:
     """The typical height of a digit: the median, weighted by the area of each part."""
     return weighted_median(sizes[:, 1], (sizes.astype(np.float64) ** 2).sum(axis=1))
+
+
+def _height_over(sizes: NDArray[Any], crowd: float, count: int) -> float:
+    """The typical height of at most `count` digits over a crowd of marks of another height.
+
+    Raises:
+        CrowdedError: there are none, or more; or the heights do not differ clearly, as in noise.
+    """
+    tall = sizes[sizes[:, 1] > TALL * crowd]
+    if not 0 < len(tall) <= count:
+        raise CrowdedError
+    height = _typical_height(tall)
+    if 0.5 * height < TALL * crowd:
+        raise CrowdedError
+    return height
 
 
 def _join_fragments(corners: Corners, height: float) -> tuple[Owners, Corners]:

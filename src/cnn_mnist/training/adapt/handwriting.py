@@ -145,11 +145,11 @@ def _digits(folder: Path, writing: Handwriting) -> Iterator[Labelled]:
             writing.skip(one.path, f"its label {one.label!r} is neither a digit nor {NONE!r}")
 
 
-def _chosen(found: Iterator[Labelled], most: int = MAX_PICTURES) -> list[Labelled]:
-    """All of them, or a random sample of `most`, in order (reservoir sampling)."""
+def _chosen(found: Iterator[Labelled]) -> list[Labelled]:
+    """All of them, or a random sample of MAX_PICTURES, in order (reservoir sampling)."""
     rng, kept = random.Random(0), dict[int, tuple[int, Labelled]]()
     for number, one in enumerate(found):
-        place = number if number < most else rng.randrange(number + 1)
-        if place < most:
+        place = number if number < MAX_PICTURES else rng.randrange(number + 1)
+        if place < MAX_PICTURES:
             kept[place] = number, one
     return [one for _, one in sorted(kept.values(), key=lambda pair: pair[0])]

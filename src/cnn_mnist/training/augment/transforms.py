@@ -217,8 +217,8 @@ def contrast(images: Tensor, generator: Generator) -> Tensor:
     return (images * uniform(images, generator, 0.85, 1.5).view(-1, 1, 1)).clamp(0, 255)
 
 
-def noise(images: Tensor, generator: Generator, most: float = 13.0) -> Tensor:
-    """Normal noise on three of eight images, with a standard deviation uniform up to `most`."""
-    level = uniform(images, generator, -5 / 3 * most, most).clamp(min=0).view(-1, 1, 1)
+def noise(images: Tensor, generator: Generator) -> Tensor:
+    """Normal noise on three of eight images, with a standard deviation uniform up to 13."""
+    level = uniform(images, generator, -5 / 3 * 13.0, 13.0).clamp(min=0).view(-1, 1, 1)
     grain = torch.randn(images.shape, generator=generator, device=images.device)
     return (images + level * grain).clamp(0, 255)
