@@ -248,9 +248,13 @@ def _height_of_others(rows: list[list[Found]], seen: view.View) -> float | None:
     return segment.left_out(seen.ink, read)
 
 
-def _num_right(rows: list[list[Found]]) -> float:
-    """The expected number of right digits."""
-    return sum(sign.confidence for sign in chain(*without_words(rows)) if sign.is_digit)
+def _num_right(rows: list[list[Found]]) -> tuple[float, float]:
+    """The expected numbers of right digits: of those not in doubt, and of all.
+
+    Pieces of lines may be many doubtful 1s.
+    """
+    digits = [sign.confidence for sign in chain(*without_words(rows)) if sign.is_digit]
+    return sum(p for p in digits if p >= DOUBT), sum(digits)
 
 
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
