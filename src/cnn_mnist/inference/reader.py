@@ -69,7 +69,9 @@ class Reader:
         if any(one.glyphs for row in cells for one in row):
             if sum(one.columns for row in cells for one in row) > MAX_COLUMNS:
                 return Reading(reason=CROWDED)
-            return self._cells_reading(*self._upright(page, cells))
+            reading = self._cells_reading(*self._upright(page, cells))
+            if reading.ok:
+                return reading
         reading = self._page_reading(page, single)
         return self._grid_reading(cells) if cells and not reading.ok else reading
 
