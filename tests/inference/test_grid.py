@@ -1,6 +1,7 @@
 """Grids are found by their lines, and read cell by cell; what only looks like one is not."""
 
 from collections.abc import Callable
+from itertools import product
 
 import cv2
 import numpy as np
@@ -512,6 +513,19 @@ def test_writing_across_the_squares_of_paper_is_read_as_lines(
 
 def test_numbers_beside_an_empty_grid_are_read(reader: Reader) -> None:
     page = form([["", ""], ["", ""]])
+    beside = np.full_like(page, 245)
+    put(beside, "407", 80, 80, height=60)
+    assert texts(reader, np.concatenate([page, beside], axis=1)) == [["407"]]
+
+
+STAR = np.array([[-15, -15], [15, 15], [0, 0], [15, -15], [-15, 15], [0, 0], [-18, 0], [18, 0]])
+
+
+def test_numbers_beside_a_grid_of_stars_are_read(reader: Reader) -> None:
+    page = form([["", ""], ["", ""]])
+    for y, x in product((95, 165), (135, 285)):
+        cv2.polylines(page, [STAR + np.array([x, y])], False, 60, 3)
+    assert reader.read(page).reason == EMPTY_GRID
     beside = np.full_like(page, 245)
     put(beside, "407", 80, 80, height=60)
     assert texts(reader, np.concatenate([page, beside], axis=1)) == [["407"]]

@@ -92,6 +92,20 @@ def test_the_number_at_an_arrow_that_looks_like_a_digit_is_read(reader: Reader) 
     assert reader.read(sheet).text == "583"
 
 
+def test_many_doubtful_strokes_are_no_better_than_a_number(reader: Reader) -> None:
+    brick, mortar, paint = (150, 75, 55), (185, 175, 165), (245, 240, 230)
+    wall = np.full((560, 900, 3), brick, np.uint8)
+    for row, y in enumerate(range(0, 560, 60)):
+        wall[y : y + 8] = mortar
+        for x in range(-85 * (row % 2), 900, 170):
+            wall[y : y + 60, max(0, x) : max(0, x + 8)] = mortar
+    share = coverage("583", 280, 30)[..., None]
+    region = wall[:, 60 : 60 + share.shape[1]]
+    share = share[:, : region.shape[1]]
+    region[:] = share * paint + (1 - share) * region
+    assert reader.read(wall).text == "583"
+
+
 def test_a_number_written_over_print_is_read_and_the_print_is_not(reader: Reader) -> None:
     sheet = np.full((700, 900, 3), 240, np.uint8)
     for y in range(16, 700, 14):

@@ -71,7 +71,9 @@ class Reader:
         if any(one.glyphs for row in cells for one in row):
             if sum(one.columns for row in cells for one in row) > MAX_COLUMNS:
                 return Reading(reason=CROWDED)
-            return self._cells_reading(*self._upright(page, cells))
+            reading = self._cells_reading(*self._upright(page, cells))
+            if reading.ok:
+                return reading
         reading = self._page_reading(page, single)
         return self._grid_reading(cells) if cells and not reading.ok else reading
 
@@ -255,9 +257,13 @@ def _height_of_others(rows: list[list[Found]], seen: view.View) -> float | None:
     return segment.left_out(seen.ink, read)
 
 
-def _num_right(rows: list[list[Found]]) -> float:
-    """The expected number of right digits."""
-    return sum(sign.confidence for sign in chain(*without_words(rows)) if sign.is_digit)
+def _num_right(rows: list[list[Found]]) -> tuple[float, float]:
+    """The expected numbers of right digits: of those not in doubt, and of all.
+
+    Pieces of lines may be many doubtful 1s.
+    """
+    digits = [sign.confidence for sign in chain(*without_words(rows)) if sign.is_digit]
+    return sum(p for p in digits if p >= DOUBT), sum(digits)
 
 
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
