@@ -28,7 +28,6 @@ from cnn_mnist.inference.segmentation import segment
 MAX_BUTTONS = 0.1  # share of a page that a program's buttons may cover; larger grids are read
 MAX_COLUMNS = 40_000  # of a grid that the line network reads
 MAX_AGAIN = 20_000  # columns of second looks at the cells in doubt
-RULES = "1.,-"  # what a part of a ruled or dotted line looks like
 LYING = 1.5  # times as wide as high: a stroke at over 56° from upright, which is no 1
 WHOLE = 0, 0, SIDE, SIDE
 NO_DIGIT = "what is drawn does not look like a digit"
@@ -235,13 +234,11 @@ def _cells(page: Page) -> list[list[cell.Cell]]:
 
 
 def _is_line(sign: Found, seen: view.View) -> bool:
-    """Whether a sign is part of a rule, which is not ink, or a 1 that lies."""
-    if sign.character not in RULES:
+    """Whether a 1 lies, or is part of a ruled line, which the line network sees but is not ink."""
+    if sign.character != "1":
         return False
     _, _, width, height = sign.box
-    if sign.character == "1" and width > LYING * height:
-        return True
-    return sign.glyph is None and not seen.ink_in(sign.box).any()
+    return width > LYING * height or (sign.glyph is None and not seen.ink_in(sign.box).any())
 
 
 def _height_of_others(rows: list[list[Found]], seen: view.View) -> float | None:
