@@ -13,9 +13,9 @@ import torch
 
 from cnn_mnist.terminal import Terminal
 from cnn_mnist.training.data import Splits
-from cnn_mnist.training.loop import Run
+from cnn_mnist.training.loop import Epoch, Run
 from cnn_mnist.training.recipes import DEFAULT, REFERENCE, Recipe
-from cnn_mnist.training.runs import checkpoint
+from cnn_mnist.training.runs import checkpoint, plots
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import begin, finish, resume, save_plots
@@ -88,6 +88,13 @@ def test_a_finished_step_schedule_can_be_trained_further(
     finish(resume(longer, epochs=4), few_digits, longer)
     assert weights(longer) == weights(straight)
     assert load_config(longer).recipe.epochs == 4
+
+
+def test_the_curves_say_what_was_evaluated() -> None:
+    history = [Epoch(1, 0.5, 0.9, 0.4, 0.95, 1e-3, 1.0)]
+    for split, word in (("test", "Test"), ("val", "Validation")):
+        titles = [axes.get_title() for axes in plots.curves(history, split=split).axes]
+        assert titles[2:] == [f"{word} loss (cross-entropy per image)", f"{word} accuracy (%)"]
 
 
 def test_a_finished_run_leaves_exactly_these_files(

@@ -261,8 +261,9 @@ def save_plots(run: Run, splits: Splits, folder: Path) -> list[str]:
 
     splits = splits.to("cpu")
     logits = predict_logits(copy.deepcopy(run.model).cpu(), splits.test, run.recipe.test_norm)
+    published = (splits.name, splits.split) == ("mnist", "test")
     figures = {
-        "curves": plots.curves(run.history, published=splits.name == "mnist"),
+        "curves": plots.curves(run.history, published, splits.split),
         "confusion": plots.confusion_matrix(
             measure(logits, splits.test.labels).confusion, splits.classes
         ),

@@ -29,15 +29,21 @@ PUBLISHED = {
 }
 
 
-def curves(history: Sequence[Epoch], published: bool = False) -> Figure:
-    """The four curves: loss and accuracy, training and test, over the epochs."""
+def curves(history: Sequence[Epoch], published: bool = False, split: str = "test") -> Figure:
+    """The four curves over the epochs: loss and accuracy, of training and of test or val.
+
+    Args:
+        published: also show the original's.
+        split: what the epochs were evaluated on, "test" or "val".
+    """
     figure = Figure(figsize=(10, 6.4), layout="constrained")
     epochs = [row.epoch for row in history]
+    evaluated = {"test": "Test", "val": "Validation"}[split]
     titles = {
         "train_loss": "Training loss (cross-entropy per image)",
         "train_accuracy": "Training accuracy (%), augmented images",
-        "test_loss": "Test loss (cross-entropy per image)",
-        "test_accuracy": "Test accuracy (%)",
+        "test_loss": f"{evaluated} loss (cross-entropy per image)",
+        "test_accuracy": f"{evaluated} accuracy (%)",
     }
     for axes, (name, title) in zip(figure.subplots(2, 2).flat, titles.items(), strict=True):
         percent = 100 if "accuracy" in name else 1
