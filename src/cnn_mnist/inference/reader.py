@@ -124,12 +124,13 @@ class Reader:
 
     def _upright_reading(self, page: Page) -> Reading:
         """The reading of a page, without its tall marks if more digits are read then."""
-        seen = orientation.upright(self.classifier, self.line_reader, page)
+        whole = view.of_page(page)
+        seen = orientation.upright(self.classifier, self.line_reader, page, whole)
         found = self._found(seen, self.line_reader)
         height = _height_of_others(found, seen)
         if height is not None:
             with contextlib.suppress(segment.CrowdedError):
-                lower = orientation.upright(self.classifier, self.line_reader, page, height)
+                lower = orientation.upright(self.classifier, self.line_reader, page, whole, height)
                 again = self._found(lower, self.line_reader)
                 if _num_right(again) > _num_right(found):
                     return _line_reading(again, lower)

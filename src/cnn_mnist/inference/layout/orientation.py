@@ -34,7 +34,11 @@ BETTER_CELLS = 0.1  # the same of a grid, whose cells may hold icons
 
 
 def upright(
-    classifier: Classifier, reader: LineReader, page: Page, height: float | None = None
+    classifier: Classifier,
+    reader: LineReader,
+    page: Page,
+    whole: View,
+    height: float | None = None,
 ) -> View:
     """The view of a page, rotated so that its lines are level and its digits upright.
 
@@ -42,12 +46,13 @@ def upright(
     exactly as the upright one.
 
     Args:
-        height: of its digits, as for `view.of_page`.
+        whole: the view of the page as it is.
+        height: of its digits, if that is known; much taller marks are left out.
 
     Raises:
         CrowdedError: as for `view.of_page`; or there are many signs that do not look like digits.
     """
-    seen = view.of_page(page, height=height)
+    seen = view.without_tall(whole, height)
     means = _mean_log_probs(classifier, _frames(seen))
     if not _likely(means):
         if len(seen.glyphs) > MAX_SIGNS:
@@ -61,7 +66,8 @@ def upright(
     degrees = _turn(classifier, reader, straight, means, look)
     if not degrees:
         return straight
-    return _level(reader, view.of_page(page.turn(degrees), height=height))[0]
+    turned = view.without_tall(view.of_page(page.turn(degrees)), height)
+    return _level(reader, turned)[0]
 
 
 def levelled(seen: View, fall: int) -> View:

@@ -67,12 +67,11 @@ class View:
         return self.ink[y : y + height, x : x + width]
 
 
-def of_page(page: Page, single: bool = False, height: float | None = None) -> View:
+def of_page(page: Page, single: bool = False) -> View:
     """View a whole page; the view has no colours.
 
     Args:
         single: the page holds one digit.
-        height: of its digits, if that is known; much taller marks are left out.
 
     Raises:
         CrowdedError: there are more signs than a page of digits can have.
@@ -81,10 +80,20 @@ def of_page(page: Page, single: bool = False, height: float | None = None) -> Vi
     grey = visible(page.pixels, marks)
     if dots.any():
         grey = np.asarray(cv2.inpaint(grey, dots, 1, cv2.INPAINT_TELEA), np.uint8)
-    if height is not None:
-        marks = segment.without_tall(marks, height)
     glyphs = segment.single(marks) if single else segment.split(marks)
     return View(replace(page, pixels=grey), grey, marks, glyphs)
+
+
+def without_tall(seen: View, height: float | None) -> View:
+    """A view without marks much taller than its digits, if their height is known.
+
+    Raises:
+        CrowdedError: as for `of_page`.
+    """
+    if height is None:
+        return seen
+    marks = segment.without_tall(seen.ink, height)
+    return replace(seen, ink=marks, glyphs=segment.split(marks))
 
 
 def visible(pixels: NDArray[np.uint8], marks: NDArray[Any]) -> NDArray[np.uint8]:
