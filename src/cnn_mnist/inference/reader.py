@@ -238,8 +238,9 @@ def _is_line(sign: Found, seen: view.View) -> bool:
     """Whether a 1 lies, or is part of a ruled line, which the line network sees but is not ink."""
     if sign.character != "1":
         return False
-    _, _, width, height = sign.box
-    return width > LYING * height or (sign.glyph is None and not seen.ink_in(sign.box).any())
+    if sign.glyph is None:
+        return not seen.ink_in(sign.box).any()
+    return sign.box[2] > LYING * sign.box[3]
 
 
 def _height_of_others(rows: list[list[Found]], seen: view.View) -> float | None:
