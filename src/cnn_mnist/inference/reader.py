@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference import box_row
-from cnn_mnist.inference.layout import cell, grid, lines, orientation, view
+from cnn_mnist.inference.layout import cell, lines, orientation, view
 from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import MANY, without_words
 from cnn_mnist.inference.percentiles import median
@@ -66,15 +66,17 @@ class Reader:
         frame = ready_frame(page.pixels)
         if frame is not None:
             return _frame_reading(*next(self._digits(frame[None])))
-        cells = [] if single else _cells(page)
+        cells = [] if single else cell.of_page(page)
         if any(one.glyphs for row in cells for one in row):
             if sum(one.columns for row in cells for one in row) > MAX_COLUMNS:
                 return Reading(reason=CROWDED)
-            reading = self._cells_reading(*self._upright(page, cells))
-            if reading.ok:
-                return reading
+            in_cells = self._cells_reading(*self._upright(page, cells))
+            if in_cells.ok:
+                return in_cells
+        elif cells:
+            in_cells = self._grid_reading(cells)
         reading = self._page_reading(page, single)
-        return self._grid_reading(cells) if cells and not reading.ok else reading
+        return in_cells if cells and not reading.ok else reading
 
     def _upright(
         self, page: Page, cells: list[list[cell.Cell]]
@@ -86,7 +88,7 @@ class Reader:
             if not degrees:
                 break
             turned = page.turn(degrees)
-            if not (found := _cells(turned)):
+            if not (found := cell.of_page(turned)):
                 break
             page, cells = turned, found
         return page, cells
@@ -220,18 +222,6 @@ class Reader:
         answers, confidences = probs.argmax(axis=1).tolist(), probs.max(axis=1).tolist()
         found = map(Digit, answers, confidences, [WHOLE] * len(probs), frames, probs)
         return zip(found, accepted.tolist(), strict=True)
-
-
-def _cells(page: Page) -> list[list[cell.Cell]]:
-    """The cells of a page's grids, row by row; empty if it has no grid."""
-    grey, cells = lines.grey_page(page.pixels), []
-    for found in grid.find(grey):
-        if grid.is_ruled_sheet(found, page.pixels):
-            continue
-        rows = [[cell.straightened(page, corners) for corners in row] for row in found]
-        if not cell.on_squared_paper(rows, grid.is_cut(found, grey)):
-            cells += rows
-    return cells
 
 
 def _is_line(sign: Found, seen: view.View) -> bool:

@@ -1,4 +1,4 @@
-"""One cell of a grid: straightened by its corners, its lines removed, with the signs in it."""
+"""The cells of grids: straightened by their corners, without their lines, and the signs in them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.layout import grid, lines
 from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.percentiles import median, percentiles
 from cnn_mnist.inference.pictures.page import Box, Page
@@ -77,6 +78,18 @@ class Cell(View):
         """The whole cell in the original picture's pixels."""
         margin, (height, width) = self.margin, self.grey.shape
         return self.original_box((margin, margin, width - 2 * margin, height - 2 * margin))
+
+
+def of_page(page: Page) -> list[list[Cell]]:
+    """The cells of a page's grids, row by row; empty if it has no grid."""
+    grey, cells = lines.grey_page(page.pixels), []
+    for found in grid.find(grey):
+        if grid.is_ruled_sheet(found, page.pixels):
+            continue
+        rows = [[straightened(page, corners) for corners in row] for row in found]
+        if not on_squared_paper(rows, grid.is_cut(found, grey)):
+            cells += rows
+    return cells
 
 
 def straightened(page: Page, corners: NDArray[Any]) -> Cell:

@@ -66,10 +66,12 @@ def _ink(contrast: Contrast) -> tuple[Ink, Mask]:
     seen = contrast[part.box]
     strong = _otsu(seen, faint)
     weak = max(faint, math.ceil(0.4 * strong))
-    dots[part.box] = _dotted(seen, weak, strong)
+    marks = _marks(seen, weak)
+    dots[part.box] = _dotted(marks, seen, strong)
     if dots.any():
         seen = cv2.multiply(seen, 1 - dots[part.box])
-    marks = _hysteresis(seen, weak, strong, part.grain)
+        marks = _marks(seen, weak)
+    marks = _hysteresis(marks, seen, strong, part.grain)
     written = _without_lines(ruling.without_rules(marks), seen, strong, part)
     mask = clutter.without_specks(clutter.without_clutter(written, seen), _reach(part.page))
     if not mask.any():
@@ -81,13 +83,15 @@ def _ink(contrast: Contrast) -> tuple[Ink, Mask]:
     return found, dots
 
 
-def _dotted(contrast: Contrast, weak: int, strong: int) -> Mask:
+def _marks(contrast: Contrast, weak: int) -> Components:
+    return components((contrast >= weak).astype(np.uint8))
+
+
+def _dotted(marks: Components, contrast: Contrast, strong: int) -> Mask:
     """Dotted rules, which may be paler than the writing; in darker ones, soft edges touch."""
-    marks = components((contrast >= weak).astype(np.uint8))
     if len(marks.stats) <= dotted.LEAST:
         return np.zeros_like(marks.mask)
-    cores = components((contrast >= strong).astype(np.uint8))
-    return np.asarray(dotted.find(marks) | dotted.find(cores))
+    return np.asarray(dotted.find(marks) | dotted.find(_marks(contrast, strong)))
 
 
 class _Part(NamedTuple):
@@ -204,12 +208,11 @@ def _otsu(contrast: Contrast, faint: int) -> int:
     return max(int(np.nan_to_num(between, posinf=0).argmax()), faint)
 
 
-def _hysteresis(contrast: Contrast, weak: int, strong: float, grain: int) -> Components:
-    """Components above `weak` that touch something above `strong`, without grains of noise.
+def _hysteresis(marks: Components, contrast: Contrast, strong: float, grain: int) -> Components:
+    """The marks that touch something above `strong`, without grains of noise.
 
     Hysteresis thresholding as in Canny 1986.
     """
-    marks = components((contrast >= weak).astype(np.uint8))
     keep = np.zeros(len(marks.stats), np.bool_)
     keep[marks.labels[contrast >= strong]] = True
     return marks.only(keep & (marks.sides >= grain))
@@ -222,7 +225,7 @@ def _without_lines(marks: Components, contrast: Contrast, strong: int, part: _Pa
     if ruled.size:
         paler = math.ceil(1.3 * float(percentiles(ruled, 80)[0]))
         if paler < strong:  # the rules go with their crossings; a darker margin is left
-            marks = _hysteresis(contrast, paler, strong, part.grain)
+            marks = _hysteresis(_marks(contrast, paler), contrast, strong, part.grain)
             rest = part.without_lines(marks.mask)
     unframed = ruling.without_frames(marks)
     if unframed is not marks:
