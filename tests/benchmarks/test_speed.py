@@ -60,11 +60,11 @@ def test_train_mnist_fast_depends_on_its_seed_alone(few_digits: Splits) -> None:
 
 
 def test_train_speed_times_every_system_once_a_round(few_digits: Splits) -> None:
-    turns = train_speed.systems(few_digits, ["fast"], CPU, None)
+    turns = train_speed.systems(few_digits, ["default"], CPU, None)
     found = train_speed.measure(turns, rounds=2)
-    assert set(found) == {"default", "original, lean", "train_mnist_fast", "recipe fast"}
+    assert set(found) == {"default", "original, lean", "train_mnist_fast", "recipe default"}
     assert all(len(system["seconds"]) == 2 for system in found.values())
-    assert all(0.1 < value <= 1 for value in found["recipe fast"]["accuracy"])
+    assert all(0.1 < value <= 1 for value in found["recipe default"]["accuracy"])
 
 
 def test_an_environment_without_torchvision_is_named_in_one_line(

@@ -27,28 +27,36 @@ def batch(count: int = 64) -> tuple[Tensor, Tensor]:
     return images, torch.arange(count) % 11 - 1  # some are no digits
 
 
-def in_one_call(net: Net, precision: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+def in_one_call(
+    net: Net, precision: torch.dtype = torch.float32, smoothing: float = 0.0
+) -> tuple[Tensor, Tensor]:
     images, labels = batch()
     grads = torch.full((sum(p.numel() for p in net.parameters()),), torch.nan)
     with torch.autocast("cpu", precision, precision != torch.float32):
-        totals = whole_step.gradients(net, images, NORM, labels, 1 / 64, grads)
+        totals = whole_step.gradients(net, images, NORM, labels, 1 / 64, grads, smoothing)
     return totals, grads
 
 
-def by_autograd(net: Net) -> tuple[Tensor, Tensor]:
+def by_autograd(net: Net, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
     images, labels = batch()
     logits = net(normalize(images, *NORM)).float()
-    loss = F.cross_entropy(logits, labels, reduction="sum", ignore_index=NOT_A_DIGIT)
-    grads = torch.autograd.grad(loss / 64, list(net.parameters()))
+    loss, smoothed = (
+        F.cross_entropy(
+            logits, labels, reduction="sum", ignore_index=NOT_A_DIGIT, label_smoothing=share
+        )
+        for share in (0.0, smoothing)
+    )
+    grads = torch.autograd.grad(smoothed / 64, list(net.parameters()))
     totals = torch.stack([loss.detach(), (logits.argmax(dim=1) == labels).sum()])
     return totals, torch.cat([grad.flatten() for grad in grads])
 
 
-@pytest.mark.parametrize("classes", [10, 11, 47])
-def test_gradients_and_totals_are_those_of_autograd(classes: int) -> None:
+@pytest.mark.parametrize(("classes", "smoothing"), [(10, 0.0), (11, 0.1), (47, 1.0)])
+def test_gradients_and_totals_are_those_of_autograd(classes: int, smoothing: float) -> None:
     torch.manual_seed(1)
     net = Net(classes)
-    (totals, grads), (expected_totals, expected) = in_one_call(net), by_autograd(net)
+    totals, grads = in_one_call(net, smoothing=smoothing)
+    expected_totals, expected = by_autograd(net, smoothing)
     torch.testing.assert_close(totals, expected_totals, rtol=1e-5, atol=0)
     torch.testing.assert_close(grads, expected, rtol=1e-4, atol=1e-6)
 

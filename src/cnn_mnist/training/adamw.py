@@ -1,5 +1,7 @@
 """A step of AdamW for one vector of parameters."""
 
+from typing import Any
+
 import torch
 
 from cnn_mnist.training.kernels import library
@@ -18,12 +20,15 @@ def step(optimizer: torch.optim.AdamW) -> None:
     if kernels is None or not state:  # torch's first step creates the state
         optimizer.step()
         return
+    kernels.adamw(*arguments(optimizer))
+
+
+def arguments(optimizer: torch.optim.AdamW) -> tuple[Any, ...]:
+    """The arguments of our kernel: the parameters, their gradients, the state, the settings."""
+    (group,) = optimizer.param_groups
+    (params,) = group["params"]
+    state = optimizer.state[params]
     vectors = (params, params.grad, state["exp_avg"], state["exp_avg_sq"], state["step"])
-    kernels.adamw(
-        *(vector.data_ptr() for vector in vectors),
-        params.numel(),
-        group["lr"],
-        *group["betas"],
-        group["eps"],
-        group["weight_decay"],
-    )
+    addresses = (vector.data_ptr() for vector in vectors)
+    rates = (group["lr"], *group["betas"], group["eps"], group["weight_decay"])
+    return *addresses, params.numel(), *rates

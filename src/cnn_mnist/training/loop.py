@@ -258,25 +258,33 @@ def compute_gradients(run: Run, batch: Split, generator: torch.Generator, weight
     assert grads is not None
     if targets is None and not recipe.drawn and whole_step.fits(net, images, run.precision):
         with autocast(run.device, run.precision):
-            return whole_step.gradients(net, images, recipe.train_norm, labels, weight, grads)
+            return whole_step.gradients(
+                *(net, images, recipe.train_norm, labels, weight, grads, recipe.label_smoothing)
+            )
     x = lay_out(normalize(images, *recipe.train_norm), run.precision)
     with autocast(run.device, run.precision):
         logits = net(x).float()
     digit_loss = F.cross_entropy(logits, labels, reduction="sum", ignore_index=NOT_A_DIGIT)
+    digits = labels != NOT_A_DIGIT
     loss = digit_loss
+    if recipe.label_smoothing:
+        loss = loss.lerp(uniform_loss(logits[digits]), recipe.label_smoothing)
     if targets is not None:
-        digits = labels != NOT_A_DIGIT
         taught = distillation_loss(logits[digits], targets[digits], recipe.distil_temperature)
         loss = loss.lerp(taught, recipe.distil)
     if recipe.drawn:
-        loss = loss + recipe.outlier_weight * outlier_loss(logits[labels == NOT_A_DIGIT])
+        loss = loss + recipe.outlier_weight * uniform_loss(logits[~digits])
     grads.zero_()
     (loss * weight).backward()
     return torch.stack([digit_loss.detach(), (logits.argmax(dim=1) == labels).sum()])
 
 
-def outlier_loss(logits: Tensor) -> Tensor:
-    """Sum of M non-digits' losses towards a uniform answer (Hendrycks et al., ICLR 2019)."""
+def uniform_loss(logits: Tensor) -> Tensor:
+    """Sum of M images' losses towards equal probabilities of all classes.
+
+    Non-digits are trained towards them (Hendrycks et al., ICLR 2019), and digits by a share, which
+    smooths the labels (Szegedy et al., CVPR 2016).
+    """
     return -logits.log_softmax(dim=1).mean(dim=1).sum()
 
 

@@ -49,13 +49,15 @@ class Recipe:
     lr_step: int = setting(5, "step: epochs after which the lr falls", 1, 10_000)
     lr_gamma: float = setting(0.1, "step: factor by which it falls", 0, 1)
     optimizer: str = setting(
-        "adamw", "muon: Muon for the convolutions, AdamW for the rest", choices=OPTIMIZERS
+        "adamw", "muon: Muon for the hidden layers, AdamW for the rest", choices=OPTIMIZERS
     )
     beta1: float = setting(0.9, "AdamW: decay of the mean gradient", 0, 0.9999)
     beta2: float = setting(0.999, "AdamW: decay of the mean squared gradient", 0, 0.999999)
     weight_decay: float = setting(0.0, "AdamW: decoupled decay; at 0 this is Adam", 0, 10)
     ema_decay: float = setting(0.0, "decay per step of the averaged weights; 0 = off", 0, 0.999999)
     init_share: float = setting(0.0, "share of the initial weights in the final ones", 0, 1)
+
+    label_smoothing: float = setting(0.0, "share of a label spread over all classes", 0, 1)
 
     augment: str = setting("affine", "kind of augmentation", choices=AUGMENT)
     crop_p: float = setting(0.1, "reference: probability of the centre crop", 0, 1)
@@ -154,33 +156,43 @@ REFERENCE = Recipe(
 )
 DEFAULT = Recipe(
     name="default",
+    optimizer="muon",
+    beta2=0.95,
     ema_decay=0.998,
+    label_smoothing=0.1,
     rotation=10.0,
     scale=0.1,
     shear=0.1,
     shift=1.5,
 )
 FAST = DEFAULT.changed(
-    name="fast", epochs=2, epoch_size=48_000, lr=0.015, beta1=0.8, beta2=0.95, shift=1.0
+    name="fast",
+    epochs=1,
+    epoch_size=40_000,
+    batch_size=192,
+    lr=0.03,
+    beta1=0.8,
+    shift=1.0,
 )
 BEST = DEFAULT.changed(
     name="best",
     epochs=40,
+    optimizer="adamw",
+    beta2=0.999,
     ema_decay=0.999,
+    label_smoothing=0.0,
     distil=0.9,
 )
 BEST_BN = BEST.changed(name="best-bn", model="bn")
 BEST_SMALL = BEST.changed(name="best-small", model="bn-small")
 BEST_TINY = BEST.changed(name="best-tiny", model="bn-tiny", epochs=60, optimizer="muon", beta1=0.95)
 ROBUST = BEST_BN.changed(name="robust", corrupted=0.08)
-READER = DEFAULT.changed(
+READER = BEST.changed(
     name="reader",
     epochs=60,
-    ema_decay=0.999,
     augment="handwriting",
     plain_p=0.75,
     drawn=9_000,
-    distil=0.9,
     distil_temperature=2.0,
 )
 TEACHER = READER.changed(

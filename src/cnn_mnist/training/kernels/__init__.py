@@ -38,12 +38,13 @@ def library() -> ctypes.CDLL | None:
     kernels.forward.argtypes = [pointer, pointer, size, size, number]
     kernels.backward.argtypes = [pointer, pointer, pointer, pointer, size, size, number]
     kernels.step.argtypes = [
-        *(pointer, size, real, real, pointer, real),
+        *(pointer, size, real, real, pointer, real, real),
         *(pointer, size, pointer, size, pointer, pointer, size, number),
     ]
     kernels.lay_out.argtypes = [pointer, pointer, size, size, number]
     kernels.affine.argtypes = [pointer, pointer, *[real] * 4, pointer, size, number]
     kernels.adamw.argtypes = [*[pointer] * 5, size, *[real] * 5]
+    kernels.muon.argtypes = [*[pointer] * 5, size, *[real] * 6, pointer, size]
     return kernels
 
 

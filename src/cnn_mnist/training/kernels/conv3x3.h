@@ -2,7 +2,6 @@
    groups x channels x rows x columns x LANES, so all operations work on full vectors, whatever the
    number of channels. */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "pairs.h"
@@ -14,7 +13,6 @@ enum {
     NONE = 4     /* argmax where the ReLU gave 0 */
 };
 
-typedef float quad __attribute__((vector_size(16), may_alias));
 typedef uint16_t bfloat16 __attribute__((may_alias));
 typedef int8_t bytes __attribute__((vector_size(LANES)));
 
@@ -54,16 +52,6 @@ INLINE extent extent_of(const layer *l)
                     l->outputs * l->inputs * TAPS};
 }
 
-/* Sum over the lanes. */
-INLINE float total(const vec *values)
-{
-    const quad *parts = (const quad *)values;
-    quad sum = parts[0] + parts[1];
-    for (int i = 2; i < LANES / 4; i++)
-        sum += parts[i];
-    return sum[0] + sum[1] + sum[2] + sum[3];
-}
-
 /* A layer's backward pass, in one of two implementations. */
 typedef struct {
     long (*packed)(const layer *);  /* floats for pack, */
@@ -81,14 +69,6 @@ typedef struct {
 typedef struct {
     long params, packed, packed_backward, scratch, between;
 } needs;
-
-/* A number of floats, rounded up to full vectors. */
-INLINE long round_up(long floats) { return (floats + LANES - 1) / LANES * LANES; }
-
-INLINE float *allocate(long floats)
-{
-    return aligned_alloc(sizeof(vec), round_up(floats + 1) * sizeof(float));
-}
 
 #pragma GCC visibility push(hidden)
 extern const backward_pass dense, pooled;

@@ -81,10 +81,11 @@ static void linear_backward(const linear *l, const vec *in, const vec *out_grad,
     multiply(l->weights, 1, l->inputs, out_grad, l->outputs, in_grad, l->inputs);
 }
 
-/* Replaces the logits by the gradient of the cross-entropy, times weight; adds the losses and the
-   number of correct answers to totals. Negative labels are ignored. */
+/* Replaces the logits by the gradient of the cross-entropy with labels of which a share, the smoothing,
+   is spread over all classes, times weight. Adds the losses without smoothing and the number of correct
+   answers to totals. Negative labels are ignored. */
 static void cross_entropy(vec *logits, long classes, const int64_t *labels, float weight,
-                          float *totals)
+                          float smoothing, float *totals)
 {
     for (int lane = 0; lane < LANES; lane++) {
         long label = labels[lane], best = 0;
@@ -94,8 +95,10 @@ static void cross_entropy(vec *logits, long classes, const int64_t *labels, floa
         float most = logits[best][lane], right = label < 0 ? 0 : logits[label][lane] - most;
         for (long c = 0; c < classes; c++)
             sum += logits[c][lane] = expf(logits[c][lane] - most);
-        for (long c = 0; c < classes; c++)
-            logits[c][lane] = label < 0 ? 0 : weight * (logits[c][lane] / sum - (c == label));
+        for (long c = 0; c < classes; c++) {
+            float target = smoothing / classes + (c == label) * (1 - smoothing);
+            logits[c][lane] = label < 0 ? 0 : weight * (logits[c][lane] / sum - target);
+        }
         totals[0] += label < 0 ? 0 : logf(sum) - right;
         totals[1] += best == label;
     }
@@ -104,8 +107,8 @@ static void cross_entropy(vec *logits, long classes, const int64_t *labels, floa
 /* The linear layers' forward and backward pass. values: the inputs, then room for each layer's outputs.
    value_grads: same shape; it receives the gradients, first those of the inputs. */
 static void classify(const linear *layers, long count, vec *values, vec *value_grads,
-                     const int64_t *labels, float weight, float *grads, float *images,
-                     float *totals)
+                     const int64_t *labels, float weight, float smoothing, float *grads,
+                     float *images, float *totals)
 {
     for (long n = 0; n < count; n++) {
         vec *out = values + layers[n].inputs;
@@ -118,7 +121,7 @@ static void classify(const linear *layers, long count, vec *values, vec *value_g
     }
     long classes = layers[count - 1].outputs;
     memcpy(value_grads, values, classes * sizeof(vec));
-    cross_entropy(value_grads, classes, labels, weight, totals);
+    cross_entropy(value_grads, classes, labels, weight, smoothing, totals);
     for (long n = count - 1; n >= 0; n--) {
         const linear *l = layers + n;
         vec *in_grad = value_grads - l->inputs;
@@ -142,12 +145,12 @@ static void interleave_normalized(const float *images, long side, const layer *f
         out[i] = out[i] * scale + offset;
 }
 
-/* images: groups x LANES x side x side, with a label each. weight: of an image's loss. grads: each
-   layer's weights, then its bias, layer after layer. totals: the sum of the losses and the number of
-   correct answers. The convs' out and argmax are ignored. Returns 0 if memory is short. */
+/* images: groups x LANES x side x side, with a label each. weight: of an image's loss. smoothing: of the
+   labels. grads: each layer's weights, then its bias, layer after layer. totals: the sum of the losses
+   and the number of correct answers. The convs' out and argmax are ignored. Returns 0 if memory is short. */
 int step(const float *images, long side, float scale, float offset, const int64_t *labels,
-         float weight, const layer *convs, long num_convs, const linear *linears, long num_linears,
-         float *grads, float *totals, long groups, int threads)
+         float weight, float smoothing, const layer *convs, long num_convs, const linear *linears,
+         long num_linears, float *grads, float *totals, long groups, int threads)
 {
     needs all = needs_of(convs, num_convs);
     long pixels = extent_of(convs).in, params = all.params, outs = pixels, widest = 0;
@@ -193,7 +196,7 @@ int step(const float *images, long side, float scale, float offset, const int64_
                 interleave_normalized(images + g * LANES * side * side, side, convs, scale, offset, in);
                 chain_forward(in, mine, num_convs, packed, 0, scratch);
                 classify(linears, num_linears, value, value_grad, labels + g * LANES, weight,
-                         sum + all.params, apart, sum + params);
+                         smoothing, sum + all.params, apart, sum + params);
                 chain_backward(in, value_grad, NULL, mine, num_convs, packed_backward, sum, 0, scratch);
             }
 #pragma omp for schedule(static)

@@ -34,6 +34,7 @@ def gradients(
     labels: Tensor,
     weight: float,
     grads: Tensor,
+    smoothing: float = 0.0,
 ) -> Tensor:
     """The gradients of the cross-entropy, as autograd gives them but for rounding.
 
@@ -45,9 +46,10 @@ def gradients(
         labels: N; negative ones are ignored.
         weight: of each image's loss.
         grads: one vector for all parameters in their order; overwritten.
+        smoothing: share of each label that is spread over all classes.
 
     Returns:
-        The sum of the losses, without the weight, and the number of correct answers.
+        The sum of the losses, without the weight and smoothing, and the number of correct answers.
     """
     kernels = library()
     assert kernels is not None, "the kernels fit"
@@ -65,7 +67,15 @@ def gradients(
     )
     totals = torch.empty(2)
     enough = kernels.step(
-        *(images.data_ptr(), SIDE, 1 / (255 * std), -mean / std, labels.data_ptr(), weight),
+        *(
+            images.data_ptr(),
+            SIDE,
+            1 / (255 * std),
+            -mean / std,
+            labels.data_ptr(),
+            weight,
+            smoothing,
+        ),
         *(convs, len(convs), layers, len(layers), grads.data_ptr(), totals.data_ptr()),
         *(len(images) // kernels.lanes(), torch.get_num_threads()),
     )
