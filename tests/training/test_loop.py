@@ -4,6 +4,7 @@ import copy
 import itertools
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -17,14 +18,16 @@ from cnn_mnist.training.loop import (
     DivergedError,
     Run,
     average,
+    compute_gradients,
     epoch_generator,
     fit,
     start,
     train_epoch,
     train_step,
 )
+from cnn_mnist.training.models import whole_step
 from cnn_mnist.training.recipes import DEFAULT, REFERENCE, Recipe
-from cnn_mnist.training.schedule import learning_rate
+from cnn_mnist.training.schedule import label_smoothing, learning_rate
 from weights import same
 
 
@@ -102,6 +105,38 @@ def test_each_step_runs_at_its_rate(tiny: Recipe, few_digits: Splits) -> None:
     )
     assert rates == [learning_rate(tiny, step, 3) for step in range(6)]
     assert [row.lr for row in run.history] == [rates[2], rates[5]]
+
+
+def test_labels_are_smoothed_less_and_less(
+    tiny: Recipe, few_digits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: list[float] = []
+
+    def watched(*arguments: Any) -> Tensor:
+        shares.append(arguments[-1])
+        return compute_gradients(*arguments)
+
+    monkeypatch.setattr(loop, "compute_gradients", watched)
+    recipe = tiny.changed(label_smoothing=0.3)
+    fit(recipe, few_digits)
+    assert shares == [label_smoothing(recipe, step, 3) for step in range(6)]
+    assert shares == pytest.approx([0.3, 0.25, 0.2, 0.15, 0.1, 0.05])
+
+
+@pytest.mark.parametrize("by_kernels", [True, False])
+def test_a_step_on_smoothed_labels_is_torchs(
+    by_kernels: bool, digits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not by_kernels:
+        monkeypatch.setattr(whole_step, "fits", lambda *_: False)
+    run, batch = start(REFERENCE.changed(augment="none")), digits.train[:64]
+    compute_gradients(run, batch, torch.Generator(), 1 / 64, 0.3)
+    logits = run.net(normalize(batch.images, *REFERENCE.train_norm))
+    loss = nn.functional.cross_entropy(logits, batch.labels, label_smoothing=0.3)
+    expected = torch.autograd.grad(loss, list(run.net.parameters()))
+    assert run.params.grad is not None
+    flat = torch.cat([grad.flatten() for grad in expected])
+    torch.testing.assert_close(run.params.grad, flat, rtol=1e-4, atol=1e-6)
 
 
 # --- the order ---

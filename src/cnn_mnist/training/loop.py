@@ -27,7 +27,7 @@ from cnn_mnist.training.models import whole_step
 from cnn_mnist.training.models.conv3x3 import lay_out
 from cnn_mnist.training.models.networks import MODELS
 from cnn_mnist.training.recipes import Recipe
-from cnn_mnist.training.schedule import learning_rate
+from cnn_mnist.training.schedule import label_smoothing, learning_rate
 from cnn_mnist.training.synthetic.examples import extend
 
 
@@ -219,7 +219,8 @@ def train_epoch(
         for group in run.optimizer.param_groups:
             group["lr"] = learning_rate(run.recipe, step, num_steps)
         batch = train[rows[mine]]
-        totals += train_step(run, batch, generator, 1 / len(rows))
+        smoothing = label_smoothing(run.recipe, step, num_steps)
+        totals += train_step(run, batch, generator, 1 / len(rows), smoothing)
         average(run, step)
         if on_step:
             on_step(index + 1, num_steps)
@@ -234,21 +235,25 @@ def train_step(
     batch: Split,
     generator: torch.Generator,
     weight: float,
+    smoothing: float = 0.0,
 ) -> Tensor:
     """One step on a batch → the sum of the digits' losses and the number of correct answers.
 
     Args:
         batch: this process's images, as in the data set, or as augmented for a teacher.
         weight: of each image's loss: one over the size of the batch of all processes.
+        smoothing: share of each label that is spread over all classes.
     """
-    totals = compute_gradients(run, batch, generator, weight)
+    totals = compute_gradients(run, batch, generator, weight, smoothing)
     assert run.params.grad is not None
     distributed.sum_over_ranks(run.params.grad)
     optimizers.step(run.recipe, run.optimizer, run.net)
     return totals
 
 
-def compute_gradients(run: Run, batch: Split, generator: torch.Generator, weight: float) -> Tensor:
+def compute_gradients(
+    run: Run, batch: Split, generator: torch.Generator, weight: float, smoothing: float
+) -> Tensor:
     """Overwrite `run.params.grad` by a batch's gradients; arguments and result of `train_step`."""
     recipe, net, grads = run.recipe, run.net, run.params.grad
     labels, targets = batch.labels, batch.targets
@@ -259,7 +264,7 @@ def compute_gradients(run: Run, batch: Split, generator: torch.Generator, weight
     if targets is None and not recipe.drawn and whole_step.fits(net, images, run.precision):
         with autocast(run.device, run.precision):
             return whole_step.gradients(
-                *(net, images, recipe.train_norm, labels, weight, grads, recipe.label_smoothing)
+                *(net, images, recipe.train_norm, labels, weight, grads, smoothing)
             )
     x = lay_out(normalize(images, *recipe.train_norm), run.precision)
     with autocast(run.device, run.precision):
@@ -267,8 +272,8 @@ def compute_gradients(run: Run, batch: Split, generator: torch.Generator, weight
     digit_loss = F.cross_entropy(logits, labels, reduction="sum", ignore_index=NOT_A_DIGIT)
     digits = labels != NOT_A_DIGIT
     loss = digit_loss
-    if recipe.label_smoothing:
-        loss = loss.lerp(uniform_loss(logits[digits]), recipe.label_smoothing)
+    if smoothing:
+        loss = loss.lerp(uniform_loss(logits[digits]), smoothing)
     if targets is not None:
         taught = distillation_loss(logits[digits], targets[digits], recipe.distil_temperature)
         loss = loss.lerp(taught, recipe.distil)

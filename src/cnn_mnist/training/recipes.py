@@ -57,7 +57,9 @@ class Recipe:
     ema_decay: float = setting(0.0, "decay per step of the averaged weights; 0 = off", 0, 0.999999)
     init_share: float = setting(0.0, "share of the initial weights in the final ones", 0, 1)
 
-    label_smoothing: float = setting(0.0, "share of a label spread over all classes", 0, 1)
+    label_smoothing: float = setting(
+        0.0, "share of labels spread over all classes at first; it falls to 0", 0, 1
+    )
 
     augment: str = setting("affine", "kind of augmentation", choices=AUGMENT)
     crop_p: float = setting(0.1, "reference: probability of the centre crop", 0, 1)

@@ -1,4 +1,4 @@
-"""The learning rate of a step: a stateless function of the recipe and the step."""
+"""What changes from step to step: stateless functions of the recipe and the step."""
 
 import math
 
@@ -19,6 +19,11 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     if step <= peak:
         return _cosine(low, recipe.lr, step / peak)
     return _cosine(recipe.lr, bottom, (step - peak) / (last - peak))
+
+
+def label_smoothing(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """The label smoothing of a step: it falls linearly to 0, so that answers end up calibrated."""
+    return recipe.label_smoothing * (1 - step / (recipe.epochs * steps_per_epoch))
 
 
 def _cosine(begin: float, end: float, progress: float) -> float:
