@@ -105,3 +105,33 @@ def test_the_state_is_that_of_adamw() -> None:
         loss(net_, 1).backward()
         step(optimizer_, net_)
     assert torch.equal(vector, again)
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (40, 24)])
+@pytest.mark.parametrize("rank", [0, 1, 5, 24])
+def test_the_kernel_is_the_polynomial_in_exact_arithmetic(
+    shape: tuple[int, int], rank: int
+) -> None:
+    """Also where most singular values are 0, as with few images or dead neurons."""
+    if library() is None:
+        pytest.skip("C compiler: apt install gcc")
+    torch.manual_seed(rank)
+    hidden = nn.Linear(shape[1], shape[0])
+    net = nn.Sequential(hidden, nn.Linear(shape[0], 2))
+    vector, gradient = as_vector(net), torch.randn(shape[0], rank) @ torch.randn(rank, shape[1])
+    optimizer = torch.optim.AdamW([vector], lr=LR, betas=(0.0, 0.9), weight_decay=0, fused=True)
+    weight = hidden.weight
+    for _ in range(2):  # the first step is torch's, since it creates the state
+        before = weight.detach().clone()
+        assert vector.grad is not None
+        assert weight.grad is not None
+        vector.grad.zero_()
+        weight.grad.copy_(gradient)
+        step(optimizer, net)
+    moved = (before - weight.detach()) / (muon.ADAMW_RMS * 40**0.5 * LR)
+    x = gradient.double() / (gradient.double().norm() + 1e-7)
+    a, b, c = muon.COEFFICIENTS
+    for _ in range(muon.NUM_ITERATIONS):
+        square = x @ x.T
+        x = a * x + (b * square + c * square @ square) @ x
+    torch.testing.assert_close(moved.double(), x, rtol=0, atol=0.01)
