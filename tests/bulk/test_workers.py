@@ -142,12 +142,20 @@ class Deadly:
         return int, ()
 
 
-def test_a_scheduler_that_goes_while_a_result_is_fetched_ends_the_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_scheduler_that_goes_while_a_result_is_fetched_ends_the_job(
+    noticed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result may fail before the client notices that it has no scheduler."""
+    module = pytest.importorskip("cnn_mnist.workers.cluster")
     with dask(tmp_path) as cluster, workers(2, cluster.address) as engine:
         gone = f"^the scheduler at {cluster.address} is gone; once it is back"
         fetched = engine.submit(Deadly, cluster.scheduler.pid)
+        if not noticed:
+            monkeypatch.setattr(module.Cluster, "_is_lost", lambda self: False)
         with pytest.raises(ValueError, match=gone):
             fetched.result(TIMEOUT)
+        monkeypatch.undo()
         with pytest.raises(ValueError, match=gone):
             engine.submit(os.getpid).result(TIMEOUT)
 

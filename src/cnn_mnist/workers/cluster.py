@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from distributed import Client, KilledWorker, WorkerPlugin
 from distributed.client import ClosedClientError
+from distributed.comm import CommClosedError
 
 from cnn_mnist import process
 from cnn_mnist.workers.base import Workers
@@ -103,7 +104,8 @@ class Cluster(Workers):
         except KilledWorker as error:
             future.set_exception(BrokenExecutor(str(error)))
         except BaseException as error:
-            lost = isinstance(error, CancelledError) or self._is_lost()
+            # The connection may break before the client notices that its scheduler is gone.
+            lost = isinstance(error, CancelledError | CommClosedError) or self._is_lost()
             future.set_exception(self._gone() if lost else error)
 
     def _is_lost(self) -> bool:
