@@ -67,15 +67,8 @@ def gradients(
     )
     totals = torch.empty(2)
     enough = kernels.step(
-        *(
-            images.data_ptr(),
-            SIDE,
-            1 / (255 * std),
-            -mean / std,
-            labels.data_ptr(),
-            weight,
-            smoothing,
-        ),
+        *(images.data_ptr(), SIDE, 1 / (255 * std), -mean / std),
+        *(labels.data_ptr(), weight, smoothing),
         *(convs, len(convs), layers, len(layers), grads.data_ptr(), totals.data_ptr()),
         *(len(images) // kernels.lanes(), torch.get_num_threads()),
     )
