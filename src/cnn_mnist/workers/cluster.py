@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from distributed import Client, KilledWorker, WorkerPlugin
 from distributed.client import ClosedClientError
-from distributed.comm import CommClosedError
+from distributed.comm.core import CommClosedError
 
 from cnn_mnist import process
 from cnn_mnist.workers.base import Workers
