@@ -16,6 +16,9 @@ typedef struct {
     long offset, rows, columns; /* the place and shape among the parameters */
 } matrix;
 
+static long shorter(const matrix *m) { return m->rows < m->columns ? m->rows : m->columns; }
+static long longer(const matrix *m) { return m->rows + m->columns - shorter(m); }
+
 void adamw(float *params, const float *grads, float *mean, float *square, float *steps, long count,
            float lr, float beta1, float beta2, float eps, float weight_decay);
 
@@ -97,10 +100,14 @@ static void orthogonal(const float *x, long size, long stride, float *squares, f
             memcpy(all, step, count * sizeof(float));
         else {
             product(step, size, all, width, 1, 0, spare);
-            memcpy(all, spare, count * sizeof(float));
+            float *before = all;
+            all = spare;
+            spare = before;
         }
-        product(step, size, square, width, 1, 0, spare);
-        product(step, size, spare, width, 1, 0, square);
+        if (n + 1 < ITERATIONS) {
+            product(step, size, square, width, 1, 0, spare);
+            product(step, size, spare, width, 1, 0, square);
+        }
     }
     product(all, size, x, stride, 1 / sqrtf(trace), 0, out);
 }
@@ -113,8 +120,7 @@ int muon(float *params, const float *grads, float *mean, float *square, float *s
 {
     long largest = 0, widest = 0;
     for (long m = 0; m < num_matrices; m++) {
-        long rows = matrices[m].rows, columns = matrices[m].columns;
-        long size = rows < columns ? rows : columns, floats = size * round_up(rows + columns - size);
+        long size = shorter(matrices + m), floats = size * round_up(longer(matrices + m));
         largest = floats > largest ? floats : largest;
         widest = size > widest ? size : widest;
     }
@@ -127,7 +133,7 @@ int muon(float *params, const float *grads, float *mean, float *square, float *s
     }
     for (long m = 0; ok && m < num_matrices; m++) {
         long rows = matrices[m].rows, columns = matrices[m].columns, from = matrices[m].offset;
-        long size = rows < columns ? rows : columns, stride = round_up(rows + columns - size);
+        long size = shorter(matrices + m), stride = round_up(longer(matrices + m));
         long row_step = rows < columns ? stride : 1, column_step = rows < columns ? 1 : stride;
         memset(x, 0, room * sizeof(float));
         for (long r = 0; r < rows; r++)
@@ -137,7 +143,7 @@ int muon(float *params, const float *grads, float *mean, float *square, float *s
             }
         float *moved = x + largest;
         orthogonal(x, size, stride, moved + largest, moved);
-        float step = step_rms * sqrtf(rows + columns - size) * lr, kept = 1 - lr * weight_decay;
+        float step = step_rms * sqrtf(longer(matrices + m)) * lr, kept = 1 - lr * weight_decay;
         for (long r = 0; r < rows; r++)
             for (long c = 0; c < columns; c++) {
                 long i = from + r * columns + c;
