@@ -110,6 +110,17 @@ def test_parts_that_continue_each_other_are_one_grid(
         assert np.array_equal(largest.corners, ways(whole))
 
 
+def test_grids_that_share_a_divided_cell_are_one() -> None:
+    """A stroke from one side of a cell to the other leaves a part of it to either grid."""
+    whole = cells(1, 7).reshape(1, 7, 4, 2)
+    left, right = whole[:, :4].copy(), whole[:, 3:].copy()
+    left[0, -1, :2, 1] += 0.4 * HEIGHT
+    right[0, 0, 2:, 1] -= 0.4 * HEIGHT
+    (found,) = joined([Lattice(right, 4), Lattice(left, 4)])
+    assert found.num_found == 7
+    assert np.allclose(found.corners, whole)
+
+
 def test_a_transposed_grid_has_its_corners_in_order() -> None:
     grid = cells(2, 3).reshape(2, 3, 4, 2)
     assert np.array_equal(transposed(grid)[2, 1], grid[1, 2][[0, 3, 2, 1]])

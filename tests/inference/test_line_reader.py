@@ -193,6 +193,12 @@ def test_the_reading_with_most_digits_right_is_chosen(whole: list[Sign], chosen:
     assert text(row) == chosen
 
 
+def test_a_tall_digit_that_only_one_reading_sees_does_not_make_the_others_small() -> None:
+    pieces = [signs_of("7", 0.7, height=54) + signs_of("06226", height=26)]
+    whole = [signs_of("?", height=54) + signs_of("?6226", height=26)]
+    assert lines.better(pieces, whole) == lines.better(whole, pieces) == pieces
+
+
 def test_of_equal_readings_the_one_with_fewer_pieces_is_chosen() -> None:
     pieces, digit = [signs_of("?2", 0.97)], [signs_of("2", 0.93)]
     assert lines.better(pieces, digit) == lines.better(digit, pieces) == digit

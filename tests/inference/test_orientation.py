@@ -158,10 +158,8 @@ def test_a_tilted_page_is_looked_at_once_in_each_orientation(
     assert looked == looks
 
 
-def test_both_networks_decide_whether_a_page_is_upside_down(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The line network alone may be surer of letters upside down than of digits."""
+def test_digits_are_not_turned_for_letters(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line network may be surer of letters upside down than of digits."""
     looks = {False: orientation._Look(8.7, 10, 10, 10), True: orientation._Look(9.4, 10, 10, 6)}
     monkeypatch.setattr(orientation, "_likely", lambda _: [0, 2])
     monkeypatch.setattr(orientation, "_look", lambda _, __, upside_down=False: looks[upside_down])

@@ -219,11 +219,16 @@ def joined(parts: list[Lattice]) -> list[Lattice]:
 
 
 def _continued(one: Lattice, other: Lattice) -> Lattice | None:
-    """A grid and the one that continues its rows to the right, or its columns downwards."""
+    """A grid and the one that continues its rows to the right, or its columns downwards.
+
+    A digit that reaches two sides of its cell may have left one part of it to either grid.
+    """
     for ways in (np.asarray, transposed):
-        whole = _beside(ways(one.corners), ways(other.corners))
-        if whole is not None:
-            return Lattice(ways(whole), one.num_found + other.num_found)
+        left, right = ways(one.corners), ways(other.corners)
+        for ends in ((left, right), (left[:, :-1], right[:, 1:])):
+            if (whole := _beside(*ends)) is not None:
+                num_found = one.num_found + other.num_found
+                return Lattice(ways(whole), min(num_found, whole[..., 0, 0].size))
     return None
 
 

@@ -112,7 +112,7 @@ def read(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[li
     """
     rows = read_lines(reader, page, layout)
     count = sum(len(line) for line in layout.lines)
-    are_digits = sum(len(row) for row in rows) == count < _num_right(rows) + CLOSE
+    are_digits = sum(len(row) for row in rows) == count < num_right(_digits(rows)) + CLOSE
     if are_digits and _is_blank_around(page, layout):
         return rows
     whole = read_whole(reader, page)
@@ -134,23 +134,23 @@ def better(rows: list[list[Sign]], whole: list[list[Sign]]) -> list[list[Sign]]:
     """The reading with more digits expected to be right, or if nearly equal, with fewer letters.
 
     Letters do not count as right, since they may be pieces of a digit, nor does small print beside
-    a number.
+    a number. A single mark that only one reading takes for a digit does not make the others small.
     """
-    gain = _num_right(whole) - _num_right(rows)
+    digits = _digits(rows), _digits(whole)
+    least = EVEN * min(max((sign.box[3] for sign in found), default=0) for found in digits)
+    right = [num_right([sign for sign in found if sign.box[3] >= least]) for found in digits]
+    gain = right[1] - right[0]
     if abs(gain) <= CLOSE:
         return min(rows, whole, key=_num_letters)
     return whole if gain > 0 else rows
 
 
+def _digits(rows: list[list[Sign]]) -> list[Sign]:
+    return [sign for sign in chain.from_iterable(rows) if sign.character in DIGITS]
+
+
 def _num_letters(rows: list[list[Sign]]) -> int:
     return sum(sign.character == OTHER for sign in chain.from_iterable(rows))
-
-
-def _num_right(rows: list[list[Sign]]) -> float:
-    """The expected number of correct digits in a reading, without much lower ones."""
-    digits = [sign for sign in chain.from_iterable(rows) if sign.character in DIGITS]
-    least = EVEN * max((sign.box[3] for sign in digits), default=0)
-    return num_right([sign for sign in digits if sign.box[3] >= least])
 
 
 def sample(

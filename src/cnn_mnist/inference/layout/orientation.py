@@ -132,9 +132,8 @@ def _turn(
 
     On a page on its side, adjacent digits are stacked, and joined into one glyph. So a page that
     may be on its side is rotated by a quarter, and its glyphs are found again. The line network is
-    sometimes more certain of letters than of digits the right way up, so the classifier must prefer
-    the turn, too. Its answers count in proportion to the share of digits among the signs, in the
-    orientation where that is least.
+    sometimes more certain of letters than of digits the right way up, so what is mostly digits is
+    only turned for more of them.
 
     Args:
         means: how much its glyphs look like digits, after each number of quarter turns.
@@ -146,16 +145,14 @@ def _turn(
     if 1 in ways or 3 in ways:
         aside = view.rotate(seen, 90)
         sideways = _mean_log_probs(classifier, _frames(aside), (0, 2))
-        means = np.stack([means[::2], sideways], axis=1).ravel()
-        ways = _likely(means)
+        ways = _likely(np.stack([means[::2], sideways], axis=1).ravel())
     looks = {0: look or _look(reader, seen)}
     looks |= {way: _look(reader, (seen, aside)[way % 2], way > 1) for way in ways if way}
     best = max(looks, key=lambda way: looks[way].share)
-    are_digits = min(look.digits / max(1, look.signs) for look in looks.values())
-    scores = {way: look.share * math.exp(are_digits * means[way]) for way, look in looks.items()}
     lead = looks[best].share - looks[0].share
-    is_better = lead > (BETTER if 0 in ways else 0.0) and scores[best] > scores[0]
-    return 90 * best if is_better and looks[0].signs >= MIN_SIGNS else 0
+    is_better = lead > (BETTER if 0 in ways else 0.0) and looks[0].signs >= MIN_SIGNS
+    is_better &= looks[0].digits < max(looks[0].signs / 2, looks[best].digits)
+    return 90 * best if is_better else 0
 
 
 def turn_of_cells(classifier: Classifier, reader: LineReader, cells: Iterable[View]) -> int:
