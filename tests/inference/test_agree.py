@@ -51,6 +51,14 @@ def test_a_glyph_with_a_ring_around_its_digit_is_not_classified() -> None:
     assert (found.character, found.glyph) == ("3", None)
 
 
+def test_a_glyph_inside_its_digit_is_not_classified() -> None:
+    """A tick of a comb, or the stem of a 7 whose roof is not in the ink, is a 1 by itself."""
+    signs = [sign("8", 0.9, LEFT, d8=0.9), sign("7", 0.9, RIGHT, d7=0.9)]
+    found = agree(signs, [LEFT, (38, 10, 6, 30)], np.stack([digits(d8=1.0), digits(d1=1.0)]))
+    assert [f.character for f in found] == ["8", "7"]
+    assert [f.glyph for f in found] == [0, None]
+
+
 def test_a_glyph_of_a_digit_and_its_minus_is_not_classified() -> None:
     signs = [sign("-", 0.9, (0, 18, 12, 5)), sign("7", 0.9, (18, 0, 20, 40), d7=0.9)]
     found = agree(signs, [(0, 0, 38, 40)], digits(d4=1.0)[None])

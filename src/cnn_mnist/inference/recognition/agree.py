@@ -98,7 +98,7 @@ def agree_on_one(
     most_certain = max(nearest, key=lambda sign: sign.confidence)
     at = [sign.box for sign in nearest]
     is_one = boxes and ((_overlap(at, boxes) > MEETS) & ~_around(at, boxes)).any()
-    if is_one and not _is_piece(boxes[0], most_certain.box):
+    if is_one and not _pieces([most_certain.box], boxes).any():
         return [_together(most_certain._replace(digit_probs=mean), 0, boxes[0], probs[0], decides)]
     return [_alone(most_certain)]
 
@@ -149,10 +149,10 @@ def partners(signs: list[Sign], boxes: list[Box], decides: Thresholds) -> list[i
     if not signs or not boxes:
         return [None] * len(signs)
     at = [sign.box for sign in signs]
-    meets, around = _overlap(at, boxes) > MEETS, _around(at, boxes)
+    meets, unlike = _overlap(at, boxes) > MEETS, _around(at, boxes) | _pieces(at, boxes)
     nearest = meets.argmax(axis=1)
     alone = (meets.sum(axis=1) == 1) & (meets[:, nearest].sum(axis=0) == 1)
-    alone &= ~around[np.arange(len(signs)), nearest]
+    alone &= ~unlike[np.arange(len(signs)), nearest]
     if len(signs) > 1:
         alone &= [_is_open(sign, decides) for sign in signs]
     return [n if ok else None for n, ok in zip(nearest.tolist(), alone, strict=True)]
@@ -170,10 +170,10 @@ def _around(signs: list[Box], glyphs: list[Box]) -> NDArray[np.bool_]:
     return np.asarray((inked > AROUND * sizes).all(axis=2))
 
 
-def _is_piece(glyph: Box, sign: Box) -> bool:
-    """Whether a glyph is only a piece of a sign, whose other strokes were not found as ink."""
-    sizes, inked = _sizes([sign], [glyph])
-    return bool((sizes > AROUND * inked).all())
+def _pieces(signs: list[Box], glyphs: list[Box]) -> NDArray[np.bool_]:
+    """For each sign, which glyphs are only pieces of it, since its other strokes are not ink."""
+    sizes, inked = _sizes(signs, glyphs)
+    return np.asarray((sizes > AROUND * inked).all(axis=2))
 
 
 def _sizes(signs: list[Box], glyphs: list[Box]) -> tuple[NDArray[Any], NDArray[Any]]:
