@@ -121,6 +121,7 @@ def _write_results(
     ):
         total = sum(1 for _ in addresses) if say.has_bar else 0
         before = run(engine, addresses, settings, results, lambda done: say.counted(done, total))
+    say.notice(*addresses.notices())
     say.written(
         {
             "out": str(out),
@@ -130,7 +131,7 @@ def _write_results(
             "seconds": round(time.perf_counter() - began, 3),
         }
     )
-    if results.num_unreadable:
+    if results.num_unreadable or addresses.empty:
         raise typer.Exit(1)
 
 
