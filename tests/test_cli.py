@@ -20,7 +20,7 @@ import cnn_mnist
 import collected
 from cnn_mnist import cli, shelf
 from cnn_mnist.inference.reading import NO_INK
-from cnn_mnist.terminal import Terminal
+from cnn_mnist.terminal import count
 from cnn_mnist.training import data
 from drawn import page
 from paged import encoded
@@ -298,10 +298,12 @@ def test_the_reader_is_measured_on_ones_own_pictures(shell: Shell) -> None:
     assert "errors.csv show the least confident answers." in outcome.err
 
 
-def test_one_picture_is_in_the_singular(capsys: pytest.CaptureFixture[str]) -> None:
-    counts = {"num_images": 1, "num_unreadable": 0, "num_read": 1, "seconds": 0.6}
-    Terminal(as_json=False).written({"out": "r.csv", **counts})
-    assert capsys.readouterr().out == "r.csv: 1 picture, none unreadable; 1 read now in 0.6 s\n"
+def test_one_picture_is_in_the_singular() -> None:
+    assert [count(number, "picture") for number in (0, 1, 2000)] == [
+        "0 pictures",
+        "1 picture",
+        "2,000 pictures",
+    ]
 
 
 def test_an_exported_run_reads_pictures(shell: Shell, trained: Path) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +19,7 @@ from cnn_mnist.cli.options import (
     extra,
     refuse,
 )
-from cnn_mnist.terminal import Terminal
+from cnn_mnist.terminal import Terminal, count
 
 if TYPE_CHECKING:
     from cnn_mnist.bulk import Addresses, Settings
@@ -90,7 +90,7 @@ def predict(
     if as_csv:
         _print_table(readings, len(paths) > 1 or paths[0].is_dir())
     else:
-        _print_readings(readings, Terminal(as_json))
+        _print_readings(readings, as_json)
 
 
 def _path(image: str) -> Path:
@@ -122,17 +122,24 @@ def _write_results(
         total = sum(1 for _ in addresses) if say.has_bar else 0
         before = run(engine, addresses, settings, results, lambda done: say.counted(done, total))
     say.notice(*addresses.notices())
-    say.written(
-        {
-            "out": str(out),
-            "num_images": results.num_done,
-            "num_read": results.num_done - before,
-            "num_unreadable": results.num_unreadable,
-            "seconds": round(time.perf_counter() - began, 3),
-        }
-    )
+    figures = {
+        "out": str(out),
+        "num_images": results.num_done,
+        "num_read": results.num_done - before,
+        "num_unreadable": results.num_unreadable,
+        "seconds": round(time.perf_counter() - began, 3),
+    }
+    say.result(figures, [_summary(figures)])
     if results.num_unreadable or addresses.empty:
         raise typer.Exit(1)
+
+
+def _summary(figures: dict[str, Any]) -> str:
+    unreadable = f"{figures['num_unreadable']:,}" if figures["num_unreadable"] else "none"
+    return (
+        f"{figures['out']}: {count(figures['num_images'], 'picture')}, {unreadable} unreadable; "
+        f"{figures['num_read']:,} read now in {figures['seconds']:,.1f} s"
+    )
 
 
 def _readings(
@@ -196,13 +203,29 @@ def _previewing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _print_readings(readings: Iterator[tuple[str, "Reading"]], say: Terminal) -> None:
-    num_unreadable = 0
+def _print_readings(readings: Iterator[tuple[str, "Reading"]], as_json: bool) -> None:
+    say, num_unreadable = Terminal(as_json), 0
     for path, reading in readings:
-        say.reading(path, reading)
+        notice = reading.reason if reading.is_unreadable else reading.notice
+        if notice and not as_json:
+            say.notice(f"{path}: {notice}")
+        say.result({"path": path, **reading.to_dict()}, _rows(_page(path, reading), reading))
         num_unreadable += reading.is_unreadable
     if num_unreadable:
         raise typer.Exit(1)
+
+
+def _rows(page: str, reading: "Reading") -> Iterator[str]:
+    """What a page says, or why nothing was found on it."""
+    for line in reading.lines:
+        least = min(number.confidence for number in line.numbers)
+        yield f"{page}: {line.text} ({least:.0%})"
+    if not (reading.lines or reading.is_unreadable):
+        yield f"{page}: {reading.reason}"
+
+
+def _page(path: str, reading: "Reading") -> str:
+    return path if reading.num_pages in (1, None) else f"{path}#{reading.page}"
 
 
 def _print_table(readings: Iterator[tuple[str, "Reading"]], several: bool) -> None:
@@ -211,7 +234,8 @@ def _print_table(readings: Iterator[tuple[str, "Reading"]], several: bool) -> No
 
     say, answers, num_unreadable = Terminal(as_json=False), [], 0
     for path, reading in readings:
-        say.remarks(path, reading)
+        notes = filter(None, (reading.notice, reading.reason))  # the table omits them
+        say.notice(*(f"{_page(path, reading)}: {note}" for note in notes))
         num_unreadable += reading.is_unreadable
         answers.append({"path": path, **reading.to_dict()})
     say.table(table.text(answers, several or len(answers) > 1))
