@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnn_mnist import process
-from cnn_mnist.cli.options import (
-    ModelOption,
-    SchedulerOption,
-    WorkersOption,
-    extra,
-    refuse,
-)
+from cnn_mnist.cli.options import ModelOption, SchedulerOption, WorkersOption, extra, refuse
 from cnn_mnist.terminal import Terminal, count
 
 if TYPE_CHECKING:
@@ -68,7 +62,6 @@ def predict(
     if not (images or files_from):
         raise typer.BadParameter("give pictures or folders, or - for standard input")
     process.limit_blas()
-    only_bulk = {"--files-from": files_from, "--workers": workers, "--scheduler": scheduler}
     if out:
         if as_csv and out.suffix != ".csv":
             raise typer.BadParameter(f"with --csv, the name of --out must end in .csv: {out}")
@@ -82,6 +75,7 @@ def predict(
             settings = Settings.here(single, model, timeout or 60.0)
             _write_results(addresses, settings, out, workers, scheduler, Terminal(as_json))
         return
+    only_bulk = {"--files-from": files_from, "--workers": workers, "--scheduler": scheduler}
     refuse("without --out", only_bulk | {"--timeout": timeout})
     if as_csv:
         refuse("with --csv", {"--json": as_json})
