@@ -20,7 +20,7 @@ import cnn_mnist
 import collected
 from cnn_mnist import cli, shelf
 from cnn_mnist.inference.reading import NO_INK
-from cnn_mnist.terminal import Terminal
+from cnn_mnist.terminal import count
 from cnn_mnist.training import data
 from drawn import page
 from paged import encoded
@@ -51,20 +51,33 @@ SHORT = "--recipe reference --dataset digits --epochs 1 --batch-size 100 --devic
 @pytest.fixture(scope="module")
 def training(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
     """What `cnn-mnist train` prints, and the folder that it ran in."""
-    folder, out, err = tmp_path_factory.mktemp("cli"), io.StringIO(), io.StringIO()
+    folder = tmp_path_factory.mktemp("cli")
+    return run_here(folder, f"train {SHORT}"), folder
+
+
+def run_here(folder: Path, line: str) -> Outcome:
+    """What a command prints that succeeds, for fixtures of the module."""
+    out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.chdir(folder)
-        patch.setattr(sys, "argv", f"cnn-mnist train {SHORT}".split())
+        patch.delenv("CNN_MNIST_DATA", raising=False)
+        patch.setattr(sys, "argv", ["cnn-mnist", *line.split()])
         with pytest.raises(SystemExit) as end:
             cli.main()
     assert not end.value.code
-    return Outcome(0, out.getvalue(), err.getvalue()), folder
+    return Outcome(0, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
 def trained(training: tuple[Outcome, Path]) -> Path:
     """A finished run, made with the command line."""
     return training[1] / "runs" / "reference-1"
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path) -> Outcome:
+    """What `cnn-mnist export` prints; the file is in the run folder."""
+    return run_here(trained, f"export {trained}")
 
 
 @pytest.fixture
@@ -192,7 +205,9 @@ def test_training_with_json_prints_one_object_and_the_rows_elsewhere(
     assert "epoch  train loss" in outcome.err
 
 
-def test_a_training_says_that_it_is_measured_on_held_out_images(shell: Shell) -> None:
+def test_a_training_says_that_it_is_measured_on_held_out_images(
+    shell: Shell, no_plots: None
+) -> None:
     outcome = shell(f"train {SHORT} --split val --out here")
     assert outcome.code == 0
     assert "\ndigits val: " in outcome.out
@@ -298,10 +313,12 @@ def test_the_reader_is_measured_on_ones_own_pictures(shell: Shell) -> None:
     assert "errors.csv show the least confident answers." in outcome.err
 
 
-def test_one_picture_is_in_the_singular(capsys: pytest.CaptureFixture[str]) -> None:
-    counts = {"num_images": 1, "num_unreadable": 0, "num_read": 1, "seconds": 0.6}
-    Terminal(as_json=False).written({"out": "r.csv", **counts})
-    assert capsys.readouterr().out == "r.csv: 1 picture, none unreadable; 1 read now in 0.6 s\n"
+def test_one_picture_is_in_the_singular() -> None:
+    assert [count(number, "picture") for number in (0, 1, 2000)] == [
+        "0 pictures",
+        "1 picture",
+        "2,000 pictures",
+    ]
 
 
 def test_an_exported_run_reads_pictures(shell: Shell, trained: Path) -> None:
@@ -318,22 +335,21 @@ def test_an_exported_run_reads_pictures(shell: Shell, trained: Path) -> None:
 
 
 def test_an_export_lands_in_the_run_and_says_how_far_it_is_from_torch(
-    shell: Shell, trained: Path
+    shell: Shell, trained: Path, exported: Outcome
 ) -> None:
-    outcome = shell("export", trained)
-    assert outcome.out.startswith(f"{trained / 'model.onnx'}: onnx, 1")
-    assert "largest difference from torch" in outcome.out
+    assert exported.out.startswith(f"{trained / 'model.onnx'}: onnx, 1")
+    assert "largest difference from torch" in exported.out
     Image.fromarray(page("7")).save("seven.png")
     assert shell("predict seven.png --model", trained / "model.onnx").code == 0
 
 
 def test_a_training_starts_from_an_exported_file(
-    shell: Shell, trained: Path, no_plots: None
+    shell: Shell, trained: Path, exported: Outcome, no_plots: None
 ) -> None:
-    assert shell("export --out model.onnx", trained).code == 0
-    assert shell(f"train {SHORT} --init model.onnx --out run").code == 0
+    model = trained / "model.onnx"
+    assert shell(f"train {SHORT} --init {model} --out run").code == 0
     config = json.loads(Path("run/config.json").read_text())
-    assert config["init_sha256"] == shelf.sha256(Path("model.onnx"))
+    assert config["init_sha256"] == shelf.sha256(model)
 
 
 def test_a_run_is_exported_as_a_page(shell: Shell, trained: Path) -> None:
@@ -363,10 +379,18 @@ def test_the_summary_is_a_table(shell: Shell) -> None:
     assert "24,488" in outcome.out
 
 
+STUDY = "study --recipe reference --dataset things.npz --epochs 1 --device cpu --seeds"
+
+
+@pytest.fixture
+def things(shell: Shell) -> None:
+    """A small data set, things.npz."""
+    collected.keras(Path("things.npz"), 3, 60, 4)
+
+
 @pytest.mark.parametrize("seeds", [1, 2])
-def test_a_study_prints_one_object(seeds: int, shell: Shell) -> None:
-    line = "study --recipe reference --dataset digits --epochs 1 --device cpu --json --seeds"
-    outcome = shell(line, seeds)
+def test_a_study_prints_one_object(seeds: int, shell: Shell, things: None) -> None:
+    outcome = shell(STUDY, seeds, "--json")
     figures = strict_json(outcome.out)
     assert outcome.code == 0
     assert figures["num_seeds"] == len(figures["accuracies"]) == seeds
@@ -374,16 +398,15 @@ def test_a_study_prints_one_object(seeds: int, shell: Shell) -> None:
     assert outcome.err.count("errors") == seeds
 
 
-def test_a_study_trains_as_one_training_does(shell: Shell, no_plots: None) -> None:
-    collected.keras(Path("things.npz"), 3, 60, 4)
+def test_a_study_trains_as_one_training_does(shell: Shell, things: None, no_plots: None) -> None:
     line = "--recipe reference --dataset things.npz --epochs 1 --device cpu --split val --out"
     assert shell(f"train {line} run").code == shell(f"study {line} study --seeds 1").code == 0
     runs = [json.loads(Path(path, "config.json").read_text()) for path in ("run", "study/seed-0")]
     assert runs[0] == runs[1]
 
 
-def test_a_study_is_compared_with_another(shell: Shell, tmp_path: Path) -> None:
-    line = "study --recipe reference --dataset digits --epochs 1 --device cpu --seeds 2 --out"
+def test_a_study_is_compared_with_another(shell: Shell, things: None, tmp_path: Path) -> None:
+    line = f"{STUDY} 2 --out"
     assert shell(line, tmp_path / "one").code == 0
     outcome = shell(line, tmp_path / "two", "--against", tmp_path / "one")
     assert outcome.code == 0
@@ -394,9 +417,8 @@ def test_a_study_is_compared_with_another(shell: Shell, tmp_path: Path) -> None:
     assert "is not a study" in missing.err
 
 
-def test_a_study_of_one_prints_no_interval(shell: Shell) -> None:
-    line = "study --recipe reference --dataset digits --epochs 1 --device cpu --seeds 1"
-    outcome = shell(line)
+def test_a_study_of_one_prints_no_interval(shell: Shell, things: None) -> None:
+    outcome = shell(STUDY, 1)
     assert outcome.code == 0
     assert "95% interval" not in outcome.out
 

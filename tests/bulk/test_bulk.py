@@ -25,6 +25,7 @@ from PIL import Image
 from clustered import Clustered, dask, working
 from cnn_mnist import shelf
 from cnn_mnist.bulk import Addresses, Results, Settings, job, run
+from cnn_mnist.bulk.addresses import DriverError
 from cnn_mnist.bulk.results import ResultsError
 from cnn_mnist.inference import table
 from cnn_mnist.inference.pictures.image import FIRST_FRAME
@@ -87,14 +88,39 @@ def test_folders_patterns_and_lists_are_one_stream_in_order(tmp_path: Path) -> N
     expected = ["first", *map(str, below), str(paths[1]), "s3://bucket/a.JPG"]
     expected += ["one.png", "http://host/two.png", "three"]
     assert list(addresses) == list(addresses) == expected
-    files = sorted(map(str, [*below, tmp_path / "a" / "notes.txt"]))
-    assert list(Addresses([str(tmp_path / "a" / "**")], [])) == files
+    assert addresses.notices() == []
+
+
+def test_a_pattern_over_everything_takes_the_pictures_only(tmp_path: Path) -> None:
+    paths = pictures(tmp_path / "a", 4)
+    (tmp_path / "a" / "album.png").mkdir()
+    for name in ("notes.txt", "more/facts.json"):
+        (tmp_path / "a" / name).touch()
+    addresses = Addresses([str(tmp_path / "a" / "**")], [])
+    expected = sorted(map(str, [*paths, tmp_path / "a" / "more" / "none.png"]))
+    assert list(addresses) == list(addresses) == expected
+    (notice,) = addresses.notices()
+    assert notice.startswith("files that match a pattern but do not end in .png, ")
+    assert notice.endswith(": 2 skipped")
 
 
 def test_an_empty_folder_or_pattern_is_told(tmp_path: Path) -> None:
     for argument in (str(tmp_path), str(tmp_path / "*.png")):
-        with pytest.raises(ImageError, match="no pictures found"):
+        with pytest.raises(ImageError, match=r"no pictures found; supported formats: \.png, "):
             list(Addresses([argument], []))
+
+
+def test_an_empty_folder_beside_others_does_not_end_the_job(shell: Shell, tmp_path: Path) -> None:
+    (picture,) = pictures(tmp_path / "p", 1)
+    (tmp_path / "empty").mkdir()
+    outcome = shell("predict empty none*.png p/0000.png --out r.jsonl --workers 1")
+    assert outcome.code == 1
+    assert [line.partition(";")[0] for line in outcome.err.splitlines()] == [
+        "empty: no pictures found",
+        "none*.png: no pictures found",
+    ]
+    assert outcome.out.startswith("r.jsonl: 1 picture, none unreadable; ")
+    assert [row["path"] for row in lines(tmp_path / "r.jsonl")] == [f"p/{picture.name}"]
 
 
 def test_a_file_system_of_fsspec_is_read_like_a_folder(tmp_path: Path) -> None:
@@ -114,12 +140,16 @@ def test_a_file_system_of_fsspec_is_read_like_a_folder(tmp_path: Path) -> None:
         list(Addresses(["memory://nowhere"], []))
 
 
-def test_a_file_system_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_that_is_not_installed_ends_the_job(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     registry = pytest.importorskip("fsspec.registry")
     absent = {"class": "no_such_module.FileSystem", "err": "Install absent to access it"}
     monkeypatch.setitem(registry.known_implementations, "absent", absent)
-    with pytest.raises(ImageError, match=r"^absent://a/b cannot be listed: Install absent to"):
-        list(Addresses(["absent://a/b"], []))
+    for address in ("absent://a/b", "absent://a/b.png"):  # a folder is listed, a picture is read
+        with pytest.raises(DriverError, match=rf"^{address} cannot be opened: Install absent to"):
+            read(tmp_path / "r.jsonl", Addresses([address], []))
+    assert list(tmp_path.iterdir()) == []  # nothing was read
 
 
 # --- the file ---

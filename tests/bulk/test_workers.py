@@ -148,7 +148,7 @@ def test_a_scheduler_that_goes_while_a_result_is_fetched_ends_the_job(
 ) -> None:
     """The result may fail before the client notices that it has no scheduler."""
     module = pytest.importorskip("cnn_mnist.workers.cluster")
-    with dask(tmp_path) as cluster, workers(2, cluster.address) as engine:
+    with dask(tmp_path, 1) as cluster, workers(2, cluster.address) as engine:
         gone = f"^the scheduler at {cluster.address} is gone; once it is back"
         fetched = engine.submit(Deadly, cluster.scheduler.pid)
         if not noticed:

@@ -46,7 +46,7 @@ def test_the_server_keeps_its_own_schema(tmp_path: Path) -> None:
         for operation in found:
 
             @settings(
-                max_examples=20,
+                max_examples=10,
                 database=None,
                 suppress_health_check=list(HealthCheck),
             )

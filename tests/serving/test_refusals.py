@@ -4,10 +4,10 @@ without end."""
 import contextlib
 import http.client
 import json
-import math
 import shutil
 import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -196,7 +196,10 @@ def test_a_client_that_trickles_or_is_silent_is_cut_off(tmp_path: Path) -> None:
     ):
         for raw in (silent, slow):
             raw.sendall(head)
-        send_until_cut_off(slow, b"x", math.inf)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                slow.sendall(b"x")
+                time.sleep(0.01)
         received = b""
         while part := silent.recv(4096):
             received += part

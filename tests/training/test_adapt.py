@@ -131,7 +131,9 @@ def test_too_few_pictures_are_all_learned_from(short: None, digits: Splits, tmp_
     assert any("too few to hold any out" in warning for warning in mine.warnings)
 
 
-def test_handwriting_that_is_read_well_costs_nothing(digits: Splits, tmp_path: Path) -> None:
+def test_handwriting_that_is_read_well_costs_nothing(
+    short: None, digits: Splits, tmp_path: Path
+) -> None:
     for number, label in enumerate(digits.test.labels[:10].tolist()):
         large = Image.fromarray(255 - digits.test.images[number].numpy()).resize((112, 112))
         large.save(tmp_path / f"{label}_{number}.png")

@@ -1,5 +1,6 @@
 """Augmentation against Pillow, which the original pipeline used."""
 
+import itertools
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from cnn_mnist.training import recipes
+from cnn_mnist.training.augment import sampling
 from cnn_mnist.training.augment.sampling import uniform
 from cnn_mnist.training.augment.transforms import (
     affine,
@@ -35,6 +37,15 @@ def framed(images: Tensor) -> Tensor:
     images = images.clone()
     images[:, :7] = images[:, -7:] = images[:, :, :7] = images[:, :, -7:] = 0
     return images
+
+
+def test_streams_of_random_numbers_differ_by_seed_epoch_and_stream() -> None:
+    def draw(*numbers: int) -> float:
+        return float(torch.rand(1, generator=sampling.seeded(torch.device("cpu"), *numbers)))
+
+    draws = [draw(*key) for key in itertools.product(range(3), repeat=3)]
+    assert len(set(draws)) == 27
+    assert draw(1, 2, 0) == draw(1, 2, 0)
 
 
 def test_rotation_is_pillows(blank: Split) -> None:

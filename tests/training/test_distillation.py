@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from cnn_mnist.training import train
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
-from cnn_mnist.training.distillation import Teacher, distillation_loss
+from cnn_mnist.training.distillation import Teacher
 from cnn_mnist.training.evaluation import predict_logits
 from cnn_mnist.training.loop import Run, fit, start, train_step
 from cnn_mnist.training.models.networks import Net
@@ -33,26 +32,6 @@ def taught(tiny: Recipe, few_digits: Splits, tmp_path: Path) -> Path:
     folder = tmp_path / "teacher"
     finish(begin(tiny, few_digits, folder, seed=7), few_digits, folder)
     return folder
-
-
-# --- the loss ---
-
-
-def plain_divergence(student: Tensor, teacher: Tensor, temperature: float) -> float:
-    """KL(teacher ‖ student) of the softened outputs, term by term."""
-    total = 0.0
-    for s, t in zip(student, teacher, strict=True):
-        p, q = (t / temperature).softmax(dim=0), (s / temperature).softmax(dim=0)
-        total += sum(float(a) * float((a / b).log()) for a, b in zip(p, q, strict=True))
-    return total * temperature**2
-
-
-@pytest.mark.parametrize("temperature", [1.0, 4.0])
-def test_the_loss_is_the_divergence_of_the_softened_answers(temperature: float) -> None:
-    student, teacher = torch.randn(2, 5, 10, generator=torch.Generator().manual_seed(1)) * 3
-    loss = float(distillation_loss(student, teacher, temperature))
-    assert loss == pytest.approx(plain_divergence(student, teacher, temperature), rel=1e-4)
-    assert float(distillation_loss(teacher + 5, teacher, temperature)) == pytest.approx(0, abs=1e-5)
 
 
 # --- the views ---

@@ -40,7 +40,7 @@ from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.run_folder import RunError
 from cnn_mnist.training.train import begin, finish, resume, save_plots
 
-TINY = recipes.get("lines").changed(epochs=2, epoch_size=16, batch_size=2)
+TINY = recipes.get("lines").changed(epochs=2, epoch_size=8, batch_size=2)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,7 +57,7 @@ def handwriting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setattr(
             train, "stream", lambda lines, start, stop, workers: stream(lines, start, stop, 0)
         )
-        patch.setattr(train, "BUNDLE", 4)
+        patch.setattr(train, "BUNDLE", 2)
         yield
     typefaces.handwritten.cache_clear()
 
@@ -94,7 +94,7 @@ def test_every_text_has_characters_that_can_be_written() -> None:
 
 @pytest.mark.parametrize("text", ["4071", "12/03:€9£", f" 2{OTHER}", ""])
 def test_every_box_of_a_form_has_one_sign_or_none(written: Digits, text: str) -> None:
-    for seed in range(20):
+    for seed in range(10):
         line = write_in_boxes(text, hand(), written, np.random.default_rng(seed))
         assert "".join(mark.character for mark in line.marks) == text.strip()
         assert line.ink.max() < 1.001
@@ -258,7 +258,7 @@ def test_a_network_learns_a_batch_by_heart(written: Digits) -> None:
     rng, net = np.random.default_rng(0), LineNet()
     batch = collate([example(written, rng) for _ in range(4)])
     optimizer, losses = torch.optim.AdamW(net.parameters(), lr=3e-3), []
-    for _ in range(30):
+    for _ in range(15):
         logits, boxes = net(lay_out(batch.lines))
         loss = line_loss(logits, boxes, batch)
         optimizer.zero_grad()

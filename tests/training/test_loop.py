@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
 
 from cnn_mnist.training import distributed, loop
+from cnn_mnist.training.augment.sampling import seeded
 from cnn_mnist.training.augment.transforms import normalize
 from cnn_mnist.training.data import Split, Splits
 from cnn_mnist.training.loop import (
@@ -19,7 +20,6 @@ from cnn_mnist.training.loop import (
     Run,
     average,
     compute_gradients,
-    epoch_generator,
     fit,
     start,
     train_epoch,
@@ -170,16 +170,6 @@ def test_the_seed_decides_the_order(tiny: Recipe, seen: list[list[int]]) -> None
     assert seen[0] == seen[1] != seen[2]
 
 
-def test_streams_of_random_numbers_differ_by_seed_epoch_and_stream() -> None:
-    def draw(seed: int, epoch: int, stream: int) -> float:
-        run = start(DEFAULT, seed)
-        return float(torch.rand(1, generator=epoch_generator(run, epoch, stream)))
-
-    draws = [draw(*key) for key in itertools.product(range(3), range(3), range(3))]
-    assert len(set(draws)) == 27
-    assert draw(1, 2, 0) == draw(1, 2, 0)
-
-
 def test_every_process_draws_numbers_of_its_own(
     tiny: Recipe, few_digits: Splits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,7 +183,7 @@ def test_every_process_draws_numbers_of_its_own(
     for rank in range(3):
         monkeypatch.setattr(distributed, "rank", partial(int, rank))
         train_epoch(run, few_digits.train[:100], 1)
-    order = float(torch.rand(1, generator=epoch_generator(run, 1, stream=0)))
+    order = float(torch.rand(1, generator=seeded(run.device, run.seed, 1, 0)))
     assert len({*drawn, order}) == 4
 
 

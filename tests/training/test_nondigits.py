@@ -3,21 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from cnn_mnist.training import adamw, loop
+from cnn_mnist.training.augment.sampling import seeded
 from cnn_mnist.training.augment.transforms import augment, normalize
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
-from cnn_mnist.training.loop import (
-    average,
-    epoch_generator,
-    fit,
-    start,
-    uniform_loss,
-)
+from cnn_mnist.training.loop import average, fit, start
 from cnn_mnist.training.models import whole_step
 from cnn_mnist.training.models.conv3x3 import lay_out
 from cnn_mnist.training.recipes import DEFAULT, READER, REFERENCE, Recipe
@@ -42,8 +36,8 @@ def test_without_drawn_images_training_is_bit_for_bit_the_plain_loop(
     recipe = recipe.changed(epochs=2, batch_size=64)
     expected, train = start(recipe, seed=1), few_digits.train
     for epoch in (1, 2):
-        generator = epoch_generator(expected, epoch, stream=1)
-        order = torch.randperm(300, generator=epoch_generator(expected, epoch, stream=0))
+        shuffling, generator = (seeded(expected.device, 1, epoch, stream) for stream in (0, 1))
+        order = torch.randperm(300, generator=shuffling)
         for index, rows in enumerate(order.split(64)):
             step = (epoch - 1) * 5 + index
             expected.optimizer.param_groups[0]["lr"] = learning_rate(recipe, step, 5)
@@ -59,15 +53,6 @@ def test_without_drawn_images_training_is_bit_for_bit_the_plain_loop(
     assert same(got.model, expected.model)
 
 
-def test_the_uniform_loss_is_cross_entropy_towards_uniform() -> None:
-    logits = torch.randn(7, 10, generator=torch.Generator().manual_seed(0))
-    uniform = torch.full((7, 10), 0.1)
-    expected = F.cross_entropy(logits, uniform, reduction="sum")
-    assert float(uniform_loss(logits)) == pytest.approx(float(expected), rel=1e-6)
-    assert float(uniform_loss(torch.zeros(1, 10))) == pytest.approx(np.log(10))
-    assert float(uniform_loss(torch.zeros(0, 10))) == 0
-
-
 def test_non_digits_move_the_weights_but_count_in_no_figure(few_digits: Splits) -> None:
     images = torch.cat([few_digits.train.images[:40], few_digits.train.images[40:60].flip(1)])
     labels = torch.cat([few_digits.train.labels[:40], torch.full((20,), NOT_A_DIGIT)])
@@ -76,8 +61,7 @@ def test_non_digits_move_the_weights_but_count_in_no_figure(few_digits: Splits) 
     rows = []
     for weight in (0.0, 0.5):
         run = start(recipe.changed(outlier_weight=weight))
-        generator = epoch_generator(run, 1, stream=1)
-        rows.append((run, loop.train_step(run, batch, generator, 1 / 60)))
+        rows.append((run, loop.train_step(run, batch, torch.Generator(), 1 / 60)))
     (without, figures), (with_outliers, same_figures) = rows
     assert torch.equal(figures, same_figures)
     assert not same(without.net, with_outliers.net)

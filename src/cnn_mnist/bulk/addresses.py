@@ -1,7 +1,6 @@
 """Files, folders, patterns, lists and fsspec addresses → an ordered stream of pictures."""
 
 import glob
-import itertools
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,11 +10,18 @@ from typing import Any
 from cnn_mnist.inference.pictures.files import MAX_BYTES, SUFFIXES
 from cnn_mnist.inference.pictures.page import ImageError
 
+NO_PICTURES = f"no pictures found; supported formats: {', '.join(SUFFIXES)}"
+
+
+class DriverError(ValueError):
+    """An address needs a library that is not installed; the message names it."""
+
 
 class Addresses:
     """The pictures that arguments and lists name, in a deterministic order.
 
-    It can be iterated again. Only one level of a folder is in memory at a time.
+    It can be iterated again. Only one level of a folder is in memory at a time. After an iteration,
+    `empty` holds the arguments without pictures.
     """
 
     def __init__(self, arguments: list[str], lists: list[Path]) -> None:
@@ -26,10 +32,28 @@ class Addresses:
             lists: files with one address per line, UTF-8; read after the arguments.
         """
         self._arguments, self._lists = arguments, lists
+        self.empty: list[str] = []
+        self._num_skipped = 0
 
     def __iter__(self) -> Iterator[str]:
+        """Yield the addresses.
+
+        Raises:
+            ImageError: there are only arguments without pictures, or a list or the folder at an
+                address cannot be read.
+            DriverError: an address needs a library that is not installed.
+        """
+        self.empty, self._num_skipped = [], 0
         for argument in self._arguments:
-            yield from _below(argument)
+            found = self._below(argument)
+            first = next(found, None)
+            if first is None:
+                self.empty.append(argument)
+            else:
+                yield first
+                yield from found
+        if self.empty == self._arguments and not self._lists:
+            raise ImageError(f"{', '.join(self.empty)}: {NO_PICTURES}")
         for path in self._lists:
             try:
                 lines = path.open(encoding="utf-8", errors="surrogateescape")
@@ -40,6 +64,34 @@ class Addresses:
             with lines:
                 yield from filter(None, (line.rstrip("\r\n") for line in lines))
 
+    def notices(self) -> list[str]:
+        """What the last iteration left out: empty arguments, and files that are not pictures."""
+        told = [f"{argument}: {NO_PICTURES}" for argument in self.empty]
+        if self._num_skipped:
+            told.append(
+                f"files that match a pattern but do not end in {', '.join(SUFFIXES)}: "
+                f"{self._num_skipped:,} skipped"
+            )
+        return told
+
+    def _below(self, argument: str) -> Iterator[str]:
+        if is_remote(argument):
+            return _remote(argument)
+        if os.path.isdir(argument):
+            return _walk(argument)
+        if glob.has_magic(argument) and not os.path.exists(argument):
+            return self._matches(argument)
+        return iter([argument])
+
+    def _matches(self, pattern: str) -> Iterator[str]:
+        for path in sorted(glob.glob(pattern, recursive=True)):
+            if os.path.isdir(path):
+                continue
+            if _is_picture(path):
+                yield path
+            else:
+                self._num_skipped += 1
+
 
 def source(address: str, folder: str) -> Callable[[], str | bytes]:
     """A function that fetches a picture: a local file's path, or the bytes at an address.
@@ -49,9 +101,22 @@ def source(address: str, folder: str) -> Callable[[], str | bytes]:
     """
     if not is_remote(address):
         return partial(os.path.join, folder, address)
+    return partial(_content, *_file_system(address))
+
+
+def _file_system(address: str) -> tuple[Any, str]:
+    """The file system of an address, and the path there.
+
+    Raises:
+        DriverError: it needs a library that is not installed.
+        ModuleNotFoundError: fsspec itself is not installed.
+    """
     import fsspec
 
-    return partial(_content, *fsspec.core.url_to_fs(address))
+    try:
+        return fsspec.core.url_to_fs(address)  # type: ignore[no-any-return]
+    except ImportError as error:
+        raise DriverError(f"{address} cannot be opened: {error}") from error
 
 
 def _content(files: Any, path: str) -> bytes:
@@ -70,18 +135,6 @@ def is_remote(address: str) -> bool:
     return "://" in address
 
 
-def _below(argument: str) -> Iterator[str]:
-    if is_remote(argument):
-        yield from _remote(argument)
-    elif os.path.isdir(argument):
-        yield from _at_least_one(_walk(argument), argument)
-    elif glob.has_magic(argument) and not os.path.exists(argument):
-        found = sorted(glob.glob(argument, recursive=True))
-        yield from _at_least_one(itertools.filterfalse(os.path.isdir, found), argument)
-    else:
-        yield argument
-
-
 def _walk(folder: str) -> Iterator[str]:
     """The pictures below a folder, sorted by the parts of their paths."""
     with os.scandir(folder) as found:
@@ -97,13 +150,7 @@ def _remote(address: str) -> Iterator[str]:
     if _is_picture(address):  # asking a web server whether it is a folder costs a request
         yield address
         return
-    import fsspec
-
-    try:
-        files, path = fsspec.core.url_to_fs(address)
-    except ImportError as error:  # says what to install
-        raise ImageError(f"{address} cannot be listed: {error}") from error
-    yield from _at_least_one(_walk_remote(files, path), address)
+    yield from _walk_remote(*_file_system(address))
 
 
 def _walk_remote(files: Any, folder: str) -> Iterator[str]:
@@ -117,15 +164,6 @@ def _walk_remote(files: Any, folder: str) -> Iterator[str]:
                 yield from _walk_remote(files, name)
         elif _is_picture(name):
             yield files.unstrip_protocol(name)
-
-
-def _at_least_one(addresses: Iterator[str], argument: str) -> Iterator[str]:
-    """The addresses, unchanged; an error if there are none."""
-    number = 0
-    for number, address in enumerate(addresses, start=1):  # noqa: B007
-        yield address
-    if not number:
-        raise ImageError(f"{argument}: no pictures found; supported formats: {', '.join(SUFFIXES)}")
 
 
 def _is_picture(name: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 
 from cnn_mnist import shelf
-from cnn_mnist.bulk.addresses import source
+from cnn_mnist.bulk.addresses import DriverError, source
 from cnn_mnist.bulk.deadline import each
 from cnn_mnist.inference.pictures.page import ImageError
 from cnn_mnist.inference.reader import Reader
@@ -63,6 +63,7 @@ def read(addresses: Sequence[str], settings: Settings) -> Batch:
 
     Raises:
         ModuleNotFoundError: an address needs fsspec, which is not installed.
+        DriverError: it needs another library that is not installed.
     """
     reader = _reader(settings.model, settings.model_sha256)
     lines, num_unreadable = [], 0
@@ -73,7 +74,7 @@ def read(addresses: Sequence[str], settings: Settings) -> Batch:
             for reading in each(_pages(reader, fetch, settings.single), settings.timeout):
                 lines.append(_line(address, reading))
                 done += 1
-        except ModuleNotFoundError:  # the job can be resumed after it is installed
+        except (ModuleNotFoundError, DriverError):  # the job can be resumed after it is installed
             raise
         except Exception as error:  # a failing picture does not stop the others
             kind = "" if isinstance(error, ImageError) else f"{type(error).__name__}: "

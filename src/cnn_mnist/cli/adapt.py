@@ -1,12 +1,13 @@
 """cnn-mnist adapt: fine-tune the released model on one person's digits."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cnn_mnist.cli.options import DataDirOption, JsonOption, extra
-from cnn_mnist.terminal import Terminal
+from cnn_mnist.terminal import Terminal, count
 
 
 def adapt(
@@ -40,6 +41,27 @@ def adapt(
     if not problem:
         learn.write(adapted, out, splits)
     counts = {"num_pictures": len(mine), "num_skipped": mine.num_skipped}
-    say.adapted({"out": str(out), **counts, **learn.report(adapted), "written": not problem})
+    report = {"out": str(out), **counts, **learn.report(adapted), "written": not problem}
+    say.result(report, _rows(report))
     if problem:
         raise ValueError(f"{out} was not written: {problem}; use --force to write it anyway")
+
+
+def _rows(report: dict[str, Any]) -> Iterator[str]:
+    """How the adapted model compares with the previous one, and whether it was written."""
+    skipped = f", {report['num_skipped']:,} skipped" if report["num_skipped"] else ""
+    yield f"{count(report['num_pictures'], 'picture')}{skipped}"
+    for title, scores in (("yours, held out", report["own"]), ("test", report["test"])):
+        for when, score in (scores or {}).items():
+            low, high = score["interval"]
+            yield (
+                f"{title:15}  {when:6}  {score['error_rate']:7.2%} wrong "
+                f"({low:.2%} to {high:.2%}), {score['error_count']} of {score['num_images']:,}"
+            )
+    for doubt in report["suspects"]:
+        yield (
+            f"{doubt['path']}: labelled {doubt['label']}, looks like {doubt['answer']} "
+            f"({doubt['confidence']:.0%})"
+        )
+    if report["written"]:
+        yield f"{report['out']}: written; use it with: predict --model {report['out']}"

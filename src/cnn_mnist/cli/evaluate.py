@@ -1,8 +1,9 @@
 """cnn-mnist evaluate: evaluate a run or a released model."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,7 +17,7 @@ from cnn_mnist.cli.options import (
     extra,
     run_folder,
 )
-from cnn_mnist.terminal import Terminal
+from cnn_mnist.terminal import Terminal, share
 
 
 def evaluate(
@@ -71,4 +72,32 @@ def evaluate(
         shown = "mistakes" if figures["error_count"] else "least confident answers"
         say.notice(f"{errors}/errors.png and errors.csv show the {shown}.")
     about = {"split": split, "data_source": splits.source, "classes": splits.classes}
-    say.figures(about | figures)
+    say.result(about | figures, _rows(about | figures))
+
+
+def _rows(figures: dict[str, Any]) -> Iterator[str]:
+    yield f"{figures['split']}: {figures['num_images']:,} images"
+    yield f"accuracy              {figures['accuracy']:.2%}"
+    yield f"errors                {figures['error_count']}"
+    yield f"nll                   {figures['nll']:.4f}"
+    yield f"ece                   {figures['ece']:.2%}"
+    if figures["clean_label_accuracy"] is not None:
+        yield f"clean-label accuracy  {figures['clean_label_accuracy']:.2%}"
+    yield from _class_rows(figures["classes"], figures["per_class"], figures["confusion"])
+
+
+def _class_rows(
+    classes: Sequence[str], accuracies: list[float | None], confusion: list[list[int]]
+) -> Iterator[str]:
+    """Digits in one line, other classes in a table by name."""
+    if list(classes) == list("0123456789"):
+        yield "per digit             " + "  ".join(map(share, accuracies))
+        yield "confusion (true digit down, answer across)"
+    else:
+        yield "per class"
+        for name, accuracy, counts in zip(classes, accuracies, confusion, strict=True):
+            yield f"{name:>20}  {share(accuracy):>6} of {sum(counts):,}"
+        yield "confusion (true class down, answer across in the same order)"
+    wide = max(map(len, classes))
+    for name, counts in zip(classes, confusion, strict=True):
+        yield f"{name:>{wide}}: " + " ".join(f"{number:5}" for number in counts)

@@ -1,14 +1,15 @@
 """cnn-mnist export: export a run as a model file or a web page."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from cnn_mnist import shelf
 from cnn_mnist.cli.options import DataDirOption, JsonOption, RunArgument, extra, run_folder
-from cnn_mnist.terminal import Terminal
+from cnn_mnist.terminal import Terminal, count
 
 if TYPE_CHECKING:
     from cnn_mnist.training.data import Splits
@@ -50,12 +51,14 @@ def export(
     splits = load("auto", data_dir) if is_released else config.data(data_dir)
     if form == "web":
         say.notice(splits.notice)
-        say.page(str(path), asdict(web.export(folder, splits, path)))
+        facts = asdict(web.export(folder, splits, path))
+        say.result({"path": str(path), "format": form, **facts}, _page_rows(path, facts))
         return
     if splits.name != config.dataset:
         say.notice(f"The accuracy was not compared. {splits.notice}")
     write = _lines if config.recipe.model == "lines" else _classifier
-    say.exported(str(path), form, asdict(write(folder, splits, path, form)))
+    proof = asdict(write(folder, splits, path, form))
+    say.result({"path": str(path), "format": form, **proof}, _rows(path, form, proof))
 
 
 def _classifier(folder: Path, splits: "Splits", path: Path, form: str) -> "Proof":
@@ -84,3 +87,19 @@ def _lines(folder: Path, splits: "Splits", path: Path, form: str) -> "Proof":
 
     temperature = fit_temperature(held_out_answers(folder, splits))
     return export_lines(folder, path, temperature, typical_lines(splits.train), form == "onnx-int8")
+
+
+def _rows(path: Path, form: str, proof: dict[str, Any]) -> Iterator[str]:
+    """What was exported, and how far it differs from the trained model."""
+    yield (
+        f"{path}: {form}, {proof['size']:,} bytes; largest difference from torch "
+        f"{proof['difference']:.2g}, {proof['moved']:.2%} of the probability moved"
+    )
+    if proof["error_count"] is not None:
+        yield f"test images: {proof['error_count']} errors, torch {proof['torch_error_count']}"
+
+
+def _page_rows(path: Path, facts: dict[str, Any]) -> Iterator[str]:
+    epochs = ", ".join(f"{n}: {accuracy:.2%}" for n, accuracy in facts["accuracies"].items())
+    yield f"{path}/index.html: {facts['size']:,} bytes; open it in a browser"
+    yield f"{count(facts['num_mistakes'], 'mistake')}; test accuracy by epoch: {epochs}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnn_mnist.cli.options import ModelOption, extra
-from cnn_mnist.terminal import Terminal
+from cnn_mnist.terminal import Terminal, count
 
 if TYPE_CHECKING:
     from cnn_mnist.serving.signs import Sign
@@ -45,7 +45,7 @@ def label(
 
     def show(url: str) -> None:
         address = f"{url}#{token}"  # a fragment is never sent, so no log has it
-        say.labelling(address, num_missing)
+        say.row(f"{count(num_missing, 'sign')} to label on {address} (press Ctrl-C to stop)")
         if not no_browser:
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
 

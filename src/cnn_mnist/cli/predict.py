@@ -7,19 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cnn_mnist import process
-from cnn_mnist.cli.options import (
-    ModelOption,
-    SchedulerOption,
-    WorkersOption,
-    extra,
-    refuse,
-)
-from cnn_mnist.terminal import Terminal
+from cnn_mnist.cli.options import ModelOption, SchedulerOption, WorkersOption, extra, refuse
+from cnn_mnist.terminal import Terminal, count
 
 if TYPE_CHECKING:
     from cnn_mnist.bulk import Addresses, Settings
@@ -68,7 +62,6 @@ def predict(
     if not (images or files_from):
         raise typer.BadParameter("give pictures or folders, or - for standard input")
     process.limit_blas()
-    only_bulk = {"--files-from": files_from, "--workers": workers, "--scheduler": scheduler}
     if out:
         if as_csv and out.suffix != ".csv":
             raise typer.BadParameter(f"with --csv, the name of --out must end in .csv: {out}")
@@ -82,6 +75,7 @@ def predict(
             settings = Settings.here(single, model, timeout or 60.0)
             _write_results(addresses, settings, out, workers, scheduler, Terminal(as_json))
         return
+    only_bulk = {"--files-from": files_from, "--workers": workers, "--scheduler": scheduler}
     refuse("without --out", only_bulk | {"--timeout": timeout})
     if as_csv:
         refuse("with --csv", {"--json": as_json})
@@ -90,7 +84,7 @@ def predict(
     if as_csv:
         _print_table(readings, len(paths) > 1 or paths[0].is_dir())
     else:
-        _print_readings(readings, Terminal(as_json))
+        _print_readings(readings, as_json)
 
 
 def _path(image: str) -> Path:
@@ -121,17 +115,25 @@ def _write_results(
     ):
         total = sum(1 for _ in addresses) if say.has_bar else 0
         before = run(engine, addresses, settings, results, lambda done: say.counted(done, total))
-    say.written(
-        {
-            "out": str(out),
-            "num_images": results.num_done,
-            "num_read": results.num_done - before,
-            "num_unreadable": results.num_unreadable,
-            "seconds": round(time.perf_counter() - began, 3),
-        }
-    )
-    if results.num_unreadable:
+    say.notice(*addresses.notices())
+    figures = {
+        "out": str(out),
+        "num_images": results.num_done,
+        "num_read": results.num_done - before,
+        "num_unreadable": results.num_unreadable,
+        "seconds": round(time.perf_counter() - began, 3),
+    }
+    say.result(figures, [_summary(figures)])
+    if results.num_unreadable or addresses.empty:
         raise typer.Exit(1)
+
+
+def _summary(figures: dict[str, Any]) -> str:
+    unreadable = f"{figures['num_unreadable']:,}" if figures["num_unreadable"] else "none"
+    return (
+        f"{figures['out']}: {count(figures['num_images'], 'picture')}, {unreadable} unreadable; "
+        f"{figures['num_read']:,} read now in {figures['seconds']:,.1f} s"
+    )
 
 
 def _readings(
@@ -195,13 +197,29 @@ def _previewing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _print_readings(readings: Iterator[tuple[str, "Reading"]], say: Terminal) -> None:
-    num_unreadable = 0
+def _print_readings(readings: Iterator[tuple[str, "Reading"]], as_json: bool) -> None:
+    say, num_unreadable = Terminal(as_json), 0
     for path, reading in readings:
-        say.reading(path, reading)
+        notice = reading.reason if reading.is_unreadable else reading.notice
+        if notice and not as_json:
+            say.notice(f"{path}: {notice}")
+        say.result({"path": path, **reading.to_dict()}, _rows(_page(path, reading), reading))
         num_unreadable += reading.is_unreadable
     if num_unreadable:
         raise typer.Exit(1)
+
+
+def _rows(page: str, reading: "Reading") -> Iterator[str]:
+    """What a page says, or why nothing was found on it."""
+    for line in reading.lines:
+        least = min(number.confidence for number in line.numbers)
+        yield f"{page}: {line.text} ({least:.0%})"
+    if not (reading.lines or reading.is_unreadable):
+        yield f"{page}: {reading.reason}"
+
+
+def _page(path: str, reading: "Reading") -> str:
+    return path if reading.num_pages in (1, None) else f"{path}#{reading.page}"
 
 
 def _print_table(readings: Iterator[tuple[str, "Reading"]], several: bool) -> None:
@@ -210,7 +228,8 @@ def _print_table(readings: Iterator[tuple[str, "Reading"]], several: bool) -> No
 
     say, answers, num_unreadable = Terminal(as_json=False), [], 0
     for path, reading in readings:
-        say.remarks(path, reading)
+        notes = filter(None, (reading.notice, reading.reason))  # the table omits them
+        say.notice(*(f"{_page(path, reading)}: {note}" for note in notes))
         num_unreadable += reading.is_unreadable
         answers.append({"path": path, **reading.to_dict()})
     say.table(table.text(answers, several or len(answers) > 1))

@@ -63,4 +63,8 @@ def serve(
     )
     settings = Settings(model, limits, token or None, tuple(cors_origin or ()), collect)
     say = Terminal(as_json=False)
-    server.serve(host, port, workers, settings, say.serving)
+
+    def show(url: str) -> None:
+        say.row(f"Serving {url} (press Ctrl-C to stop)")
+
+    server.serve(host, port, workers, settings, show)

@@ -1,5 +1,7 @@
 """cnn-mnist study: train with several seeds."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -84,7 +86,14 @@ def study(
     suffix = "-val" if split == "val" else ""
     folder = out or Path("runs") / f"study-{settings.name}{suffix}"
     theirs = finished(against, splits) if against else []
-    go = partial(run_study, settings, splits, range(seeds), folder, place, say.seed)
+
+    def print_seed(metrics: dict[str, Any]) -> None:
+        say.row(
+            f"seed {metrics['seed']:3}  {metrics['test_accuracy']:.2%}  "
+            f"{metrics['test_error_count']:4} errors  {metrics['seconds_train']:6.1f} s"
+        )
+
+    go = partial(run_study, settings, splits, range(seeds), folder, place, print_seed)
     how = f"Run the same command again to resume in {folder}"
     if workers or scheduler:
         shared = Shared(settings, splits, teaching, place)
@@ -107,4 +116,25 @@ def study(
     if against:
         difference = compare(result.accuracies, theirs)
         about["difference"] = {"against": str(against), **asdict(difference)}
-    say.study(about)
+    say.result(about, _rows(about))
+
+
+def _rows(summary: dict[str, Any]) -> Iterator[str]:
+    text = (
+        f"{summary['recipe']} on {summary['dataset']} {summary['split']}, "
+        f"n = {summary['num_seeds']}: mean {summary['mean']:.3%}"
+    )
+    if summary["interval"]:
+        low, high = summary["interval"]
+        text += f", standard deviation {summary['std']:.3%}, "
+        text += f"95% interval of the mean {low:.3%} to {high:.3%}"
+    yield text
+    counts = Counter(round((1 - a) * summary["num_images"]) for a in summary["accuracies"])
+    for errors in sorted(counts):
+        yield f"{errors:5} errors  {'#' * counts[errors]}"
+    if difference := summary.get("difference"):
+        text = f"against {difference['against']}: {100 * difference['mean']:+.3f} points"
+        if difference["interval"]:
+            low, high = (f"{100 * end:+.3f}" for end in difference["interval"])
+            text += f", 95% interval {low} to {high}"
+        yield f"{text}: {'' if difference['is_real'] else 'not '}significant"

@@ -1,7 +1,8 @@
 """cnn-mnist train: train the network."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +22,15 @@ from cnn_mnist.cli.options import (
     without_missing_teacher,
 )
 from cnn_mnist.terminal import Terminal
+
+if TYPE_CHECKING:
+    from cnn_mnist.training.loop import Epoch, Run
+
+# Of the metrics, with --json.
+SHOWN = (
+    *("run", "recipe", "dataset", "data_source", "split", "seed", "epochs", "num_params"),
+    *("test_accuracy", "test_error_count", "test_nll", "seconds_train", "device"),
+)
 
 
 def train(
@@ -100,8 +110,42 @@ def train(
             settings = settings if batch_size else settings.sized_for(len(splits.train))
             settings = without_missing_teacher(settings, teacher, say)
             run = training.begin(settings, splits, folder, seed or 0, place, teaching, initial)
-        say.head(run, splits.name, folder)
+        for text in (*_head(run, splits.name, folder), *map(_row, run.history)):
+            say.row(text)
         with say.progress(f"Resume with: cnn-mnist train --resume {folder}"):
-            metrics = training.finish(run, splits, folder, say.row, say.step)
+            metrics = training.finish(
+                run, splits, folder, lambda run: say.row(_row(run.history[-1])), say.step
+            )
             plots = training.save_plots(run, splits, folder) if distributed.rank() == 0 else []
-        say.result(metrics, plots)
+        say.result({name: metrics[name] for name in SHOWN}, _summary(metrics, plots))
+
+
+def _head(run: "Run", dataset: str, folder: Path) -> tuple[str, str]:
+    """What is about to be trained, and the header of the table of epochs."""
+    precision = str(run.precision).removeprefix("torch.")
+    return (
+        f"recipe {run.recipe.name}, {dataset}, seed {run.seed}, {run.device} in {precision}, "
+        f"into {folder}",
+        "epoch  train loss  train acc  test loss  test acc        lr  seconds",
+    )
+
+
+def _row(epoch: "Epoch") -> str:
+    return (
+        f"{epoch.epoch:5}  {epoch.train_loss:10.4f}  {epoch.train_accuracy:9.2%}  "
+        f"{epoch.test_loss:9.4f}  {epoch.test_accuracy:8.2%}  {epoch.lr:8.2g}  "
+        f"{epoch.seconds:7.1f}"
+    )
+
+
+def _summary(metrics: dict[str, Any], plots: list[str]) -> Iterator[str]:
+    yield (
+        f"{metrics['dataset']} {metrics['split']}: {metrics['test_accuracy']:.2%} right, "
+        f"{metrics['test_error_count']} errors in {metrics['test_num_images']:,}; "
+        f"cross-entropy {metrics['test_nll']:.4f} per image; "
+        f"{metrics['num_params']:,} parameters, trained in {metrics['seconds_train']:.1f} s"
+    )
+    yield (
+        f"run folder {metrics['run']}: weights, config.json, history.csv, metrics.json"
+        + (f" and the plots {', '.join(plots)} (.png)" if plots else "")
+    )

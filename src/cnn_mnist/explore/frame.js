@@ -22,16 +22,7 @@ function frameOf(coverage, width, height) {
 
 /** The ink of all strokes with their soft edges, cropped; null if there is none. */
 function cropToInk(coverage, width, height) {
-  let top = height, bottom = -1, left = width, right = -1;
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      if (coverage[y * width + x] / 255 <= RIM) continue;
-      top = Math.min(top, y);
-      bottom = y;
-      left = Math.min(left, x);
-      right = Math.max(right, x);
-    }
-  }
+  let { top, bottom, left, right } = bounds(width, height, (at) => coverage[at] / 255 > RIM);
   if (bottom < 0) return null;
   [top, left] = [Math.max(0, top - 1), Math.max(0, left - 1)];
   [bottom, right] = [Math.min(height - 1, bottom + 1), Math.min(width - 1, right + 1)];
@@ -177,17 +168,24 @@ function toMnist(digit) {
   return frame;
 }
 
+/** The first and last row and column with ink; none has if `bottom` is negative. */
+function bounds(width, height, isInk) {
+  let top = height, bottom = -1, left = width, right = -1;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if (!isInk(y * width + x)) continue;
+      top = Math.min(top, y);
+      bottom = y;
+      left = Math.min(left, x);
+      right = Math.max(right, x);
+    }
+  }
+  return { top, bottom, left, right };
+}
+
 /** The bounding box of all ink, with its picture. */
 function inkBox({ width, height, pixels }) {
-  let top = height, bottom = -1, left = width, right = -1;
-  for (let at = 0; at < pixels.length; at++) {
-    if (pixels[at] === 0) continue;
-    const y = Math.floor(at / width), x = at % width;
-    top = Math.min(top, y);
-    bottom = y;
-    left = Math.min(left, x);
-    right = Math.max(right, x);
-  }
+  const { top, bottom, left, right } = bounds(width, height, (at) => pixels[at] !== 0);
   return { left, top, width: right - left + 1, height: bottom - top + 1, pixels };
 }
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_mnist.training.augment.sampling import seeded
@@ -72,13 +71,3 @@ class Teacher:
                 x = lay_out(normalize(images, *norm), self._precision)
                 answers.append(model(x).float())
         return torch.stack(answers).mean(dim=0)
-
-
-def distillation_loss(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """Sum of the divergences from a teacher's softened outputs, both N×C logits.
-
-    Scaled by temperature², so that gradients stay as large as the labels' (Hinton et al. 2015).
-    """
-    answers, wanted = (x.div(temperature).log_softmax(dim=1) for x in (logits, targets))
-    divergence = F.kl_div(answers, wanted, reduction="sum", log_target=True)
-    return divergence * temperature**2

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_mnist.training import distributed, optimizers
@@ -21,8 +20,9 @@ from cnn_mnist.training.augment.sampling import seeded
 from cnn_mnist.training.augment.transforms import augment, normalize
 from cnn_mnist.training.data import NOT_A_DIGIT, Split, Splits
 from cnn_mnist.training.device import autocast
-from cnn_mnist.training.distillation import Teacher, distillation_loss
+from cnn_mnist.training.distillation import Teacher
 from cnn_mnist.training.evaluation import evaluate
+from cnn_mnist.training.loss import batch_loss
 from cnn_mnist.training.models import whole_step
 from cnn_mnist.training.models.conv3x3 import lay_out
 from cnn_mnist.training.models.networks import MODELS
@@ -205,10 +205,8 @@ def train_epoch(
     """
     rank, world_size = distributed.rank(), distributed.world_size()
     mine = slice(rank, None, world_size)
-    generator = epoch_generator(run, epoch, stream=1 + rank)
-    order = torch.randperm(
-        len(train), generator=epoch_generator(run, epoch, stream=0), device=run.device
-    )
+    shuffling, augmenting = (seeded(run.device, run.seed, epoch, n) for n in (0, 1 + rank))
+    order = torch.randperm(len(train), generator=shuffling, device=run.device)
     order = order[: run.recipe.epoch_size or None]
     num_steps = math.ceil(len(order) / run.recipe.batch_size)
     totals = torch.zeros(2, device=run.device)
@@ -220,7 +218,7 @@ def train_epoch(
             group["lr"] = learning_rate(run.recipe, step, num_steps)
         batch = train[rows[mine]]
         smoothing = label_smoothing(run.recipe, step, num_steps)
-        totals += train_step(run, batch, generator, 1 / len(rows), smoothing)
+        totals += train_step(run, batch, augmenting, 1 / len(rows), smoothing)
         average(run, step)
         if on_step:
             on_step(index + 1, num_steps)
@@ -255,13 +253,13 @@ def compute_gradients(
     run: Run, batch: Split, generator: torch.Generator, weight: float, smoothing: float
 ) -> Tensor:
     """Overwrite `run.params.grad` by a batch's gradients; arguments and result of `train_step`."""
-    recipe, net, grads = run.recipe, run.net, run.params.grad
-    labels, targets = batch.labels, batch.targets
-    images = augment(batch.images, generator, recipe) if targets is None else batch.images
+    recipe, net, grads, labels = run.recipe, run.net, run.params.grad, batch.labels
+    is_taught = batch.targets is not None
+    images = batch.images if is_taught else augment(batch.images, generator, recipe)
     if recipe.corrupted:
         images = corrupt(images, generator, recipe.corrupted)
     assert grads is not None
-    if targets is None and not recipe.drawn and whole_step.fits(net, images, run.precision):
+    if not (is_taught or recipe.drawn) and whole_step.fits(net, images, run.precision):
         with autocast(run.device, run.precision):
             return whole_step.gradients(
                 *(net, images, recipe.train_norm, labels, weight, grads, smoothing)
@@ -269,33 +267,10 @@ def compute_gradients(
     x = lay_out(normalize(images, *recipe.train_norm), run.precision)
     with autocast(run.device, run.precision):
         logits = net(x).float()
-    digit_loss = F.cross_entropy(logits, labels, reduction="sum", ignore_index=NOT_A_DIGIT)
-    digits = labels != NOT_A_DIGIT
-    loss = digit_loss
-    if smoothing:
-        loss = loss.lerp(uniform_loss(logits[digits]), smoothing)
-    if targets is not None:
-        taught = distillation_loss(logits[digits], targets[digits], recipe.distil_temperature)
-        loss = loss.lerp(taught, recipe.distil)
-    if recipe.drawn:
-        loss = loss + recipe.outlier_weight * uniform_loss(logits[~digits])
+    loss, digit_loss = batch_loss(recipe, logits, batch, smoothing)
     grads.zero_()
     (loss * weight).backward()
     return torch.stack([digit_loss.detach(), (logits.argmax(dim=1) == labels).sum()])
-
-
-def uniform_loss(logits: Tensor) -> Tensor:
-    """Sum of M images' losses towards equal probabilities of all classes.
-
-    Non-digits are trained towards them (Hendrycks et al., ICLR 2019), and digits by a share, which
-    smooths the labels (Szegedy et al., CVPR 2016).
-    """
-    return -logits.log_softmax(dim=1).mean(dim=1).sum()
-
-
-def epoch_generator(run: Run, epoch: int, stream: int) -> torch.Generator:
-    """A random stream for an epoch, seeded by (seed, epoch, stream) only."""
-    return seeded(run.device, run.seed, epoch, stream)
 
 
 @torch.no_grad()

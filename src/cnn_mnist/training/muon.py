@@ -39,8 +39,9 @@ def step(optimizer: torch.optim.AdamW, net: nn.Module) -> None:
     if kernels is None or not optimizer.state[vector]:  # torch's first step creates the state
         _step_by_torch(optimizer, net)
         return
-    matrices = _matrices(net)
-    if not kernels.muon(*adamw.arguments(optimizer), ADAMW_RMS, matrices, len(matrices)):
+    matrices, polynomial = _matrices(net), (*COEFFICIENTS, NUM_ITERATIONS)
+    arguments = (*adamw.arguments(optimizer), ADAMW_RMS, *polynomial, matrices, len(matrices))
+    if not kernels.muon(*arguments):
         raise MemoryError("out of memory for a step of Muon")
 
 

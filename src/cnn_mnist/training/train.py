@@ -1,7 +1,6 @@
 """One training, from its settings to a finished run folder."""
 
 import copy
-import io
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -272,7 +271,5 @@ def save_plots(run: Run, splits: Splits, folder: Path) -> list[str]:
         "augmentations": plots.augmentations(splits.train, run.recipe),
     }
     for name, figure in figures.items():
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=110)
-        run_folder.write(folder / f"{name}.png", picture.getvalue())
+        run_folder.write(folder / f"{name}.png", plots.png(figure))
     return list(figures)

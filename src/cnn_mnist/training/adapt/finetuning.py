@@ -4,6 +4,8 @@ For MNIST's and the drawn images, digits or not, it should keep its answers (dis
 person's, it should learn the labels; for a non-digit, all ten digits should be equally probable.
 """
 
+from functools import cached_property
+
 import torch
 from torch import Tensor, nn
 
@@ -37,21 +39,25 @@ class FineTuning:
     """Trainings that all start from one model."""
 
     def __init__(self, model: nn.Module, old: Split) -> None:
-        """Compute the model's answers to the old images, which it should keep.
+        """Nothing is computed yet.
 
         Args:
             model: the model to start from.
             old: images like those that it was trained on.
         """
-        self._model = model
-        shown = extend(old, NUM_DRAWN)
+        self._model, self._images = model, old
+
+    @cached_property
+    def _old(self) -> list[Split]:
+        """The model's answers to the old images, which it should keep, epoch by epoch."""
+        old, shown = self._images, extend(self._images, NUM_DRAWN)
         drawn = torch.arange(len(old), len(shown))
         order = torch.randperm(len(old), generator=seeded(CPU, 0)).repeat(
             -(-RECIPE.epochs * NUM_OLD // len(old))
         )
         parts = order[: RECIPE.epochs * NUM_OLD].split(NUM_OLD)
-        taught = [(model, RECIPE.test_norm)]
-        self._old = [
+        taught = [(self._model, RECIPE.test_norm)]
+        return [
             Teacher(taught, shown[torch.cat([rows, drawn])], RECIPE).view(epoch)
             for epoch, rows in enumerate(parts, start=1)
         ]

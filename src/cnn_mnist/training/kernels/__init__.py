@@ -44,7 +44,7 @@ def library() -> ctypes.CDLL | None:
     kernels.lay_out.argtypes = [pointer, pointer, size, size, number]
     kernels.affine.argtypes = [pointer, pointer, *[real] * 4, pointer, size, number]
     kernels.adamw.argtypes = [*[pointer] * 5, size, *[real] * 5]
-    kernels.muon.argtypes = [*[pointer] * 5, size, *[real] * 6, pointer, size]
+    kernels.muon.argtypes = [*[pointer] * 5, size, *[real] * 9, number, pointer, size]
     return kernels
 
 

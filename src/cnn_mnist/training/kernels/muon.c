@@ -6,10 +6,9 @@
 #include "lanes.h"
 
 enum {
-    ITERATIONS = 5, /* of Newton and Schulz */
-    ROWS = 4,       /* of a product, computed together */
-    COLUMNS = 2,    /* and vectors in each of them */
-    SQUARES = 4     /* matrices of scratch space */
+    ROWS = 4,    /* of a product, computed together */
+    COLUMNS = 2, /* and vectors in each of them */
+    SQUARES = 4  /* matrices of scratch space */
 };
 
 typedef struct {
@@ -78,12 +77,13 @@ static void gram(const float *x, long size, long stride, float *out)
         }
 }
 
-/* out = x, size x stride, with its singular values brought to about 1 by Jordan's polynomial. All steps
-   multiply x by polynomials in x times its transpose, so only the last product is as long as x.
+/* out = x, size x stride, with its singular values s brought to about 1 by repeating
+   s = a s + b s^3 + c s^5. All steps multiply x by polynomials in x times its transpose, so only the
+   last product is as long as x.
    squares: scratch space for SQUARES matrices of size x size, with zeros at the ends of their rows. */
-static void orthogonal(const float *x, long size, long stride, float *squares, float *out)
+static void orthogonal(const float *x, long size, long stride, float a, float b, float c,
+                       int iterations, float *squares, float *out)
 {
-    const float a = 3.4445f, b = -4.7750f, c = 2.0315f;
     long width = round_up(size), count = size * width;
     float *square = squares, *step = square + count, *all = step + count, *spare = all + count;
     float trace = 1e-14f;
@@ -92,7 +92,7 @@ static void orthogonal(const float *x, long size, long stride, float *squares, f
         trace += square[i * width + i];
     for (long i = 0; i < count; i++)
         square[i] /= trace;
-    for (int n = 0; n < ITERATIONS; n++) {
+    for (int n = 0; n < iterations; n++) {
         product(square, size, square, width, c, b, step);
         for (long i = 0; i < size; i++)
             step[i * width + i] += a;
@@ -104,7 +104,7 @@ static void orthogonal(const float *x, long size, long stride, float *squares, f
             all = spare;
             spare = before;
         }
-        if (n + 1 < ITERATIONS) {
+        if (n + 1 < iterations) {
             product(step, size, square, width, 1, 0, spare);
             product(step, size, spare, width, 1, 0, square);
         }
@@ -113,10 +113,10 @@ static void orthogonal(const float *x, long size, long stride, float *squares, f
 }
 
 /* Arguments as for adamw, but for the matrices. step_rms: root mean square of a step of Muon as a share
-   of the learning rate. Returns 0 if memory is short. */
+   of the learning rate. a, b, c, iterations: as for orthogonal. Returns 0 if memory is short. */
 int muon(float *params, const float *grads, float *mean, float *square, float *steps, long count,
          float lr, float beta1, float beta2, float eps, float weight_decay, float step_rms,
-         const matrix *matrices, long num_matrices)
+         float a, float b, float c, int iterations, const matrix *matrices, long num_matrices)
 {
     long largest = 0, widest = 0;
     for (long m = 0; m < num_matrices; m++) {
@@ -142,7 +142,7 @@ int muon(float *params, const float *grads, float *mean, float *square, float *s
                 x[r * row_step + c * column_step] = grads[i] + beta1 * (mean[i] - grads[i]);
             }
         float *moved = x + largest;
-        orthogonal(x, size, stride, moved + largest, moved);
+        orthogonal(x, size, stride, a, b, c, iterations, moved + largest, moved);
         float step = step_rms * sqrtf(longer(matrices + m)) * lr, kept = 1 - lr * weight_decay;
         for (long r = 0; r < rows; r++)
             for (long c = 0; c < columns; c++) {

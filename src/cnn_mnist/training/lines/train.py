@@ -34,8 +34,8 @@ class LineMetrics:
 def fit_lines(
     run: Run,
     splits: Splits,
-    on_epoch: Callable[[Run], None] | None = None,
-    on_step: Callable[[int, int], None] | None = None,
+    on_epoch: Callable[[Run], None] | None,
+    on_step: Callable[[int, int], None] | None,
 ) -> Run:
     """Train a run to its recipe's last epoch; an epoch is `epoch_size` new lines.
 

@@ -34,7 +34,7 @@ def gradients(
     labels: Tensor,
     weight: float,
     grads: Tensor,
-    smoothing: float = 0.0,
+    smoothing: float,
 ) -> Tensor:
     """The gradients of the cross-entropy, as autograd gives them but for rounding.
 

@@ -31,12 +31,10 @@ def write(folder: Path, split: Split, logits: Tensor, classes: tuple[str, ...]) 
     shown = torch.cat([wrong[: MAX_SHOWN - len(unsure)], unsure])
     title = f"{len(wrong)} mistakes, most confident first; then the {len(unsure)} least confident"
     sheet = plots.answers(split.to("cpu"), logits, shown, title, classes)
-    picture = io.BytesIO()
-    sheet.savefig(picture, format="png", dpi=110)
     table = _table(torch.cat([wrong, unsure]), split, logits, classes)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "errors.png", picture.getvalue())
+        write_whole(folder / "errors.png", plots.png(sheet))
         write_whole(folder / "errors.csv", table.encode("utf-8", "replace"))
     except OSError as error:
         raise RunError(f"the errors cannot be written to {folder}: {error.strerror}") from error

@@ -24,6 +24,7 @@ from cnn_mnist.training.runs.run_folder import RunError
 
 FALSE_REJECTION = 0.003  # maximum share of validation digits rejected as not a digit
 NUM_VAL = 5_000  # images to calibrate with if a run held none out, or a fifth if that is fewer
+FIGURES = ("num_images", "accuracy", "clean_label_accuracy", "error_count", "nll", "ece")
 
 Card = dict[str, Any]
 
@@ -197,6 +198,5 @@ def _percent(share: float | None) -> str:
 def _figures(logits: Tensor, split: Split, threshold: float) -> dict[str, Any]:
     """The card's figures of calibrated logits N×C."""
     metrics = asdict(measure(logits, split.labels, split.wrong_labels))
-    names = ("num_images", "accuracy", "error_count", "nll", "ece", "clean_label_accuracy")
     rejected = rejection_rate(logits.softmax(dim=1), threshold)
-    return {name: metrics[name] for name in names} | {"rejected": rejected}
+    return {name: metrics[name] for name in FIGURES} | {"rejected": rejected}

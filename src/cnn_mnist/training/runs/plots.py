@@ -1,8 +1,9 @@
 """Plots of a training: curves, confusion matrix, samples, mistakes, augmentations.
 
-Each function returns a matplotlib Figure; nothing is shown or written here.
+They are matplotlib Figures; nothing is shown or written here.
 """
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,6 +28,13 @@ PUBLISHED = {
     "train_accuracy": (91.21, 97.13, 97.74, 98.03, 98.09, 98.76, 98.92, 98.97, 99.02, 99.07),
     "test_accuracy": (98.01, 98.15, 98.57, 98.77, 98.77, 99.08, 99.14, 99.10, 99.26, 99.13),
 }
+
+
+def png(figure: Figure) -> bytes:
+    """A plot as a PNG file."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=110)
+    return content.getvalue()
 
 
 def curves(history: Sequence[Epoch], published: bool = False, split: str = "test") -> Figure:

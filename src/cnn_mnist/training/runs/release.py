@@ -24,10 +24,8 @@ from cnn_mnist.training.metrics import calibration_error
 from cnn_mnist.training.runs import checkpoint, model_card, run_folder
 from cnn_mnist.training.runs.config import load_config
 from cnn_mnist.training.runs.export import FORMATS, export
-from cnn_mnist.training.runs.model_card import Card
+from cnn_mnist.training.runs.model_card import FIGURES, Card
 from cnn_mnist.training.runs.run_folder import nothing_held_out
-
-FIGURES = ("num_images", "accuracy", "clean_label_accuracy", "error_count", "nll", "ece")
 
 
 def release(folder: Path, splits: Splits, out: Path) -> Card:
