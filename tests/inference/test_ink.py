@@ -329,6 +329,21 @@ def test_a_lone_digit_beside_a_block_of_numbers_is_no_speck() -> None:
     assert not found[690:720, 90:130].any()
 
 
+def test_the_plus_of_a_sum_is_no_speck_beside_its_lines() -> None:
+    pixels = np.full((700, 900, 3), 240, np.uint8)
+    for left in (200, 600):
+        for top in (180, 260, 360):
+            for column in range(3):
+                x = left + 50 * column
+                cv2.rectangle(pixels, (x, top), (x + 25, top + 45), (40, 40, 90), 3)
+        cv2.line(pixels, (left - 90, 335), (left + 140, 335), (40, 40, 90), 3)
+        cv2.line(pixels, (left - 95, 285), (left - 75, 285), (40, 40, 90), 3)
+        cv2.line(pixels, (left - 85, 275), (left - 85, 295), (40, 40, 90), 3)
+    found = ink.find(pixels)
+    assert found[270:300, 100:130].any()
+    assert found[270:300, 500:530].any()
+
+
 @pytest.mark.parametrize("value", [0, 90, 255])
 @pytest.mark.parametrize("sigma", [0, 3])
 def test_blank_paper_holds_no_ink(value: int, sigma: int) -> None:
