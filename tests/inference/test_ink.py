@@ -347,6 +347,16 @@ def test_squares_that_are_darker_in_places_are_no_ink(palest: int) -> None:
     assert not found.any()
 
 
+def test_a_line_as_pale_as_most_of_the_writing_sets_no_threshold() -> None:
+    pixels = np.full((400, 600, 3), 240.0)
+    pixels[:, 60:64] = 170
+    for x in range(100, 500, 80):
+        cv2.rectangle(pixels, (x, 100), (x + 40, 180), (170, 170, 170), 6)
+        cv2.line(pixels, (x, 100), (x + 40, 100), (40, 40, 40), 6)  # begun with more pressure
+    found = ink.find(noisy(np.asarray(cv2.GaussianBlur(pixels, (0, 0), 1), np.float64), 2))
+    assert found[140:190, 100:450].any()
+
+
 def test_the_plus_of_a_sum_is_no_speck_beside_its_lines() -> None:
     pixels = np.full((700, 900, 3), 240, np.uint8)
     for left in (200, 600):

@@ -221,14 +221,17 @@ def _hysteresis(marks: Components, contrast: Contrast, strong: float, grain: int
 def _above_rules(contrast: Contrast, faint: int, strong: int, part: _Part) -> int:
     """The least contrast of ink: above that of ruled lines, if they are paler than the writing.
 
-    They then go with their crossings, and what is darker stays, such as a margin.
+    They then go with their crossings, and what is darker stays, such as a margin. If most of what
+    is as pale is no line, it is pale ink.
     """
     marks = (contrast >= faint).astype(np.uint8)
-    ruled = contrast[marks > part.without_lines(marks)]
-    if not ruled.size:
+    lines = marks > part.without_lines(marks)
+    if not lines.any():
         return faint
-    paler = math.ceil(1.3 * float(percentiles(ruled, 80)[0]))
-    return paler if paler < strong else faint
+    paler = math.ceil(1.3 * float(percentiles(contrast[lines], 80)[0]))
+    pale = (contrast >= faint) & (contrast < paler)
+    is_ruled = np.count_nonzero(pale & lines) > np.count_nonzero(pale & ~lines)
+    return paler if is_ruled and paler < strong else faint
 
 
 def _without_lines(marks: Components, part: _Part) -> Components:
