@@ -329,6 +329,49 @@ def test_a_lone_digit_beside_a_block_of_numbers_is_no_speck() -> None:
     assert not found[690:720, 90:130].any()
 
 
+@pytest.mark.parametrize("palest", [30, 40, 50])
+def test_squares_that_are_darker_in_places_are_no_ink(palest: int) -> None:
+    is_line = np.zeros((600, 900), np.bool_)
+    is_line[10::40] = is_line[11::40] = is_line[:, 10::40] = is_line[:, 11::40] = True
+    y, x = np.mgrid[:600, :900]
+    waves = 0.5 + 0.5 * np.sin(x / 40) * np.sin(y / 40)
+    darkness = is_line * (palest + (80 - palest) * waves)
+    pixels = np.repeat(240 - darkness[..., None], 3, axis=2)
+    for top in (60, 160, 260):
+        for left in range(100, 800, 60):
+            cv2.rectangle(pixels, (left, top), (left + 32, top + 60), (40, 40, 90), 4)
+    blurred = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 1.2), np.float64)
+    found = ink.find(noisy(blurred, 1))
+    assert found[160:220, 100:700].any()
+    found[40:340, :850] = 0
+    assert not found.any()
+
+
+def test_a_line_as_pale_as_most_of_the_writing_sets_no_threshold() -> None:
+    pixels = np.full((400, 600, 3), 240.0)
+    pixels[:, 60:64] = 170
+    for x in range(100, 500, 80):
+        cv2.rectangle(pixels, (x, 100), (x + 40, 180), (170, 170, 170), 6)
+        cv2.line(pixels, (x, 100), (x + 40, 100), (40, 40, 40), 6)  # begun with more pressure
+    found = ink.find(noisy(np.asarray(cv2.GaussianBlur(pixels, (0, 0), 1), np.float64), 2))
+    assert found[140:190, 100:450].any()
+
+
+def test_the_plus_of_a_sum_is_no_speck_beside_its_lines() -> None:
+    pixels = np.full((700, 900, 3), 240, np.uint8)
+    for left in (200, 600):
+        for top in (180, 260, 360):
+            for column in range(3):
+                x = left + 50 * column
+                cv2.rectangle(pixels, (x, top), (x + 25, top + 45), (40, 40, 90), 3)
+        cv2.line(pixels, (left - 90, 335), (left + 140, 335), (40, 40, 90), 3)
+        cv2.line(pixels, (left - 95, 285), (left - 75, 285), (40, 40, 90), 3)
+        cv2.line(pixels, (left - 85, 275), (left - 85, 295), (40, 40, 90), 3)
+    found = ink.find(pixels)
+    assert found[270:300, 100:130].any()
+    assert found[270:300, 500:530].any()
+
+
 @pytest.mark.parametrize("value", [0, 90, 255])
 @pytest.mark.parametrize("sigma", [0, 3])
 def test_blank_paper_holds_no_ink(value: int, sigma: int) -> None:

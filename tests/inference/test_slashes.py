@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnn_mnist.inference.recognition.line import Sign
-from cnn_mnist.inference.recognition.slashes import leaning
+from cnn_mnist.inference.recognition.slashes import consistent, leaning
 
 ONE = np.eye(10, dtype=np.float32)[1]
 HEIGHT = 40  # of a digit
@@ -90,3 +90,30 @@ def test_a_certain_slash_stays() -> None:
 def test_signs_without_digits_stay() -> None:
     assert leaning([]) == []
     assert text(leaning(line("//"))) == "//"
+
+
+def doubtful(text: str, place: int, width: int = 22, p_slash: float = 0.2) -> list[Sign]:
+    """A line whose 1s are upright but for one, which is as tall as a slash."""
+    signs = [
+        sign._replace(box=(*sign.box[:2], 8, HEIGHT)) if sign.character == "1" else sign
+        for sign in line(text)
+    ]
+    x, y, _, _ = signs[place].box
+    signs[place] = signs[place]._replace(
+        box=(x, y, width, 1.2 * HEIGHT), confidence=0.8, p_slash=p_slash
+    )
+    return signs
+
+
+def test_a_doubtful_one_is_a_slash_if_it_looks_like_those_of_the_page() -> None:
+    fraction = consistent([doubtful("7116", 1), line("3/15")])[0]
+    assert text(fraction) == "7/16"
+    assert fraction[1].digit_probs[1] == 0
+    assert text(consistent([line("3/15"), doubtful("11", 1)])[1]) == "11"  # no fraction
+    assert text(consistent([line("3/15"), doubtful("7116", 1, width=10)])[1]) == "7116"
+    assert text(consistent([line("3/15"), doubtful("7116", 1, p_slash=0.05)])[1]) == "7116"
+
+
+def test_without_another_slash_a_doubtful_one_stays() -> None:
+    assert text(consistent([doubtful("7116", 1), line("315")])[0]) == "7116"
+    assert consistent([]) == []

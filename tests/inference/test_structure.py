@@ -47,6 +47,38 @@ def test_a_wide_gap_makes_two_numbers() -> None:
     assert line.text == "12 345"
 
 
+def in_squares(*rows: str) -> list[list[Found]]:
+    """Signs 40 px high in the middles of squares of 50 px; a 1 is narrower than others."""
+    return [
+        [
+            sign(character, 0.9, (50 * place - wide // 2, 100 * number, wide, 40))
+            for place, character in enumerate(row)
+            if character != " "
+            for wide in [4 if character == "1" else 24]
+        ]
+        for number, row in enumerate(rows)
+    ]
+
+
+def test_digits_in_squares_are_one_number_whatever_their_width() -> None:
+    found = lines(*in_squares("  116   535", " +317  +101", "  433   636"))
+    assert [line.text for line in found] == ["116 535", "+317 +101", "433 636"]
+
+
+def test_a_narrow_digit_after_a_wide_gap_begins_a_number() -> None:
+    row = [sign(c, 0.9, (x, 0, 20, 40)) for c, x in zip("234", (0, 30, 60), strict=True)]
+    (line,) = lines([*row, sign("1", 0.9, (120, 0, 4, 40))])
+    assert line.text == "234 1"
+
+
+def test_a_plus_stands_left_of_the_longest_number_of_a_sum() -> None:
+    assert [line.text for line in lines(*in_squares("  906", "+ 535", " 1441"))] == [
+        "906",
+        "+535",
+        "1441",
+    ]
+
+
 def test_a_wide_gap_beside_a_comma_does_not() -> None:
     (line,) = lines(written("1 ,250"))
     assert line.text == "1,250"

@@ -27,6 +27,7 @@ from cnn_mnist.inference.recognition.line_reader import (
     in_doubt,
     num_right,
 )
+from cnn_mnist.inference.recognition.slashes import consistent
 
 MARGIN = 0.25  # of a line's height: the margin around it
 ALIGNED = 0.5  # of a digit's height: maximum offset between distant parts of one line
@@ -95,7 +96,7 @@ def read_lines(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> l
     pieces = [[place.on_page(sign) for sign in signs] for place, signs in read.items()]
     ink = dict(zip(every, layout.lines, strict=True))
     pieces = without_doubles(pieces, [ink[place] for place in read])
-    return _joined([piece for piece in pieces if piece], layout.slope)
+    return consistent(_joined([piece for piece in pieces if piece], layout.slope))
 
 
 def readings(reader: LineReader, page: NDArray[np.uint8], layout: Layout) -> list[list[Sign]]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -14,6 +15,8 @@ from cnn_mnist.inference.recognition.line import DIGITS, OTHER, gaps
 
 GAP = 0.8  # of a digit's height; two digits with a wider gap belong to two numbers
 AROUND_SIGN = 2 * GAP  # the same, between a digit and a sign such as a comma
+BEFORE_ADDEND = 3 * GAP  # the same, behind a + or -, which stands left of the longest number
+UNEVEN = 1.15  # times the usual step from digit to digit: one digit per square is one number
 LEADING, TRAILING = "-+$€£(", ")%°"
 BRACKET = 1.6  # of a digit's height; taller than in the generated lines, they are parts of a ring
 
@@ -76,21 +79,42 @@ def lines_of(rows: list[list[Found]], original_box: Callable[[Box], Box]) -> tup
         original_box: maps a box on the page as read, which may be rotated, to the original.
     """
     lines: list[Line] = []
+    step = UNEVEN * median([step for signs in rows for step in _steps(signs)] or [0])
     for signs in rows:
-        parts = [part for part in _parts(signs) if any(sign.is_digit for sign in part)]
+        parts = [part for part in _parts(signs, step) if any(sign.is_digit for sign in part)]
         numbers = [_number(part, original_box) for part in parts]
         if numbers:
             lines.append(Line(tuple(numbers)))
     return tuple(lines)
 
 
-def _parts(signs: list[Found]) -> list[list[Found]]:
-    height = median([sign.box[3] for sign in signs if sign.is_digit] or [0])
+def _height(signs: list[Found]) -> float:
+    return median([sign.box[3] for sign in signs if sign.is_digit] or [0])
+
+
+def _step(left: Found, right: Found) -> float:
+    """The distance of the middles of two signs."""
+    return right.box[0] - left.box[0] + (right.box[2] - left.box[2]) / 2
+
+
+def _steps(signs: list[Found]) -> list[float]:
+    """The steps from digit to digit within the numbers of a line, in digits' heights."""
+    height, apart = _height(signs), gaps(sign.box for sign in signs)
+    return [
+        _step(left, right) / height
+        for (left, right), gap in zip(pairwise(signs), apart, strict=True)
+        if left.is_digit and right.is_digit and gap <= GAP * height
+    ]
+
+
+def _parts(signs: list[Found], step: float) -> list[list[Found]]:
+    """The numbers of a line whose digits are usually up to `step` heights apart."""
+    height = _height(signs)
     limit = BRACKET * height
     signs = [sign for sign in signs if sign.character not in "()" or sign.box[3] <= limit]
     parts: list[list[Found]] = [[]]
     for place, sign in enumerate(signs):
-        if parts[-1] and _ends(signs[place - 1 : place + 2], height):
+        if parts[-1] and _ends(signs[place - 1 : place + 2], height, step):
             parts.append([])
         if sign.character == OTHER:
             parts.append([])
@@ -99,14 +123,19 @@ def _parts(signs: list[Found]) -> list[list[Found]]:
     return parts
 
 
-def _ends(signs: list[Found], height: float) -> bool:
+def _ends(signs: list[Found], height: float, step: float) -> bool:
     """Whether a number ends before the second of two or three signs.
 
     A comma may be far from its digits; a minus or currency sign belongs to the nearer digit, and a
-    closing bracket or a percent sign to the one on its left.
+    closing bracket or a percent sign to the one on its left. A narrow digit in a square of its own
+    is no farther from the middle of the next than others.
     """
     apart = gaps(sign.box for sign in signs)
     left, right = signs[:2]
+    if left.is_digit and right.is_digit and _step(left, right) <= step * height:
+        return False
+    if left.character in "+-" and right.is_digit:
+        return bool(apart[0] > BEFORE_ADDEND * height)
     leads = right.character in LEADING and len(apart) > 1 and apart[0] > apart[1]
     near = (right.is_digit and (left.is_digit or left.character in TRAILING)) or leads
     return bool(apart[0] > (GAP if near else AROUND_SIGN) * height)

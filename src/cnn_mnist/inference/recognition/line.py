@@ -26,13 +26,14 @@ class Sign(NamedTuple):
     """A sign of a line.
 
     A character of ALPHABET, its probability, its box x, y, width, height in the crop's pixels, and
-    the probabilities of the ten digits there.
+    the probabilities of the ten digits and of a slash there.
     """
 
     character: str
     confidence: float
     box: Box
     digit_probs: NDArray[np.float32]
+    p_slash: float = 0.0
 
 
 def gaps(boxes: Iterable[Box]) -> list[float]:

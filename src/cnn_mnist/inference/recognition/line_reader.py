@@ -187,7 +187,8 @@ def _sign(probs: NDArray[np.float32], edges: NDArray[Any], shape: tuple[int, ...
     mean = probs.mean(axis=1)
     best = 1 + int(mean[1:].argmax())
     box = _within(edges[int(probs[best].argmax())].tolist(), shape)
-    return Sign(ALPHABET[best - 1], float(mean[best]), box, mean[1 : 1 + len(DIGITS)])
+    p_slash = float(mean[1 + ALPHABET.index("/")])
+    return Sign(ALPHABET[best - 1], float(mean[best]), box, mean[1 : 1 + len(DIGITS)], p_slash)
 
 
 def _moved(sign: Sign, rows: int, shape: tuple[int, ...]) -> Sign:

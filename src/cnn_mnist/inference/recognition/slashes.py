@@ -1,8 +1,12 @@
-"""Slashes that are 1s: a 1 that leans looks like a slash, but is part of no date or fraction."""
+"""Slashes and 1s: a 1 that leans looks like a slash, but is part of no date or fraction.
+
+`leaning` judges a line by itself, `consistent` the lines of a page by each other.
+"""
 
 import math
 import re
-from itertools import pairwise
+from collections.abc import Callable
+from itertools import chain, pairwise
 from statistics import median
 
 from cnn_mnist.inference.recognition.line import DIGITS, Sign, gaps
@@ -39,6 +43,66 @@ def leaning(signs: list[Sign]) -> list[Sign]:
     numbers = _numbers(signs, height)
     after = [number[0].character for number in numbers[1:]] + [""]
     return [s for pair in zip(numbers, after, strict=True) for s in _read(*pair, height, upright)]
+
+
+def consistent(lines: list[list[Sign]]) -> list[list[Sign]]:
+    """The lines of a page, with each doubtful 1 as a slash that looks like the page's slashes.
+
+    A fraction then reads as the other fractions of its writer. The stroke is nearer in width and
+    height to the slashes of the page than to its certain 1s.
+    """
+    sizes = [[_size(sign, _height(line)) for sign in line] for line in lines]
+    known = list(zip(chain(*lines), chain(*sizes), strict=True))
+    slashes = [size for sign, size in known if sign.character == "/"]
+    if not slashes:
+        return lines
+    slash = _middle(slashes)
+    ones = [size for sign, size in known if _is_certain_one(sign) and sign.p_slash <= LEANING]
+    one = _middle(ones) if ones else (math.inf, math.inf)
+
+    def is_alike(sign: Sign, height: float) -> bool:
+        size = _size(sign, height)
+        is_doubtful = sign.character == "1" and sign.p_slash > LEANING
+        return is_doubtful and math.dist(size, slash) < math.dist(size, one)
+
+    return [_with_slashes(line, is_alike) for line in lines]
+
+
+def _with_slashes(line: list[Sign], is_alike: Callable[[Sign, float], bool]) -> list[Sign]:
+    """A line with one of its doubtful 1s as a slash in each number that then is a fraction."""
+    height, found = _height(line), list[Sign]()
+    if not any(is_alike(sign, height) for sign in line):
+        return line
+    for number in _numbers(line, height):
+        for place, sign in enumerate(number):
+            changed = [*number[:place], _as_slash(sign), *number[place + 1 :]]
+            if is_alike(sign, height) and _is_written(changed, ""):
+                number = changed
+                break
+        found += number
+    return found
+
+
+def _height(line: list[Sign]) -> float:
+    return median([sign.box[3] for sign in line if sign.character in DIGITS] or [1.0])
+
+
+def _size(sign: Sign, height: float) -> tuple[float, float]:
+    """Width and height in digits."""
+    return sign.box[2] / height, sign.box[3] / height
+
+
+def _middle(sizes: list[tuple[float, float]]) -> tuple[float, float]:
+    return median(wide for wide, _ in sizes), median(high for _, high in sizes)
+
+
+def _as_slash(sign: Sign) -> Sign:
+    """A 1 as the slash that it may be."""
+    probs = sign.digit_probs.copy()
+    probs[1] = 0
+    return sign._replace(
+        character="/", confidence=max(sign.confidence, sign.p_slash), digit_probs=probs
+    )
 
 
 def _is_certain_one(sign: Sign) -> bool:
@@ -103,4 +167,4 @@ def _as_one(sign: Sign, least: float) -> Sign:
         return sign
     probs = sign.digit_probs.copy()
     probs[1] += sign.confidence
-    return Sign("1", float(probs[1]), sign.box, probs)
+    return sign._replace(character="1", confidence=float(probs[1]), digit_probs=probs)

@@ -24,7 +24,7 @@ WRITTEN = 1.5  # times the contrast of a mark: that of ink on it
 WIRES, UNEVEN = 6, 0.15  # least number of wires; how much they may differ in size and distance
 SPECK = 6  # px; readable digits are never smaller
 # A speck is smaller than these shares of the largest group of marks, and of the typical mark.
-SPECK_SHARE, MARK_SHARE = 0.12, 0.5
+SPECK_SHARE, MARK_SHARE = 0.12, 1 / 3
 
 
 def without_clutter(marks: Components, contrast: NDArray[Any]) -> Components:
@@ -96,7 +96,7 @@ def without_specks(marks: Components, reach: int) -> Mask:
     if (marks.sides[1:] - 2 * reach >= max(SPECK, SPECK_SHARE * together)).all():
         return marks.mask
     near = components(cv2.dilate(marks.mask, np.ones((2 * reach + 1,) * 2, np.uint8)))
-    groups, single = (found.sides[~much_longer(found.sides)][1:] for found in (near, marks))
-    largest = groups.max() - 2 * reach
-    least = max(SPECK, min(SPECK_SHARE * largest, MARK_SHARE * typical_side(single)))
+    largest = near.sides[~much_longer(near.sides)][1:].max() - 2 * reach
+    typical = typical_side(marks, ~much_longer(marks.sides))
+    least = max(SPECK, min(SPECK_SHARE * largest, MARK_SHARE * typical))
     return np.asarray(marks.mask & near.pixels(near.sides - 2 * reach >= least))

@@ -77,9 +77,10 @@ def crowded(sizes: NDArray[Any], pixels: int) -> bool:
     return len(sizes) > most(pixels) or int(sizes.prod(axis=1).sum()) > OVERLAP * pixels
 
 
-def typical_side(sides: NDArray[Any]) -> float:
-    """The median of some marks' sides, weighted by their squares: dust hardly counts."""
-    return weighted_median(sides, sides.astype(np.float64) ** 2)
+def typical_side(marks: Components, some: NDArray[np.bool_]) -> float:
+    """The median of some marks' sides, weighted by their ink: dust and thin lines hardly count."""
+    some = some & (np.arange(len(some)) > 0)
+    return weighted_median(marks.sides[some], marks.stats[some, cv2.CC_STAT_AREA])
 
 
 def much_longer(sides: NDArray[Any]) -> NDArray[np.bool_]:

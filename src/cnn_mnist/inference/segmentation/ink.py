@@ -65,14 +65,14 @@ def _ink(contrast: Contrast) -> tuple[Ink, Mask]:
         return found, dots
     seen = contrast[part.box]
     strong = _otsu(seen, faint)
-    weak = max(faint, math.ceil(0.4 * strong))
+    weak = max(_above_rules(seen, faint, strong, part), math.ceil(0.4 * strong))
     marks = _marks(seen, weak)
     dots[part.box] = _dotted(marks, seen, strong)
     if dots.any():
         seen = cv2.multiply(seen, 1 - dots[part.box])
         marks = _marks(seen, weak)
     marks = _hysteresis(marks, seen, strong, part.grain)
-    written = _without_lines(ruling.without_rules(marks), seen, strong, part)
+    written = _without_lines(ruling.without_rules(marks), part)
     mask = clutter.without_specks(clutter.without_clutter(written, seen), _reach(part.page))
     if not mask.any():
         return found, dots
@@ -218,16 +218,24 @@ def _hysteresis(marks: Components, contrast: Contrast, strong: float, grain: int
     return marks.only(keep & (marks.sides >= grain))
 
 
-def _without_lines(marks: Components, contrast: Contrast, strong: int, part: _Part) -> Components:
-    """Remove ruled lines: by their paler ink if possible, otherwise by their shape."""
-    rest = part.without_lines(marks.mask)
-    ruled = contrast[marks.mask > rest]
-    if ruled.size:
-        paler = math.ceil(1.3 * float(percentiles(ruled, 80)[0]))
-        if paler < strong:  # the rules go with their crossings; a darker margin is left
-            marks = _hysteresis(_marks(contrast, paler), contrast, strong, part.grain)
-            rest = part.without_lines(marks.mask)
+def _above_rules(contrast: Contrast, faint: int, strong: int, part: _Part) -> int:
+    """The least contrast of ink: above that of ruled lines, if they are paler than the writing.
+
+    They then go with their crossings, and what is darker stays, such as a margin. If most of what
+    is as pale is no line, it is pale ink.
+    """
+    marks = (contrast >= faint).astype(np.uint8)
+    lines = marks > part.without_lines(marks)
+    if not lines.any():
+        return faint
+    paler = math.ceil(1.3 * float(percentiles(contrast[lines], 80)[0]))
+    pale = (contrast >= faint) & (contrast < paler)
+    is_ruled = np.count_nonzero(pale & lines) > np.count_nonzero(pale & ~lines)
+    return paler if is_ruled and paler < strong else faint
+
+
+def _without_lines(marks: Components, part: _Part) -> Components:
+    """Remove ruled lines by their shape, and frames."""
     unframed = ruling.without_frames(marks)
-    if unframed is not marks:
-        rest = part.without_lines(unframed.mask)
-    return marks if rest is marks.mask else components(rest)
+    rest = part.without_lines(unframed.mask)
+    return unframed if rest is unframed.mask else components(rest)

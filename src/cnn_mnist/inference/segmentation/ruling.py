@@ -162,7 +162,7 @@ def _are_ruled(lines: NDArray[np.bool_], mask: Mask, count: int) -> bool:
     if count >= SEVERAL * np.count_nonzero(is_line):
         return True
     length, beside = marks.sides[is_line].max(initial=0), marks.sides[1:][~is_line[1:]]
-    return bool(beside.sum() > WRITING * length > WRITING * LONGER * typical_side(beside))
+    return bool(beside.sum() > WRITING * length > WRITING * LONGER * typical_side(marks, ~is_line))
 
 
 def _small(mask: Mask) -> Mask:
