@@ -77,11 +77,15 @@ def lines_of(rows: list[list[Found]], original_box: Callable[[Box], Box]) -> tup
     """
     lines: list[Line] = []
     for signs in rows:
-        parts = [part for part in _parts(signs) if any(sign.is_digit for sign in part)]
-        numbers = [_number(part, original_box) for part in parts]
+        numbers = [_number(number, original_box) for number in numbers_in(signs)]
         if numbers:
             lines.append(Line(tuple(numbers)))
     return tuple(lines)
+
+
+def numbers_in(signs: list[Found]) -> list[list[Found]]:
+    """The signs of each number of a line."""
+    return [part for part in _parts(signs) if any(sign.is_digit for sign in part)]
 
 
 def _parts(signs: list[Found]) -> list[list[Found]]:
