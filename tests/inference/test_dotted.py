@@ -56,6 +56,14 @@ def test_the_points_of_a_number_are_no_rule() -> None:
     assert marks[86:90, 68:72].all()
 
 
+def test_small_digits_below_those_of_a_broad_pen_are_no_rule() -> None:
+    sheet = np.full((560, 760, 3), 255, np.uint8)
+    for text, height, pen, x, y in [("583", 200, 20, 0, 0), ("2742742745", 36, 3, 100, 420)]:
+        number = page(text, height, pen)
+        sheet[y : y + number.shape[0], x : x + number.shape[1]] = number
+    assert not ink.find_with_dots(sheet)[1].any()
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_uneven_marks_are_no_rule(seed: int) -> None:
     rng = np.random.default_rng(seed)

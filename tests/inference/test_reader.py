@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from cnn_mnist.inference import preview
@@ -81,6 +82,40 @@ def test_numbers_beside_a_tall_mark_are_read(reader: Reader, mark: str, turns: i
     else:
         cv2.ellipse(sheet, (150, 80), (130, 75), 0, 0, 360, (200, 30, 30), 6)
     assert reader.read(np.rot90(sheet, turns)).text == "".join(numbers)
+
+
+def placed(size: tuple[int, int], *numbers: tuple[str, int, int, int]) -> NDArray[np.uint8]:
+    """A page (height, width) of numbers, each with its height and the corner of its margin."""
+    sheet = np.full((*size, 3), 240, np.uint8)
+    for text, height, x, y in numbers:
+        drawn = page(text, height, max(2, height // 10), paper=(240, 240, 240))
+        region = sheet[y : y + drawn.shape[0], x : x + drawn.shape[1]]
+        np.minimum(region, drawn, out=region)
+    return sheet
+
+
+@pytest.mark.parametrize(
+    "heights", [(160, 40, 90, 30), (28, 60, 120, 250), (200, 36, 36, 36, 36), (30, 30, 30, 140)]
+)
+def test_numbers_of_several_sizes_are_read_from_top_to_bottom(
+    reader: Reader, heights: tuple[int, ...]
+) -> None:
+    texts = ["583", "274", "309", "852", "647"][: len(heights)]
+    tops = [0, *np.cumsum([round(2 * height) for height in heights])]
+    numbers = [
+        (text, height, 60 + 40 * row, top)
+        for row, (text, height, top) in enumerate(zip(texts, heights, tops[:-1], strict=True))
+    ]
+    sheet = placed((int(tops[-1]) + 250, 1000), *numbers)
+    assert [line.text for line in reader.read(sheet).lines] == texts
+
+
+@pytest.mark.parametrize("single", [("7", 40, 700, 60), ("7", 36, 500, 330)])
+def test_a_single_mark_much_smaller_than_the_numbers_is_no_digit(
+    reader: Reader, single: tuple[str, int, int, int]
+) -> None:
+    sheet = placed((500, 900), ("583", 150, 40, 80), single)
+    assert reader.read(sheet).text == "583"
 
 
 def test_the_number_at_an_arrow_that_looks_like_a_digit_is_read(reader: Reader) -> None:

@@ -166,3 +166,17 @@ def test_erasing_tall_marks_leaves_the_others_as_they_are() -> None:
     bar(ink, 20, 400, 300, 8)
     np.testing.assert_array_equal(segment.without_tall(ink, 42), digits)
     np.testing.assert_array_equal(segment.without_tall(ink, 200), ink)
+
+
+def test_signs_too_small_for_others_are_the_next_layer() -> None:
+    large, middle, small = ("47", 200, 0, 0), ("305", 60, 310, 20), ("916", 20, 440, 20)
+    layers = list(segment.layers(sheet(large, middle, small, size=(480, 500))))
+    assert [len(layer) for layer in layers] == [2, 3, 3]
+    alone = segment.split(sheet(small, size=(480, 500)))
+    for one, other in zip(layers[2], alone, strict=True):
+        assert one.box == other.box
+        np.testing.assert_array_equal(one.ink, other.ink)
+
+
+def test_blank_paper_has_no_layers() -> None:
+    assert list(segment.layers(np.zeros((50, 50), np.float32))) == []

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference import box_row
-from cnn_mnist.inference.layout import cell, lines, orientation, view
+from cnn_mnist.inference.layout import cell, lines, orientation, sizes, view
 from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import MANY, without_words
 from cnn_mnist.inference.percentiles import median
@@ -20,8 +20,8 @@ from cnn_mnist.inference.pictures.page import ImageError, Page
 from cnn_mnist.inference.reading import NO_INK, Digit, Reading
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier, tta_probs
-from cnn_mnist.inference.recognition.line import OTHER
-from cnn_mnist.inference.recognition.line_reader import DOUBT, LineReader
+from cnn_mnist.inference.recognition.line import OTHER, Sign
+from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.recognition.normalize import SIDE, ready_frame, ready_frames
 from cnn_mnist.inference.segmentation import segment
 
@@ -125,18 +125,29 @@ class Reader:
             return Reading(reason=CROWDED)
 
     def _upright_reading(self, page: Page) -> Reading:
-        """The reading of a page, without its tall marks if more digits are read then."""
+        """The reading of a page, without its tall marks if more digits are read then.
+
+        Certain numbers of other sizes are added.
+        """
         whole = view.of_page(page)
         seen = orientation.upright(self.classifier, self.line_reader, page, whole)
         found = self._found(seen, self.line_reader)
-        height = _height_of_others(found, seen)
+        height = sizes.height_of_others(found, seen)
         if height is not None:
             with contextlib.suppress(segment.CrowdedError):
                 lower = orientation.upright(self.classifier, self.line_reader, page, whole, height)
                 again = self._found(lower, self.line_reader)
-                if _num_right(again) > _num_right(found):
-                    return _line_reading(again, lower)
-        return _line_reading(found, seen)
+                if sizes.num_right(again) > sizes.num_right(found):
+                    taller = found if lower.page.turned == seen.page.turned else []
+                    found = sizes.with_others(again, taller)
+                    seen = lower
+        return _line_reading(sizes.with_others(found, self._smaller(seen)), seen)
+
+    def _smaller(self, seen: view.View) -> list[list[Found]]:
+        """The signs of a view that are too small for the size of its glyphs, line by line."""
+        smaller = seen.smaller
+        rows = lines.read_lines(self.line_reader, seen.grey, smaller.layout.of_several)
+        return self._agreed(rows, smaller)
 
     def _view_reading(
         self, seen: view.View, line_reader: LineReader, single: bool = False
@@ -151,7 +162,10 @@ class Reader:
             readings = lines.readings(line_reader, seen.grey, seen.layout)
             probs = tta_probs(self.classifier.probs, seen.frames())
             return [agree_on_one(readings, seen.boxes, probs, self.classifier.decides)]
-        rows = lines.read(line_reader, seen.grey, seen.layout)
+        return self._agreed(lines.read(line_reader, seen.grey, seen.layout), seen)
+
+    def _agreed(self, rows: list[list[Sign]], seen: view.View) -> list[list[Found]]:
+        """The answers of both networks for each sign."""
         best = list(chain.from_iterable(rows))
         pairs = partners(best, seen.boxes, self.classifier.decides)
         alone = [glyph for glyph in pairs if glyph is not None]
@@ -231,28 +245,6 @@ def _is_line(sign: Found, seen: view.View) -> bool:
     if sign.glyph is None:
         return not seen.ink_in(sign.box).any()
     return sign.box[2] > LYING * sign.box[3]
-
-
-def _height_of_others(rows: list[list[Found]], seen: view.View) -> float | None:
-    """The height of a digit by which to look again; None if few marks were left out.
-
-    It is that of the digits read so far if marks are much taller. Otherwise, the only digit read
-    may be such a mark, for example an arrow.
-    """
-    heights = [s.box[3] for s in chain(*rows) if s.is_digit and s.confidence >= DOUBT]
-    read = float(median(np.array(heights))) if heights else None
-    if read and all(height <= segment.TALL * read for _, _, _, height in seen.boxes):
-        read = None
-    return segment.left_out(seen.ink, read)
-
-
-def _num_right(rows: list[list[Found]]) -> tuple[float, float]:
-    """The expected numbers of right digits: of those not in doubt, and of all.
-
-    Pieces of lines may be many doubtful 1s.
-    """
-    digits = [sign.confidence for sign in chain(*without_words(rows)) if sign.is_digit]
-    return sum(p for p in digits if p >= DOUBT), sum(digits)
 
 
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:

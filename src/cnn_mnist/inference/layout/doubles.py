@@ -32,10 +32,15 @@ def without_doubles(pieces: list[list[Sign]], ink: list[NDArray[Any]]) -> list[l
     keeps = np.ones(len(signs), bool)
     for place in np.flatnonzero(owners != lines).tolist():
         sign, owner = signs[place], owners[place]
-        covers = _common(boxes[owner], np.array(sign.box)) > SAME * sign.box[2] * sign.box[3]
-        keeps[place] = not (covers & is_read[owner]).any()
+        keeps[place] = not (are_inside(np.array([sign.box]), boxes[owner]) & is_read[owner]).any()
     left = iter(keeps.tolist())
     return [[sign for sign in piece if next(left)] for piece in pieces]
+
+
+def are_inside(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+    """For each box (N) and each other one (M), whether it is mostly inside: N×M."""
+    some = boxes[:, None]
+    return np.asarray(_common(others, some) > SAME * some[..., 2:].prod(axis=-1))
 
 
 def _owners(

@@ -73,6 +73,11 @@ class Layout(NamedTuple):
             lines = grouped(corners, levelled(corners, slope))
         return cls(lines, slope)
 
+    @property
+    def of_several(self) -> "Layout":
+        """The lines of several signs."""
+        return self._replace(lines=[line for line in self.lines if len(line) > 1])
+
     def places(self, shape: tuple[int, ...]) -> list[Place]:
         """The lines' places on a page of this height and width."""
         return [_place(shape, line, self.slope) for line in self.lines]

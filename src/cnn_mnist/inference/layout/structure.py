@@ -81,8 +81,7 @@ def lines_of(rows: list[list[Found]], original_box: Callable[[Box], Box]) -> tup
     lines: list[Line] = []
     step = UNEVEN * median([step for signs in rows for step in _steps(signs)] or [0])
     for signs in rows:
-        parts = [part for part in _parts(signs, step) if any(sign.is_digit for sign in part)]
-        numbers = [_number(part, original_box) for part in parts]
+        numbers = [_number(number, original_box) for number in numbers_in(signs, step)]
         if numbers:
             lines.append(Line(tuple(numbers)))
     return tuple(lines)
@@ -107,8 +106,12 @@ def _steps(signs: list[Found]) -> list[float]:
     ]
 
 
+def numbers_in(signs: list[Found], step: float = 0.0) -> list[list[Found]]:
+    """The signs of each number of a line whose digits are usually up to `step` heights apart."""
+    return [part for part in _parts(signs, step) if any(sign.is_digit for sign in part)]
+
+
 def _parts(signs: list[Found], step: float) -> list[list[Found]]:
-    """The numbers of a line whose digits are usually up to `step` heights apart."""
     height = _height(signs)
     limit = BRACKET * height
     signs = [sign for sign in signs if sign.character not in "()" or sign.box[3] <= limit]

@@ -1,8 +1,10 @@
 """The unit of reading, a page or one of its cells: its grey, its ink, and the ink's glyphs."""
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import cv2
@@ -42,6 +44,15 @@ class View:
     def layout(self) -> lines.Layout:
         """The arrangement of the glyphs in lines."""
         return lines.Layout.of(self.boxes)
+
+    @property
+    def smaller(self) -> "View":
+        """The view of the marks that are too small for the size of its glyphs."""
+        glyphs: list[Glyph] = []
+        with contextlib.suppress(segment.CrowdedError):
+            for layer in islice(segment.layers(self.ink), 1, None):
+                glyphs += layer
+        return replace(self, glyphs=glyphs)
 
     def frames(self, glyphs: Iterable[int] | None = None) -> NDArray[np.uint8]:
         """Some or all of the glyphs in MNIST's format, N×28×28; each is framed at most once."""

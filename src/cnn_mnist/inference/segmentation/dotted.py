@@ -16,6 +16,7 @@ from cnn_mnist.inference.segmentation.components import (
 
 LEAST = 8  # dots in a row
 LONG = 5  # times as long as a stroke of the writing is thick: a dash, at most
+SOLID = 0.5  # of a dot's box has ink; of a small digit's less
 UNEVEN = 0.15  # of size and step, beside a pixel: how much equal dots differ
 MOST = 0.75  # of a row's marks are equal dots; the others may be the writing's own
 NEAR = 7  # times a dot's side: the distance of neighbours, at most
@@ -31,7 +32,8 @@ def find(marks: Components) -> Mask:
     width, height, area = marks.stats[1:, 2:].T
     sides = marks.sides[1:]
     stroke = max(2.0 * AROUND, weighted_median(area / sides, sides.astype(np.float64) ** 2))
-    small = np.append(False, (sides < LONG * stroke) & (np.minimum(width, height) <= stroke))
+    small = (sides < LONG * stroke) & (np.minimum(width, height) <= stroke)
+    small = np.append(False, small & (area >= SOLID * width * height))
     dots = np.flatnonzero(small)
     if len(dots) < LEAST or crowded(marks.stats[dots, 2:4], marks.mask.size):
         return none

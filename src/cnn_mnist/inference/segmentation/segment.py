@@ -4,6 +4,7 @@ Boxes alone decide which parts form a sign. Pixels are read only afterwards, and
 signs as fit on a page of digits.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import cv2
@@ -44,6 +45,11 @@ class _Parts(NamedTuple):
         """The amount of ink of each component."""
         labels, count = self.marks.labels.ravel(), len(self.marks.stats)
         return np.asarray(np.bincount(labels, self.ink.ravel(), count)[1:], np.float64)
+
+    def only(self, keep: NDArray[np.bool_]) -> "_Parts":
+        """Some of the components."""
+        marks = self.marks.only(np.append(False, keep))
+        return self._replace(marks=marks, corners=self.corners[keep])
 
     @property
     def at_border(self) -> NDArray[np.bool_]:
@@ -89,27 +95,41 @@ def split(ink: Ink) -> list[Glyph]:
     Raises:
         CrowdedError: there are more than a page of digits can have.
     """
+    return next(layers(ink), [])
+
+
+def layers(ink: Ink) -> Iterator[list[Glyph]]:
+    """The signs of a picture, and repeatedly those among the marks that are too small for these.
+
+    Raises:
+        CrowdedError: there are more than a page of digits can have.
+    """
     parts = _parts(ink)
-    if not len(parts.corners):
-        return []
+    while len(parts.corners):
+        owners, signs = _split(parts, ink.size)
+        yield _glyphs(parts, owners, signs)
+        parts = parts.only(owners == NOBODY)
+
+
+def _split(parts: _Parts, pixels: int) -> tuple[Owners, Corners]:
     wide, high = parts.sizes.T
     height = _typical_height(parts.sizes)
     whole = (high >= 0.5 * height) | (wide >= height)
     loose = np.flatnonzero(~whole)
-    if np.count_nonzero(whole) > most(ink.size):
-        height = _height_over(parts.sizes, float(median(high[whole])), most(ink.size))
+    if np.count_nonzero(whole) > most(pixels):
+        height = _height_over(parts.sizes, float(median(high[whole])), most(pixels))
         whole, loose = high >= 0.5 * height, loose[:0]
     owners = np.full(len(parts.corners), NOBODY)
     owners[whole], signs = _join_fragments(parts.corners[whole], height)
-    largest = loose[np.argsort(-parts.sizes[loose].max(axis=1), kind="stable")][: most(ink.size)]
+    largest = loose[np.argsort(-parts.sizes[loose].max(axis=1), kind="stable")][: most(pixels)]
     owners[largest] = _attach(signs, parts.corners[largest], height)
     apart = largest[owners[largest] == NOBODY]
     dashes = apart[_are_dashes(signs, parts.corners[apart], height)]
     owners[dashes] = len(signs) + np.arange(len(dashes))
     signs = np.vstack([signs, parts.corners[dashes]])
-    if crowded(signs[:, 2:] - signs[:, :2], ink.size):
+    if crowded(signs[:, 2:] - signs[:, :2], pixels):
         raise CrowdedError
-    return _glyphs(parts, owners, signs)
+    return owners, signs
 
 
 def left_out(ink: Ink, read: float | None) -> float | None:
