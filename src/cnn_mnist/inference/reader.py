@@ -17,13 +17,13 @@ from cnn_mnist.inference.layout.words import MANY, without_words
 from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.pictures import image
 from cnn_mnist.inference.pictures.page import ImageError, Page
-from cnn_mnist.inference.reading import NO_INK, Digit, Reading
+from cnn_mnist.inference.reading import NO_INK, Digit, Reading, surer
 from cnn_mnist.inference.recognition.agree import Found, agree, agree_on_one, partners
 from cnn_mnist.inference.recognition.classifier import Classifier, tta_probs
 from cnn_mnist.inference.recognition.line import OTHER, Sign
 from cnn_mnist.inference.recognition.line_reader import LineReader
 from cnn_mnist.inference.recognition.normalize import SIDE, ready_frame, ready_frames
-from cnn_mnist.inference.segmentation import segment
+from cnn_mnist.inference.segmentation import segment, shadows
 
 MAX_BUTTONS = 0.1  # share of a page that a program's buttons may cover; larger grids are read
 MAX_COLUMNS = 40_000  # of a grid that the line network reads
@@ -66,6 +66,13 @@ class Reader:
         frame = ready_frame(page.pixels)
         if frame is not None:
             return _frame_reading(*next(self._digits(frame[None])))
+        reading = self._reading(page, single)
+        if single or reading.reason == CROWDED or (lit := shadows.without(page.pixels)) is None:
+            return reading
+        return surer(reading, self._reading(replace(page, pixels=lit)))
+
+    def _reading(self, page: Page, single: bool = False) -> Reading:
+        """The reading of a page with the shadows on it."""
         cells = [] if single else cell.of_page(page)
         if any(one.glyphs for row in cells for one in row):
             if sum(one.columns for row in cells for one in row) > MAX_COLUMNS:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.layout.lines import EVEN
 from cnn_mnist.inference.layout.structure import Line, Number
 from cnn_mnist.inference.pictures.page import Box
+from cnn_mnist.inference.recognition.line_reader import DOUBT
 
 NO_INK = "no ink found: the picture is blank or its contrast too low"
 
@@ -88,3 +91,11 @@ class Reading:
 def text_of(digits: Iterable[Digit]) -> str:
     """The text of some digits."""
     return "".join(str(digit.digit) for digit in digits)
+
+
+def surer(first: Reading, second: Reading) -> Reading:
+    """The reading of a page with more certain digits; small print does not count."""
+    certain = [[d.box[3] for d in each.digits if d.confidence >= DOUBT] for each in (first, second)]
+    least = EVEN * max(chain(*certain), default=0)
+    of_first, of_second = (sum(height >= least for height in heights) for heights in certain)
+    return second if of_second > of_first else first

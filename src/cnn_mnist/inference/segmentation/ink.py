@@ -25,7 +25,6 @@ OPPONENT = np.array(
     [[0.24, 0.66, 0.10, 0], [0.29, -0.47, 0.18, 128], [0.14, 0.34, -0.48, 128]], np.float32
 )
 BAND = 64  # rows; a band fits into the processor's cache
-MAX_LIGHT_GAIN = 6.0  # a shadow may remove 5/6 of the light
 LIT_PAPER = 80.0  # luma; darker paper is a board or a screen, whose lighting needs no correction
 NOISE_FACTOR = 4.0
 GRAIN = 4  # px; pieces of a stroke are never smaller, except on small pictures
@@ -159,7 +158,7 @@ def _contrast(pixels: Picture) -> Contrast:
     light = float(percentiles(luma, 90)[0])
     gain = _trust(luma)
     if light > LIT_PAPER:
-        gain *= np.clip(light / np.maximum(luma, 1), 1, MAX_LIGHT_GAIN)
+        gain *= np.clip(light / np.maximum(luma, 1), 1, paper.MAX_LIGHT_GAIN)
     ground = paper.resized(cv2.transform(blank, OPPONENT), pixels)
     gain = paper.resized(gain, pixels)
     contrast = np.empty(pixels.shape[:2], np.uint8)

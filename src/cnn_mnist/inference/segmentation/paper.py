@@ -21,6 +21,7 @@ WINDOWS = 1.0, 0.2  # of the picture's short side: wider than two strokes of a m
 MIN_CONTRAST = 9.0  # of 255; JPEG and sensor noise stay below
 SHARP = 0.85  # of a region's outline; a shadow's edge is soft, a broad stroke's sharp all round
 SMALL_PICTURE = 64  # px
+MAX_LIGHT_GAIN = 6.0  # a shadow may remove 5/6 of the light
 
 
 class Flat(NamedTuple):
