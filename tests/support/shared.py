@@ -195,8 +195,8 @@ def desk(browser: Any, server: Served) -> Iterator[Desk]:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
-    """A Dask cluster of two workers, for the tests that do not end it. It gives work up that one
-    worker died over: the next might die while it starts, and such a one is not replaced."""
+    """A Dask cluster of two workers, for tests that do not end it. A task is given up with its
+    worker: the next one might die while it starts, and would not be replaced."""
     pytest.importorskip("distributed")
     once: dict[str, Any] = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
     with dask(tmp_path_factory.mktemp("cluster"), **once) as started:
