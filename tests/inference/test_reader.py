@@ -118,6 +118,17 @@ def test_a_single_mark_much_smaller_than_the_numbers_is_no_digit(
     assert reader.read(sheet).text == "583"
 
 
+def test_the_door_and_the_figure_of_a_drawing_are_no_digits(reader: Reader) -> None:
+    sheet = placed((700, 1000), ("526", 60, 330, 40), ("418", 60, 350, 240))
+    walls = [[(200, 600), (200, 160), (800, 160), (800, 600), (500, 600)], [(200, 600), (370, 600)]]
+    figure = [[(900, 470), (900, 560)], [(860, 500), (940, 500)]]
+    for line in walls + figure:
+        cv2.polylines(sheet, [np.array(line)], False, BLACK, 5, cv2.LINE_AA)
+    cv2.ellipse(sheet, (370, 600), (130, 130), 0, -90, 0, BLACK, 4, cv2.LINE_AA)
+    cv2.circle(sheet, (900, 435), 34, BLACK, 5, cv2.LINE_AA)
+    assert [line.text for line in reader.read(sheet).lines] == ["526", "418"]
+
+
 def test_the_number_at_an_arrow_that_looks_like_a_digit_is_read(reader: Reader) -> None:
     sheet = np.full((640, 900, 3), 240, np.uint8)
     drawn = page("583", 90, 7, paper=(240, 240, 240))

@@ -148,7 +148,8 @@ class Reader:
                     taller = found if lower.page.turned == seen.page.turned else []
                     found = sizes.with_others(again, taller)
                     seen = lower
-        return _line_reading(sizes.with_others(found, self._smaller(seen)), seen)
+        found = sizes.with_others(found, self._smaller(seen))
+        return _line_reading(sizes.without_drawings(found), seen)
 
     def _smaller(self, seen: view.View) -> list[list[Found]]:
         """The signs of a view that are too small for the size of its glyphs, line by line."""

@@ -6,13 +6,15 @@ numbers of several digits count: a single tall mark may be a tick, and small one
 
 from itertools import chain
 from statistics import mean
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout.doubles import are_inside
 from cnn_mnist.inference.layout.structure import numbers_in
 from cnn_mnist.inference.layout.view import View
-from cnn_mnist.inference.layout.words import SURE, without_words
+from cnn_mnist.inference.layout.words import EVEN, SURE, without_words
 from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.recognition.agree import Found
 from cnn_mnist.inference.recognition.line_reader import DOUBT
@@ -34,6 +36,25 @@ def with_others(rows: Rows, others: Rows) -> Rows:
         if signs:
             rows = _inserted(_without(rows, signs), signs)
     return rows
+
+
+def without_drawings(rows: Rows) -> Rows:
+    """The lines without doubtful single digits that are not as high as any certain number.
+
+    Drawings may look like digits, such as a door on a plan or the hole of a tag.
+    """
+    numbers = [number for row in without_words(rows) for number in numbers_in(row)]
+    heights = np.array([s.box[3] for n in numbers if _is_certain(n) for s in _digits(n)])
+    single = [digits[0] for n in numbers if len(digits := _digits(n)) == 1]
+    drawings = {s.box for s in single if s.confidence < DOUBT and not _is_even(s, heights)}
+    kept = [[sign for sign in row if sign.box not in drawings] for row in rows]
+    return [row for row in kept if row]
+
+
+def _is_even(sign: Found, heights: NDArray[Any]) -> bool:
+    """Whether a sign is about as high as some of the digits of a page, if it has any."""
+    ratio = heights / sign.box[3]
+    return not len(heights) or bool(((ratio > EVEN) & (ratio < 1 / EVEN)).any())
 
 
 def height_of_others(rows: Rows, seen: View) -> float | None:
