@@ -357,6 +357,19 @@ def test_a_line_as_pale_as_most_of_the_writing_sets_no_threshold() -> None:
     assert found[140:190, 100:450].any()
 
 
+def test_a_ring_on_ruled_paper_stays_whole() -> None:
+    pixels = np.full((600, 900, 3), 240.0)
+    for y in range(30, 600, 46):
+        pixels[y : y + 2] = 180
+    for x in range(100, 600, 50):
+        cv2.rectangle(pixels, (x, 400), (x + 22, 440), (40, 40, 90), 3)
+    cv2.ellipse(pixels, (690, 180), (175, 110), 0, 0, 360, (40, 40, 90), 5)
+    ring = np.zeros((600, 900), np.uint8)
+    cv2.ellipse(ring, (690, 180), (175, 110), 0, 0, 360, 1, 1)
+    blurred = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 1), np.float64)
+    assert ink.find(noisy(blurred, 1))[ring > 0].astype(bool).mean() > 0.95
+
+
 def test_the_plus_of_a_sum_is_no_speck_beside_its_lines() -> None:
     pixels = np.full((700, 900, 3), 240, np.uint8)
     for left in (200, 600):

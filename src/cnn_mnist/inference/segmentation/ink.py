@@ -64,14 +64,17 @@ def _ink(contrast: Contrast) -> tuple[Ink, Mask]:
         return found, dots
     seen = contrast[part.box]
     strong = _otsu(seen, faint)
-    weak = max(_above_rules(seen, faint, strong, part), math.ceil(0.4 * strong))
+    above_rules = _above_rules(seen, faint, strong, part)
+    weak = max(above_rules, math.ceil(0.4 * strong))
     marks = _marks(seen, weak)
     dots[part.box] = _dotted(marks, seen, strong)
     if dots.any():
         seen = cv2.multiply(seen, 1 - dots[part.box])
         marks = _marks(seen, weak)
     marks = _hysteresis(marks, seen, strong, part.grain)
-    written = _without_lines(ruling.without_rules(marks), part)
+    if above_rules == faint:  # otherwise long marks are rings and axes on ruled paper
+        marks = ruling.without_rules(marks)
+    written = _without_lines(marks, part)
     mask = clutter.without_specks(clutter.without_clutter(written, seen), _reach(part.page))
     if not mask.any():
         return found, dots
