@@ -148,7 +148,8 @@ class Reader:
                     taller = found if lower.page.turned == seen.page.turned else []
                     found = sizes.with_others(again, taller)
                     seen = lower
-        found = sizes.with_others(found, self._smaller(seen))
+        if any(found):  # otherwise, smaller marks are pieces of what is no writing
+            found = sizes.with_others(found, self._smaller(seen))
         return _line_reading(sizes.without_drawings(found), seen)
 
     def _smaller(self, seen: view.View) -> list[list[Found]]:
