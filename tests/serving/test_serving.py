@@ -23,13 +23,20 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image, ImageDraw
 
 from cnn_mnist.inference.pictures.image import FIRST_FRAME
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.serving import folders, server
 from cnn_mnist.serving.middleware import PAUSE
-from cnn_mnist.serving.server import HOLD_BACK, MAX_HOLD_BACK, SharedListener, remove_abandoned
+from cnn_mnist.serving.server import (
+    HOLD_BACK,
+    MAX_HOLD_BACK,
+    Server,
+    SharedListener,
+    remove_abandoned,
+)
 from drawn import page
 from paged import chain, encoded, locked
 from served import SOURCE, Served, get, post, serve
@@ -615,6 +622,15 @@ def test_ctrl_c_ends_it_without_a_word(tmp_path: Path, count: int) -> None:
         assert served.process.wait(TIMEOUT) == 130
         assert "Traceback" not in served.log.read_text()
         assert all(line.startswith("{") for line in served.log.read_text().splitlines())
+
+
+def test_ctrl_c_counts_though_the_event_loop_loses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(self: uvicorn.Server, sockets: object = None) -> None:
+        self.handle_exit(signal.SIGINT, None)
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    with pytest.raises(KeyboardInterrupt):
+        Server(uvicorn.Config("app:app")).run()
 
 
 def test_a_taken_port_and_a_wrong_model_are_one_line(server: Served, shell: Shell) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing.reduction import DupFd
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -112,12 +113,29 @@ def run(
     on_listening(_url(listener.getsockname()))
     try:
         if workers == 1:
-            uvicorn.Server(config).run([listener])
+            Server(config).run([listener])
         else:
             listener = SharedListener(fileno=listener.detach())
             Supervisor(config, [listener]).run()
     finally:
         listener.close()
+
+
+class Server(uvicorn.Server):
+    """Ends after Ctrl-C with KeyboardInterrupt, also if the event loop loses it at its end."""
+
+    _was_interrupted = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note Ctrl-C."""
+        super().handle_exit(sig, frame)
+        self._was_interrupted |= sig == signal.SIGINT
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until SIGTERM or Ctrl-C."""
+        super().run(sockets)
+        if self._was_interrupted:
+            raise KeyboardInterrupt
 
 
 class Supervisor(Multiprocess):
