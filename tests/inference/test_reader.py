@@ -107,7 +107,9 @@ def test_numbers_of_several_sizes_are_read_from_top_to_bottom(
         for row, (text, height, top) in enumerate(zip(texts, heights, tops[:-1], strict=True))
     ]
     sheet = placed((int(tops[-1]) + 250, 1000), *numbers)
-    assert [line.text for line in reader.read(sheet).lines] == texts
+    reading = reader.read(sheet)
+    assert [line.text for line in reading.lines] == texts
+    assert all(digit.image.any() for digit in reading.digits)
 
 
 @pytest.mark.parametrize("single", [("7", 40, 700, 60), ("7", 36, 500, 330)])

@@ -74,6 +74,13 @@ def test_a_page_in_even_or_fading_light_has_no_shadow() -> None:
     assert shadows.without(np.rint(pixels * fading).astype(np.uint8)) is None
 
 
+def test_a_black_page_has_no_shadow() -> None:
+    pixels = np.zeros((300, 400, 3), np.uint8)
+    pixels[0] = pixels[-1] = (200, 30, 30)
+    with np.errstate(all="raise"):
+        assert shadows.without(pixels) is None
+
+
 def test_stripes_of_another_colour_are_no_shadows() -> None:
     pixels = in_shadow(written(), blinds(written().shape), of=(255, 200, 40), dark=0.7)
     assert shadows.without(pixels) is None

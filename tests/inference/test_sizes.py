@@ -72,6 +72,11 @@ def test_a_doubtful_single_digit_of_no_numbers_height_is_a_drawing(height: int) 
     assert without_drawings([PAGE[0], [*PAGE[1], *drawing]]) == PAGE
 
 
+def test_the_sign_of_a_drawing_goes_with_it() -> None:
+    drawing = written("-9", -160, 150, 30, confidence=0.5)
+    assert without_drawings([[*drawing, *PAGE[0]], PAGE[1]]) == PAGE
+
+
 @pytest.mark.parametrize(("height", "confidence"), [(70, 0.5), (100, 0.5), (50, 0.95), (130, 0.95)])
 def test_a_single_digit_stays_if_it_is_certain_or_of_a_numbers_height(
     height: int, confidence: float

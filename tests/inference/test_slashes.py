@@ -114,6 +114,15 @@ def test_a_doubtful_one_is_a_slash_if_it_looks_like_those_of_the_page() -> None:
     assert text(consistent([line("3/15"), doubtful("7116", 1, p_slash=0.05)])[1]) == "7116"
 
 
+def test_of_two_doubtful_ones_the_likelier_is_the_slash() -> None:
+    both = doubtful("2112", 1, p_slash=0.12)
+    both[2] = doubtful("2112", 2, p_slash=0.47)[2]
+    both[2].digit_probs[1] = 0.5
+    fraction = consistent([line("3/25"), both])[1]
+    assert text(fraction) == "21/2"
+    assert fraction[2].confidence == pytest.approx(0.97)
+
+
 def test_without_another_slash_a_doubtful_one_stays() -> None:
     assert text(consistent([doubtful("7116", 1), line("315")])[0]) == "7116"
     assert consistent([]) == []

@@ -79,6 +79,13 @@ def test_a_plus_stands_left_of_the_longest_number_of_a_sum() -> None:
     ]
 
 
+def test_a_minus_behind_an_amount_does_not_reach_the_next() -> None:
+    first, second = written("12.-"), written("25")
+    moved = [s._replace(box=(s.box[0] + 110 + 70, *s.box[1:])) for s in second]
+    (line,) = lines([*first, *moved])
+    assert [number.text for number in line.numbers] == ["12.-", "25"]
+
+
 def test_a_wide_gap_beside_a_comma_does_not() -> None:
     (line,) = lines(written("1 ,250"))
     assert line.text == "1,250"

@@ -138,23 +138,23 @@ class Reader:
         """
         whole = view.of_page(page)
         seen = orientation.upright(self.classifier, self.line_reader, page, whole)
-        found = self._found(seen, self.line_reader)
+        found, ink = self._found(seen, self.line_reader), seen.ink
         height = sizes.height_of_others(found, seen)
         if height is not None:
             with contextlib.suppress(segment.CrowdedError):
                 lower = orientation.upright(self.classifier, self.line_reader, page, whole, height)
                 again = self._found(lower, self.line_reader)
                 if sizes.num_right(again) > sizes.num_right(found):
-                    taller = found if lower.page.turned == seen.page.turned else []
-                    found = sizes.with_others(again, taller)
-                    seen = lower
+                    is_aligned = lower.page.turned == seen.page.turned
+                    found = sizes.with_others(again, found if is_aligned else [])
+                    seen, ink = lower, ink if is_aligned else lower.ink
         if any(found):  # otherwise, smaller marks are pieces of what is no writing
             found = sizes.with_others(found, self._smaller(seen))
-        return _line_reading(sizes.without_drawings(found), seen)
+        return _line_reading(sizes.without_drawings(found), replace(seen, ink=ink))
 
     def _smaller(self, seen: view.View) -> list[list[Found]]:
         """The signs of a view that are too small for the size of its glyphs, line by line."""
-        smaller = seen.smaller
+        smaller = view.smaller(seen)
         rows = lines.read_lines(self.line_reader, seen.grey, smaller.layout.of_several)
         return self._agreed(rows, smaller)
 

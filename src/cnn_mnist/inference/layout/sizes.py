@@ -39,22 +39,24 @@ def with_others(rows: Rows, others: Rows) -> Rows:
 
 
 def without_drawings(rows: Rows) -> Rows:
-    """The lines without doubtful single digits that are not as high as any certain number.
+    """The lines without numbers of a doubtful digit that is not as high as any certain number.
 
     Drawings may look like digits, such as a door on a plan or the hole of a tag.
     """
     numbers = [number for row in without_words(rows) for number in numbers_in(row)]
     heights = np.array([s.box[3] for n in numbers if _is_certain(n) for s in _digits(n)])
-    single = [digits[0] for n in numbers if len(digits := _digits(n)) == 1]
-    drawings = {s.box for s in single if s.confidence < DOUBT and not _is_even(s, heights)}
+    drawings = {sign.box for n in numbers if _is_drawing(n, heights) for sign in n}
     kept = [[sign for sign in row if sign.box not in drawings] for row in rows]
     return [row for row in kept if row]
 
 
-def _is_even(sign: Found, heights: NDArray[Any]) -> bool:
-    """Whether a sign is about as high as some of the digits of a page, if it has any."""
-    ratio = heights / sign.box[3]
-    return not len(heights) or bool(((ratio > EVEN) & (ratio < 1 / EVEN)).any())
+def _is_drawing(number: list[Found], heights: NDArray[Any]) -> bool:
+    """Whether a number is a doubtful digit unlike the certain ones of a page, if it has any."""
+    digits = _digits(number)
+    if len(digits) > 1 or digits[0].confidence >= DOUBT or not len(heights):
+        return False
+    ratio = heights / digits[0].box[3]
+    return not ((ratio > EVEN) & (ratio < 1 / EVEN)).any()
 
 
 def height_of_others(rows: Rows, seen: View) -> float | None:

@@ -117,7 +117,8 @@ def _parts(signs: list[Found], step: float) -> list[list[Found]]:
     signs = [sign for sign in signs if sign.character not in "()" or sign.box[3] <= limit]
     parts: list[list[Found]] = [[]]
     for place, sign in enumerate(signs):
-        if parts[-1] and _ends(signs[place - 1 : place + 2], height, step):
+        leads = len(parts[-1]) == 1
+        if parts[-1] and _ends(signs[place - 1 : place + 2], height, step, leads):
             parts.append([])
         if sign.character == OTHER:
             parts.append([])
@@ -126,21 +127,24 @@ def _parts(signs: list[Found], step: float) -> list[list[Found]]:
     return parts
 
 
-def _ends(signs: list[Found], height: float, step: float) -> bool:
+def _ends(signs: list[Found], height: float, step: float, leads: bool) -> bool:
     """Whether a number ends before the second of two or three signs.
 
     A comma may be far from its digits; a minus or currency sign belongs to the nearer digit, and a
     closing bracket or a percent sign to the one on its left. A narrow digit in a square of its own
     is no farther from the middle of the next than others.
+
+    Args:
+        leads: the first sign begins the number.
     """
     apart = gaps(sign.box for sign in signs)
     left, right = signs[:2]
     if left.is_digit and right.is_digit and _step(left, right) <= step * height:
         return False
-    if left.character in "+-" and right.is_digit:
+    if leads and left.character in "+-" and right.is_digit:
         return bool(apart[0] > BEFORE_ADDEND * height)
-    leads = right.character in LEADING and len(apart) > 1 and apart[0] > apart[1]
-    near = (right.is_digit and (left.is_digit or left.character in TRAILING)) or leads
+    is_next = right.character in LEADING and len(apart) > 1 and apart[0] > apart[1]
+    near = (right.is_digit and (left.is_digit or left.character in TRAILING)) or is_next
     return bool(apart[0] > (GAP if near else AROUND_SIGN) * height)
 
 

@@ -16,6 +16,7 @@ from cnn_mnist.inference.pictures.page import Box, Page, rotated
 from cnn_mnist.inference.recognition import line
 from cnn_mnist.inference.recognition.normalize import SIDE, even_stroke, to_mnist
 from cnn_mnist.inference.segmentation import ink, segment
+from cnn_mnist.inference.segmentation.components import most
 from cnn_mnist.inference.segmentation.glyph import Glyph, Ink, reduced
 
 CLEARER = 2  # times the contrast in lightness: that in a colour which is read instead
@@ -44,15 +45,6 @@ class View:
     def layout(self) -> lines.Layout:
         """The arrangement of the glyphs in lines."""
         return lines.Layout.of(self.boxes)
-
-    @property
-    def smaller(self) -> "View":
-        """The view of the marks that are too small for the size of its glyphs."""
-        glyphs: list[Glyph] = []
-        with contextlib.suppress(segment.CrowdedError):
-            for layer in islice(segment.layers(self.ink), 1, None):
-                glyphs += layer
-        return replace(self, glyphs=glyphs)
 
     def frames(self, glyphs: Iterable[int] | None = None) -> NDArray[np.uint8]:
         """Some or all of the glyphs in MNIST's format, N×28×28; each is framed at most once."""
@@ -105,6 +97,17 @@ def without_tall(seen: View, height: float | None) -> View:
         return seen
     marks = segment.without_tall(seen.ink, height)
     return replace(seen, ink=marks, glyphs=segment.split(marks))
+
+
+def smaller(seen: View) -> View:
+    """A view of the marks too small for the size of its glyphs, no more than a page may have."""
+    glyphs: list[Glyph] = []
+    with contextlib.suppress(segment.CrowdedError):
+        for layer in islice(segment.layers(seen.ink), 1, None):
+            if len(glyphs) + len(layer) > most(seen.ink.size):
+                break
+            glyphs += layer
+    return replace(seen, glyphs=glyphs)
 
 
 def visible(pixels: NDArray[np.uint8], marks: NDArray[Any]) -> NDArray[np.uint8]:

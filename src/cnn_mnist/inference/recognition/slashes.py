@@ -49,7 +49,7 @@ def consistent(lines: list[list[Sign]]) -> list[list[Sign]]:
     """The lines of a page, with each doubtful 1 as a slash that looks like the page's slashes.
 
     A fraction then reads as the other fractions of its writer. The stroke is nearer in width and
-    height to the slashes of the page than to its certain 1s.
+    height to the slashes of the page than to its certain 1s. `leaning` may have made it a 1.
     """
     sizes = [[_size(sign, _height(line)) for sign in line] for line in lines]
     known = list(zip(chain(*lines), chain(*sizes), strict=True))
@@ -69,17 +69,18 @@ def consistent(lines: list[list[Sign]]) -> list[list[Sign]]:
 
 
 def _with_slashes(line: list[Sign], is_alike: Callable[[Sign, float], bool]) -> list[Sign]:
-    """A line with one of its doubtful 1s as a slash in each number that then is a fraction."""
+    """A line with the likeliest doubtful 1 as a slash in each number that then is a fraction."""
     height, found = _height(line), list[Sign]()
     if not any(is_alike(sign, height) for sign in line):
         return line
     for number in _numbers(line, height):
-        for place, sign in enumerate(number):
-            changed = [*number[:place], _as_slash(sign), *number[place + 1 :]]
-            if is_alike(sign, height) and _is_written(changed, ""):
-                number = changed
-                break
-        found += number
+        alike = {
+            sign.p_slash: [*number[:place], _as_slash(sign), *number[place + 1 :]]
+            for place, sign in enumerate(number)
+            if is_alike(sign, height)
+        }
+        fractions = {p: changed for p, changed in alike.items() if _is_written(changed, "")}
+        found += fractions[max(fractions)] if fractions else number
     return found
 
 
@@ -97,12 +98,10 @@ def _middle(sizes: list[tuple[float, float]]) -> tuple[float, float]:
 
 
 def _as_slash(sign: Sign) -> Sign:
-    """A 1 as the slash that it may be."""
+    """A 1 as the slash that it may be, which is as probable as either."""
     probs = sign.digit_probs.copy()
-    probs[1] = 0
-    return sign._replace(
-        character="/", confidence=max(sign.confidence, sign.p_slash), digit_probs=probs
-    )
+    either, probs[1] = float(probs[1]) + sign.p_slash, 0
+    return sign._replace(character="/", confidence=min(either, 1.0), digit_probs=probs)
 
 
 def _is_certain_one(sign: Sign) -> bool:

@@ -32,6 +32,8 @@ def without(pixels: Picture) -> Picture | None:
     width = _broader_than_pen(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
     blank = _closed(small, width)
     lit = np.array([percentiles(channel, 90)[0] for channel in cv2.split(blank)], np.float32)
+    if lit.max() <= paper.MIN_CONTRAST:
+        return None
     may_be_shaded = _is_paper(blank, lit)
     edges = _edges(small, blank, width)
     if 2 * np.count_nonzero(edges & may_be_shaded) <= np.count_nonzero(edges):
