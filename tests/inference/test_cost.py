@@ -102,9 +102,8 @@ def test_what_the_network_sees_is_bounded(kind: str, seed: int, single: bool) ->
     reader.read(picture, single)
     signs = 1 if single else components.most(picture.size)
     ways = 0 if single else 6 * min(signs, orientation.MAX_SIGNS)  # 2 on its side
-    readings = sizes = (
-        1 if single else 2
-    )  # also without shadows; signs of the main size, and smaller
+    # The page without shadows is read, too, and so are signs smaller than the page's typical one.
+    readings = sizes = 1 if single else 2
     assert counting.seen <= readings * (sizes * len(classifier.SHIFTS) * signs + ways)
     both = 1 + line_reader.AGAIN  # times the columns of a first look, with a second one
     whole_and_one = 2 * both * line.MAX_WIDTH  # the whole picture, and always one line
