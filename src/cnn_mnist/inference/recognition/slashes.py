@@ -51,12 +51,11 @@ def consistent(lines: list[list[Sign]]) -> list[list[Sign]]:
     A fraction then reads as the other fractions of its writer. The stroke is nearer in width and
     height to the slashes of the page than to its certain 1s. `leaning` may have made it a 1.
     """
-    sizes = [[_size(sign, _height(line)) for sign in line] for line in lines]
-    known = list(zip(chain(*lines), chain(*sizes), strict=True))
-    slashes = [size for sign, size in known if sign.character == "/"]
-    if not slashes:
+    if all(sign.character != "/" for sign in chain(*lines)):
         return lines
-    slash = _middle(slashes)
+    heights = zip(lines, map(_height, lines), strict=True)
+    known = [(sign, _size(sign, height)) for line, height in heights for sign in line]
+    slash = _middle([size for sign, size in known if sign.character == "/"])
     ones = [size for sign, size in known if _is_certain_one(sign) and sign.p_slash <= LEANING]
     one = _middle(ones) if ones else (math.inf, math.inf)
 
