@@ -585,6 +585,18 @@ def test_a_command_does_not_load_the_others(environment: dict[str, str]) -> None
     assert result.stdout.endswith("['cnn_mnist.cli.models', 'cnn_mnist.cli.options']\n")
 
 
+def test_a_picture_that_is_too_large_is_one_line(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    huge = tmp_path / "huge.png"
+    Image.new("1", (10_000, 9_500), 1).save(huge)  # Pillow warns, but opens it
+    command = ["-m", "cnn_mnist", "predict", str(huge)]
+    expected = f"{huge}: the picture has more than 80 million pixels; reduce its size\n"
+    for options in ([], ["--out", str(tmp_path / "r.jsonl"), "--workers", "1"]):
+        refused = run(environment, *command, *options)
+        assert (refused.returncode, refused.stderr) == (1, expected)
+
+
 def test_an_unknown_command_gets_a_similar_name(shell: Shell) -> None:
     outcome = shell("predct")
     assert outcome.code == 2

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import sys
 import threading
+import warnings
 from multiprocessing.process import BaseProcess
 
 # From glibc's malloc.h.
@@ -56,6 +57,14 @@ def limit_blas() -> None:
     They start when the two are imported, and then spin for a tenth of a second.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def ignore_large_pictures() -> None:
+    """Silence Pillow's warning about large pictures; our own limit is lower and ends in one line.
+
+    The filter goes by the text, since Pillow's class would have to be imported.
+    """
+    warnings.filterwarnings("ignore", r"Image size \(\d+ pixels\) exceeds limit")
 
 
 def end_with_parent() -> None:

@@ -52,6 +52,9 @@ class Threads(ThreadPoolExecutor, Workers):
         return self._max_workers
 
 
+NO_PICTURE = "p/more/none.png: not a picture in a supported format"  # of the pictures below
+
+
 def pictures(folder: Path, number: int) -> list[Path]:
     """That many pictures, two in three in a subfolder, and one file that is not a picture."""
     (folder / "more").mkdir(parents=True)
@@ -104,6 +107,15 @@ def test_a_pattern_over_everything_takes_the_pictures_only(tmp_path: Path) -> No
     assert notice.endswith(": 2 skipped")
 
 
+def test_hidden_files_of_a_folder_are_left_out(tmp_path: Path) -> None:
+    paths = pictures(tmp_path / "a", 1)
+    for name in ("._0000.png", ".thumbnails/0000.png"):
+        (tmp_path / "a" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "a" / name).touch()
+    visible = [str(paths[0]), str(tmp_path / "a" / "more" / "none.png")]
+    assert list(Addresses([str(tmp_path / "a")], [])) == visible
+
+
 def test_an_empty_folder_or_pattern_is_told(tmp_path: Path) -> None:
     for argument in (str(tmp_path), str(tmp_path / "*.png")):
         with pytest.raises(ImageError, match=r"no pictures found; supported formats: \.png, "):
@@ -127,7 +139,8 @@ def test_a_file_system_of_fsspec_is_read_like_a_folder(tmp_path: Path) -> None:
     memory = pytest.importorskip("fsspec").filesystem("memory")
     for path in pictures(tmp_path / "pictures", 4):
         memory.pipe(f"/bucket/{path.parent.name}/{path.name}", path.read_bytes())
-    memory.pipe("/bucket/readme.txt", b"")
+    for name in ("readme.txt", "._0000.png", ".thumbnails/0000.png"):
+        memory.pipe(f"/bucket/{name}", b"")
     read(tmp_path / "r.jsonl", Addresses(["memory://bucket", "memory://bucket/gone.png"], []))
     names = ["more/0001.png", "more/0002.png", "pictures/0000.png", "pictures/0003.png", "gone.png"]
     got = lines(tmp_path / "r.jsonl")
@@ -230,7 +243,7 @@ def test_empty_cells_are_written(suffix: str, tmp_path: Path) -> None:
     row = {"path": "sheet.png", **grid(["12", "", "7"], ["", "", ""]).to_dict()}
     out = tmp_path / f"r{suffix}"
     with Results(out, {}) as results:
-        results.append(json.dumps(row).encode() + b"\n", 1, 0)
+        results.append(json.dumps(row).encode() + b"\n", 1)
         results.finish()
     if suffix == ".csv":
         rows = list(csv.reader(out.read_text().splitlines()))
@@ -398,11 +411,22 @@ def test_the_command_reads_what_predict_prints(
     bulk = cnn_mnist("predict", "p", "--out", "r.jsonl", "--workers", 2, "--json")
     out, err = bulk.communicate(timeout=TIMEOUT)
     figures = json.loads(out)
-    assert (bulk.returncode, err) == (1, "")  # one is no picture
+    assert (bulk.returncode, err.partition(";")[0]) == (1, NO_PICTURE)
     assert figures.pop("seconds") > 0
     counts = {"num_images": 121, "num_read": 121, "num_unreadable": 1}
     assert figures == {"out": "r.jsonl", **counts}
     assert (tmp_path / "r.jsonl").read_text() == shell("predict p --json").out
+
+
+def test_the_first_unreadable_pictures_are_named(shell: Shell, tmp_path: Path) -> None:
+    names = ['a "num_pages": null.png', *(f"{n:02}.png" for n in range(12))]
+    Image.fromarray(page("7", 40, 4)).save(tmp_path / names[0])  # one that can be read
+    outcome = shell("predict", *names, "--out", "r.csv", "--workers", "1")
+    assert outcome.err.splitlines() == [
+        *(f"{name}: no such file; check the path" for name in names[1:11]),
+        "and 2 more unreadable; a .jsonl or .parquet file has all reasons",
+    ]
+    assert outcome.out.startswith("r.csv: 13 pictures, 12 unreadable; ")
 
 
 def test_a_terminal_sees_rate_and_time_left(environment: dict[str, str], tmp_path: Path) -> None:
@@ -584,7 +608,7 @@ def test_the_command_reads_by_a_cluster(
     pictures(tmp_path / "p", 20)
     bulk = cnn_mnist("predict", "p", "--out", "r.parquet", "--scheduler", cluster.address)
     out, err = bulk.communicate(timeout=TIMEOUT)
-    assert (bulk.returncode, err) == (1, "")
+    assert (bulk.returncode, err.partition(";")[0]) == (1, NO_PICTURE)
     assert out.startswith("r.parquet: 21 pictures, 1 unreadable; ")
 
 

@@ -168,6 +168,16 @@ def test_missing_files_folders_and_devices(tmp_path: Path) -> None:
     assert pictures(tmp_path) == [nested / "b.png"]
 
 
+def test_hidden_files_of_a_folder_are_left_out_unless_they_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / ".album"
+    hidden = [folder / "._a.png", folder / ".thumbnails" / "a.png"]
+    for path in (folder / "a.png", *hidden):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert pictures(folder) == [folder / "a.png"]
+    assert pictures(hidden[0]) == hidden[:1]
+
+
 def test_a_png_that_claims_a_thousand_million_pixels() -> None:
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(9))), (b"IEND", b"")]

@@ -2,12 +2,13 @@
 
 import glob
 import os
+import posixpath
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cnn_mnist.inference.pictures.files import MAX_BYTES, SUFFIXES
+from cnn_mnist.inference.pictures.files import MAX_BYTES, SUFFIXES, is_hidden
 from cnn_mnist.inference.pictures.page import ImageError
 
 NO_PICTURES = f"no pictures found; supported formats: {', '.join(SUFFIXES)}"
@@ -136,9 +137,10 @@ def is_remote(address: str) -> bool:
 
 
 def _walk(folder: str) -> Iterator[str]:
-    """The pictures below a folder, sorted by the parts of their paths."""
+    """The pictures below a folder, sorted by the parts of their paths, without hidden ones."""
     with os.scandir(folder) as found:
-        entries = sorted((e.name, e.is_dir(follow_symlinks=False)) for e in found)
+        visible = (e for e in found if not is_hidden(e.name))
+        entries = sorted((e.name, e.is_dir(follow_symlinks=False)) for e in visible)
     for name, is_folder in entries:
         if is_folder:
             yield from _walk(os.path.join(folder, name))
@@ -155,10 +157,12 @@ def _remote(address: str) -> Iterator[str]:
 
 def _walk_remote(files: Any, folder: str) -> Iterator[str]:
     try:
-        entries = sorted((e["name"], e["type"]) for e in files.ls(folder, detail=True))
+        found = sorted((e["name"], e["type"]) for e in files.ls(folder, detail=True))
     except Exception as error:  # each file system raises its own errors
         raise ImageError(f"{folder} cannot be listed: {error or type(error).__name__}") from error
-    for name, kind in entries:
+    for name, kind in found:
+        if is_hidden(posixpath.basename(name.rstrip("/"))):
+            continue
         if kind == "directory":
             if name.startswith(folder.rstrip("/") + "/") and "?" not in name:  # never upwards
                 yield from _walk_remote(files, name)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from cnn_mnist import shelf
+from cnn_mnist import process, shelf
 from cnn_mnist.bulk.addresses import DriverError, source
 from cnn_mnist.bulk.deadline import each
 from cnn_mnist.inference.pictures.page import ImageError
@@ -50,23 +50,17 @@ class Settings:
         }
 
 
-@dataclass(frozen=True)
-class Batch:
-    """The results of some pictures: one line per page, in order."""
+def read(addresses: Sequence[str], settings: Settings) -> bytes:
+    """Read pictures: one line per page, in order.
 
-    lines: bytes
-    num_unreadable: int
-
-
-def read(addresses: Sequence[str], settings: Settings) -> Batch:
-    """Read pictures; a page that takes longer than the timeout ends this process.
+    A page that takes longer than the timeout ends this process.
 
     Raises:
         ModuleNotFoundError: an address needs fsspec, which is not installed.
         DriverError: it needs another library that is not installed.
     """
     reader = _reader(settings.model, settings.model_sha256)
-    lines, num_unreadable = [], 0
+    lines = []
     for address in addresses:
         done = 0
         try:
@@ -79,13 +73,12 @@ def read(addresses: Sequence[str], settings: Settings) -> Batch:
         except Exception as error:  # a failing picture does not stop the others
             kind = "" if isinstance(error, ImageError) else f"{type(error).__name__}: "
             lines.append(_line(address, Reading.unreadable(f"{kind}{error}", done + 1)))
-            num_unreadable += 1
-    return Batch(b"".join(lines), num_unreadable)
+    return b"".join(lines)
 
 
-def given_up(address: str, reason: str) -> Batch:
-    """The result of a picture that no worker could read."""
-    return Batch(_line(address, Reading.unreadable(reason)), 1)
+def given_up(address: str, reason: str) -> bytes:
+    """The line of a picture that no worker could read."""
+    return _line(address, Reading.unreadable(reason))
 
 
 def _pages(reader: Reader, fetch: Callable[[], str | bytes], single: bool) -> Iterator[Reading]:
@@ -102,6 +95,7 @@ def _reader(model: str, sha256: str) -> Reader:
     if shelf.sha256(path) != sha256:
         raise ValueError(f"a worker has a different model at {path}; give all workers the same one")
     cv2.setNumThreads(1)
+    process.ignore_large_pictures()
     return Reader(path, threads=1)
 
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, wait
 
-from cnn_mnist.bulk.batch import Batch, Settings, given_up, read
+from cnn_mnist.bulk.batch import Settings, given_up, read
 from cnn_mnist.bulk.results import Results
 from cnn_mnist.workers import Workers
 
@@ -40,8 +40,8 @@ def run(
     if on_done:
         on_done(before)
     batches = iter(lambda: list(itertools.islice(stream, BATCH)), [])
-    for taken, batch in _in_order(workers, batches, settings):
-        results.append(batch.lines, len(taken), batch.num_unreadable)
+    for batch, lines in _in_order(workers, batches, settings):
+        results.append(lines, len(batch))
         if on_done:
             on_done(results.num_done)
     results.finish()
@@ -50,8 +50,9 @@ def run(
 
 def _in_order(
     workers: Workers, batches: Iterator[list[str]], settings: Settings
-) -> Iterator[tuple[list[str], Batch]]:
-    flying: deque[tuple[list[str], Future[Batch]]] = deque()
+) -> Iterator[tuple[list[str], bytes]]:
+    """Each batch with its lines."""
+    flying: deque[tuple[list[str], Future[bytes]]] = deque()
     while True:
         room = max(1, AHEAD * workers.num_workers - len(flying))
         for batch in itertools.islice(batches, room):
@@ -67,7 +68,7 @@ def _in_order(
             yield batch, _alone(workers, batch, settings)
 
 
-def _alone(workers: Workers, batch: Sequence[str], settings: Settings) -> Batch:
+def _alone(workers: Workers, batch: Sequence[str], settings: Settings) -> bytes:
     """Read a batch again; if a worker dies, read its pictures one by one."""
     for _ in range(TRIES if len(batch) == 1 else 1):
         try:
@@ -77,5 +78,4 @@ def _alone(workers: Workers, batch: Sequence[str], settings: Settings) -> Batch:
     if len(batch) == 1:
         reason = f"{TRIES} workers died reading it, or it takes over {settings.timeout:g} seconds"
         return given_up(batch[0], reason)
-    parts = [_alone(workers, [address], settings) for address in batch]
-    return Batch(b"".join(p.lines for p in parts), sum(p.num_unreadable for p in parts))
+    return b"".join(_alone(workers, [address], settings) for address in batch)

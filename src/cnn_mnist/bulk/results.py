@@ -17,6 +17,8 @@ from cnn_mnist.inference import table
 
 FORMATS = (".jsonl", ".parquet", ".csv")
 ROW_GROUP = 10_000  # rows of a Parquet file in memory at a time
+UNREADABLE = b'"num_pages": null'  # in a line; inside a string its quotes would be escaped
+NUM_REASONS = 10  # unreadable pictures that are named at the end
 
 
 class ResultsError(ValueError):
@@ -24,7 +26,10 @@ class ResultsError(ValueError):
 
 
 class Results:
-    """Append-only results. A with-block closes them, finished or not, and keeps no empty ones."""
+    """Append-only results. A with-block closes them, finished or not, and keeps no empty ones.
+
+    `reasons` says why the first NUM_REASONS unreadable pictures are unreadable.
+    """
 
     def __init__(self, path: Path, settings: dict[str, object]) -> None:
         """Begin, or resume an earlier job.
@@ -59,6 +64,7 @@ class Results:
             self._file.close()
             raise
         self.num_done = self.num_unreadable = 0
+        self.reasons: list[str] = []
 
     def __enter__(self) -> "Results":
         return self
@@ -89,15 +95,17 @@ class Results:
                     f"{now or 'missing'}; give the same pictures, or remove that folder to start "
                     "over"
                 )
-            self.num_unreadable += then["num_pages"] is None
+            self._note(then)
 
-    def append(self, lines: bytes, num_pictures: int, num_unreadable: int) -> None:
+    def append(self, lines: bytes, num_pictures: int) -> None:
         """Write the lines of some pictures, and flush them to disk."""
         self._file.write(lines)
         self._file.flush()
         os.fsync(self._file.fileno())
         self.num_done += num_pictures
-        self.num_unreadable += num_unreadable
+        for line in lines.splitlines():
+            if UNREADABLE in line:
+                self._note(json.loads(line))
 
     def finish(self) -> None:
         """Move the complete file to its final name."""
@@ -110,6 +118,13 @@ class Results:
             _write_csv(self._lines, whole)
         whole.replace(self.path)
         self._remove()
+
+    def _note(self, answer: dict[str, Any]) -> None:
+        """Count an unreadable picture, and note why, if it is one of the first."""
+        if answer["num_pages"] is None:
+            self.num_unreadable += 1
+            if self.num_unreadable <= NUM_REASONS:
+                self.reasons.append(f"{answer['path']}: {answer['reason']}")
 
     def _remove(self) -> None:
         for path in self._folder.iterdir():

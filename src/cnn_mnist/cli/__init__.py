@@ -69,6 +69,7 @@ def root(
 def main() -> None:
     """Run the command line; errors that the user can fix become one line and exit code 1."""
     process.tune()
+    process.ignore_large_pictures()
     try:
         app()
     except (ValueError, OSError, MemoryError) as error:

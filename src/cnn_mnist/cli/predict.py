@@ -115,7 +115,9 @@ def _write_results(
     ):
         total = sum(1 for _ in addresses) if say.has_bar else 0
         before = run(engine, addresses, settings, results, lambda done: say.counted(done, total))
-    say.notice(*addresses.notices())
+    say.notice(*addresses.notices(), *results.reasons)
+    if more := results.num_unreadable - len(results.reasons):
+        say.notice(f"and {more:,} more unreadable; a .jsonl or .parquet file has all reasons")
     figures = {
         "out": str(out),
         "num_images": results.num_done,

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import warnings
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,7 +15,6 @@ import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
-from PIL import Image
 from starlette.types import ASGIApp
 
 import cnn_mnist
@@ -47,7 +45,7 @@ def create(settings: Settings, threads: int = 1) -> ASGIApp:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         process.keep_memory()
         cv2.setNumThreads(1)  # workers and threads already share the cores
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limits apply
+        process.ignore_large_pictures()
         reader = Reader(settings.model, threads=1)
         reader.read(np.pad(np.zeros((90, 12), np.uint8), 40, constant_values=255))
         gc.freeze()  # loaded objects stay; the collector need not scan them again

@@ -23,15 +23,24 @@ SUFFIXES = (
 def pictures(path: Path) -> list[Path]:
     """The pictures below a folder, sorted by name; any other path is one picture.
 
+    Hidden files and folders are left out: macOS stores a ._NAME beside every NAME on a disk that
+    is not its own.
+
     Raises:
         ImageError: the folder has no pictures; the message does not repeat the path.
     """
     if not path.is_dir():
         return [path]
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    found = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    files = sorted(p for p in found if not any(map(is_hidden, p.relative_to(path).parts)))
     if not files:
         raise ImageError(f"no pictures in this folder; supported formats: {', '.join(SUFFIXES)}")
     return files
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is hidden."""
+    return name.startswith(".")
 
 
 def file_bytes(path: Path) -> bytes:

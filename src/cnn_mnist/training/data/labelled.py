@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cnn_mnist.inference.pictures.files import SUFFIXES
+from cnn_mnist.inference.pictures.files import SUFFIXES, is_hidden
 from cnn_mnist.inference.pictures.labels import NAME, listed_box
 from cnn_mnist.inference.pictures.page import Box
 from cnn_mnist.training.data.splits import DataError
@@ -68,7 +68,7 @@ def _pictures(folder: Path) -> Iterator[Path]:
 def _visible(folder: Path) -> list[Path]:
     """A folder's content without hidden files; empty if it has been deleted meanwhile."""
     try:
-        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        names = sorted(name for name in os.listdir(folder) if not is_hidden(name))
     except OSError:
         return []
     return [folder / name for name in names]
