@@ -290,8 +290,10 @@ def test_a_data_set_of_ones_own_goes_through_every_command(shell: Shell, no_plot
     assert "digits has digits, and the model knows 0, 1, 2" in outcome.err
     assert shell(f"study {line} --seeds 2 --split val --out study").code == 0
     assert "lines needs the ten digits" in shell("train --recipe lines --dataset things.npz").err
-    outcome = shell("train --resume run --epochs 2 --device cpu")
-    assert outcome.code == 0, outcome.err
+    for epochs, is_finished in ((2, False), (2, True)):
+        outcome = shell(f"train --resume run --epochs {epochs} --device cpu")
+        assert outcome.code == 0, outcome.err
+        assert ("run is finished; --epochs N trains it further." in outcome.err) == is_finished
     collected.keras(Path("things.npz"), 3, 31, 4)
     outcome = shell("train --resume run --epochs 3 --device cpu")
     assert "images or labels have changed" in outcome.err
@@ -488,7 +490,7 @@ def test_no_command_shows_the_help(shell: Shell) -> None:
         ("export nowhere", "no file, folder or model is named 'nowhere'; the released"),
         ("predict --model none.onnx taken", "none.onnx: No such file"),
         ("evaluate nowhere", "no file, folder or model is named 'nowhere'; the released"),
-        ("evaluate run/nowhere", "nowhere is not a run folder: there is no config.json"),
+        ("evaluate run/nowhere", "run/nowhere: no such folder; give a run folder"),
         ("export --out taken", "taken is a folder; give a file name"),
         ("export --out no/model.onnx", "there is no folder no; create it, or choose another --out"),
         ("export lines", "lines has no torch weights to export; its .onnx files are in that"),
@@ -500,12 +502,14 @@ def test_no_command_shows_the_help(shell: Shell) -> None:
             "predict --model raeder taken",
             "no file, folder or model is named 'raeder'; did you mean reader? ",
         ),
-        ("train --resume nowhere", "nowhere is not a run folder: there is no config.json"),
+        ("train --resume nowhere", "nowhere: no such folder; give a run folder"),
         ("train --dataset digits --batch-size 1438", "only 1,437 training images"),
         ("train --dataset digits --out taken", "taken exists already"),
         ("train --dataset digits --out taken/file/run", "Not a directory"),
         ("train --dataset digits --init raeder", "'raeder'; did you mean reader? "),
-        ("train --dataset digits --init reader", "was trained on 50,000 images of mnist, but"),
+        ("train --dataset digits --init reader", "was trained on other data (mnist) than this run"),
+        ("train --resume taken", "taken is not a run folder: there is no config.json"),
+        ("predict --model taken taken", "taken is a folder; give a file that export wrote: cnn-"),
         ("train --dataset mnits", "no data set 'mnits'; choose one of auto, mnist, digits, or"),
         ("study --dataset taken", "taken has no labelled pictures; name them"),
     ],

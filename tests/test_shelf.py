@@ -70,6 +70,7 @@ def test_a_name_is_a_file_and_a_path_stays_a_path(
     assert shelf.find("reader") == shelf.WEIGHTS / "reader"
     assert shelf.find("runs/mine") == Path("runs/mine")
     assert shelf.find(Path("mine.onnx")) == Path("mine.onnx")
+    assert shelf.find(tmp_path) == tmp_path
 
 
 def test_a_name_that_nothing_has_is_told_with_those_there_are(

@@ -101,13 +101,19 @@ def find(given: str | os.PathLike[str], part: str = "") -> Path:
         part: the model's file to find; without it, its folder.
 
     Raises:
-        ShelfError: it is both a model's name and a path, or neither; or as `file`.
+        ShelfError: it is both a model's name and a path, or neither; a folder, though a file is to
+            be found; or as `file`.
     """
     text = os.fspath(given)
     here = Path(text)
     if not is_name(text):
         if here.name == text and not here.suffix and not here.exists():
             raise ShelfError(f"no file, folder or model is named {text!r}; {_suggestions(text)}")
+        if part and here.is_dir():
+            raise ShelfError(
+                f"{text} is a folder; give a file that export wrote: cnn-mnist export {text} "
+                f"writes {here / part}"
+            )
         return here
     if here.exists():
         raise ShelfError(

@@ -353,7 +353,7 @@ def test_weights_that_do_not_fit_are_refused(
         begin(recipes.get("default"), few_digits, tmp_path / "run", init=earlier)
     with pytest.raises(RunError, match=r"the run must not have seen the held-out images either"):
         begin(TINY, few_digits.hold_out(100), tmp_path / "run", init=earlier)
-    with pytest.raises(RunError, match=r"nowhere is not a run folder"):
+    with pytest.raises(RunError, match=r"nowhere: no such folder"):
         begin(TINY, few_digits, tmp_path / "run", init=tmp_path / "nowhere")
     assert not (tmp_path / "run").exists()
 

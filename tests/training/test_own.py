@@ -383,6 +383,16 @@ def test_a_model_is_measured_on_all_that_it_has_not_learned_from(tmp_path: Path)
     assert len(load_for(DIGITS, learned.sha256, path).test) == len(learned.test) == 10
 
 
+def test_pictures_without_labels_are_told_how_they_get_them(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.new("L", (30, 30), 255 - number).save(tmp_path / f"IMG_{number}.png")
+    told = r"'IMG'.*\. If 'IMG' is no label of your pictures, name them 7_1\.png, put them into"
+    with pytest.raises(DataError, match=told):
+        load(str(tmp_path))
+    with pytest.raises(DataError, match=told):
+        load_for(("a", "b"), "", str(tmp_path))
+
+
 def test_labels_are_those_of_the_model(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=IMAGES[:4], labels=[7, 7, 7, 7])
     assert load_for(DIGITS, "", str(tmp_path / "a.npz")).test.labels.tolist() == [7] * 4

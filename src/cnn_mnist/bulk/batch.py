@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from cnn_mnist import process, shelf
+from cnn_mnist import shelf
 from cnn_mnist.bulk.addresses import DriverError, source
 from cnn_mnist.bulk.deadline import each
 from cnn_mnist.inference.pictures.page import ImageError
@@ -95,7 +95,6 @@ def _reader(model: str, sha256: str) -> Reader:
     if shelf.sha256(path) != sha256:
         raise ValueError(f"a worker has a different model at {path}; give all workers the same one")
     cv2.setNumThreads(1)
-    process.ignore_large_pictures()
     return Reader(path, threads=1)
 
 

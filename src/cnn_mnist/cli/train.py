@@ -100,6 +100,8 @@ def train(
         folder = resume or Path(distributed.from_first(str(chosen)))
         if resume:
             run = training.resume(folder, epochs, place)
+            if len(run.history) == run.recipe.epochs:
+                say.notice(f"{folder} is finished; --epochs N trains it further.")
             if epochs and run.recipe.schedule == "one_cycle":
                 say.notice(
                     f"The learning rate now follows the one-cycle schedule of {epochs} epochs, so "

@@ -116,14 +116,18 @@ def check_teacher(recipe: Recipe, splits: Splits, teacher: Path | None) -> None:
 
 
 def _check_unseen(folder: Path, splits: Splits, role: str) -> None:
-    """Check that the held-out images are new to another run."""
+    """Check that the held-out images are new to another run, of the same data set."""
     config = load_config(folder)
-    learned = config.dataset, config.images_sha256
-    if learned != (splits.name, splits.sha256) or config.num_train > len(splits.train):
+    if (config.dataset, config.images_sha256) != (splits.name, splits.sha256):
         raise RunError(
-            f"the {role} {folder} was trained on {config.num_train:,} images of "
-            f"{config.dataset}, but this run trains on {len(splits.train):,} of {splits.name}; the "
-            f"{role} must not have seen the held-out images either: train it with --split val"
+            f"the {role} {folder} was trained on other data ({config.dataset}) than this run "
+            f"({splits.name}); give one that was trained on the same data set"
+        )
+    if config.num_train > len(splits.train):
+        raise RunError(
+            f"the {role} {folder} was trained on {config.num_train:,} images, but this run trains "
+            f"on {len(splits.train):,}; the {role} must not have seen the held-out images either: "
+            "train it with --split val"
         )
 
 

@@ -57,4 +57,5 @@ def _begin(threads: int, prepare: bytes) -> None:
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ.pop("OMP_PROC_BIND", None)  # would pin all workers' threads to the same cores
     process.tune()
+    process.ignore_large_pictures()
     pickle.loads(prepare)()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cnn_mnist.training.data import family
 from cnn_mnist.training.data.frames import Frames, from_stack
+from cnn_mnist.training.data.labelled import FORMS
 from cnn_mnist.training.data.npz import read_npz
 from cnn_mnist.training.data.pictures import read_pictures
 from cnn_mnist.training.data.splits import DATASETS, DataError, Split, Splits
@@ -88,7 +89,7 @@ class Collection:
         if unknown := [name for name in self.classes if name not in classes]:
             raise DataError(
                 f"{self.source} has the class {unknown[0]!r}, which the model does not know; "
-                f"it knows {', '.join(classes)}"
+                f"it knows {', '.join(classes)}{self._hint(unknown[0])}"
             )
         train = self.train.split(classes)
         test = self.test.split(classes) if self.test else train
@@ -105,7 +106,10 @@ class Collection:
         found, counts = np.unique(self.train.labels, return_counts=True)
         names = found.tolist()
         if len(names) < 2:
-            raise DataError(f"{self.source} has only one class, {names[0]!r}; it needs two or more")
+            raise DataError(
+                f"{self.source} has only one class, {names[0]!r}; it needs two or more"
+                f"{self._hint(names[0])}"
+            )
         if len(self.classes) > MAX_CLASSES:
             raise DataError(
                 f"{self.source} has {len(self.classes):,} classes; at most {MAX_CLASSES:,}"
@@ -115,10 +119,15 @@ class Collection:
                 f"{self.source} has test images of {min(new)!r}, but no training images of it"
             )
         if self.test is None and counts.min() < 2:
+            rarest = names[counts.argmin()]
             raise DataError(
-                f"{self.source} has one image of {names[counts.argmin()]!r}; each class needs two, "
-                "one to learn from and one to test with"
+                f"{self.source} has one image of {rarest!r}; each class needs two, one to learn "
+                f"from and one to test with{self._hint(rarest)}"
             )
+
+    def _hint(self, label: str) -> str:
+        """How to label pictures, in case a label is merely the beginning of a file's name."""
+        return f". If {label!r} is no label of your pictures, {FORMS}" if self.train.files else ""
 
 
 def find(dataset: str) -> Collection:

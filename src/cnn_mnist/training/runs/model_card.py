@@ -41,7 +41,10 @@ def of_run(run: Path, splits: Splits) -> Card:
     if model_file.is_model_file(run):
         return model_file.about(run)
     if not (run / "metrics.json").exists():
-        raise RunError(f"{run} is not a finished run: there is no metrics.json")
+        raise RunError(
+            f"{run} is not a finished run: there is no metrics.json; finish it with: "
+            f"cnn-mnist train --resume {run}"
+        )
     config = load_config(run)
     held_out = len(splits.train) - config.num_train
     num_val = held_out or min(NUM_VAL, len(splits.train) // 5)

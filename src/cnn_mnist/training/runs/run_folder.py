@@ -124,6 +124,8 @@ def reading(path: Path) -> Iterator[None]:
             raise RunError(
                 f"{path}: no such file; give a run folder, an exported .onnx file or a model's name"
             ) from None
+        if not path.parent.exists():
+            raise RunError(f"{path.parent}: no such folder; give a run folder") from None
         raise RunError(f"{path.parent} is not a run folder: there is no {path.name}") from None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise RunError(f"{path} cannot be read: {error}".splitlines()[0]) from error
