@@ -19,10 +19,12 @@ from PIL import Image
 import cnn_mnist
 import collected
 from cnn_mnist import cli, shelf
+from cnn_mnist.cli.predict import _rows as rows
 from cnn_mnist.inference.reading import NO_INK
 from cnn_mnist.terminal import count
 from cnn_mnist.training import data
 from drawn import page
+from gridded import grid
 from paged import encoded
 from shell import Outcome, Shell
 
@@ -117,6 +119,11 @@ def test_a_line_of_a_page_is_a_row_that_names_its_file(shell: Shell, sheets: Non
         "two.tif#2: 3",
         f"blank.png: {NO_INK}",
     ]
+
+
+def test_only_a_row_with_a_number_shows_a_confidence() -> None:
+    reading = grid(["", ""], ["4", ""])
+    assert list(rows("sheet.png", reading)) == ["sheet.png: _ _", "sheet.png: 4 _ (90%)"]
 
 
 def test_a_page_as_a_table_is_its_numbers_alone(shell: Shell, sheets: None) -> None:

@@ -39,12 +39,9 @@ def __getattr__(name: str) -> Any:
     """Import what a name needs on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    except ModuleNotFoundError as error:
-        if name != "load_model":
-            raise
-        raise ImportError(
-            f"load_model needs {error.name}, which is not installed; install it with: "
-            "pip install 'cnn-mnist[train]'"
-        ) from error
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, which tab completion and help() then show."""
+    return sorted({*globals(), *__all__})

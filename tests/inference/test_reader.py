@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -265,6 +266,10 @@ def test_an_error_names_its_picture(reader: Reader) -> None:
         reader.read_many([fine, "none.png"])
     with pytest.raises(ImageError, match=r"^picture 2: the file is empty$"):
         reader.read_many([fine, b""])
+    singles: list[Any] = ["photo.png", b"P5 1 1 255 0"]
+    for one in singles:
+        with pytest.raises(ImageError, match=r"^read_many takes a list of pictures; for a single"):
+            reader.read_many(one)
 
 
 def test_ready_images_cost_little_more_than_their_classification(reader: Reader) -> None:

@@ -257,6 +257,7 @@ def test_a_page_of_too_many_marks_is_an_answer_and_the_server_goes_on(
     [
         (b"", "image/png", 422, "empty"),
         (b"hello", "image/png", 415, "not a picture"),
+        (b"\0\0\0\x18ftypheic", "image/heic", 415, "HEIC and AVIF are not supported"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "image/png", 415, "not a picture"),
         (FORTY_TWO[:300], "image/png", 422, "damaged"),
         (bomb(30_000), "image/png", 422, "million pixels"),

@@ -184,7 +184,7 @@ def test_a_bad_mirror_is_named_with_its_reason_and_leaves_nothing(
     message = str(failure.value)
     host = mirror.removeprefix("http://")
     assert message.startswith(
-        f"{TRAIN_IMAGES} was not found intact, and no mirror could provide it ({host}: "
+        f"{TRAIN_IMAGES} was not found, and no mirror could provide it ({host}: "
     )
     assert reason in message
     assert "\n" not in message
@@ -195,7 +195,7 @@ def test_a_bad_mirror_is_named_with_its_reason_and_leaves_nothing(
 def test_a_refused_connection_is_no_connection(cache: Path) -> None:
     with Server(("127.0.0.1", 0), Mirror) as closed:
         port = closed.server_port
-    reason = rf"^{TRAIN_IMAGES} was not found intact, .*{port}: no connection"
+    reason = rf"^{TRAIN_IMAGES} was not found, .*{port}: no connection"
     with pytest.raises(DataError, match=reason):
         fetch(TRAIN_IMAGES, data.SHA256[TRAIN_IMAGES], cache, [f"http://127.0.0.1:{port}/"], [])
 
@@ -303,7 +303,7 @@ def test_a_folder_in_the_place_of_a_file_is_passed_over(mirror: str, tmp_path: P
 
 def test_mnist_that_cannot_be_had_fails_and_says_what_was_tried(mirror: str) -> None:
     with pytest.raises(
-        DataError, match=rf"{TRAIN_IMAGES} was not found intact.*HTTP 404.*--dataset digits"
+        DataError, match=rf"{TRAIN_IMAGES} was not found.*HTTP 404.*--dataset digits"
     ):
         load("mnist", mirrors=[f"{mirror}/404/"])
 

@@ -68,6 +68,16 @@ def test_without_torch_it_says_what_to_install(environment: dict[str, str]) -> N
     assert last.endswith("pip install 'cnn-mnist[train]'")
 
 
+def test_without_torch_every_public_name_is_shown(environment: dict[str, str]) -> None:
+    program = "import sys; sys.modules['torch'] = None; import cnn_mnist; help(cnn_mnist);"
+    program += "from cnn_mnist import *; print(sorted(set(cnn_mnist.__all__) & set(globals())))"
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True)
+    shown = done.stdout.decode()
+    assert "class Reader" in shown, done.stderr
+    assert "load_model(" in shown
+    assert shown.splitlines()[-1] == str(sorted(cnn_mnist.__all__))
+
+
 def test_loading_needs_nothing_that_loads_slowly(environment: dict[str, str]) -> None:
     heavy = ("cv2", "pooch", "requests", "sklearn", "scipy", "matplotlib", "onnx", "onnxruntime")
     program = "import sys, cnn_mnist; cnn_mnist.load_model('reader');"

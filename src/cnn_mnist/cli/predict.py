@@ -214,8 +214,8 @@ def _print_readings(readings: Iterator[tuple[str, "Reading"]], as_json: bool) ->
 def _rows(page: str, reading: "Reading") -> Iterator[str]:
     """What a page says, or why nothing was found on it."""
     for line in reading.lines:
-        least = min(number.confidence for number in line.numbers)
-        yield f"{page}: {line.text} ({least:.0%})"
+        certain = [number.confidence for number in line.numbers if number.text]
+        yield f"{page}: {line.text}" + (f" ({min(certain):.0%})" if certain else "")
     if not (reading.lines or reading.is_unreadable):
         yield f"{page}: {reading.reason}"
 

@@ -220,6 +220,8 @@ class Reader:
             ImageError: a source cannot be read as a picture. The first one ends the call, and the
                 message names it.
         """
+        if isinstance(sources, str | bytes):  # would be read letter by letter
+            raise ImageError("read_many takes a list of pictures; for a single one use read")
         if not _is_stack(sources):
             return [self._read_one(*each, single) for each in enumerate(sources, start=1)]
         images = np.asarray(sources, np.uint8)

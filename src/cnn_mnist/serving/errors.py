@@ -15,7 +15,7 @@ def add_errors(app: FastAPI) -> None:
     async def http(request: Request, raised: HTTPException) -> Response:
         headers = raised.headers or {}
         said = {
-            404: "there is nothing at this path",
+            404: "there is nothing at this path; the API is described at /openapi.json",
             405: f"this path does not answer {request.method}; use {headers.get('Allow')}",
         }
         message = said.get(raised.status_code, str(raised.detail))

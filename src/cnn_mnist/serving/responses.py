@@ -5,10 +5,8 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from PIL import UnidentifiedImageError
-
 from cnn_mnist.inference import table
-from cnn_mnist.inference.pictures.page import ImageError
+from cnn_mnist.inference.pictures.page import ImageError, UnsupportedError
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.inference.reading import Digit, Reading
 from cnn_mnist.serving import metrics
@@ -71,8 +69,7 @@ def store(reader: Reader, model: str, corrected: Corrected, collection: Collecti
 
 
 def _refusal(error: ImageError) -> Refusal:
-    no_picture = isinstance(error.__cause__, UnidentifiedImageError)
-    return Refusal(415 if no_picture else 422, str(error))
+    return Refusal(415 if isinstance(error, UnsupportedError) else 422, str(error))
 
 
 def combine(pictures: Pictures, answers: list[list[Answer | Refusal]]) -> Answer | list[Answer]:

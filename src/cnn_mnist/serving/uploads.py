@@ -127,7 +127,9 @@ def check(pictures: Pictures, limits: Limits) -> None:
             raise Refusal(422, f"more than {limits.pictures} pages; send them in several requests")
         if num_pixels > limits.pixels:
             millions = limits.pixels / 1e6
-            raise Refusal(422, f"more than {millions:g} million pixels; send the pictures smaller")
+            raise Refusal(
+                422, f"more than {millions:g} million pixels; send fewer or smaller pictures"
+            )
 
 
 def _page_sizes(content: bytes) -> list[tuple[int, int]]:

@@ -30,3 +30,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = import_module(f"{__name__}.{_HOMES[name]}")
     return home if name == "recipes" else getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    """The public names, which tab completion and help() then show."""
+    return sorted({*globals(), *__all__})

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cnn_mnist.inference.pictures.files import MAX_BYTES, file_bytes
-from cnn_mnist.inference.pictures.page import ImageError, Page
+from cnn_mnist.inference.pictures.page import ImageError, Page, UnsupportedError
 from cnn_mnist.inference.pictures.pdf import PdfError, PdfFile
 from cnn_mnist.inference.pictures.pixels import TOO_MANY_PIXELS, check_size, from_array, to_rgb
 
@@ -109,7 +109,7 @@ def _picture(source: Source) -> Image.Image:
     if isinstance(source, str | os.PathLike):
         return _open(file_bytes(Path(source)))
     kind = type(source).__name__
-    raise ImageError(f"cannot read a {kind}; give a path, bytes, a PIL image or an array")
+    raise ImageError(f"not a picture but a {kind}; give a path, bytes, a PIL image or an array")
 
 
 def _page_sizes(picture: Image.Image) -> dict[int, tuple[int, int]]:
@@ -150,14 +150,14 @@ def _open(data: bytes) -> Image.Image:
     if len(data) > MAX_BYTES:
         raise ImageError(f"the file is larger than {MAX_BYTES >> 20} MiB; make it smaller")
     if data[4:8] == b"ftyp":
-        raise ImageError("HEIC and AVIF are not supported; save the picture as JPEG or PNG")
+        raise UnsupportedError("HEIC and AVIF are not supported; save the picture as JPEG or PNG")
     try:
         if data.startswith(b"%PDF"):
             return PdfFile(data, WORKING_SIDE, MAX_PAGES + 1)
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
         kinds = ", ".join((*FORMATS, "PDF"))
-        raise ImageError(
+        raise UnsupportedError(
             f"not a picture in a supported format; save it as one of {kinds}"
         ) from error
     except PdfError as error:

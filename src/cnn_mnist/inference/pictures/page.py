@@ -20,6 +20,10 @@ class ImageError(ValueError):
     """The source cannot be read as a picture; the message says why and what to do."""
 
 
+class UnsupportedError(ImageError):
+    """The source is no picture, or has a format that is not supported."""
+
+
 @dataclass(frozen=True)
 class Page:
     """An upright picture. `pixels` is uint8 RGB H×W×3; `size` is the original's width, height.

@@ -68,7 +68,7 @@ def fetch(
         except (requests.RequestException, ValueError, OSError) as error:
             problems.append(f"{urlsplit(mirror).netloc}: {_short(error)}")
     raise DataError(
-        f"{name} was not found intact, and no mirror could provide it ({'; '.join(problems)}). Put "
+        f"{name} was not found, and no mirror could provide it ({'; '.join(problems)}). Put "
         "the four MNIST .gz files into a folder and pass it with --data-dir or CNN_MNIST_DATA, or "
         "use --dataset digits"
     )

@@ -1,13 +1,14 @@
 """The released models as torch modules."""
 
-import safetensors.torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from cnn_mnist import shelf
-from cnn_mnist.training.models.networks import MODELS
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
-def load_model(name: str) -> nn.Module:
+def load_model(name: str) -> "nn.Module":
     """Load a released model in eval mode, on the CPU.
 
     It takes images N×1×28×28, light ink on black: values in 0..1, minus the mean 0.1307, divided by
@@ -15,14 +16,25 @@ def load_model(name: str) -> nn.Module:
 
     Raises:
         ShelfError: there is no such model, or its file is damaged.
+        ImportError: torch is not installed.
     """
+    try:
+        import safetensors.torch
+
+        from cnn_mnist.training.models.networks import MODELS
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"load_model needs {error.name}, which is not installed; install it with: "
+            "pip install 'cnn-mnist[train]'"
+        ) from error
+
     weights = shelf.file(name, shelf.TORCH)
     model = MODELS[shelf.get(name).architecture]()
     model.load_state_dict(safetensors.torch.load_file(weights))
     return model.eval()
 
 
-def create_model(name: str, pretrained: bool = False) -> nn.Module:
+def create_model(name: str, pretrained: bool = False) -> "nn.Module":
     """The network of a model on the shelf, with its released or with fresh weights.
 
     Raises:
@@ -30,4 +42,6 @@ def create_model(name: str, pretrained: bool = False) -> nn.Module:
     """
     if pretrained:
         return load_model(name)
+    from cnn_mnist.training.models.networks import MODELS
+
     return MODELS[shelf.entry(name).architecture]()
