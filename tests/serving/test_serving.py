@@ -185,6 +185,10 @@ def test_the_schema_has_an_example_of_every_answer(client: httpx.Client) -> None
     for response in post["responses"].values():
         content = response["content"]["application/json"]
         assert "example" in content or "examples" in content
+    assert [(p["name"], bool(p["description"])) for p in post["parameters"]] == [
+        ("single", True),
+        ("detail", True),
+    ]
     body = post["requestBody"]["content"]["application/json"]["examples"]["one"]["value"]
     assert client.post("v1/predict", json=body).status_code == 200
 

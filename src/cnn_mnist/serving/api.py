@@ -1,11 +1,16 @@
 """The OpenAPI description of the routes: request bodies, responses, errors and examples."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
+
+from fastapi import Query
 
 Schema = dict[str, Any]
 
-DESCRIPTION = 'Reads handwritten digits in pictures. Errors are one line of JSON: `{"error": …}`.'
+DESCRIPTION = (
+    'Reads handwritten digits in pictures. Errors are one line of JSON: `{"error": …}`. If the '
+    "server was started with a token, `/v1/` needs the header `Authorization: Bearer TOKEN`."
+)
 
 
 def _object(properties: Schema, optional: Iterable[str] = ()) -> Schema:
@@ -138,15 +143,24 @@ _PIXEL = (
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _BASE64 = {"type": "string", "format": "byte"}
 
+Single = Annotated[
+    bool,
+    Query(description="the picture holds one digit; its parts are never read as several digits"),
+]
+Detail = Annotated[
+    bool,
+    Query(
+        description="add the ten probabilities of each sign, and the 28×28 image that the network "
+        "saw; also list the signs that are not digits"
+    ),
+]
 PREDICT: Schema = {
     "description": (
         "A single picture returns an object. Several files in a form, `images` in JSON, or a TIFF "
         "or PDF with several pages return a list in the same order; a picture that cannot be read "
-        "gets a `reason` and does not stop the others, unless it is not valid base64. `single`: "
-        "the picture holds one digit, which is never split. `detail`: adds the ten probabilities "
-        "of each sign and the 28×28 image that the network saw. With `Accept: text/csv` the "
-        "response is a table with one row per line and one column per number; where JSON would be "
-        "a list, it has a header and starts with path, page and line."
+        "gets a `reason` and does not stop the others, unless it is not valid base64. With "
+        "`Accept: text/csv` the response is a table with one row per line and one column per "
+        "number; where JSON would be a list, it has a header and starts with path, page and line."
     ),
     "openapi_extra": _body(
         {
@@ -183,7 +197,7 @@ PREDICT: Schema = {
         401: _error("The token is missing or wrong", "this request needs the header Authorization"),
         408: _error("The body arrived too slowly", "the body did not arrive within 10 seconds"),
         413: _error("The body is too large", "the body is larger than 16,777,216 bytes"),
-        415: _error("Not a picture", "not a picture in a supported format"),
+        415: _error("Not a picture, or of another format", "not a picture in a supported format"),
         422: _error("The picture is damaged or too large", "the picture is damaged"),
         503: _busy("Too many requests at once", "too many requests at once"),
     },

@@ -87,7 +87,9 @@ def create(settings: Settings, threads: int = 1) -> ASGIApp:
 
 def _add_routes(app: FastAPI) -> None:
     @app.post("/v1/predict", summary="Read the digits in pictures", **api.PREDICT)
-    async def predict(request: Request, single: bool = False, detail: bool = False) -> Response:
+    async def predict(
+        request: Request, single: api.Single = False, detail: api.Detail = False
+    ) -> Response:
         state, limits = app.state, app.state.limits
         pictures = await parse(request.headers, request.scope["body"], limits)
         in_pool = partial(asyncio.get_running_loop().run_in_executor, state.pool)
