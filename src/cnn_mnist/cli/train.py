@@ -24,7 +24,9 @@ from cnn_mnist.cli.options import (
 from cnn_mnist.terminal import Terminal
 
 if TYPE_CHECKING:
+    from cnn_mnist.training.data import Splits
     from cnn_mnist.training.loop import Epoch, Run
+    from cnn_mnist.training.runs.config import Config
 
 # Of the metrics, with --json.
 SHOWN = (
@@ -91,22 +93,12 @@ def train(
         say.notice(notice)
         splits = begun.data(data_dir) if begun else load(dataset or "auto", data_dir)
         say.notice(splits.notice)
-        num_val = splits.num_val if split == "val" else 0
-        held_out = len(splits.train) - begun.num_train if begun else num_val
-        if split == "val" or held_out:
-            splits = splits.hold_out(held_out)
-            say.notice(f"Evaluating on {held_out:,} held-out training images.")
+        splits = _held_out(splits, begun, split, say)
         chosen = out or run_folder.free_name(Path("runs"), settings.name)
         folder = resume or Path(distributed.from_first(str(chosen)))
         if resume:
             run = training.resume(folder, epochs, place)
-            if len(run.history) == run.recipe.epochs:
-                say.notice(f"{folder} is finished; --epochs N trains it further.")
-            if epochs and run.recipe.schedule == "one_cycle":
-                say.notice(
-                    f"The learning rate now follows the one-cycle schedule of {epochs} epochs, so "
-                    f"the result differs from that of {epochs} epochs in one go."
-                )
+            say.notice(*_about_resuming(run, epochs, folder))
         else:
             settings = for_classes(settings, splits, say)
             settings = settings if batch_size else settings.sized_for(len(splits.train))
@@ -120,6 +112,30 @@ def train(
             )
             plots = training.save_plots(run, splits, folder) if distributed.rank() == 0 else []
         say.result({name: metrics[name] for name in SHOWN}, _summary(metrics, plots))
+
+
+def _held_out(
+    splits: "Splits", begun: "Config | None", split: str | None, say: Terminal
+) -> "Splits":
+    """The splits to train on: those of the run to resume, or with a part held out for `val`."""
+    if begun:
+        num_held_out = len(splits.train) - begun.num_train
+    else:
+        num_held_out = splits.num_val if split == "val" else 0
+    if split == "val" or num_held_out:
+        splits = splits.hold_out(num_held_out)
+        say.notice(f"Evaluating on {num_held_out:,} held-out training images.")
+    return splits
+
+
+def _about_resuming(run: "Run", epochs: int | None, folder: Path) -> Iterator[str]:
+    if len(run.history) == run.recipe.epochs:
+        yield f"{folder} is finished; --epochs N trains it further."
+    if epochs and run.recipe.schedule == "one_cycle":
+        yield (
+            f"The learning rate now follows the one-cycle schedule of {epochs} epochs, so the "
+            f"result differs from that of {epochs} epochs in one go."
+        )
 
 
 def _head(run: "Run", dataset: str, folder: Path) -> tuple[str, str]:

@@ -72,18 +72,19 @@ class Reader:
         return surer(reading, self._reading(replace(page, pixels=lit)))
 
     def _reading(self, page: Page, single: bool = False) -> Reading:
-        """The reading of a page with the shadows on it."""
-        cells = [] if single else cell.of_page(page)
-        if any(one.glyphs for row in cells for one in row):
-            if sum(one.columns for row in cells for one in row) > MAX_COLUMNS:
-                return Reading(reason=CROWDED)
-            in_cells = self._cells_reading(*self._upright(page, cells))
-            if in_cells.ok:
-                return in_cells
-        elif cells:
+        """The reading of a page with the shadows on it: of its grid, if that has a digit."""
+        if single or not (cells := cell.of_page(page)):
+            return self._page_reading(page, single)
+        if not any(one.glyphs for one in chain(*cells)):
             in_cells = self._grid_reading(cells)
-        reading = self._page_reading(page, single)
-        return in_cells if cells and not reading.ok else reading
+        elif sum(one.columns for one in chain(*cells)) > MAX_COLUMNS:
+            return Reading(reason=CROWDED)
+        else:
+            in_cells = self._cells_reading(*self._upright(page, cells))
+        if in_cells.ok:
+            return in_cells
+        reading = self._page_reading(page)
+        return reading if reading.ok else in_cells
 
     def _upright(
         self, page: Page, cells: list[list[cell.Cell]]

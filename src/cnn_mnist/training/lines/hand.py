@@ -33,7 +33,7 @@ class Hand:
     joined: float  # probability of a stroke from one digit to the next
     letters: Path | None = None  # the typeface of its letters
     typeface: Path | None = None  # that of everything
-    forms: dict[str, Glyph] = field(default_factory=dict)  # the form of each digit so far
+    forms: dict[int, Glyph] = field(default_factory=dict)  # the form of each digit so far
 
 
 def any_hand(rng: Random, printed: float) -> Hand:

@@ -99,43 +99,61 @@ def _some_digits(rng: Random) -> str:
 
 
 def _rule(scene: Scene, hard: float, rng: Random) -> None:
-    """Add ruled lines and the edges of a frame, which run off the picture."""
+    """Add ruled lines, the edges of a frame, and squared paper, which run off the picture."""
+    if rng.random() < 0.28 * hard:
+        _underline(scene, rng)
+    if rng.random() < 0.3 * hard:
+        _frame(scene, rng)
+    if rng.random() < 0.06 * hard:
+        _square(scene, rng)
+
+
+def _underline(scene: Scene, rng: Random) -> None:
+    """One or two lines under, over or through the writing."""
+    high, wide = scene.ink.shape
+    count = 1 if rng.random() < 0.7 else 2
+    for _ in range(count):
+        y = rng.choice([rng.uniform(0.8, 1.0), rng.uniform(0, 0.15), rng.uniform(0.2, 0.8)],
+                       p=[0.6, 0.25, 0.15]) * high  # fmt: skip
+        slope = rng.normal(0, 0.015) * wide
+        width = rng.uniform(0.01, 0.06) * scene.height
+        _ruled(scene.ink, (0, y), (wide, y + slope), width, rng)
+
+
+def _frame(scene: Scene, rng: Random) -> None:
+    """Some sides of a frame around the writing: left, right, top, bottom."""
+    high, wide = scene.ink.shape
+    width = rng.uniform(0.02, 0.16) * scene.height
+    darkness = rng.uniform(0.25, 1)
+    lean = rng.normal(0, 0.02, 2) * (high, wide)
+    sides = rng.random(4) < rng.choice([0.3, 0.6, 0.95])
+    inset = rng.uniform(-0.5 * width, 0.1 * scene.height, 4)
+    ends = (
+        ((inset[0], 0), (inset[0] + lean[0], high)),
+        ((wide - inset[1], 0), (wide - inset[1] + lean[0], high)),
+        ((0, inset[2]), (wide, inset[2] + lean[1])),
+        ((0, high - inset[3]), (wide, high - inset[3] + lean[1])),
+    )
+    for shown, (begin, end) in zip(sides, ends, strict=True):
+        if shown:
+            _ruled(scene.ink, begin, end, width * rng.uniform(0.7, 1.3), rng, darkness)
+
+
+def _square(scene: Scene, rng: Random) -> None:
+    """Squares, or a dot at each of their corners."""
     high, wide = scene.ink.shape
     unit = scene.height
-    if rng.random() < 0.28 * hard:  # under, over or through the writing
-        count = 1 if rng.random() < 0.7 else 2
-        for _ in range(count):
-            y = rng.choice([rng.uniform(0.8, 1.0), rng.uniform(0, 0.15), rng.uniform(0.2, 0.8)],
-                           p=[0.6, 0.25, 0.15]) * high  # fmt: skip
-            slope = rng.normal(0, 0.015) * wide
-            _ruled(scene.ink, (0, y), (wide, y + slope), rng.uniform(0.01, 0.06) * unit, rng)
-    if rng.random() < 0.3 * hard:
-        width = rng.uniform(0.02, 0.16) * unit
-        darkness = rng.uniform(0.25, 1)
-        lean = rng.normal(0, 0.02, 2) * (high, wide)
-        sides = rng.random(4) < rng.choice([0.3, 0.6, 0.95])
-        inset = rng.uniform(-0.5 * width, 0.1 * unit, 4)
-        ends = (
-            ((inset[0], 0), (inset[0] + lean[0], high)),
-            ((wide - inset[1], 0), (wide - inset[1] + lean[0], high)),
-            ((0, inset[2]), (wide, inset[2] + lean[1])),
-            ((0, high - inset[3]), (wide, high - inset[3] + lean[1])),
-        )
-        for shown, (begin, end) in zip(sides, ends, strict=True):
-            if shown:
-                _ruled(scene.ink, begin, end, width * rng.uniform(0.7, 1.3), rng, darkness)
-    if rng.random() < 0.06 * hard:  # squared or dotted paper
-        apart = max(4.0, rng.uniform(0.25, 0.8) * unit)
-        level = rng.uniform(0.1, 0.45)
-        columns = np.arange(rng.uniform(0, apart), wide, apart)
-        rows = np.arange(rng.uniform(0, apart), high, apart)
-        if rng.random() < 0.5:
-            _dotted(scene.ink, columns, rows, rng.uniform(0.02, 0.06) * unit, 2 * level)
-        else:
-            for x in columns:
-                _ruled(scene.ink, (x, 0), (x, high), 0.02 * unit, rng, level)
-            for y in rows:
-                _ruled(scene.ink, (0, y), (wide, y), 0.02 * unit, rng, level)
+    apart = max(4.0, rng.uniform(0.25, 0.8) * unit)
+    level = rng.uniform(0.1, 0.45)
+    columns = np.arange(rng.uniform(0, apart), wide, apart)
+    rows = np.arange(rng.uniform(0, apart), high, apart)
+    if rng.random() < 0.5:
+        _dotted(scene.ink, columns, rows, rng.uniform(0.02, 0.06) * unit, 2 * level)
+        return
+    for x in columns:
+        _ruled(scene.ink, (x, 0), (x, high), 0.02 * unit, rng, level)
+    for y in rows:
+        _ruled(scene.ink, (0, y), (wide, y), 0.02 * unit, rng, level)
 
 
 def _dotted(ink: Ink, columns: Ink, rows: Ink, size: float, level: float) -> None:

@@ -115,16 +115,20 @@ def _shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
         return _typeset(character, hand.letters or _any_handwriting(rng), hand, rng)
     if character in VARIED and hand.letters and rng.random() < 0.5:
         return _typeset(character, hand.letters, hand, rng)
-    if not character.isdigit():
-        return _stroked(SIGNS[character](rng), hand, rng)
-    digit = int(character)
+    if character.isdigit():
+        return _digit(int(character), hand, digits, rng)
+    return _stroked(SIGNS[character](rng), hand, rng)
+
+
+def _digit(digit: int, hand: Hand, digits: Digits, rng: Random) -> Shape:
+    """A digit from MNIST, traced or as it is, or drawn in the form that the hand has for it."""
     if hand.source in ("mnist", "traced") and rng.random() > DRAWN * (1 + (digit == 1)):
         if hand.source == "traced" and (strokes := digits.trace(digit, rng)):
             return _stroked(bend(strokes, hand.haste, rng), replace(hand, tremor=0), rng)
         return _scanned(digits.draw(digit, rng), hand, rng)
-    if character not in hand.forms or rng.random() < 0.2:
-        hand.forms[character] = any_form(digit, hand.haste, rng)
-    return _stroked(hand.forms[character], hand, rng)
+    if digit not in hand.forms or rng.random() < 0.2:
+        hand.forms[digit] = any_form(digit, hand.haste, rng)
+    return _stroked(hand.forms[digit], hand, rng)
 
 
 def _other(hand: Hand, rng: Random) -> Shape:

@@ -3,6 +3,8 @@
 A stroke is an array of points N×2 (x, y), in pixels of MNIST's 28×28 frame.
 """
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -105,20 +107,20 @@ def _paths(pixels: set[Pixel]) -> list[list[Pixel]]:
     paths = []
     for start in sorted(nodes) + sorted(pixels):  # pixels that no node leads to form a loop
         for step in links[start]:
-            if frozenset((start, step)) in walked:
-                continue
-            if len(links[start]) == 2 and any(
-                frozenset((start, p)) in walked for p in links[start]
-            ):
-                continue
-            path = [start, step]
-            walked.add(frozenset((start, step)))
-            while len(links[path[-1]]) == 2 and path[-1] != start:
-                onward = [p for p in links[path[-1]] if p != path[-2]]
-                walked.add(frozenset((path[-1], onward[0])))
-                path.append(onward[0])
-            paths.append(path)
+            if frozenset((start, step)) not in walked:
+                path = _path(start, step, links)
+                walked.update(map(frozenset, pairwise(path)))
+                paths.append(path)
     return paths or [[pixel] for pixel in sorted(pixels)]
+
+
+def _path(start: Pixel, step: Pixel, links: dict[Pixel, list[Pixel]]) -> list[Pixel]:
+    """The line that begins with these two pixels and ends where it stops, forks or closes."""
+    path = [start, step]
+    while len(links[path[-1]]) == 2 and path[-1] != start:
+        one, other = links[path[-1]]
+        path.append(other if one == path[-2] else one)
+    return path
 
 
 def _without_spurs(paths: list[list[Pixel]]) -> list[list[Pixel]]:
