@@ -386,7 +386,7 @@ def test_a_model_is_measured_on_all_that_it_has_not_learned_from(tmp_path: Path)
 def test_pictures_without_labels_are_told_how_they_get_them(tmp_path: Path) -> None:
     for number in range(3):
         Image.new("L", (30, 30), 255 - number).save(tmp_path / f"IMG_{number}.png")
-    told = r"'IMG'.*\. If 'IMG' is no label of your pictures, name them 7_1\.png, put them into"
+    told = r"'IMG'.*\. If 'IMG' is not a label of these pictures, name them 7_1\.png, put them into"
     with pytest.raises(DataError, match=told):
         load(str(tmp_path))
     with pytest.raises(DataError, match=told):

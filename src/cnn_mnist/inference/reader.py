@@ -149,7 +149,7 @@ class Reader:
                     is_aligned = lower.page.turned == seen.page.turned
                     found = sizes.with_others(again, found if is_aligned else [])
                     seen, ink = lower, ink if is_aligned else lower.ink
-        if any(found):  # otherwise, smaller marks are pieces of what is no writing
+        if any(found):  # otherwise, the smaller marks are not writing either
             found = sizes.with_others(found, self._smaller(seen))
         return _line_reading(sizes.without_drawings(found), replace(seen, ink=ink))
 

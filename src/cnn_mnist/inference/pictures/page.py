@@ -21,7 +21,7 @@ class ImageError(ValueError):
 
 
 class UnsupportedError(ImageError):
-    """The source is no picture, or has a format that is not supported."""
+    """The source is not a picture, or has an unsupported format."""
 
 
 @dataclass(frozen=True)

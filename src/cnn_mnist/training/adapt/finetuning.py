@@ -101,5 +101,5 @@ def _joined(old: Split, own: Split) -> Split:
     assert old.targets is not None
     assert own.targets is not None
     targets = torch.cat([old.targets, own.targets])
-    labels = targets.argmax(dim=1)  # of non-digits, too: all are learned from by their targets
+    labels = targets.argmax(dim=1)  # also for non-digits, whose targets count like all others
     return Split(torch.cat([old.images, own.images]), labels, targets=targets)

@@ -77,7 +77,7 @@ class Handwriting:
 
     @property
     def warnings(self) -> list[str]:
-        """Notices about skipped pictures, and about too few, too similar or well-read ones."""
+        """Notices about skipped pictures, and about pictures that are too few or teach nothing."""
         notices, more = list(self.problems), self.num_skipped - len(self.problems)
         if more:
             notices.append(f"{more:,} more pictures were skipped")

@@ -127,7 +127,9 @@ class Collection:
 
     def _hint(self, label: str) -> str:
         """How to label pictures, in case a label is merely the beginning of a file's name."""
-        return f". If {label!r} is no label of your pictures, {FORMS}" if self.train.files else ""
+        if not self.train.files:
+            return ""
+        return f". If {label!r} is not a label of these pictures, {FORMS}"
 
 
 def find(dataset: str) -> Collection:

@@ -34,7 +34,7 @@ def write_overdrawn(hand: Hand, digits: Digits, rng: Random) -> Line:
 
 
 def _ring(wide: float, high: float, rng: Random) -> Glyph:
-    """An oval around a number, which need not close and mostly goes on beyond its beginning."""
+    """An oval around a number; it need not close, and usually overshoots its start."""
     x, y = (1.42 * side / 2 * rng.uniform(0.85, 1.3) for side in (wide, high))
     x, y = max(x, 0.55 * high), max(y, 0.8 * high)
     begin, turn = rng.uniform(0, 360), rng.uniform(330, 400)

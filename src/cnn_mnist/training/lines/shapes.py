@@ -1,4 +1,4 @@
-"""The ink of one sign in a hand: an MNIST digit, pen strokes, or a glyph of a typeface."""
+"""The ink of one sign in a handwriting: an MNIST digit, pen strokes, or a glyph of a typeface."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -160,7 +160,7 @@ def _scanned(image: NDArray[np.uint8], hand: Hand, rng: Random) -> Shape:
     height = hand.height * np.exp(rng.normal(0, hand.unsteady))
     scale = height / max(image.shape)
     across = scale * hand.aspect
-    lean = hand.slant * 0.6 * across  # MNIST's hands lean by themselves
+    lean = hand.slant * 0.6 * across  # MNIST's digits already lean
     wide = across * image.shape[1] + abs(lean) * image.shape[0]
     size = max(2, round(wide)), max(2, round(scale * image.shape[0]))
     move = np.array([[across, -lean, max(lean, 0) * image.shape[0]], [0, scale, 0]])

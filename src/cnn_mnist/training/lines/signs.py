@@ -66,12 +66,12 @@ def equals(rng: Random) -> Glyph:
 
 def dollar(rng: Random) -> Glyph:
     """An S with one or two bars."""
-    bows = arc(5, 2.8, 2.6, 2.3, -30, -270) + arc(5, 7.4, 2.8, 2.4, -90, 150)
+    bowls = arc(5, 2.8, 2.6, 2.3, -30, -270) + arc(5, 7.4, 2.8, 2.4, -90, 150)
     x, length = rng.uniform(4.6, 5.4), rng.uniform(0.6, 1.8)
     bars = [[(x, -length), (x - rng.uniform(-0.4, 0.6), 10 + length)]]
     if rng.random() < 0.3:
         bars.append([(x + 1, -length), (x + 0.8, 10 + length)])
-    return [bows, *bars]
+    return [bowls, *bars]
 
 
 def euro(rng: Random) -> Glyph:
@@ -90,13 +90,13 @@ def pound(rng: Random) -> Glyph:
 
 
 def opening_bracket(rng: Random) -> Glyph:
-    """A bow around what follows."""
+    """An arc around what follows."""
     width, above, below = rng.uniform(0.8, 3), rng.uniform(-2.5, 0.5), rng.uniform(9.5, 13)
     return [arc(width, (above + below) / 2, width, (below - above) / 2, -95, -265)]
 
 
 def closing_bracket(rng: Random) -> Glyph:
-    """A bow around what precedes."""
+    """An arc around what precedes."""
     return [[(4 - x, y) for x, y in stroke] for stroke in opening_bracket(rng)]
 
 

@@ -1,4 +1,4 @@
-"""What haste does to any glyph: corners become round or loops, strokes run together and run on.
+"""Quick writing of any glyph: corners are rounded or become loops, strokes join and overshoot.
 
 A glyph fills a square of 10 by 10, as in `glyphs`.
 """
@@ -20,7 +20,7 @@ BEND = 0.2, 0.2, 0.6, 0.1  # standard deviations of what `_bent` takes
 
 
 def hurry(glyph: Glyph, haste: float, rng: Random) -> Glyph:
-    """The glyph as written in haste; other proportions each time.
+    """The glyph written quickly, in different proportions each time.
 
     Args:
         haste: 0 leaves it as it is, 1 is the quickest writing.
@@ -35,7 +35,7 @@ def hurry(glyph: Glyph, haste: float, rng: Random) -> Glyph:
 
 
 def bend(strokes: Sequence[Points], haste: float, rng: Random) -> Glyph:
-    """The strokes in other proportions each time; `haste` as for `hurry`."""
+    """The strokes in different proportions each time; `haste` as for `hurry`."""
     amounts = rng.normal(0, BEND) * haste
     return [as_stroke(_bent(stroke, *amounts)) for stroke in strokes]
 
@@ -52,7 +52,7 @@ def _connected(strokes: list[Points]) -> list[Points]:
 
 
 def _cornered(points: Points, haste: float, rng: Random) -> Points:
-    """Some sharp corners turned into a bow or into a small loop."""
+    """Turn some sharp corners into an arc or a small loop."""
     out = [points[:1]]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         come, go = _unit(corner - before), _unit(after - corner)
@@ -71,7 +71,7 @@ def _cornered(points: Points, haste: float, rng: Random) -> Points:
 
 
 def _run_on(points: Points, haste: float, rng: Random) -> Points:
-    """A stroke that leads in from the left, or out to the right."""
+    """Add a stroke that leads in from the left, or out to the right."""
     if rng.random() < 0.3 * haste:
         points = np.concatenate([points[:1] - _lead(rng), points])
     if rng.random() < 0.3 * haste:
@@ -85,18 +85,18 @@ def _lead(rng: Random) -> Points:
 
 
 def smooth(points: Points) -> Points:
-    """Corners cut once (Chaikin 1974), the ends kept."""
+    """Cut the corners once (Chaikin 1974); the ends stay."""
     first, second = points[:-1], points[1:]
     cut = np.stack([0.75 * first + 0.25 * second, 0.25 * first + 0.75 * second], axis=1)
     return np.concatenate([points[:1], cut.reshape(-1, 2), points[-1:]])
 
 
-def _bent(points: Points, lower: float, wider: float, bow: float, turn: float) -> Points:
-    """Larger above than below, wider there, bowed, and turned."""
+def _bent(points: Points, lower: float, wider: float, bulge: float, turn: float) -> Points:
+    """Enlarge and widen one half, bend sideways, and rotate by `turn` radians."""
     x, y = points[:, 0] - 5, np.where(points[:, 1] > 0, points[:, 1], 0)
     y = points[:, 1] + np.where(y < 10, 10 * (y / 10) ** np.exp(lower) - y, 0)
     down = (y - 5) / 5
-    x = x * (1 + wider * np.clip(down, -1.2, 1.2)) + bow * (1 - down**2)
+    x = x * (1 + wider * np.clip(down, -1.2, 1.2)) + bulge * (1 - down**2)
     cos, sin = np.cos(turn), np.sin(turn)
     return np.stack([5 + cos * x - sin * (y - 5), 5 + sin * x + cos * (y - 5)], axis=1)
 

@@ -10,21 +10,21 @@ Random = np.random.Generator
 
 
 def drawing(rng: Random) -> Glyph:
-    """A random one, in other proportions each time."""
+    """A random drawing, in different proportions each time."""
     return DRAWINGS[rng.integers(len(DRAWINGS))](rng)
 
 
 def heart(rng: Random) -> Glyph:
-    """Two bows over a point, in one stroke or in two."""
+    """Two arcs that meet in a point, in one stroke or in two."""
     between = rng.uniform
     dip, y, high = (5, between(1.5, 3)), between(2.5, 3.5), between(2, 3.2)
     left, right = 5 - between(3.5, 5), 5 + between(3.5, 5)
-    left_bow = arc((5 + left) / 2, y, (5 - left) / 2, high, 0, -180)
-    right_bow = arc((5 + right) / 2, y, (right - 5) / 2, high, -180, 0)
+    left_arc = arc((5 + left) / 2, y, (5 - left) / 2, high, 0, -180)
+    right_arc = arc((5 + right) / 2, y, (right - 5) / 2, high, -180, 0)
     point = (5 + between(-0.6, 0.6), 10.0)
     if rng.random() < 0.5:
-        return [[dip, *left_bow[1:], point, *reversed(right_bow[1:]), dip]]
-    return [[dip, *left_bow[1:], point], [dip, *right_bow[1:], point]]
+        return [[dip, *left_arc[1:], point, *reversed(right_arc[1:]), dip]]
+    return [[dip, *left_arc[1:], point], [dip, *right_arc[1:], point]]
 
 
 def note(rng: Random) -> Glyph:
@@ -123,9 +123,9 @@ def flower(rng: Random) -> Glyph:
 def cloud(rng: Random) -> Glyph:
     """Bows around a flat bottom."""
     between = rng.uniform
-    bows = arc(2, 6, 2, 2, 120, 260) + arc(4, 4, between(1.8, 2.6), between(2, 3), 200, 320)
-    bows += arc(7, 4.5, between(1.6, 2.2), 2, 220, 340) + arc(8.5, 6.3, 1.6, 1.6, 290, 430)
-    return [[*bows, bows[0]]]
+    arcs = arc(2, 6, 2, 2, 120, 260) + arc(4, 4, between(1.8, 2.6), between(2, 3), 200, 320)
+    arcs += arc(7, 4.5, between(1.6, 2.2), 2, 220, 340) + arc(8.5, 6.3, 1.6, 1.6, 290, 430)
+    return [[*arcs, arcs[0]]]
 
 
 def bolt(rng: Random) -> Glyph:
@@ -160,7 +160,7 @@ def envelope(rng: Random) -> Glyph:
 
 
 def fish(rng: Random) -> Glyph:
-    """A bow above, a bow below, crossing in a tail; and an eye."""
+    """An arc above and one below, crossing in a tail; and an eye."""
     between = rng.uniform
     high, end = between(2, 3.5), between(9.5, 11)
     upper = arc(4.5, 5, 4.5, high, 180, 340)
@@ -171,7 +171,7 @@ def fish(rng: Random) -> Glyph:
 
 
 def tree(rng: Random) -> Glyph:
-    """A crown of bows or triangles on a trunk."""
+    """A crown of arcs or triangles on a trunk."""
     between = rng.uniform
     low, trunk = between(6, 7.5), between(0.5, 1.1)
     stem = [[(5 + side * trunk, 10), (5 + side * trunk, low)] for side in (-1, 1)]

@@ -30,7 +30,7 @@ def _tail(width: float, rng: Random) -> Stroke:
 
 
 def upstroke_one(rng: Random) -> Glyph:
-    """The upstroke is nearly as long as the stem, straight or in a bow, and may turn into it."""
+    """The upstroke is nearly as long as the stem, straight or curved, and may turn into it."""
     between = rng.uniform
     if rng.random() < 0.2:
         return [_looped_one(rng)]
@@ -72,10 +72,10 @@ def _looped_one(rng: Random) -> Stroke:
 
 
 def swinging_two(rng: Random) -> Glyph:
-    """A bow from deep on the left, a narrow loop at the foot, and a wave along the line."""
+    """An arc from far down on the left, a narrow loop at the foot, and a wave along the line."""
     between = rng.uniform
     width, height = between(2.5, 4.5), between(2.2, 3.6)
-    begin = between(30, 120) if rng.random() < 0.4 else between(120, 200)  # from within the bow
+    begin = between(30, 120) if rng.random() < 0.4 else between(120, 200)  # from inside the arc
     bow = arc(5, height, width, height, begin, between(380, 410))
     foot = 5 - width + between(-1, 0.6)
     radius = between(0.4, 1.1)
@@ -194,7 +194,7 @@ def knotted_eight(rng: Random) -> Glyph:
 
 
 def _straight_eight(width: float, rng: Random) -> Glyph:
-    """Two bows on a straight back, like a B."""
+    """Two bowls on a straight back, like a B."""
     between = rng.uniform
     left, waist = 5 - width + between(-0.3, 0.5), between(4, 5.4)
     upper = arc(left + 0.5, waist / 2, 1.6 * width, waist / 2, -90, between(70, 100))

@@ -40,7 +40,7 @@ def one(rng: Random) -> Glyph:
 
 
 def two(rng: Random) -> Glyph:
-    """A bow and a foot; joined by a corner, by a loop at the foot, or by one half-way."""
+    """An arc and a foot, joined by a corner, by a loop at the foot, or by one half-way."""
     between = rng.uniform
     width, height = between(2.8, 4.2), between(2.5, 3.6)
     bow = arc(5, height, width, height, between(160, 220), between(395, 420))
@@ -57,7 +57,7 @@ def two(rng: Random) -> Glyph:
 
 
 def three(rng: Random) -> Glyph:
-    """Two bows, the upper one sometimes an angle, the lower one sometimes ending in a curl."""
+    """Two bowls, the upper one sometimes an angle, the lower one sometimes ending in a curl."""
     between = rng.uniform
     width, middle = between(2.5, 4), between(4.2, 5.2)
     lower_width, lower_height = width + between(0, 0.6), (10 - middle) / 2

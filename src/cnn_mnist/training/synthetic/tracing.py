@@ -19,7 +19,7 @@ SCALE = 6  # the digit is enlarged before thinning, so that narrow loops stay op
 HALF_INK = 150
 SPUR = 1.7  # MNIST px; shorter side branches are corners of a broad stroke, not writing
 SMOOTHING = 9  # points; longer than the pixel steps of the thinned line
-LIKENESS = 0.92  # the least, of a digit's image and strokes that are the same digit
+LIKENESS = 0.92  # minimum similarity of an image and strokes that show the same digit
 
 
 def trace(image: Image) -> list[Stroke]:
