@@ -16,7 +16,6 @@ PHRASE = 0.8  # of a sign's height; closer words form one phrase
 LETTERS = 0.5  # letters per digit; a word with more is text
 FLOATING = 0.1  # of a digit's height above its foot: asterisks and quotes are higher, letters not
 EVEN = 0.75  # of the tallest sign; the digits of a number are at least this tall
-FEW_WORDS = 2  # words beside a number; with more it is a sentence, and holds no number
 
 SWITCH = 0.1, 0.3  # how often letters follow digits or digits letters, in a word and after it
 MIN_P = 1e-3  # no sign is more certain than this to be a letter or a digit
@@ -163,8 +162,6 @@ def _phrase(signs: Line) -> Line:
     texts = [word for word in words if _is_text(word)]
     if not texts:
         return signs if not _is_text(signs) else _letters(signs)
-    if len(texts) > FEW_WORDS:
-        return _letters(signs)
     # A single sign, such as a tick, does not show how tall the text is.
     height = max((sign.box[3] for word in texts if len(word) > 1 for sign in word), default=0)
     return [
