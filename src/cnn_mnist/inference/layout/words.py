@@ -161,7 +161,7 @@ def _phrase(signs: Line) -> Line:
     signs = [sign for word in words for sign in word]
     texts = [word for word in words if _is_text(word)]
     if not texts:
-        return signs if not _is_text(signs) else _letters(signs)
+        return signs
     # A single sign, such as a tick, does not show how tall the text is.
     height = max((sign.box[3] for word in texts if len(word) > 1 for sign in word), default=0)
     return [
