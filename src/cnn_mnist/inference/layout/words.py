@@ -19,7 +19,6 @@ EVEN = 0.75  # of the tallest sign; the digits of a number are at least this tal
 
 SWITCH = 0.1, 0.3  # how often letters follow digits or digits letters, in a word and after it
 MIN_P = 1e-3  # no sign is more certain than this to be a letter or a digit
-PAGE = 4  # letters per digit; a page with more is text
 MANY = 10  # letters of a page that may be text
 DOUBT = 0.2  # in the digits there, times the letters per digit if over 1; with more it is text
 TALLER = 1.5  # times as tall as a letter: digits written over print, which may not be its letters
@@ -68,8 +67,7 @@ def _without_text(lines: list[Line]) -> list[Line]:
     while True:
         letters, digits = _letters_and_digits(lines)
         page = _Page(sorted(sign.box[3] for sign in letters), len(digits))
-        is_text = len(letters) > PAGE * len(digits)
-        is_text |= len(letters) >= MANY and page.is_doubtful(digits)
+        is_text = len(letters) >= MANY and page.is_doubtful(digits)
         phrases = [part for line in lines for part in _split(line, PHRASE)]
         if not is_text or not any(map(page.is_doubtful, phrases)):
             return lines
