@@ -3,7 +3,6 @@
 The tilt follows from how its signs form lines, the orientation from the networks' answers.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -174,9 +173,7 @@ def turn_of_cells(classifier: Classifier, reader: LineReader, cells: Iterable[Vi
         return 90 * ways[0] if ways and 0 not in ways else 0
     some = [written[n] for n in _some(len(written), MAX_CELLS)]
     asis, turned = (_sum(_look(reader, one, down) for one in some) for down in (False, True))
-    gain = math.exp(means[2] - means[0])
-    is_better = turned.share > asis.share + BETTER_CELLS and turned.share * gain > asis.share
-    return 180 if is_better else 0
+    return 180 if turned.share > asis.share + BETTER_CELLS else 0
 
 
 def _frames(seen: View) -> NDArray[np.uint8]:
