@@ -51,8 +51,8 @@ def combined(reading: Reading, row: list[Cell], alone: Reading) -> Reading:
         placed += in_box
         if beyond and not found:
             lines.append((line, digits))
-        elif tall := [digit for digit in beyond if digit.box[3] >= LOW * _height(found)]:
-            return reading if all(map(boxes.end_before, tall)) else alone
+        elif any(digit.box[3] >= LOW * _height(found) for digit in beyond):
+            return reading
     others = [digit for _, digits in lines for digit in digits]
     are_icons = others and _height(others) > boxes.height
     if not placed and (are_icons or not alone.ok):
@@ -100,13 +100,6 @@ class _Boxes(NamedTuple):
         left, right = self.corners[:, [0, 3]], self.corners[:, [1, 2]]
         wider = np.concatenate([left + SIDE * (left - right), right + SIDE * (right - left)])
         return _is_in(cv2.convexHull(wider.reshape(-1, 2)), digit)
-
-    def end_before(self, digit: Digit) -> bool:
-        """Whether a digit is beyond an end of the row, where more boxes may be."""
-        first, last = self.corners[[0, -1]].mean(axis=1)
-        along, away = last - first, _centre(digit) - first
-        place = float(away @ along / (along @ along))
-        return place < 0 or place > 1
 
 
 def _is_in(outline: Any, digit: Digit) -> bool:
