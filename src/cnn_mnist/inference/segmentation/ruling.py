@@ -32,8 +32,7 @@ MAX_THICKNESS = 0.02  # of the picture's long side
 MIN_FRAME = 1.5  # times width and height; a frame along four sides has more ink
 FRAME_SIDE = 24  # px; in smaller signs the corners of a 0 cannot be told from a frame's
 DIRECTIONS = 3  # of lines that form one mark: a triangle, the axes of a chart
-WHOLE = 0.4  # of a mark's length that a line in it must cover
-SLIM = 30  # length over thickness of such a line; a pen's strokes are shorter
+SLIM = 30  # length over thickness of a line in a mark; a pen's strokes are shorter
 
 
 def may_have_lines(mask: Mask, page: tuple[int, ...]) -> bool:
@@ -97,18 +96,18 @@ def _rules(part: Mask) -> Mask:
     left, top, across, down = cv2.boundingRect(cv2.transform(points, matrix))
     matrix[:, 2] -= left - 1, top - 1
     level = cv2.warpAffine(part, matrix, (across + 2, down + 2), flags=cv2.INTER_NEAREST)
-    lines = _thin_runs(level, WHOLE * max(part.shape))
+    lines = _thin_runs(level)
     how = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     back = cv2.warpAffine(lines, matrix, part.shape[::-1], flags=how)
     return np.asarray(cv2.dilate(back, np.ones((3, 3), np.uint8)))
 
 
-def _thin_runs(level: Mask, least: float) -> Mask:
-    """What is thin from left to right over a length, bridging the strokes that cross it."""
+def _thin_runs(level: Mask) -> Mask:
+    """What is thin and long from left to right, bridging the strokes that cross it."""
     inked = np.count_nonzero(level, axis=0)
     runs = np.count_nonzero(level[1:] > level[:-1], axis=0)
     thickness = float(median(inked[runs > 0] / runs[runs > 0]))
-    least, most = max(least, SLIM * thickness), 2 + int(1.5 * thickness)
+    least, most = SLIM * thickness, 2 + int(1.5 * thickness)
     upright = cv2.morphologyEx(level, cv2.MORPH_OPEN, np.ones((most + 1, 1), np.uint8))
     thin = cv2.subtract(level, upright)
     bridged = components(cv2.morphologyEx(thin, cv2.MORPH_CLOSE, np.ones((1, 3 * most), np.uint8)))
