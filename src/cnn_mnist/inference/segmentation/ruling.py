@@ -140,8 +140,7 @@ def _without_level_lines(mask: Mask) -> Mask:
     bridge = np.ones((2 * per_line + 3, 1), np.uint8)
     crossing: Mask = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, bridge)
     kept = _shear(rest | (crossing & level), slope)
-    near_kept: Mask = cv2.dilate(kept, np.ones((3, 1), np.uint8))
-    without = np.asarray(mask & near_kept & ~_shear(lines & ~crossing, slope))
+    without = np.asarray(mask & kept & ~_shear(lines & ~crossing, slope))
     count = int((np.diff(lines.any(axis=1).astype(int), prepend=0) > 0).sum())
     return without if _are_ruled(mask > without, mask, count) else mask
 
