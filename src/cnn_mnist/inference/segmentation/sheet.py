@@ -23,8 +23,6 @@ FULL = 0.88  # of the enclosing quadrilateral; even a broad 0 fills less
 WAVER = 3  # px of the small copy, of a sheet's side
 BEYOND = 6  # px of it, beyond a side, where the desk is looked at
 UNEVEN = 0.25  # of the step from the desk to the sheet: how much the desk may differ
-SLENDER = 0.3  # width over length; a broad 1 is more slender
-MAX_STROKE = 0.5  # of the picture; a strip of paper fills more of it than a broad 1
 SHARP = 0.8  # of the outline; the rim of a shadow is soft
 MAX_STRAY = 0.12  # of the surroundings may be as light as the sheets
 MIN_INK = 0.0005  # of the sheets; without any ink inside, a light area may be the ink itself
@@ -80,15 +78,13 @@ def _is_sheet(outline: Outline, luma: Picture) -> bool:
     Without a corner inside the picture, or with a side where it is not as dark as at the others, it
     may be where a straight shadow ends: such an outline must be a rectangle.
     """
-    area, pixels = cv2.contourArea(outline), luma.size
-    if area < MIN_SHARE * pixels:
+    area = cv2.contourArea(outline)
+    if area < MIN_SHARE * luma.size:
         return False
-    box = cv2.minAreaRect(outline)
-    slender = min(box[1]) < SLENDER * max(box[1]) and area < MAX_STROKE * pixels
     shape = _quadrilateral(outline)
     if not (_inside(shape, luma.shape).any() and _is_even_around(shape, luma)):
-        shape = cv2.boxPoints(box)
-    return bool(not slender and area > FULL * cv2.contourArea(shape))
+        shape = cv2.boxPoints(cv2.minAreaRect(outline))
+    return bool(area > FULL * cv2.contourArea(shape))
 
 
 def _quadrilateral(outline: Outline) -> Outline:
