@@ -20,7 +20,6 @@ SOLID = 0.5  # of a dot's box has ink; of a small digit's less
 UNEVEN = 0.15  # of size and step, beside a pixel: how much equal dots differ
 MOST = 0.75  # of a row's marks are equal dots; the others may be the writing's own
 NEAR = 7  # times a dot's side: the distance of neighbours, at most
-MISSING = 4  # steps from one to the next, at most, where the writing covers some
 AROUND = 2  # px; a dot's soft edge
 
 
@@ -64,7 +63,6 @@ def _equal(row: NDArray[Any]) -> NDArray[np.bool_]:
     order = middles[:, along].argsort()
     steps = np.diff(middles[order], axis=0)
     pitch = median(steps, axis=0)
-    number = np.rint(steps[:, along] / max(1, pitch[along])).clip(1, MISSING)[:, None]
-    away = np.abs(steps - number * pitch).max(axis=1) > 1 + UNEVEN * np.abs(pitch).max()
+    away = np.abs(steps - pitch).max(axis=1) > 1 + UNEVEN * np.abs(pitch).max()
     found[alike[order]] = ~(np.append(True, away) & np.append(away, True))
     return np.asarray(found)
