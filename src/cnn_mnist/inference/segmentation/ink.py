@@ -67,7 +67,8 @@ def _ink(contrast: Contrast) -> tuple[Ink, Mask]:
     above_rules = _above_rules(seen, faint, strong, part)
     weak = max(above_rules, math.ceil(0.4 * strong))
     marks = _marks(seen, weak)
-    dots[part.box] = _dotted(marks, seen, strong)
+    if len(marks.stats) > dotted.LEAST:  # the soft edges of strong dots may touch
+        dots[part.box] = dotted.find(_marks(seen, strong))
     if dots.any():
         seen = cv2.multiply(seen, 1 - dots[part.box])
         marks = _marks(seen, weak)
@@ -87,13 +88,6 @@ def _ink(contrast: Contrast) -> tuple[Ink, Mask]:
 
 def _marks(contrast: Contrast, weak: int) -> Components:
     return components((contrast >= weak).astype(np.uint8))
-
-
-def _dotted(marks: Components, contrast: Contrast, strong: int) -> Mask:
-    """Dotted rules, which may be paler than the writing; in darker ones, soft edges touch."""
-    if len(marks.stats) <= dotted.LEAST:
-        return np.zeros_like(marks.mask)
-    return np.asarray(dotted.find(marks) | dotted.find(_marks(contrast, strong)))
 
 
 class _Part(NamedTuple):
