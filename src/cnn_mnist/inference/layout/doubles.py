@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.line import OTHER, Sign
+from cnn_mnist.inference.recognition.line import OTHER, Sign, common
 
 SAME = 0.5  # of a sign inside another one, which then is the same or more of it
 BAND = 64  # signs whose ink is searched together
@@ -40,7 +40,7 @@ def without_doubles(pieces: list[list[Sign]], ink: list[NDArray[Any]]) -> list[l
 def are_inside(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
     """For each box (N) and each other one (M), whether it is mostly inside: N×M."""
     some = boxes[:, None]
-    return np.asarray(_common(others, some) > SAME * some[..., 2:].prod(axis=-1))
+    return np.asarray(common(others, some) > SAME * some[..., 2:].prod(axis=-1))
 
 
 def _owners(
@@ -61,15 +61,8 @@ def _owners(
         if not len(near):
             continue
         sign, mark = boxes[band, None], inked[near]
-        both = _common(mark, sign)
+        both = common(mark, sign)
         share = both / (sign[..., 2:].prod(axis=-1) + mark[..., 2:].prod(axis=-1) - both)
         is_inked = share.max(axis=1) > 0
         owners[band[is_inked]] = of[near[share.argmax(axis=1)]][is_inked]
     return owners
-
-
-def _common(some: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
-    """The areas that boxes have in common."""
-    high = np.minimum(some[..., :2] + some[..., 2:], others[..., :2] + others[..., 2:])
-    low = np.maximum(some[..., :2], others[..., :2])
-    return np.asarray((high - low).clip(min=0).prod(axis=-1))

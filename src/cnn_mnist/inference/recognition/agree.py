@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.recognition.classifier import NEVER, Thresholds
-from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS, Box, Sign
+from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS, Box, Sign, common
 
 MEETS = 0.3  # of the smaller of two boxes inside the other
 MIN_P_DIGIT = 0.1  # a sign of a number with a lower p_digit is certainly a letter or a %
@@ -185,9 +185,4 @@ def _overlap(some: list[Box], others: list[Box]) -> NDArray[Any]:
     """For each pair of boxes, how much of the smaller lies inside the other."""
     a = np.reshape(np.array(some, np.float32), (-1, 1, 4))
     b = np.reshape(np.array(others, np.float32), (1, -1, 4))
-    shares = np.ones((len(some), len(others)), np.float32)
-    for low, size in ((0, 2), (1, 3)):
-        inside = np.minimum(a[..., low] + a[..., size], b[..., low] + b[..., size])
-        inside -= np.maximum(a[..., low], b[..., low])
-        shares *= inside.clip(min=0) / np.minimum(a[..., size], b[..., size]).clip(min=1)
-    return shares
+    return np.asarray(common(a, b) / np.minimum(a[..., 2:], b[..., 2:]).clip(min=1).prod(axis=-1))

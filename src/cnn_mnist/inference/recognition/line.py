@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -39,6 +39,13 @@ class Sign(NamedTuple):
 def gaps(boxes: Iterable[Box]) -> list[float]:
     """The distance from each box to the next one on its right, px; negative if they overlap."""
     return [right[0] - left[0] - left[2] for left, right in pairwise(boxes)]
+
+
+def common(some: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    """The areas that boxes, …×4, have in common."""
+    high = np.minimum(some[..., :2] + some[..., 2:], others[..., :2] + others[..., 2:])
+    low = np.maximum(some[..., :2], others[..., :2])
+    return np.asarray((high - low).clip(min=0).prod(axis=-1))
 
 
 def normalized_width(height: int, width: int) -> int:
