@@ -182,8 +182,7 @@ class _Piece(NamedTuple):
 
     @classmethod
     def of(cls, signs: list[Sign], slope: float) -> "_Piece":
-        tallest = max(sign.box[3] for sign in signs)
-        boxes = [sign.box for sign in signs if sign.box[3] >= 0.5 * tallest]
+        boxes = [sign.box for sign in signs]
         x = median(x + wide / 2 for x, _, wide, _ in boxes)
         y = median(y - slope * (x + wide / 2) + high / 2 for x, y, wide, high in boxes)
         return cls(x, y, median(high for _, _, _, high in boxes), signs)
