@@ -253,7 +253,7 @@ class Reader:
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
     if not any(rows):
         return Reading(reason=NO_DIGIT if seen.glyphs else NO_INK)
-    kept = without_words(rows)
+    kept = without_words(rows, seen.sides_beside(sign.box for sign in chain(*rows)))
     signs = list(chain.from_iterable(kept))
     digits = tuple(_placed(sign, seen) for sign in signs if sign.is_digit)
     rejected = tuple(_placed(sign, seen) for sign in signs if sign.character == OTHER)
