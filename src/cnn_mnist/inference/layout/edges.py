@@ -1,5 +1,7 @@
 """Edges: lines of the paper and of frames that the networks read as digits."""
 
+from itertools import takewhile
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,7 +48,7 @@ def _is_through(seen: View, box: Box) -> bool:
 def _goes_on(box: line.Box, grey: NDArray[np.uint8]) -> bool:
     """Whether what is seen in a box goes on above and below it, up to a line across or the border.
 
-    Each row is compared with its own median, and lines across are left out.
+    Each row is compared with its own median, and nothing beyond a line across counts.
     """
     x, y, width, height = box
     left = min(max(0, round(x - width / 2)), grey.shape[1] - 1)
@@ -58,7 +60,12 @@ def _goes_on(box: line.Box, grey: NDArray[np.uint8]) -> bool:
     least = GOES_ON * np.median(contrast[first:last])
     is_across = np.abs(paper - np.median(paper[first:last])) > least
     return all(
-        bool(np.median(contrast[end][~is_across[end]]) > least)
-        for end in (np.s_[max(0, first - more) : first], np.s_[last : last + more])
-        if not is_across[end].all()
+        bool(np.median(contrast[rows]) > least)
+        for end in (range(first - 1, max(0, first - more) - 1, -1), range(last, last + more))
+        if (rows := _before(is_across, end))
     )
+
+
+def _before(is_across: NDArray[np.bool_], rows: range) -> list[int]:
+    """The rows of a picture up to the first line across."""
+    return [*takewhile(lambda row: row < len(is_across) and not is_across[row], rows)]
