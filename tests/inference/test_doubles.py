@@ -8,9 +8,9 @@ from cnn_mnist.inference.layout.doubles import without_doubles
 from cnn_mnist.inference.recognition.line import Box, Sign
 
 
-def signs(text: str, *boxes: Box) -> list[Sign]:
+def signs(text: str, *boxes: Box, confidence: float = 0.9) -> list[Sign]:
     none = np.zeros(10, np.float32)
-    return [Sign(one, 0.9, box, none) for one, box in zip(text, boxes, strict=True)]
+    return [Sign(one, confidence, box, none) for one, box in zip(text, boxes, strict=True)]
 
 
 def ink(*boxes: Box) -> NDArray[np.float64]:
@@ -53,6 +53,24 @@ def test_a_comma_inside_the_box_of_the_digit_below_is_of_its_own_line(count: int
     above, below = [LOWER] * count, (45, 85, 30, 40)
     pieces = [signs("7" * count + ",", *above, comma), signs("4", below)]
     assert kept(pieces, [ink(LOWER, comma), ink(below)]) == ["7" * count + ",", "4"]
+
+
+@pytest.mark.parametrize("far", [0, 100])
+@pytest.mark.parametrize(("other", "expected"), [("8", ""), ("?", ""), ("-", "-")])
+def test_two_pieces_of_a_sign_are_the_more_certain_digit(
+    far: int, other: str, expected: str
+) -> None:
+    upper, lower = (12, 7, 22, 20), (17, 21, 15, 19)
+    below = [signs("4", (12, 200 + 60 * n, 22, 40)) for n in range(far)]
+    whole, part = signs("8", (12, 9, 21, 23)), signs(other, (13, 14, 18, 25), confidence=0.8)
+    lines = [ink(upper), ink(lower), *(ink(piece[0].box) for piece in below)]
+    assert kept([whole, part, *below], lines) == ["8", expected] + ["4"] * far
+
+
+def test_a_ring_around_two_digits_is_none() -> None:
+    ring, inside = (0, 0, 100, 60), [(20, 15, 20, 30), (55, 15, 20, 30)]
+    pieces = [signs("0", ring, confidence=0.8), signs("25", *inside)]
+    assert kept(pieces, [ink(ring), ink(*inside)]) == ["", "25"]
 
 
 def test_one_line_and_no_lines_stay() -> None:

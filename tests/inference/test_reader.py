@@ -181,6 +181,24 @@ def test_blank_paper_and_scribbles_are_no_digits(reader: Reader) -> None:
     assert len(reading.rejected) == 1
 
 
+@pytest.mark.parametrize(("step", "seed"), [(24, 1), (30, 1), (30, 4), (30, 11)])
+def test_blank_squared_paper_is_no_digit(reader: Reader, step: int, seed: int) -> None:
+    """In uneven light, pieces of its pale lines remain."""
+    generator = np.random.default_rng(seed)
+    large = np.full((220, 300, 3), (200, 205, 200), np.float32)
+    for y in range(10, 220, step):
+        cv2.line(large, (0, y), (300, y + 3), (150, 180, 205), 1, cv2.LINE_AA)
+    for x in range(10, 300, step):
+        cv2.line(large, (x, 0), (x - 3, 220), (150, 180, 205), 1, cv2.LINE_AA)
+    light = generator.uniform(0.75, 1.05, (4, 5)).astype(np.float32)
+    large *= cv2.resize(light, (300, 220), interpolation=cv2.INTER_CUBIC)[..., None]
+    paper = cv2.resize(
+        cv2.GaussianBlur(large, (0, 0), 0.8), (150, 110), interpolation=cv2.INTER_AREA
+    )
+    noise = generator.normal(0, 4, paper.shape)
+    assert reader.read(np.clip(paper + noise, 0, 255).astype(np.uint8)).text == ""
+
+
 LETTERS = {
     "V": [[(0, 0), (7, 20), (14, 0)]],
     "H": [[(0, 0), (0, 20)], [(13, 0), (13, 20)], [(0, 10), (13, 10)]],

@@ -210,6 +210,32 @@ def test_letters_above_the_foot_of_a_capital_are_no_asterisks() -> None:
     assert kept([capital._replace(box=(0, 0, 20, 46)), *small]) == ["????"]
 
 
+@pytest.mark.parametrize(
+    ("digits", "side", "left"),
+    [
+        ((0.6,), 40, "?"),
+        ((0.6,), 15, "7"),  # specks
+        ((0.98,), 40, "7"),
+        ((0.6, 0.98, 0.98, 0.98), 40, "7777"),  # two unread marks for each digit
+    ],
+)
+def test_a_doubtful_digit_among_unread_marks_is_none(
+    digits: list[float], side: float, left: str
+) -> None:
+    (row,) = without_words([doubtful(*digits)], [side] * 6)
+    assert "".join(sign.character for sign in row) == left
+
+
+@pytest.mark.parametrize(("certain", "left"), [([], "?"), ([0.9], "77")])
+def test_a_digit_less_probable_than_none_counts_only_beside_others(
+    certain: list[float], left: str
+) -> None:
+    """It is a digit rather than a letter, but which one is in doubt."""
+    (sign,) = doubtful(0.6)
+    (row,) = without_words([[sign._replace(confidence=0.3), *doubtful(*certain)]])
+    assert "".join(one.character for one in row) == left
+
+
 def test_a_doubtful_digit_makes_its_number_doubtful() -> None:
     (line,) = lines(without_words([doubtful(0.9, 0.3, 0.9)])[0])
     assert line.numbers[0].confidence == pytest.approx(0.9 * 0.3 * 0.9)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference import box_row
 from cnn_mnist.inference.layout import cell, lines, orientation, sizes, view
+from cnn_mnist.inference.layout.edges import without_edges
 from cnn_mnist.inference.layout.structure import Line, Number, lines_of
 from cnn_mnist.inference.layout.words import MANY, without_words
 from cnn_mnist.inference.percentiles import median
@@ -28,7 +29,6 @@ from cnn_mnist.inference.segmentation import segment, shadows
 MAX_BUTTONS = 0.1  # share of a page that a program's buttons may cover; larger grids are read
 MAX_COLUMNS = 40_000  # of a grid that the line network reads
 MAX_AGAIN = 20_000  # columns of second looks at the cells in doubt
-LYING = 1.5  # times as wide as high: a stroke at over 56° from upright, which is no 1
 WHOLE = 0, 0, SIDE, SIDE
 NO_DIGIT = "what is drawn does not look like a digit"
 ONLY_WORDS = "what is written looks like words, not like numbers"
@@ -183,7 +183,7 @@ class Reader:
         probs[alone] = tta_probs(self.classifier.probs, seen.frames(alone))
         found = iter(agree(best, pairs, seen.boxes, probs, self.classifier.decides))
         signs = [list(islice(found, len(row))) for row in rows]
-        return [[sign for sign in row if not _is_line(sign, seen)] for row in signs]
+        return without_edges(signs, seen)
 
     def _grid_reading(self, cells: list[list[cell.Cell]]) -> Reading:
         blank, frugal = Reading(), self.line_reader.limited(MAX_AGAIN)
@@ -250,19 +250,10 @@ class Reader:
         return zip(found, accepted.tolist(), strict=True)
 
 
-def _is_line(sign: Found, seen: view.View) -> bool:
-    """Whether a 1 lies, or is part of a ruled line, which the line network sees but is not ink."""
-    if sign.character != "1":
-        return False
-    if sign.glyph is None:
-        return not seen.ink_in(sign.box).any()
-    return sign.box[2] > LYING * sign.box[3]
-
-
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
     if not any(rows):
         return Reading(reason=NO_DIGIT if seen.glyphs else NO_INK)
-    kept = without_words(rows)
+    kept = without_words(rows, seen.sides_beside(sign.box for sign in chain(*rows)))
     signs = list(chain.from_iterable(kept))
     digits = tuple(_placed(sign, seen) for sign in signs if sign.is_digit)
     rejected = tuple(_placed(sign, seen) for sign in signs if sign.character == OTHER)

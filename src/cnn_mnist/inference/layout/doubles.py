@@ -1,12 +1,13 @@
-"""Doubles: signs that two lines' crops show, of which only one line has their ink."""
+"""Doubles: signs that two lines' crops show, or pieces of one sign that were read as two lines."""
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.recognition.line import OTHER, Sign, common
+from cnn_mnist.inference.recognition.line import DIGITS, OTHER, SIGNS, Sign, common
 
 SAME = 0.5  # of a sign inside another one, which then is the same or more of it
 BAND = 64  # signs whose ink is searched together
@@ -16,7 +17,8 @@ def without_doubles(pieces: list[list[Sign]], ink: list[NDArray[Any]]) -> list[l
     """The signs of each line, without those that are another line's and are read there.
 
     What the other line does not know, such as a mark that is joined to this line's digit, may have
-    been read here only.
+    been read here only. Of two signs of which one is inside the other, the more certain digit is
+    right: the ink of one sign may be two pieces, one above the other, and two lines.
 
     Args:
         pieces: the signs of each line's crop, with boxes in the page's pixels.
@@ -33,6 +35,9 @@ def without_doubles(pieces: list[list[Sign]], ink: list[NDArray[Any]]) -> list[l
     for place in np.flatnonzero(owners != lines).tolist():
         sign, owner = signs[place], owners[place]
         keeps[place] = not (are_inside(np.array([sign.box]), boxes[owner]) & is_read[owner]).any()
+    keeps[keeps] = ~_are_pieces(
+        [sign for sign, ok in zip(signs, keeps, strict=True) if ok], lines[keeps]
+    )
     left = iter(keeps.tolist())
     return [[sign for sign in piece if next(left)] for piece in pieces]
 
@@ -43,26 +48,57 @@ def are_inside(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(common(others, some) > SAME * some[..., 2:].prod(axis=-1))
 
 
+def are_met(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+    """For each box, N×4, whether it is mostly inside another one, M×4, or that inside it."""
+    found = np.zeros(len(boxes), bool)
+    for band, near in _bands(boxes, others):
+        some, close = boxes[band], others[near]
+        found[band] = (are_inside(some, close) | are_inside(close, some).T).any(axis=1)
+    return found
+
+
 def _owners(
     boxes: NDArray[Any], lines: NDArray[np.int64], ink: list[NDArray[Any]]
 ) -> NDArray[np.int64]:
-    """For each sign the line whose ink it fits best, or where there is none, its own.
-
-    The page is compared in bands with what reaches into them, instead of all pairs.
-    """
+    """For each sign the line whose ink it fits best, or where there is none, its own."""
     inked, owners = np.concatenate(ink), lines.copy()
     of = np.repeat(np.arange(len(ink)), [len(line) for line in ink])
-    top, bottom = boxes[:, 1], boxes[:, 1] + boxes[:, 3]
-    down = np.argsort(top)
-    for start in range(0, len(boxes), BAND):
-        band = down[start : start + BAND]
-        reaches = inked[:, 1] < bottom[band].max()
-        near = np.flatnonzero(reaches & (inked[:, 1] + inked[:, 3] > top[band].min()))
-        if not len(near):
-            continue
+    for band, near in _bands(boxes, inked):
         sign, mark = boxes[band, None], inked[near]
         both = common(mark, sign)
         share = both / (sign[..., 2:].prod(axis=-1) + mark[..., 2:].prod(axis=-1) - both)
         is_inked = share.max(axis=1) > 0
         owners[band[is_inked]] = of[near[share.argmax(axis=1)]][is_inked]
     return owners
+
+
+def _are_pieces(signs: list[Sign], lines: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """For each sign, whether it is the same as a more certain digit of another line."""
+    boxes = np.reshape([sign.box for sign in signs], (-1, 4))
+    certain = np.array([sign.confidence for sign in signs])
+    is_digit = np.array([sign.character in DIGITS for sign in signs], bool)
+    found = np.zeros(len(signs), bool)
+    for band, near in _bands(boxes, boxes):
+        some, others = boxes[band], boxes[near]
+        same = are_inside(some, others) | are_inside(others, some).T
+        better = is_digit[near] & (certain[near] > certain[band, None])
+        found[band] = (same & better & (lines[near] != lines[band, None])).any(axis=1)
+    is_sign = np.array([sign.character in SIGNS for sign in signs], bool)
+    return np.asarray(found & ~is_sign)
+
+
+def _bands(
+    boxes: NDArray[Any], others: NDArray[Any]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """The boxes in bands of the page, each with the others that reach into it, if any.
+
+    So a page is compared without all pairs.
+    """
+    top, bottom = boxes[:, 1], boxes[:, 1] + boxes[:, 3]
+    down = np.argsort(top)
+    for start in range(0, len(boxes), BAND):
+        band = down[start : start + BAND]
+        reaches = others[:, 1] < bottom[band].max()
+        near = np.flatnonzero(reaches & (others[:, 1] + others[:, 3] > top[band].min()))
+        if len(near):
+            yield band, near

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import lines
+from cnn_mnist.inference.layout.doubles import are_met
 from cnn_mnist.inference.pictures.page import Box, Page, rotated
 from cnn_mnist.inference.recognition import line
 from cnn_mnist.inference.recognition.normalize import SIDE, even_stroke, to_mnist
@@ -45,6 +46,12 @@ class View:
     def layout(self) -> lines.Layout:
         """The arrangement of the glyphs in lines."""
         return lines.Layout.of(self.boxes)
+
+    def sides_beside(self, boxes: Iterable[line.Box]) -> list[float]:
+        """The longer sides of the glyphs that are in none of some boxes, nor around one."""
+        some, glyphs = np.reshape([*boxes], (-1, 4)), np.reshape(self.boxes, (-1, 4))
+        alone = glyphs[~are_met(glyphs, some)]
+        return [max(width, height) for _, _, width, height in alone.tolist()]
 
     def frames(self, glyphs: Iterable[int] | None = None) -> NDArray[np.uint8]:
         """Some or all of the glyphs in MNIST's format, N×28×28; each is framed at most once."""

@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from statistics import mean, median
 from typing import NamedTuple
@@ -19,19 +19,32 @@ EVEN = 0.75  # of the tallest sign; the digits of a number are at least this tal
 
 SWITCH = 0.1, 0.3  # how often letters follow digits or digits letters, in a word and after it
 MIN_P = 1e-3  # no sign is more certain than this to be a letter or a digit
+PAGE = 4  # letters per digit; a page with more is text
 MANY = 10  # letters of a page that may be text
 DOUBT = 0.2  # in the digits there, times the letters per digit if over 1; with more it is text
 TALLER = 1.5  # times as tall as a letter: digits written over print, which may not be its letters
+SPECK = 0.5  # of a digit's height: marks in which no sign was read count if they are larger
 SURE = 0.9  # a digit is that certain; on average, digits of small print are less
 LOWER = 0.85  # of the height of sure digits: only if letters are lower do heights tell them apart
 
 Line = list[Found]
 
 
-def without_words(lines: list[Line]) -> list[Line]:
-    """The lines with all text as OTHER, including letters that look like digits."""
+def without_words(lines: list[Line], unread: Sequence[float] = ()) -> list[Line]:
+    """The lines with all text as OTHER, including letters that look like digits.
+
+    So is everything if each digit is less probable than that it is none.
+
+    Args:
+        lines: the signs of a page.
+        unread: the longer sides of its marks that are none of the signs.
+    """
     kept = [[sign for phrase in _split(line, PHRASE) for sign in _phrase(phrase)] for line in lines]
-    return _without_text(_without_low(kept))
+    kept = _without_text(_without_low(kept), unread)
+    _, digits = _letters_and_digits(kept)
+    if all(sign.confidence < 1 - sign.p_digit for sign in digits):
+        return [_letters(line) for line in kept]
+    return kept
 
 
 def _without_low(lines: list[Line]) -> list[Line]:
@@ -58,7 +71,7 @@ def _is_low(signs: Line, least: float) -> bool:
     return mean(sign.confidence for sign in digits) < SURE
 
 
-def _without_text(lines: list[Line]) -> list[Line]:
+def _without_text(lines: list[Line], unread: Sequence[float]) -> list[Line]:
     """The lines, with numbers as letters if they are too doubtful among so many letters.
 
     On a page of text each number is judged by itself, and on others only if all digits together are
@@ -66,8 +79,11 @@ def _without_text(lines: list[Line]) -> list[Line]:
     """
     while True:
         letters, digits = _letters_and_digits(lines)
-        page = _Page(sorted(sign.box[3] for sign in letters), len(digits))
-        is_text = len(letters) >= MANY and page.is_doubtful(digits)
+        lowest = min((sign.box[3] for sign in digits), default=0)
+        marks = [side for side in unread if side >= SPECK * lowest]
+        page = _Page(sorted([*marks, *(sign.box[3] for sign in letters)]), len(digits))
+        is_text = len(page.heights) > PAGE * len(digits)
+        is_text |= len(page.heights) >= MANY and page.is_doubtful(digits)
         phrases = [part for line in lines for part in _split(line, PHRASE)]
         if not is_text or not any(map(page.is_doubtful, phrases)):
             return lines
