@@ -185,17 +185,18 @@ def _runs_on(grid: Quads, lines: Mask, near: Mask) -> bool:
         return grid[..., 0, 0].size > FEW_CELLS and elongation < SQUARE
     sides = [grid, grid[::-1, ::-1][..., [2, 3, 0, 1], :]]
     turned = [lattice.transposed(side) for side in sides]
-    return any(all(_goes_on(side, near) for side in pair) for pair in (sides, turned))
+    return any(all(_goes_on(side, lines, near) for side in pair) for pair in (sides, turned))
 
 
-def _goes_on(grid: Quads, near: Mask) -> bool:
-    """Whether the vertical lines continue above the top cells."""
-    top = grid[0]
+def _goes_on(grid: Quads, lines: Mask, near: Mask) -> bool:
+    """Whether the vertical lines, with light between them, continue above the top cells."""
+    top, middle = grid[0], grid[0].mean(axis=1)
     if len(top) < 3:
         return False
     upper, lower = (top[:-1, 1] + top[1:, 0]) / 2, (top[:-1, 2] + top[1:, 3]) / 2
     beyond = upper + (upper - lower) / 3
-    return _at(beyond, near) > 0.8
+    between = middle + (top[:, :2].mean(axis=1) - middle) * 5 / 3
+    return _at(beyond, near) > 0.8 and _at(between, lines) < 0.2
 
 
 def _at(points: NDArray[Any], mask: NDArray[Any]) -> float:
