@@ -151,7 +151,8 @@ class Reader:
                     seen, ink = lower, ink if is_aligned else lower.ink
         if any(found):  # otherwise, the smaller marks are not writing either
             found = sizes.with_others(found, self._smaller(seen))
-        return _line_reading(sizes.without_drawings(found), replace(seen, ink=ink))
+        drawn = seen if ink is seen.ink else replace(seen, ink=ink)
+        return _line_reading(sizes.without_drawings(found), drawn)
 
     def _smaller(self, seen: view.View) -> list[list[Found]]:
         """The signs of a view that are too small for the size of its glyphs, line by line."""
