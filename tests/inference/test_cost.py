@@ -76,7 +76,7 @@ def test_a_page_of_too_many_marks_is_refused_with_the_reason() -> None:
 
 def test_a_full_page_of_digits_is_no_crowd() -> None:
     row = np.concatenate([coverage("3", 24, 3)[6:42]] * 40, axis=1)
-    assert len(segment.split(np.concatenate([row] * 40))) == 1600
+    assert len(segment.split(np.concatenate([row] * 40)).glyphs) == 1600
 
 
 @given(st.sampled_from(DRAWN), SIZES, GRAINS, st.integers(0, 999))
@@ -84,9 +84,9 @@ def test_signs_and_their_boxes_are_bounded(
     kind: Kind, size: tuple[int, int], grain: int, seed: int
 ) -> None:
     marks = drawn(kind, size, grain, seed)
-    assert len(segment.single(marks)) <= 1
+    assert len(segment.single(marks).glyphs) <= 1
     try:
-        signs = segment.split(marks)
+        signs = segment.split(marks).glyphs
     except segment.CrowdedError:
         return
     assert len(signs) <= components.most(marks.size)
@@ -162,7 +162,7 @@ def test_no_kernel_grows_with_the_sign(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cv2, "getStructuringElement", spy)
-        for sign in segment.single(drawn(kind, size, grain, seed)):
+        for sign in segment.single(drawn(kind, size, grain, seed)).glyphs:
             even_stroke(sign.ink)
     assert max(sides, default=0) <= 1 + MAX_CHANGE
 
@@ -310,7 +310,7 @@ def test_a_picture_rotated_by_quarters_keeps_its_pixels(degrees: int) -> None:
 def test_a_hairline_of_a_giant_sign_stays_whole() -> None:
     page = np.zeros((1600, 1600), np.float32)
     cv2.line(page, (100, 100), (1500, 1337), 1, 1)
-    (sign,) = segment.split(page)
+    (sign,) = segment.split(page).glyphs
     assert components.components((sign.ink > 0.5).astype(np.uint8)).stats.shape[0] == 2
     assert sign.ink.max() == 1
 

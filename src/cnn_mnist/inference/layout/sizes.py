@@ -69,7 +69,7 @@ def height_of_others(rows: Rows, seen: View) -> float | None:
     read = float(median(np.array(heights))) if heights else None
     if read and all(height <= segment.TALL * read for _, _, _, height in seen.boxes):
         read = None
-    return segment.left_out(seen.ink, read)
+    return seen.signs.left_out(read)
 
 
 def num_right(rows: Rows) -> tuple[float, float]:

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 import cv2
@@ -24,17 +23,22 @@ CLEARER = 2  # times the contrast in lightness: that in a colour which is read i
 
 @dataclass(frozen=True)
 class View:
-    """A page: `grey`, the channel that shows its ink; `ink` from 0 to 1; and its `glyphs`."""
+    """A page: `grey`, the channel that shows its ink; `ink` from 0 to 1; and its `signs`."""
 
     page: Page
     grey: NDArray[np.uint8]
     ink: Ink
-    glyphs: list[Glyph]
+    signs: segment.Signs
     _framed: dict[int, NDArray[np.uint8]] = field(default_factory=dict, init=False, repr=False)
 
     def original_box(self, box: Box) -> Box:
         """The visible part of a box, in the original's pixels."""
         return self.page.original_box(box)
+
+    @property
+    def glyphs(self) -> list[Glyph]:
+        """The signs, one by one."""
+        return self.signs.glyphs
 
     @cached_property
     def boxes(self) -> list[line.Box]:
@@ -83,8 +87,8 @@ def of_page(page: Page, single: bool = False) -> View:
     grey = visible(page.pixels, marks)
     if dots.any():
         grey = np.asarray(cv2.inpaint(grey, dots, 1, cv2.INPAINT_TELEA), np.uint8)
-    glyphs = segment.single(marks) if single else segment.split(marks)
-    return View(replace(page, pixels=grey), grey, marks, glyphs)
+    signs = segment.single(marks) if single else segment.split(marks)
+    return View(replace(page, pixels=grey), grey, marks, signs)
 
 
 def without_tall(seen: View, height: float | None) -> View:
@@ -96,18 +100,19 @@ def without_tall(seen: View, height: float | None) -> View:
     if height is None:
         return seen
     marks = segment.without_tall(seen.ink, height)
-    return replace(seen, ink=marks, glyphs=segment.split(marks))
+    return replace(seen, ink=marks, signs=segment.split(marks))
 
 
 def smaller(seen: View) -> View:
     """A view of the marks too small for the size of its glyphs, no more than a page may have."""
     glyphs: list[Glyph] = []
+    signs = seen.signs
     with contextlib.suppress(segment.CrowdedError):
-        for layer in islice(segment.layers(seen.ink), 1, None):
-            if len(glyphs) + len(layer) > most(seen.ink.size):
+        while (signs := signs.smaller()).glyphs:
+            if len(glyphs) + len(signs.glyphs) > most(seen.ink.size):
                 break
-            glyphs += layer
-    return replace(seen, glyphs=glyphs)
+            glyphs += signs.glyphs
+    return replace(seen, signs=signs._replace(glyphs=glyphs))
 
 
 def visible(pixels: NDArray[np.uint8], marks: NDArray[Any]) -> NDArray[np.uint8]:
