@@ -152,18 +152,20 @@ class Reader:
         if any(found):  # otherwise, the smaller marks are not writing either
             found = sizes.with_others(found, self._smaller(seen))
         drawn = seen if ink is seen.ink else replace(seen, ink=ink)
-        return _line_reading(sizes.without_drawings(found), drawn)
+        return _line_reading(sizes.without_words_and_drawings(found), drawn)
 
     def _smaller(self, seen: view.View) -> list[list[Found]]:
         """The signs of a view that are too small for the size of its glyphs, line by line."""
         smaller = view.smaller(seen)
+        if not smaller.glyphs:
+            return []
         rows = lines.read_lines(self.line_reader, seen.grey, smaller.layout.of_several)
         return self._agreed(rows, smaller)
 
     def _view_reading(
         self, seen: view.View, line_reader: LineReader, single: bool = False
     ) -> Reading:
-        return _line_reading(self._found(seen, line_reader, single), seen)
+        return _line_reading(without_words(self._found(seen, line_reader, single)), seen)
 
     def _found(
         self, seen: view.View, line_reader: LineReader, single: bool = False
@@ -261,17 +263,16 @@ def _is_line(sign: Found, seen: view.View) -> bool:
 
 
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
-    if not any(rows):
+    signs = list(chain.from_iterable(rows))
+    if not signs:
         return Reading(reason=NO_DIGIT if seen.glyphs else NO_INK)
-    kept = without_words(rows)
-    signs = list(chain.from_iterable(kept))
     digits = tuple(_placed(sign, seen) for sign in signs if sign.is_digit)
     rejected = tuple(_placed(sign, seen) for sign in signs if sign.character == OTHER)
     turned = seen.page.turned
     if not digits:
         reason = ONLY_WORDS if len(rejected) >= MANY else NO_DIGIT
         return Reading((), reason, rejected, turned=turned)
-    numbers = lines_of(kept, seen.original_box)
+    numbers = lines_of(rows, seen.original_box)
     return Reading(digits, None, rejected, numbers, turned=turned)
 
 

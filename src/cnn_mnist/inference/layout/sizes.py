@@ -38,16 +38,20 @@ def with_others(rows: Rows, others: Rows) -> Rows:
     return rows
 
 
-def without_drawings(rows: Rows) -> Rows:
-    """The lines without numbers of a doubtful digit that is not as high as any certain number.
+def without_words_and_drawings(rows: Rows) -> Rows:
+    """The lines without words, and without numbers that are drawings.
 
-    Drawings may look like digits, such as a door on a plan or the hole of a tag.
+    These look like a digit, such as a door on a plan or the hole of a tag, but a doubtful one, and
+    not as high as that of any certain number.
     """
-    numbers = [number for row in without_words(rows) for number in numbers_in(row)]
+    kept = without_words(rows)
+    numbers = [number for row in kept for number in numbers_in(row)]
     heights = np.array([s.box[3] for n in numbers if _is_certain(n) for s in _digits(n)])
     drawings = {sign.box for n in numbers if _is_drawing(n, heights) for sign in n}
-    kept = [[sign for sign in row if sign.box not in drawings] for row in rows]
-    return [row for row in kept if row]
+    if not drawings:
+        return kept
+    rest = [[sign for sign in row if sign.box not in drawings] for row in rows]
+    return without_words([row for row in rest if row])
 
 
 def _is_drawing(number: list[Found], heights: NDArray[Any]) -> bool:

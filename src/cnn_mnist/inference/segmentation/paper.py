@@ -34,11 +34,11 @@ class Flat(NamedTuple):
 def flat(pixels: Picture) -> Flat | None:
     """The paper of a program's drawing; None for a photograph or a scan."""
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    colour = np.sort(border, axis=0)[len(border) // 2]
-    at_border = float((border == colour).all(axis=1).mean())
+    colour = np.sort(border, axis=0, kind="stable")[len(border) // 2]  # of bytes, a radix sort
+    exact = tuple(colour.tolist())
+    at_border = cv2.countNonZero(cv2.inRange(border[None], exact, exact)) / len(border)
     if at_border <= FLAT:
         return None
-    exact = tuple(colour.tolist())
     marks = cv2.bitwise_not(cv2.inRange(pixels, exact, exact))
     share = 1 - cv2.countNonZero(marks) / marks.size
     if at_border + share <= 2 * FLAT:
