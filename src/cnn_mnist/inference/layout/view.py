@@ -125,10 +125,14 @@ def visible(pixels: NDArray[np.uint8], marks: NDArray[Any]) -> NDArray[np.uint8]
         marks: its ink, H×W; 0 = none.
     """
     inked = (marks > 0).astype(np.uint8)
+    x, y, wide, high = cv2.boundingRect(inked)
+    part = np.s_[max(0, y - 2) : y + high + 2, max(0, x - 2) : x + wide + 2]
+    inked = inked[part]
     around = cv2.dilate(inked, np.ones((5, 5), np.uint8)) - inked
-    differ = np.abs(np.subtract(cv2.mean(pixels, inked), cv2.mean(pixels, around))[:3])
+    colours = pixels[part]
+    differ = np.abs(np.subtract(cv2.mean(colours, inked), cv2.mean(colours, around))[:3])
     grey = lines.grey_page(pixels)
-    in_grey = abs(cv2.mean(grey, inked)[0] - cv2.mean(grey, around)[0])
+    in_grey = abs(cv2.mean(grey[part], inked)[0] - cv2.mean(grey[part], around)[0])
     if in_grey >= differ.max() / CLEARER:
         return grey
     return np.ascontiguousarray(pixels[..., int(differ.argmax())])
