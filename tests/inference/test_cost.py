@@ -126,6 +126,40 @@ def test_certain_digits_on_even_paper_are_looked_at_once() -> None:
         assert reader.looks == looks
 
 
+def test_each_sign_is_framed_once_and_the_marks_are_split_once_for_all_sizes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    framed, labelled = [], []
+    parts = segment._parts
+
+    def spy_frame(ink: NDArray[np.floating]) -> NDArray[np.uint8]:
+        framed.append(ink.shape)
+        return to_mnist(ink)
+
+    def spy_parts(ink: NDArray[np.float32]) -> Any:
+        labelled.append(ink.shape)
+        return parts(ink)
+
+    monkeypatch.setattr(view, "to_mnist", spy_frame)
+    monkeypatch.setattr(segment, "_parts", spy_parts)
+    pixels = page("407", 60, 6)
+    assert Reader().read(pixels).text == "407"
+    assert len(framed) == 3
+    assert labelled == [pixels.shape[:2]]
+
+
+def test_regions_without_enough_neighbours_are_no_candidates_for_a_grid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(grid, "_are_cells", None)
+    picture = np.full((300, 300), 255, np.uint8)
+    for top, left in np.ndindex(3, 3):  # far apart, so that none is another's neighbour
+        corner = 20 + 90 * left, 20 + 90 * top
+        cv2.rectangle(picture, corner, (corner[0] + 40, corner[1] + 40), 0, 2)
+    assert len(quads.find(next(quads.line_masks(picture)), lattice.MIN_CELLS, 99)) == 9
+    assert grid.find(picture) == []
+
+
 def test_few_of_the_signs_of_a_grid_tell_its_orientation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orientation, "MAX_SIGNS", 5)
     pixels = page("1234567", 60, 6)

@@ -11,8 +11,10 @@ def percentiles(values: NDArray[Any], *shares: float) -> NDArray[np.float64]:
     ordered = _sorted(values)
     places = np.array(shares) / 100 * (ordered.size - 1)
     below = places.astype(int)
-    ends = np.stack([below, np.minimum(below + 1, ordered.size - 1)])
-    low, high = ordered[ends].astype(np.float64)
+    low, high = (
+        ordered[place].astype(np.float64)
+        for place in (below, np.minimum(below + 1, ordered.size - 1))
+    )
     return np.asarray(low + (high - low) * (places - below), np.float64)
 
 

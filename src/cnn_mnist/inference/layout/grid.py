@@ -87,7 +87,7 @@ def _best_lattices(grey: Grey, most: int) -> list[Lattice]:
             if lattices is None:
                 return _completed(found)
             found.append(lattices)
-        if any(found) or median(grey) >= DARK:
+        if any(found) or 2 * np.count_nonzero(grey < DARK) <= grey.size:
             break
     return _completed(found)
 

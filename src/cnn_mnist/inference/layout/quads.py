@@ -100,7 +100,7 @@ def find(lines: Mask, least: int, most: int) -> Quads:
     for label in largest.tolist():
         left, top, across, down = stats[label, :4].tolist()
         region = labels[top : top + down, left : left + across] == label
-        hulls.append(_hull(region.astype(np.uint8), (left, top)))
+        hulls.append(_hull(region.view(np.uint8), (left, top)))
     return _quads(hulls)
 
 

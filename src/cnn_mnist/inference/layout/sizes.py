@@ -5,7 +5,7 @@ numbers of several digits count: a single tall mark may be a tick, and small one
 """
 
 from itertools import chain
-from statistics import mean
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -92,7 +92,7 @@ def _digits(signs: list[Found]) -> list[Found]:
 def _is_certain(signs: list[Found]) -> bool:
     """Whether there are several digits, which are certain on average."""
     digits = _digits(signs)
-    return len(digits) > 1 and mean(sign.confidence for sign in digits) >= SURE
+    return len(digits) > 1 and fmean(sign.confidence for sign in digits) >= SURE
 
 
 def _num_digits(rows: Rows, signs: list[Found]) -> int:

@@ -4,7 +4,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable
 from itertools import islice
-from statistics import mean, median
+from statistics import fmean, median
 from typing import NamedTuple
 
 from cnn_mnist.inference.recognition.agree import MIN_P_DIGIT, Found
@@ -53,9 +53,9 @@ def _is_low(signs: Line, least: float) -> bool:
     The capital of a word may be as tall as a digit.
     """
     digits = [sign for sign in signs if sign.is_digit]
-    if len(digits) < 2 or mean(sign.box[3] for sign in digits) >= least:
+    if len(digits) < 2 or fmean(sign.box[3] for sign in digits) >= least:
         return False
-    return mean(sign.confidence for sign in digits) < SURE
+    return fmean(sign.confidence for sign in digits) < SURE
 
 
 def _without_text(lines: list[Line]) -> list[Line]:
@@ -87,7 +87,7 @@ class _Page(NamedTuple):
             for sign in signs
             if sign.is_digit
         ]
-        return bool(doubts) and mean(doubts) > DOUBT
+        return bool(doubts) and fmean(doubts) > DOUBT
 
     def _num_letters(self, digit: Found) -> int:
         """How many letters of the page are not much lower than a digit."""

@@ -39,7 +39,7 @@ def _opaque(picture: Image.Image) -> Image.Image:
     """
     if picture.mode != "RGBA":
         return picture
-    if picture.getchannel("A").getextrema()[0] > 127:
+    if np.asarray(picture.getchannel("A")).min() > 127:
         return picture.convert("RGB")
     pixels = np.asarray(picture)
     visible = pixels[..., 3] > 127

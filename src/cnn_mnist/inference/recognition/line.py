@@ -78,5 +78,5 @@ def normalized(grey: NDArray[np.uint8], width: float = 1.0) -> NDArray[np.float3
     square = cv2.blur(small * small, window, borderType=cv2.BORDER_REFLECT_101)
     deviation = np.sqrt(np.maximum(square - mean * mean, 0))
     local = (mean - small) / (deviation + MIN_CONTRAST / 2)
-    ink[1] = np.clip(local, -2, 4) / 2
+    ink[1] = np.minimum(np.maximum(local, -2), 4) / 2  # np.clip takes twice as long
     return ink

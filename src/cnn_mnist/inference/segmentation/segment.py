@@ -153,8 +153,9 @@ def without_tall(ink: Ink, height: float) -> Ink:
     """The ink without the marks that are more than twice as tall as a digit of that height."""
     marks = components((ink > INK).astype(np.uint8))
     tall = marks.stats[:, cv2.CC_STAT_HEIGHT] > TALL * height
-    erased = cv2.dilate(marks.pixels(tall), np.ones((3, 3), np.uint8))  # with their soft edges
-    return np.where(erased > marks.pixels(~tall), np.float32(0), ink)
+    own = marks.pixels(tall)
+    erased = cv2.dilate(own, np.ones((3, 3), np.uint8))  # with their soft edges
+    return np.where(erased > marks.mask - own, np.float32(0), ink)
 
 
 def _parts(ink: Ink) -> _Parts:
