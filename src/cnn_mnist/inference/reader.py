@@ -139,7 +139,7 @@ class Reader:
         """
         whole = view.of_page(page)
         seen = orientation.upright(self.classifier, self.line_reader, page, whole)
-        found, ink = self._found(seen, self.line_reader), seen.ink
+        found, drawn = self._found(seen, self.line_reader), seen
         height = sizes.height_of_others(found, seen)
         if height is not None:
             with contextlib.suppress(segment.CrowdedError):
@@ -148,10 +148,10 @@ class Reader:
                 if sizes.num_right(again) > sizes.num_right(found):
                     is_aligned = lower.page.turned == seen.page.turned
                     found = sizes.with_others(again, found if is_aligned else [])
-                    seen, ink = lower, ink if is_aligned else lower.ink
+                    drawn = replace(lower, ink=seen.ink) if is_aligned else lower
+                    seen = lower
         if any(found):  # otherwise, the smaller marks are not writing either
             found = sizes.with_others(found, self._smaller(seen))
-        drawn = seen if ink is seen.ink else replace(seen, ink=ink)
         return _line_reading(sizes.without_words_and_drawings(found), drawn)
 
     def _smaller(self, seen: view.View) -> list[list[Found]]:
