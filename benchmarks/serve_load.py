@@ -204,7 +204,7 @@ def where_the_time_goes(body: bytes) -> dict[str, float]:
     process.keep_memory()
     reader, page = Reader(threads=1), image.load(body)
     marks, grey = ink.find(page.pixels), lines.grey_page(page.pixels)
-    glyphs = segment.split(marks)
+    glyphs = segment.split(marks).glyphs
     layout = lines.Layout.of([glyph.box for glyph in glyphs])
     (place,) = layout.places(grey.shape)
     line = place.crop(grey)

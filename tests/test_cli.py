@@ -655,6 +655,16 @@ def test_the_process_is_tuned(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> 
     assert os.environ["OMP_PROC_BIND"] == "true"
 
 
+def test_reading_loads_no_tools_for_several_processes(environment: dict[str, str]) -> None:
+    program = (
+        "import sys, numpy, cnn_mnist.cli.predict, cnn_mnist.inference.reader as reader\n"
+        "reader.Reader().read(numpy.zeros((9, 9), 'uint8'))\n"
+        "print('multiprocessing' in sys.modules)"
+    )
+    result = run(environment, "-c", program)
+    assert (result.stdout, result.stderr) == ("False\n", "")
+
+
 def test_reading_starts_no_threads_for_matrix_products(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

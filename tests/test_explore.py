@@ -249,7 +249,7 @@ def test_a_filled_blob_and_a_dot_are_framed_as_by_the_reader(computing: Visit) -
     zigzag = np.array([[110 + 60 * (k % 2), 100 + 8 * k] for k in range(10)], float)
     for stroke in (zigzag, np.array([[140.3, 90.6]])):
         answer, ink = computing.seen([stroke])
-        (glyph,) = segment.single(np.float32(1 / 255) * np.pad(ink, PAD // 2))
+        (glyph,) = segment.single(np.float32(1 / 255) * np.pad(ink, PAD // 2)).glyphs
         image = to_mnist(even_stroke(glyph.ink)).astype(int)
         assert np.abs(image.ravel() - np.array(answer["image"], int)).max() <= 1
 

@@ -3,12 +3,14 @@
 import atexit
 import ctypes
 import gc
-import multiprocessing
 import os
 import sys
 import threading
 import warnings
-from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -72,11 +74,13 @@ def end_with_parent() -> None:
 
     A killed parent cannot notify its children, which would wait forever.
     """
+    import multiprocessing  # for which predict need not wait
+
     if parent := multiprocessing.parent_process():
         threading.Thread(target=_end_after, args=[parent], daemon=True).start()
 
 
-def _end_after(parent: BaseProcess) -> None:
+def _end_after(parent: "BaseProcess") -> None:
     parent.join()
     os._exit(1)
 

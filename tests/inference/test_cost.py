@@ -76,7 +76,7 @@ def test_a_page_of_too_many_marks_is_refused_with_the_reason() -> None:
 
 def test_a_full_page_of_digits_is_no_crowd() -> None:
     row = np.concatenate([coverage("3", 24, 3)[6:42]] * 40, axis=1)
-    assert len(segment.split(np.concatenate([row] * 40))) == 1600
+    assert len(segment.split(np.concatenate([row] * 40)).glyphs) == 1600
 
 
 @given(st.sampled_from(DRAWN), SIZES, GRAINS, st.integers(0, 999))
@@ -84,9 +84,9 @@ def test_signs_and_their_boxes_are_bounded(
     kind: Kind, size: tuple[int, int], grain: int, seed: int
 ) -> None:
     marks = drawn(kind, size, grain, seed)
-    assert len(segment.single(marks)) <= 1
+    assert len(segment.single(marks).glyphs) <= 1
     try:
-        signs = segment.split(marks)
+        signs = segment.split(marks).glyphs
     except segment.CrowdedError:
         return
     assert len(signs) <= components.most(marks.size)
@@ -126,6 +126,40 @@ def test_certain_digits_on_even_paper_are_looked_at_once() -> None:
         assert reader.looks == looks
 
 
+def test_each_sign_is_framed_once_and_the_marks_are_split_once_for_all_sizes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    framed, labelled = [], []
+    parts = segment._parts
+
+    def spy_frame(ink: NDArray[np.floating]) -> NDArray[np.uint8]:
+        framed.append(ink.shape)
+        return to_mnist(ink)
+
+    def spy_parts(ink: NDArray[np.float32]) -> Any:
+        labelled.append(ink.shape)
+        return parts(ink)
+
+    monkeypatch.setattr(view, "to_mnist", spy_frame)
+    monkeypatch.setattr(segment, "_parts", spy_parts)
+    pixels = page("407", 60, 6)
+    assert Reader().read(pixels).text == "407"
+    assert len(framed) == 3
+    assert labelled == [pixels.shape[:2]]
+
+
+def test_regions_without_enough_neighbours_are_no_candidates_for_a_grid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(grid, "_are_cells", None)
+    picture = np.full((300, 300), 255, np.uint8)
+    for top, left in np.ndindex(3, 3):  # far apart, so that none is another's neighbour
+        corner = 20 + 90 * left, 20 + 90 * top
+        cv2.rectangle(picture, corner, (corner[0] + 40, corner[1] + 40), 0, 2)
+    assert len(quads.find(next(quads.line_masks(picture)), lattice.MIN_CELLS, 99)) == 9
+    assert grid.find(picture) == []
+
+
 def test_few_of_the_signs_of_a_grid_tell_its_orientation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orientation, "MAX_SIGNS", 5)
     pixels = page("1234567", 60, 6)
@@ -162,7 +196,7 @@ def test_no_kernel_grows_with_the_sign(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cv2, "getStructuringElement", spy)
-        for sign in segment.single(drawn(kind, size, grain, seed)):
+        for sign in segment.single(drawn(kind, size, grain, seed)).glyphs:
             even_stroke(sign.ink)
     assert max(sides, default=0) <= 1 + MAX_CHANGE
 
@@ -310,7 +344,7 @@ def test_a_picture_rotated_by_quarters_keeps_its_pixels(degrees: int) -> None:
 def test_a_hairline_of_a_giant_sign_stays_whole() -> None:
     page = np.zeros((1600, 1600), np.float32)
     cv2.line(page, (100, 100), (1500, 1337), 1, 1)
-    (sign,) = segment.split(page)
+    (sign,) = segment.split(page).glyphs
     assert components.components((sign.ink > 0.5).astype(np.uint8)).stats.shape[0] == 2
     assert sign.ink.max() == 1
 

@@ -29,8 +29,8 @@ def bar(ink: Ink, y: int, x: int, height: int, width: int) -> None:
 
 
 def test_blank_paper_has_no_signs() -> None:
-    assert segment.single(np.zeros((50, 50), np.float32)) == []
-    assert segment.split(np.zeros((50, 50), np.float32)) == []
+    assert segment.single(np.zeros((50, 50), np.float32)).glyphs == []
+    assert segment.split(np.zeros((50, 50), np.float32)).glyphs == []
 
 
 @pytest.mark.parametrize(
@@ -39,19 +39,19 @@ def test_blank_paper_has_no_signs() -> None:
 def test_a_dash_beside_the_middle_of_a_number_is_a_sign(y: int, x: int, is_sign: bool) -> None:
     ink = sheet(("45", 80, 80, 60), size=(240, 400))  # from x=100 to y=120..200
     bar(ink, y, x, 6, 25)
-    boxes = [glyph.box for glyph in segment.split(ink)]
+    boxes = [glyph.box for glyph in segment.split(ink).glyphs]
     assert len(boxes) == 2 + is_sign
 
 
 def test_signs_are_found_from_the_left() -> None:
-    glyphs = segment.split(sheet(("12345", 60, 100, 50)))
+    glyphs = segment.split(sheet(("12345", 60, 100, 50))).glyphs
     lefts = [glyph.box[0] for glyph in glyphs]
     assert len(glyphs) == 5
     assert lefts == sorted(lefts)
 
 
 def test_digits_stacked_closely_stay_apart() -> None:
-    assert len(segment.split(sheet(("5", 100, 0, 100), ("6", 100, 120, 100)))) == 2
+    assert len(segment.split(sheet(("5", 100, 0, 100), ("6", 100, 120, 100))).glyphs) == 2
 
 
 def five_with_a_loose_bar() -> Ink:
@@ -66,7 +66,7 @@ def five_with_a_loose_bar() -> Ink:
 
 @pytest.mark.parametrize("find", [segment.single, segment.split])
 def test_the_loose_bar_of_a_five_belongs_to_it(find: object) -> None:
-    (glyph,) = find(five_with_a_loose_bar())  # type: ignore[operator]
+    (glyph,) = find(five_with_a_loose_bar()).glyphs  # type: ignore[operator]
     assert glyph.box[3] >= 100
 
 
@@ -75,33 +75,33 @@ def test_the_stem_of_an_open_four_belongs_to_it() -> None:
     bar(ink, 40, 60, 60, 8)
     bar(ink, 92, 60, 8, 70)
     bar(ink, 40, 110, 45, 8)
-    assert len(segment.split(ink)) == 1
+    assert len(segment.split(ink).glyphs) == 1
 
 
 def test_single_takes_the_digit_and_leaves_a_cut_neighbour() -> None:
     ink = sheet(("5", 120, 60, 200))
     bar(ink, 380, 250, 20, 60)
-    (glyph,) = segment.single(ink)
+    (glyph,) = segment.single(ink).glyphs
     assert glyph.box[1] + glyph.box[3] < 380
 
 
 def test_single_takes_the_digit_and_leaves_a_frame_across_the_picture() -> None:
     ink = sheet(("5", 90, 60, 200), size=(280, 340))
     bar(ink, 0, 6, 280, 12)
-    (glyph,) = segment.single(ink)
+    (glyph,) = segment.single(ink).glyphs
     assert glyph.box[0] > 18
 
 
 def test_a_glyph_holds_no_ink_of_its_neighbour() -> None:
     ink = sheet(("7", 100, 50, 50))
     bar(ink, 120, 112, 60, 6)  # under the 7's bar
-    glyphs = segment.split(ink)
+    glyphs = segment.split(ink).glyphs
     assert sum(float(glyph.ink.sum()) for glyph in glyphs) <= float(ink.sum()) * 1.01
 
 
 @given(arrays(np.float32, st.tuples(*[st.integers(1, 40)] * 2), elements=st.floats(0, 1, width=16)))
 def test_boxes_lie_inside_the_map_and_fit_their_ink(ink: Ink) -> None:
-    for glyph in [*segment.single(ink), *segment.split(ink)]:
+    for glyph in [*segment.single(ink).glyphs, *segment.split(ink).glyphs]:
         x, y, width, height = glyph.box
         assert glyph.ink.shape == (height, width)
         assert min(x, y) >= 0
@@ -118,27 +118,27 @@ def test_a_label_close_above_a_digit_is_no_part_of_it() -> None:
     labelled = digit.copy()
     for x in range(left, right - 12, 24):
         labelled[top - 40 : top - 15, x : x + 12] = 1
-    (alone,), (glyph,) = segment.split(digit), segment.split(labelled)
+    (alone,), (glyph,) = segment.split(digit).glyphs, segment.split(labelled).glyphs
     assert glyph.box == alone.box
 
 
 def test_digits_beside_one_tall_mark_are_left_out() -> None:
     lines = [("4072", 40, 60 + 80 * row, 20) for row in range(3)]
     ink = sheet(*lines, size=(400, 600))
-    assert segment.left_out(ink, None) is None
+    assert segment.split(ink).left_out(None) is None
     bar(ink, 20, 400, 300, 8)
     bar(ink, 20, 400, 8, 100)
-    assert len(segment.split(ink)) == 1
-    height = segment.left_out(ink, None) or 0
+    assert len(segment.split(ink).glyphs) == 1
+    height = segment.split(ink).left_out(None) or 0
     assert 40 <= height <= 50  # with soft edges and the pen's width
-    assert len(segment.split(segment.without_tall(ink, height))) == 12
+    assert len(segment.split(segment.without_tall(ink, height)).glyphs) == 12
 
 
 def test_a_ring_around_digits_leaves_out_the_others() -> None:
     ink = sheet(*[("4072", 40, 60 + 80 * row, 20) for row in range(3)], size=(400, 600))
     cv2.ellipse(ink, (100, 100), (90, 60), 0, 0, 360, 1.0, 4)
-    assert segment.left_out(ink, 40) == 40
-    assert segment.left_out(ink, 120) is None
+    assert segment.split(ink).left_out(40) == 40
+    assert segment.split(ink).left_out(120) is None
 
 
 def crowd(*heights: int) -> Ink:
@@ -151,7 +151,7 @@ def crowd(*heights: int) -> Ink:
 
 def test_digits_over_a_crowd_of_low_marks_are_found() -> None:
     digits = sheet(("47", 120, 100, 0), size=(600, 800))
-    assert len(segment.split(np.maximum(digits, crowd(12)))) == 2
+    assert len(segment.split(np.maximum(digits, crowd(12))).glyphs) == 2
 
 
 @pytest.mark.parametrize("heights", [(12,), (8,) * 9 + (20,)])
@@ -168,15 +168,17 @@ def test_erasing_tall_marks_leaves_the_others_as_they_are() -> None:
     np.testing.assert_array_equal(segment.without_tall(ink, 200), ink)
 
 
-def test_signs_too_small_for_others_are_the_next_layer() -> None:
+def test_signs_too_small_for_others_are_found_afterwards() -> None:
     large, middle, small = ("47", 200, 0, 0), ("305", 60, 310, 20), ("916", 20, 440, 20)
-    layers = list(segment.layers(sheet(large, middle, small, size=(480, 500))))
+    signs = segment.split(sheet(large, middle, small, size=(480, 500)))
+    layers = [signs.glyphs, signs.smaller().glyphs, signs.smaller().smaller().glyphs]
     assert [len(layer) for layer in layers] == [2, 3, 3]
-    alone = segment.split(sheet(small, size=(480, 500)))
+    assert signs.smaller().smaller().smaller().glyphs == []
+    alone = segment.split(sheet(small, size=(480, 500))).glyphs
     for one, other in zip(layers[2], alone, strict=True):
         assert one.box == other.box
         np.testing.assert_array_equal(one.ink, other.ink)
 
 
-def test_blank_paper_has_no_layers() -> None:
-    assert list(segment.layers(np.zeros((50, 50), np.float32))) == []
+def test_blank_paper_has_no_smaller_signs() -> None:
+    assert segment.split(np.zeros((50, 50), np.float32)).smaller().glyphs == []

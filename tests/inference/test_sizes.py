@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnn_mnist.inference.layout.sizes import with_others, without_drawings
+from cnn_mnist.inference.layout.sizes import with_others, without_words_and_drawings
 from cnn_mnist.inference.recognition.agree import Found
 
 
@@ -68,13 +68,13 @@ def test_an_empty_page_takes_any_number() -> None:
 @pytest.mark.parametrize("height", [50, 130])
 def test_a_doubtful_single_digit_of_no_numbers_height_is_a_drawing(height: int) -> None:
     drawing = written("9", 400, 300, height, confidence=0.5)
-    assert without_drawings([*PAGE, drawing]) == PAGE
-    assert without_drawings([PAGE[0], [*PAGE[1], *drawing]]) == PAGE
+    assert without_words_and_drawings([*PAGE, drawing]) == PAGE
+    assert without_words_and_drawings([PAGE[0], [*PAGE[1], *drawing]]) == PAGE
 
 
 def test_the_sign_of_a_drawing_goes_with_it() -> None:
     drawing = written("-9", -160, 150, 30, confidence=0.5)
-    assert without_drawings([[*drawing, *PAGE[0]], PAGE[1]]) == PAGE
+    assert without_words_and_drawings([[*drawing, *PAGE[0]], PAGE[1]]) == PAGE
 
 
 @pytest.mark.parametrize(("height", "confidence"), [(70, 0.5), (100, 0.5), (50, 0.95), (130, 0.95)])
@@ -82,9 +82,9 @@ def test_a_single_digit_stays_if_it_is_certain_or_of_a_numbers_height(
     height: int, confidence: float
 ) -> None:
     digit = written("9", 400, 500, height, confidence)
-    assert without_drawings([*PAGE, digit]) == [*PAGE, digit]
+    assert without_words_and_drawings([*PAGE, digit]) == [*PAGE, digit]
 
 
 def test_single_digits_without_a_certain_number_stay() -> None:
     rows = [written("9", 0, 0, 60, 0.5), written("3", 0, 200, 160), written("61", 0, 400, 90, 0.7)]
-    assert without_drawings(rows) == rows
+    assert without_words_and_drawings(rows) == rows

@@ -222,7 +222,7 @@ def test_letters_above_the_foot_of_a_capital_are_no_asterisks() -> None:
 def test_a_doubtful_digit_among_unread_marks_is_none(
     digits: list[float], side: float, left: str
 ) -> None:
-    (row,) = without_words([doubtful(*digits)], [side] * 6)
+    (row,) = without_words([doubtful(*digits)], [(0, 500, side, 9)] * 6)
     assert "".join(sign.character for sign in row) == left
 
 

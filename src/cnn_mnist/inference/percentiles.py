@@ -10,14 +10,20 @@ def percentiles(values: NDArray[Any], *shares: float) -> NDArray[np.float64]:
     """As numpy's, in a fraction of the time: numpy sorts several times as fast as it selects."""
     ordered = _sorted(values)
     places = np.array(shares) / 100 * (ordered.size - 1)
-    return np.asarray(np.interp(places, np.arange(ordered.size), ordered), np.float64)
+    below = places.astype(int)
+    low, high = (
+        ordered[place].astype(np.float64)
+        for place in (below, np.minimum(below + 1, ordered.size - 1))
+    )
+    return np.asarray(low + (high - low) * (places - below), np.float64)
 
 
 def median(values: NDArray[Any], axis: int | None = None) -> NDArray[Any]:
     """As numpy's, in a fraction of the time, and without 20 ms to import numpy.ma."""
     ordered = _sorted(values, axis)
     count = ordered.shape[axis or 0]
-    return np.asarray(ordered.take([(count - 1) // 2, count // 2], axis or 0).mean(axis or 0))
+    low, high = (ordered.take(place, axis or 0) for place in ((count - 1) // 2, count // 2))
+    return np.asarray(np.add(low, high, dtype=None if low.dtype.kind == "f" else float) / 2)
 
 
 def _sorted(values: NDArray[Any], axis: int | None = None) -> NDArray[Any]:

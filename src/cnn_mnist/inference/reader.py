@@ -139,7 +139,7 @@ class Reader:
         """
         whole = view.of_page(page)
         seen = orientation.upright(self.classifier, self.line_reader, page, whole)
-        found, ink = self._found(seen, self.line_reader), seen.ink
+        found, drawn = self._found(seen, self.line_reader), seen
         height = sizes.height_of_others(found, seen)
         if height is not None:
             with contextlib.suppress(segment.CrowdedError):
@@ -148,21 +148,25 @@ class Reader:
                 if sizes.num_right(again) > sizes.num_right(found):
                     is_aligned = lower.page.turned == seen.page.turned
                     found = sizes.with_others(again, found if is_aligned else [])
-                    seen, ink = lower, ink if is_aligned else lower.ink
+                    drawn = replace(lower, ink=seen.ink) if is_aligned else lower
+                    seen = lower
         if any(found):  # otherwise, the smaller marks are not writing either
             found = sizes.with_others(found, self._smaller(seen))
-        return _line_reading(sizes.without_drawings(found), replace(seen, ink=ink))
+        return _line_reading(sizes.without_words_and_drawings(found, drawn.boxes), drawn)
 
     def _smaller(self, seen: view.View) -> list[list[Found]]:
         """The signs of a view that are too small for the size of its glyphs, line by line."""
         smaller = view.smaller(seen)
+        if not smaller.glyphs:
+            return []
         rows = lines.read_lines(self.line_reader, seen.grey, smaller.layout.of_several)
         return self._agreed(rows, smaller)
 
     def _view_reading(
         self, seen: view.View, line_reader: LineReader, single: bool = False
     ) -> Reading:
-        return _line_reading(self._found(seen, line_reader, single), seen)
+        found = self._found(seen, line_reader, single)
+        return _line_reading(without_words(found, seen.boxes), seen)
 
     def _found(
         self, seen: view.View, line_reader: LineReader, single: bool = False
@@ -251,17 +255,16 @@ class Reader:
 
 
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:
-    if not any(rows):
+    signs = list(chain.from_iterable(rows))
+    if not signs:
         return Reading(reason=NO_DIGIT if seen.glyphs else NO_INK)
-    kept = without_words(rows, seen.sides_beside(sign.box for sign in chain(*rows)))
-    signs = list(chain.from_iterable(kept))
     digits = tuple(_placed(sign, seen) for sign in signs if sign.is_digit)
     rejected = tuple(_placed(sign, seen) for sign in signs if sign.character == OTHER)
     turned = seen.page.turned
     if not digits:
         reason = ONLY_WORDS if len(rejected) >= MANY else NO_DIGIT
         return Reading((), reason, rejected, turned=turned)
-    numbers = lines_of(kept, seen.original_box)
+    numbers = lines_of(rows, seen.original_box)
     return Reading(digits, None, rejected, numbers, turned=turned)
 
 

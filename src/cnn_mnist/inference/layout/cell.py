@@ -144,11 +144,11 @@ def _cell(pixels: NDArray[np.uint8], matrix: NDArray[np.float64], page: Page) ->
     ink = cv2.copyMakeBorder(ink, *(margin,) * 4, cv2.BORDER_CONSTANT, value=0)
     moved = np.array([[1, 0, -margin], [0, 1, -margin], [0, 0, 1]])
     try:
-        glyphs = segment.split(ink)
+        signs = segment.split(ink)
     except segment.CrowdedError:
-        glyphs = []
+        signs = segment.split(np.zeros_like(ink))
     clean = np.asarray(clean, np.uint8)
-    return Cell(page, clean, ink, glyphs, matrix @ moved, touched, margin)
+    return Cell(page, clean, ink, signs, matrix @ moved, touched, margin)
 
 
 def _around(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

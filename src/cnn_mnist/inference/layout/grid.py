@@ -87,7 +87,7 @@ def _best_lattices(grey: Grey, most: int) -> list[Lattice]:
             if lattices is None:
                 return _completed(found)
             found.append(lattices)
-        if any(found) or median(grey) >= DARK:
+        if any(found) or 2 * np.count_nonzero(grey < DARK) <= grey.size:
             break
     return _completed(found)
 
@@ -122,11 +122,14 @@ def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
     linked = (
         places
         for places in lattice.arrange(cells)
-        if _are_cells([*places.values()], cells[[*places]], inner[[*places]], lines)
+        if len(places) >= MIN_CELLS
+        and _are_cells([*places.values()], cells[[*places]], inner[[*places]], lines)
     )
     placed = (lattice.of_cells(cells, inner, places, most) for places in linked)
+    found = [one for one in placed if one is not None]
+    if not found:
+        return []
     near = np.asarray(cv2.dilate(lines, np.ones((5, 5), np.uint8)), np.uint8)
-    found = (one for one in placed if one is not None)
     grids = [one for one in found if not _runs_on(one.corners, lines, near)]
     num_cells = sum(grid.corners[..., 0, 0].size for grid in grids)
     num_squares = _num_alike(cells, grids)

@@ -4,7 +4,7 @@ Lines are what is a little darker than the paper beside it, along a few pixels.
 """
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import cv2
@@ -46,7 +46,7 @@ def line_masks(grey: Grey) -> Iterator[Mask]:
         before = lines
         dark = cv2.LUT(even, table)
         along = cv2.max(cv2.blur(dark, (ALONG, 1)), cv2.blur(dark, (1, ALONG)))
-        lines = (along > 127).astype(np.uint8)
+        lines = np.asarray(cv2.threshold(along, 127, 1, cv2.THRESH_BINARY)[1], np.uint8)
         if not np.array_equal(lines, before):
             yield lines
 
@@ -100,7 +100,7 @@ def find(lines: Mask, least: int, most: int) -> Quads:
     for label in largest.tolist():
         left, top, across, down = stats[label, :4].tolist()
         region = labels[top : top + down, left : left + across] == label
-        hulls.append(_hull(region.astype(np.uint8), (left, top)))
+        hulls.append(_hull(region.view(np.uint8), (left, top)))
     return _quads(hulls)
 
 
@@ -111,8 +111,9 @@ def _too_few_holes(lines: Mask, least: int) -> bool:
     if len(outlines) < least:
         return True
     parents = levels[0, :, 3].tolist()
-    holes = [hole for hole, parent in zip(outlines, parents, strict=True) if parent >= 0]
-    return sum(min(cv2.boundingRect(hole)[2:]) >= MIN_SIDE + 2 for hole in holes) < least
+    holes = (hole for hole, parent in zip(outlines, parents, strict=True) if parent >= 0)
+    large = (hole for hole in holes if min(cv2.boundingRect(hole)[2:]) >= MIN_SIDE + 2)
+    return sum(1 for _ in islice(large, least)) < least
 
 
 def _hull(region: Mask, offset: tuple[int, int]) -> Quads:

@@ -4,8 +4,9 @@ One size is the page's, and its signs are all read. Of the marks of other sizes,
 numbers of several digits count: a single tall mark may be a tick, and small ones may be print.
 """
 
+from collections.abc import Sequence
 from itertools import chain
-from statistics import mean
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.layout.words import EVEN, SURE, without_words
 from cnn_mnist.inference.percentiles import median
 from cnn_mnist.inference.recognition.agree import Found
+from cnn_mnist.inference.recognition.line import Box
 from cnn_mnist.inference.recognition.line_reader import DOUBT
 from cnn_mnist.inference.segmentation import segment
 
@@ -38,16 +40,23 @@ def with_others(rows: Rows, others: Rows) -> Rows:
     return rows
 
 
-def without_drawings(rows: Rows) -> Rows:
-    """The lines without numbers of a doubtful digit that is not as high as any certain number.
+def without_words_and_drawings(rows: Rows, marks: Sequence[Box] = ()) -> Rows:
+    """The lines without words, and without numbers that are drawings.
 
-    Drawings may look like digits, such as a door on a plan or the hole of a tag.
+    These look like a digit, such as a door on a plan or the hole of a tag, but a doubtful one, and
+    not as high as that of any certain number.
+
+    Args:
+        rows, marks: as for `without_words`.
     """
-    numbers = [number for row in without_words(rows) for number in numbers_in(row)]
+    kept = without_words(rows, marks)
+    numbers = [number for row in kept for number in numbers_in(row)]
     heights = np.array([s.box[3] for n in numbers if _is_certain(n) for s in _digits(n)])
     drawings = {sign.box for n in numbers if _is_drawing(n, heights) for sign in n}
-    kept = [[sign for sign in row if sign.box not in drawings] for row in rows]
-    return [row for row in kept if row]
+    if not drawings:
+        return kept
+    rest = [[sign for sign in row if sign.box not in drawings] for row in rows]
+    return without_words([row for row in rest if row], marks)
 
 
 def _is_drawing(number: list[Found], heights: NDArray[Any]) -> bool:
@@ -69,7 +78,7 @@ def height_of_others(rows: Rows, seen: View) -> float | None:
     read = float(median(np.array(heights))) if heights else None
     if read and all(height <= segment.TALL * read for _, _, _, height in seen.boxes):
         read = None
-    return segment.left_out(seen.ink, read)
+    return seen.signs.left_out(read)
 
 
 def num_right(rows: Rows) -> tuple[float, float]:
@@ -88,7 +97,7 @@ def _digits(signs: list[Found]) -> list[Found]:
 def _is_certain(signs: list[Found]) -> bool:
     """Whether there are several digits, which are certain on average."""
     digits = _digits(signs)
-    return len(digits) > 1 and mean(sign.confidence for sign in digits) >= SURE
+    return len(digits) > 1 and fmean(sign.confidence for sign in digits) >= SURE
 
 
 def _num_digits(rows: Rows, signs: list[Found]) -> int:

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 import cv2
@@ -12,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.layout import lines
-from cnn_mnist.inference.layout.doubles import are_met
 from cnn_mnist.inference.pictures.page import Box, Page, rotated
 from cnn_mnist.inference.recognition import line
 from cnn_mnist.inference.recognition.normalize import SIDE, even_stroke, to_mnist
@@ -25,17 +23,22 @@ CLEARER = 2  # times the contrast in lightness: that in a colour which is read i
 
 @dataclass(frozen=True)
 class View:
-    """A page: `grey`, the channel that shows its ink; `ink` from 0 to 1; and its `glyphs`."""
+    """A page: `grey`, the channel that shows its ink; `ink` from 0 to 1; and its `signs`."""
 
     page: Page
     grey: NDArray[np.uint8]
     ink: Ink
-    glyphs: list[Glyph]
+    signs: segment.Signs
     _framed: dict[int, NDArray[np.uint8]] = field(default_factory=dict, init=False, repr=False)
 
     def original_box(self, box: Box) -> Box:
         """The visible part of a box, in the original's pixels."""
         return self.page.original_box(box)
+
+    @property
+    def glyphs(self) -> list[Glyph]:
+        """The signs, one by one."""
+        return self.signs.glyphs
 
     @cached_property
     def boxes(self) -> list[line.Box]:
@@ -46,12 +49,6 @@ class View:
     def layout(self) -> lines.Layout:
         """The arrangement of the glyphs in lines."""
         return lines.Layout.of(self.boxes)
-
-    def sides_beside(self, boxes: Iterable[line.Box]) -> list[float]:
-        """The longer sides of the glyphs that are in none of some boxes, nor around one."""
-        some, glyphs = np.reshape([*boxes], (-1, 4)), np.reshape(self.boxes, (-1, 4))
-        alone = glyphs[~are_met(glyphs, some)]
-        return [max(width, height) for _, _, width, height in alone.tolist()]
 
     def frames(self, glyphs: Iterable[int] | None = None) -> NDArray[np.uint8]:
         """Some or all of the glyphs in MNIST's format, N×28×28; each is framed at most once."""
@@ -90,8 +87,8 @@ def of_page(page: Page, single: bool = False) -> View:
     grey = visible(page.pixels, marks)
     if dots.any():
         grey = np.asarray(cv2.inpaint(grey, dots, 1, cv2.INPAINT_TELEA), np.uint8)
-    glyphs = segment.single(marks) if single else segment.split(marks)
-    return View(replace(page, pixels=grey), grey, marks, glyphs)
+    signs = segment.single(marks) if single else segment.split(marks)
+    return View(replace(page, pixels=grey), grey, marks, signs)
 
 
 def without_tall(seen: View, height: float | None) -> View:
@@ -103,18 +100,19 @@ def without_tall(seen: View, height: float | None) -> View:
     if height is None:
         return seen
     marks = segment.without_tall(seen.ink, height)
-    return replace(seen, ink=marks, glyphs=segment.split(marks))
+    return replace(seen, ink=marks, signs=segment.split(marks))
 
 
 def smaller(seen: View) -> View:
     """A view of the marks too small for the size of its glyphs, no more than a page may have."""
     glyphs: list[Glyph] = []
+    signs = seen.signs
     with contextlib.suppress(segment.CrowdedError):
-        for layer in islice(segment.layers(seen.ink), 1, None):
-            if len(glyphs) + len(layer) > most(seen.ink.size):
+        while (signs := signs.smaller()).glyphs:
+            if len(glyphs) + len(signs.glyphs) > most(seen.ink.size):
                 break
-            glyphs += layer
-    return replace(seen, glyphs=glyphs)
+            glyphs += signs.glyphs
+    return replace(seen, signs=signs._replace(glyphs=glyphs))
 
 
 def visible(pixels: NDArray[np.uint8], marks: NDArray[Any]) -> NDArray[np.uint8]:
@@ -127,10 +125,14 @@ def visible(pixels: NDArray[np.uint8], marks: NDArray[Any]) -> NDArray[np.uint8]
         marks: its ink, H×W; 0 = none.
     """
     inked = (marks > 0).astype(np.uint8)
+    x, y, wide, high = cv2.boundingRect(inked)
+    part = np.s_[max(0, y - 2) : y + high + 2, max(0, x - 2) : x + wide + 2]
+    inked = inked[part]
     around = cv2.dilate(inked, np.ones((5, 5), np.uint8)) - inked
-    differ = np.abs(np.subtract(cv2.mean(pixels, inked), cv2.mean(pixels, around))[:3])
+    colours = pixels[part]
+    differ = np.abs(np.subtract(cv2.mean(colours, inked), cv2.mean(colours, around))[:3])
     grey = lines.grey_page(pixels)
-    in_grey = abs(cv2.mean(grey, inked)[0] - cv2.mean(grey, around)[0])
+    in_grey = abs(cv2.mean(grey[part], inked)[0] - cv2.mean(grey[part], around)[0])
     if in_grey >= differ.max() / CLEARER:
         return grey
     return np.ascontiguousarray(pixels[..., int(differ.argmax())])

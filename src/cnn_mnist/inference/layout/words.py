@@ -3,12 +3,15 @@
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from itertools import islice
-from statistics import mean, median
+from itertools import chain, islice
+from statistics import fmean, median
 from typing import NamedTuple
 
+import numpy as np
+
+from cnn_mnist.inference.layout.doubles import are_met
 from cnn_mnist.inference.recognition.agree import MIN_P_DIGIT, Found
-from cnn_mnist.inference.recognition.line import OTHER, SIGNS, gaps
+from cnn_mnist.inference.recognition.line import OTHER, SIGNS, Box, gaps
 
 SPACE = 0.25  # of a sign's height; a wider gap may end a word
 WIDER = 1.5  # times the typical gap between signs; spaced letters form one word, too
@@ -30,21 +33,29 @@ LOWER = 0.85  # of the height of sure digits: only if letters are lower do heigh
 Line = list[Found]
 
 
-def without_words(lines: list[Line], unread: Sequence[float] = ()) -> list[Line]:
+def without_words(lines: list[Line], marks: Sequence[Box] = ()) -> list[Line]:
     """The lines with all text as OTHER, including letters that look like digits.
 
     So is everything if each digit is less probable than that it is none.
 
     Args:
         lines: the signs of a page.
-        unread: the longer sides of its marks that are none of the signs.
+        marks: the boxes of its marks; those in which no sign was read count as letters.
     """
+    unread = _unread(lines, marks)
     kept = [[sign for phrase in _split(line, PHRASE) for sign in _phrase(phrase)] for line in lines]
     kept = _without_text(_without_low(kept), unread)
     _, digits = _letters_and_digits(kept)
-    if all(sign.confidence < 1 - sign.p_digit for sign in digits):
+    if digits and all(sign.confidence < 1 - sign.p_digit for sign in digits):
         return [_letters(line) for line in kept]
     return kept
+
+
+def _unread(lines: list[Line], marks: Sequence[Box]) -> list[float]:
+    """The longer sides of the marks that are in no sign, nor around one."""
+    boxes, signs = np.reshape([*marks], (-1, 4)), [sign.box for sign in chain(*lines)]
+    alone = boxes[~are_met(boxes, np.reshape(signs, (-1, 4)))]
+    return alone[:, 2:].max(axis=1).tolist() if len(alone) else []
 
 
 def _without_low(lines: list[Line]) -> list[Line]:
@@ -66,9 +77,9 @@ def _is_low(signs: Line, least: float) -> bool:
     The capital of a word may be as tall as a digit.
     """
     digits = [sign for sign in signs if sign.is_digit]
-    if len(digits) < 2 or mean(sign.box[3] for sign in digits) >= least:
+    if len(digits) < 2 or fmean(sign.box[3] for sign in digits) >= least:
         return False
-    return mean(sign.confidence for sign in digits) < SURE
+    return fmean(sign.confidence for sign in digits) < SURE
 
 
 def _without_text(lines: list[Line], unread: Sequence[float]) -> list[Line]:
@@ -103,7 +114,7 @@ class _Page(NamedTuple):
             for sign in signs
             if sign.is_digit
         ]
-        return bool(doubts) and mean(doubts) > DOUBT
+        return bool(doubts) and fmean(doubts) > DOUBT
 
     def _num_letters(self, digit: Found) -> int:
         """How many letters of the page are not much lower than a digit."""

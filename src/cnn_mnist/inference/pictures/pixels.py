@@ -39,10 +39,10 @@ def _opaque(picture: Image.Image) -> Image.Image:
     """
     if picture.mode != "RGBA":
         return picture
+    if np.asarray(picture.getchannel("A")).min() > 127:
+        return picture.convert("RGB")
     pixels = np.asarray(picture)
     visible = pixels[..., 3] > 127
-    if visible.all():
-        return picture.convert("RGB")
     if visible.mean() > 0.5:
         backdrop = tuple(int(v) for v in median(pixels[visible][:, :3], axis=0))
     else:

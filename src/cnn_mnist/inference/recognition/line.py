@@ -17,6 +17,7 @@ ALPHABET = DIGITS + SIGNS + OTHER
 HEIGHT = 40  # px of the network's input
 STRIDE = 2  # px of the network's input per column of its output
 MAX_WIDTH = 80 * HEIGHT  # px; longer lines are squeezed
+BRIGHTNESS = np.arange(256)  # of a pixel
 MIN_CONTRAST = 16.0  # of 255; less is not stretched further, or grain would look like ink
 
 Box = tuple[float, float, float, float]
@@ -68,11 +69,14 @@ def normalized(grey: NDArray[np.uint8], width: float = 1.0) -> NDArray[np.float3
     how = cv2.INTER_AREA if len(grey) > HEIGHT else cv2.INTER_LINEAR
     small = cv2.resize(grey, (wide, HEIGHT), interpolation=how)
     dark, light = percentiles(small, 1, 90)
+    stretched = (light - BRIGHTNESS) / max(light - dark, MIN_CONTRAST)
+    ink = np.empty((2, HEIGHT, wide), np.float32)
+    ink[0] = cv2.LUT(small, np.clip(stretched, -0.5, 1.5).astype(np.float32))
     small = small.astype(np.float32)
-    stretched = (light - small) / max(light - dark, MIN_CONTRAST)
     window = (31, 31)
     mean = cv2.blur(small, window, borderType=cv2.BORDER_REFLECT_101)
     square = cv2.blur(small * small, window, borderType=cv2.BORDER_REFLECT_101)
     deviation = np.sqrt(np.maximum(square - mean * mean, 0))
     local = (mean - small) / (deviation + MIN_CONTRAST / 2)
-    return np.stack([np.clip(stretched, -0.5, 1.5), np.clip(local, -2, 4) / 2]).astype(np.float32)
+    ink[1] = np.minimum(np.maximum(local, -2), 4) / 2  # np.clip takes twice as long
+    return ink

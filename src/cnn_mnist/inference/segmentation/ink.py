@@ -58,12 +58,13 @@ def find_with_dots(pixels: Picture) -> tuple[Ink, Mask]:
 
 def _ink(contrast: Contrast) -> tuple[Ink, Mask]:
     found, dots = np.zeros(contrast.shape, np.float32), np.zeros(contrast.shape, np.uint8)
-    faint = math.ceil(max(paper.MIN_CONTRAST, NOISE_FACTOR * _percentile(contrast, 50)))
+    counts = _histogram(contrast)
+    faint = math.ceil(max(paper.MIN_CONTRAST, NOISE_FACTOR * _percentile(counts, 50)))
     part = _marked(contrast, faint)
     if part is None:
         return found, dots
     seen = contrast[part.box]
-    strong = _otsu(seen, faint)
+    strong = _otsu(counts, faint)
     above_rules = _above_rules(seen, faint, strong, part)
     weak = max(above_rules, math.ceil(0.4 * strong))
     marks = _marks(seen, weak)
@@ -79,7 +80,7 @@ def _ink(contrast: Contrast) -> tuple[Ink, Mask]:
     mask = clutter.without_specks(clutter.without_clutter(written, seen), _reach(part.page))
     if not mask.any():
         return found, dots
-    full = _percentile(seen, 75, mask)
+    full = _percentile(_histogram(seen, mask), 75)
     soft = cv2.dilate(mask, np.ones((3, 3), np.uint8))
     share = cv2.multiply(seen, soft, scale=1 / full, dtype=cv2.CV_32F)
     found[part.box] = np.minimum(share, 1, out=share)
@@ -189,14 +190,14 @@ def _histogram(contrast: Contrast, mask: Mask | None = None) -> NDArray[Any]:
     return cv2.calcHist([contrast], [0], mask, [256], [0, 256]).ravel()
 
 
-def _percentile(contrast: Contrast, share: float, mask: Mask | None = None) -> float:
-    below = np.cumsum(_histogram(contrast, mask))
+def _percentile(counts: NDArray[Any], share: float) -> float:
+    below = np.cumsum(counts)
     return float(max(1, np.searchsorted(below, share / 100 * below[-1])))
 
 
-def _otsu(contrast: Contrast, faint: int) -> int:
-    """Otsu's threshold (1979) between faint and strong marks."""
-    counts = _histogram(contrast).astype(np.float64)
+def _otsu(counts: NDArray[Any], faint: int) -> int:
+    """Otsu's threshold (1979) between faint and strong marks, from a page's histogram."""
+    counts = counts.astype(np.float64)
     counts[:faint] = 0
     below, mass = np.cumsum(counts), np.cumsum(counts * np.arange(256))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -4,7 +4,7 @@ Boxes alone decide which parts form a sign. Pixels are read only afterwards, and
 signs as fit on a page of digits.
 """
 
-from collections.abc import Iterator
+import math
 from typing import Any, NamedTuple
 
 import cv2
@@ -30,6 +30,7 @@ class CrowdedError(ValueError):
 class _Parts(NamedTuple):
     """Connected components, and the corners of each including its soft edge."""
 
+    page: tuple[int, ...]  # height and width
     ink: Ink  # the part of the page that has any
     offset: NDArray[Any]  # x and y of that part
     marks: Components
@@ -46,24 +47,63 @@ class _Parts(NamedTuple):
         return self._replace(marks=marks, corners=self.corners[keep])
 
 
-def _glyphs(parts: _Parts, owners: Owners, signs: Corners) -> list[Glyph]:
-    of_labels = np.append(NOBODY, owners).astype(np.int32)
-    boxes = np.hstack([signs[:, :2] + parts.offset, signs[:, 2:] - signs[:, :2]]).tolist()
-    marks = Marks(parts.ink, parts.marks.labels)
-    return [
-        Glyph(tuple(box), number, of_labels, corners, marks)
-        for number, (box, corners) in enumerate(zip(boxes, signs, strict=True))
-    ]
+class Signs(NamedTuple):
+    """The signs of a picture, and the parts of which some are theirs."""
+
+    glyphs: list[Glyph]
+    parts: _Parts
+    owners: Owners
+
+    @classmethod
+    def of(cls, parts: _Parts, owners: Owners, signs: Corners) -> "Signs":
+        """The signs that own some parts."""
+        of_labels = np.append(NOBODY, owners).astype(np.int32)
+        boxes = np.hstack([signs[:, :2] + parts.offset, signs[:, 2:] - signs[:, :2]]).tolist()
+        marks = Marks(parts.ink, parts.marks.labels)
+        glyphs = [
+            Glyph(tuple(box), number, of_labels, corners, marks)
+            for number, (box, corners) in enumerate(zip(boxes, signs, strict=True))
+        ]
+        return cls(glyphs, parts, owners)
+
+    def smaller(self) -> "Signs":
+        """The signs among the marks that are too small for these.
+
+        Raises:
+            CrowdedError: there are more than a page of digits can have.
+        """
+        small = self.owners == NOBODY
+        return _split(self.parts.only(small)) if small.any() else Signs([], *self[1:])
+
+    def left_out(self, read: float | None) -> float | None:
+        """The height of a digit by which to look again, if these are few of the marks; else None.
+
+        One tall mark, such as a tick or a ring, may be taken for the measure of all others.
+
+        Args:
+            read: the height of the digits read so far; None to take the typical height of the
+                marks that are left out.
+        """
+        sizes = self.parts.sizes
+        if not len(sizes):
+            return None
+        high = sizes[:, 1]
+        low = high < 0.5 * _typical_height(sizes)
+        if not low.any():
+            return None
+        height = _typical_height(sizes[low]) if read is None else read
+        dropped = np.count_nonzero(low & (high >= 0.5 * height))
+        return height if dropped > np.count_nonzero(~low) else None
 
 
-def single(ink: Ink) -> list[Glyph]:
+def single(ink: Ink) -> Signs:
     """The one digit of a picture: its main part and the parts that belong to it.
 
-    Returns a list of one glyph, or an empty one on blank paper.
+    There is one glyph, or none on blank paper.
     """
     parts = _parts(ink)
     if not len(parts.corners):
-        return []
+        return _split(parts)
     longer = parts.sizes.max(axis=1)
     main = int((np.hypot(*parts.sizes.T) * 0.5 ** parts.marks.num_borders[1:]).argmax())
     side, sign = longer[main], parts.corners[main]
@@ -73,32 +113,22 @@ def single(ink: Ink) -> list[Glyph]:
         own |= near
         joined = parts.corners[own]
         sign = np.append(joined[:, :2].min(axis=0), joined[:, 2:].max(axis=0))
-    return _glyphs(parts, np.where(own, 0, NOBODY), sign[None])
+    return Signs.of(parts, np.where(own, 0, NOBODY), sign[None])
 
 
-def split(ink: Ink) -> list[Glyph]:
+def split(ink: Ink) -> Signs:
     """All signs of a picture, from left to right; among too many, only the much taller ones.
 
     Raises:
         CrowdedError: there are more than a page of digits can have.
     """
-    return next(layers(ink), [])
+    return _split(_parts(ink))
 
 
-def layers(ink: Ink) -> Iterator[list[Glyph]]:
-    """The signs of a picture, and repeatedly those among the marks that are too small for these.
-
-    Raises:
-        CrowdedError: there are more than a page of digits can have.
-    """
-    parts = _parts(ink)
-    while len(parts.corners):
-        owners, signs = _split(parts, ink.size)
-        yield _glyphs(parts, owners, signs)
-        parts = parts.only(owners == NOBODY)
-
-
-def _split(parts: _Parts, pixels: int) -> tuple[Owners, Corners]:
+def _split(parts: _Parts) -> Signs:
+    if not len(parts.corners):
+        return Signs([], parts, np.zeros(0, np.int64))
+    pixels = math.prod(parts.page)
     wide, high = parts.sizes.T
     height = _typical_height(parts.sizes)
     whole = (high >= 0.5 * height) | (wide >= height)
@@ -116,36 +146,16 @@ def _split(parts: _Parts, pixels: int) -> tuple[Owners, Corners]:
     signs = np.vstack([signs, parts.corners[dashes]])
     if crowded(signs[:, 2:] - signs[:, :2], pixels):
         raise CrowdedError
-    return owners, signs
-
-
-def left_out(ink: Ink, read: float | None) -> float | None:
-    """The height of a digit by which to look again, if `split` drops most marks; else None.
-
-    One tall mark, such as a tick or a ring, may be taken for the measure of all others.
-
-    Args:
-        read: the height of the digits read so far; None to take the typical height of the marks
-            that `split` drops.
-    """
-    parts = _parts(ink)
-    if not len(parts.corners):
-        return None
-    high = parts.sizes[:, 1]
-    low = high < 0.5 * _typical_height(parts.sizes)
-    if not low.any():
-        return None
-    height = _typical_height(parts.sizes[low]) if read is None else read
-    dropped = np.count_nonzero(low & (high >= 0.5 * height))
-    return height if dropped > np.count_nonzero(~low) else None
+    return Signs.of(parts, owners, signs)
 
 
 def without_tall(ink: Ink, height: float) -> Ink:
     """The ink without the marks that are more than twice as tall as a digit of that height."""
     marks = components((ink > INK).astype(np.uint8))
     tall = marks.stats[:, cv2.CC_STAT_HEIGHT] > TALL * height
-    erased = cv2.dilate(marks.pixels(tall), np.ones((3, 3), np.uint8))  # with their soft edges
-    return np.where(erased > marks.pixels(~tall), np.float32(0), ink)
+    own = marks.pixels(tall)
+    erased = cv2.dilate(own, np.ones((3, 3), np.uint8))  # with their soft edges
+    return np.where(erased > marks.mask - own, np.float32(0), ink)
 
 
 def _parts(ink: Ink) -> _Parts:
@@ -157,7 +167,7 @@ def _parts(ink: Ink) -> _Parts:
     corners = marks.stats[1:, :4] + [-1, -1, 1, 1]
     corners[:, 2:] += marks.stats[1:, :2]
     corners = np.clip(corners, 0, [*marks.mask.shape[::-1]] * 2)
-    return _Parts(ink[inked], np.array([left, top]), marks, corners)
+    return _Parts(ink.shape, ink[inked], np.array([left, top]), marks, corners)
 
 
 def _gaps(many: Corners, one: Corners) -> NDArray[np.float64]:

@@ -43,7 +43,8 @@ def without(pixels: Picture) -> Picture | None:
     gain = 1 / np.clip(light, 1 / paper.MAX_LIGHT_GAIN, 1)
     near = cv2.dilate(may_be_shaded.astype(np.uint8), _square(3))
     gain[cv2.resize(near, gain.shape[::-1], interpolation=cv2.INTER_NEAREST) == 0] = 1
-    return np.clip(pixels * gain[..., None], 0, 255).astype(np.uint8)
+    bright = cv2.multiply(pixels, cv2.merge([gain] * 3), dtype=cv2.CV_32F)
+    return np.minimum(bright, 255).astype(np.uint8)  # OpenCV would round
 
 
 def _square(side: int) -> NDArray[np.uint8]:
@@ -65,8 +66,8 @@ def _broader_than_pen(grey: NDArray[Any]) -> int:
     for narrower, width in pairwise(WIDTHS):
         above = _closed(grey, width)
         filled = cv2.subtract(above, below)
-        share = np.where(filled > paper.MIN_CONTRAST, filled / np.maximum(above, 1), 0)
-        amount = float(share.mean())
+        dark = filled > paper.MIN_CONTRAST
+        amount = float((filled[dark] / above[dark]).sum())
         if falls and amount >= before:
             return narrower
         falls |= amount < before
