@@ -41,10 +41,21 @@ class _Parts(NamedTuple):
         """Width and height of each component."""
         return np.asarray(self.corners[:, 2:] - self.corners[:, :2])
 
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """The amount of ink of each component."""
+        labels, count = self.marks.labels.ravel(), len(self.marks.stats)
+        return np.asarray(np.bincount(labels, self.ink.ravel(), count)[1:], np.float64)
+
     def only(self, keep: NDArray[np.bool_]) -> "_Parts":
         """Some of the components."""
         marks = self.marks.only(np.append(False, keep))
         return self._replace(marks=marks, corners=self.corners[keep])
+
+    @property
+    def at_border(self) -> NDArray[np.bool_]:
+        """Which components are cut off by the picture's border."""
+        return np.asarray(self.marks.num_borders[1:] > 0)
 
 
 class Signs(NamedTuple):
@@ -104,10 +115,12 @@ def single(ink: Ink) -> Signs:
     parts = _parts(ink)
     if not len(parts.corners):
         return _split(parts)
-    longer = parts.sizes.max(axis=1)
-    main = int((np.hypot(*parts.sizes.T) * 0.5 ** parts.marks.num_borders[1:]).argmax())
+    at_border, longer = parts.at_border, parts.sizes.max(axis=1)
+    main = int(_prominence(parts).argmax())
     side, sign = longer[main], parts.corners[main]
     rest = longer >= 0.2 * side
+    if not at_border[main]:  # otherwise a part cut off by the border belongs to a neighbour
+        rest &= ~at_border | (_gaps(parts.corners, sign) <= 0.12 * side)
     own = np.arange(len(longer)) == main
     while (near := rest & ~own & (_gaps(parts.corners, sign) <= 0.4 * side)).any():
         own |= near
@@ -168,6 +181,14 @@ def _parts(ink: Ink) -> _Parts:
     corners[:, 2:] += marks.stats[1:, :2]
     corners = np.clip(corners, 0, [*marks.mask.shape[::-1]] * 2)
     return _Parts(ink.shape, ink[inked], np.array([left, top]), marks, corners)
+
+
+def _prominence(parts: _Parts) -> NDArray[np.float64]:
+    """How likely each part is the main one: by size, weight and distance from the centre."""
+    middles = (parts.corners[:, :2] + parts.corners[:, 2:]) / 2 + parts.offset
+    away = np.abs(middles / parts.page[::-1] - 0.5).max(axis=1)
+    extent = np.hypot(*parts.sizes.T) * np.sqrt(parts.weights)
+    return np.asarray(extent * (1 - away) * 0.5 ** parts.marks.num_borders[1:])
 
 
 def _gaps(many: Corners, one: Corners) -> NDArray[np.float64]:
