@@ -99,6 +99,17 @@ def test_a_glyph_holds_no_ink_of_its_neighbour() -> None:
     assert sum(float(glyph.ink.sum()) for glyph in glyphs) <= float(ink.sum()) * 1.01
 
 
+@pytest.mark.parametrize("height", [60, 140])
+def test_a_stroke_that_the_border_cuts_off_is_a_neighbours(height: int) -> None:
+    """It may even be longer than the digit, whose own parts stand as far apart."""
+    ink = np.zeros((140, 120), np.float32)
+    bar(ink, 30, 50, 80, 12)
+    bar(ink, 30, 82, 80, 12)  # 20 px from the other
+    alone = segment.single(ink).glyphs[0].box
+    bar(ink, 0, 0, height, 30)  # also 20 px
+    assert segment.single(ink).glyphs[0].box == alone
+
+
 @given(arrays(np.float32, st.tuples(*[st.integers(1, 40)] * 2), elements=st.floats(0, 1, width=16)))
 def test_boxes_lie_inside_the_map_and_fit_their_ink(ink: Ink) -> None:
     for glyph in [*segment.single(ink).glyphs, *segment.split(ink).glyphs]:
