@@ -166,7 +166,7 @@ class Reader:
         self, seen: view.View, line_reader: LineReader, single: bool = False
     ) -> Reading:
         found = self._found(seen, line_reader, single)
-        return _line_reading(without_words(found, seen.boxes), seen)
+        return _line_reading(found if single else without_words(found, seen.boxes), seen)
 
     def _found(
         self, seen: view.View, line_reader: LineReader, single: bool = False
