@@ -11,6 +11,7 @@ from statistics import median
 
 from cnn_mnist.inference.recognition.line import DIGITS, Sign, gaps
 
+SLASH = 1.12  # least height of a slash, in digits, as in the generated lines
 LEANING = 0.1  # least probability of a 1 in a lower slash that is a 1
 LEANING_IN_NUMBER = 0.01  # the same, where the digits form no date or fraction
 CERTAIN = 0.9  # probability of a 1 that shows how its writer's 1s lean
@@ -41,7 +42,7 @@ def leaning(signs: list[Sign]) -> list[Sign]:
     upright = max(ones, default=math.inf)
     numbers = _numbers(signs, height)
     after = [number[0].character for number in numbers[1:]] + [""]
-    return [s for pair in zip(numbers, after, strict=True) for s in _read(*pair, upright)]
+    return [s for pair in zip(numbers, after, strict=True) for s in _read(*pair, height, upright)]
 
 
 def consistent(lines: list[list[Sign]]) -> list[list[Sign]]:
@@ -133,7 +134,7 @@ def _is_part(sign: Sign) -> bool:
     return sign.character in DIGITS or sign.character == "/"
 
 
-def _read(number: list[Sign], after: str, upright: float) -> list[Sign]:
+def _read(number: list[Sign], after: str, height: float, upright: float) -> list[Sign]:
     """A number with its low slashes as 1s, or all of them if nobody writes such a number.
 
     A slash that leans more than the 1s of the line do is none of them.
@@ -141,7 +142,10 @@ def _read(number: list[Sign], after: str, upright: float) -> list[Sign]:
     if _is_written(number, after) and sum(sign.character == "/" for sign in number) > 1:
         return number
     lower = [
-        _as_one(sign, LEANING) if upright >= UPRIGHT * _lean(sign) else sign for sign in number
+        _as_one(sign, LEANING)
+        if sign.box[3] < SLASH * height and upright >= UPRIGHT * _lean(sign)
+        else sign
+        for sign in number
     ]
     if _is_written(lower, after):
         return lower
