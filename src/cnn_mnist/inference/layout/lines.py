@@ -182,7 +182,8 @@ class _Piece(NamedTuple):
 
     @classmethod
     def of(cls, signs: list[Sign], slope: float) -> "_Piece":
-        boxes = [sign.box for sign in signs]
+        tallest = max(sign.box[3] for sign in signs)
+        boxes = [sign.box for sign in signs if sign.box[3] >= 0.5 * tallest]
         x = median(x + wide / 2 for x, _, wide, _ in boxes)
         y = median(y - slope * (x + wide / 2) + high / 2 for x, y, wide, high in boxes)
         return cls(x, y, median(high for _, _, _, high in boxes), signs)
