@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cnn_mnist import Reader
-from cnn_mnist.inference.layout.lines import Layout
+from cnn_mnist.inference.layout.lines import Layout, _joined
 from cnn_mnist.inference.layout.rows import REACH, without_combs
+from cnn_mnist.inference.recognition.line import Sign
 from drawn import coverage
 
 SIDES = st.integers(1, 40)
@@ -149,3 +150,19 @@ def test_a_tall_mark_between_two_lines_does_not_join_them() -> None:
     write(page, "8902", 790, 210)
     cv2.line(page, (470, 145), (500, 265), 0, 4, cv2.LINE_AA)
     assert [line for line in numbers_in(page) if line != ["1"]] == [["4703"], ["8902"]]
+
+
+def test_low_signs_do_not_place_an_amount_below_its_line() -> None:
+    def signs(text: str, x: float) -> list[Sign]:
+        return [
+            Sign(
+                c,
+                0.99,
+                (x + 30 * n, 10, 25, 40) if c.isdigit() else (x + 30 * n, 48, 8, 8),
+                np.zeros(10, np.float32),
+            )
+            for n, c in enumerate(text)
+        ]
+
+    label, amount = signs("12", 0), signs("5,-.-", 400)
+    assert _joined([label, amount], 0.0) == [[*label, *amount]]
