@@ -516,7 +516,7 @@ def test_no_command_shows_the_help(shell: Shell) -> None:
         ("train --dataset digits --init raeder", "'raeder'; did you mean reader? "),
         ("train --dataset digits --init reader", "was trained on other data (mnist) than this run"),
         ("train --resume taken", "taken is not a run folder: there is no config.json"),
-        ("predict --model taken taken", "taken is a folder; give a file that export wrote: cnn-"),
+        ("predict --model taken taken", "taken is a folder; give an exported file. If it is a run"),
         ("train --dataset mnits", "no data set 'mnits'; choose one of auto, mnist, digits, or"),
         ("study --dataset taken", "taken has no labelled pictures; name them"),
     ],

@@ -74,7 +74,7 @@ def end_with_parent() -> None:
 
     A killed parent cannot notify its children, which would wait forever.
     """
-    import multiprocessing  # for which predict need not wait
+    import multiprocessing  # here, since predict does not need it
 
     if parent := multiprocessing.parent_process():
         threading.Thread(target=_end_after, args=[parent], daemon=True).start()

@@ -111,8 +111,8 @@ def find(given: str | os.PathLike[str], part: str = "") -> Path:
             raise ShelfError(f"no file, folder or model is named {text!r}; {_suggestions(text)}")
         if part and here.is_dir():
             raise ShelfError(
-                f"{text} is a folder; give a file that export wrote: cnn-mnist export {text} "
-                f"writes {here / part}"
+                f"{text} is a folder; give an exported file. If it is a run folder, "
+                f"cnn-mnist export {text} writes {here / part}"
             )
         return here
     if here.exists():

@@ -77,3 +77,13 @@ def test_one_line_and_no_lines_stay() -> None:
     assert kept([], []) == []
     assert kept([signs("7", LOWER)], [ink(LOWER)]) == ["7"]
     assert kept([[], []], [ink(UPPER), ink(LOWER)]) == ["", ""]
+
+
+def test_a_digit_that_is_a_piece_itself_replaces_no_other() -> None:
+    upper, both, lower = (0, 0, 20, 30), (0, 0, 20, 80), (0, 50, 20, 30)
+    lines = [
+        signs("3", upper),
+        signs("8", both, confidence=0.95),
+        signs("5", lower, confidence=0.99),
+    ]
+    assert kept(lines, [ink(upper), ink(both), ink(lower)]) == ["3", "", "5"]

@@ -88,3 +88,10 @@ def test_a_single_digit_stays_if_it_is_certain_or_of_a_numbers_height(
 def test_single_digits_without_a_certain_number_stay() -> None:
     rows = [written("9", 0, 0, 60, 0.5), written("3", 0, 200, 160), written("61", 0, 400, 90, 0.7)]
     assert without_words_and_drawings(rows) == rows
+
+
+def test_drawings_do_not_count_as_letters() -> None:
+    drawings = [written("0", 200 * n, 600, 300, 0.75) for n in range(12)]
+    number = written("42", 0, 0, 100, 0.93)
+    marks = [sign.box for row in (number, *drawings) for sign in row]
+    assert without_words_and_drawings([number, *drawings], marks) == [number]

@@ -153,5 +153,7 @@ def test_the_command_says_in_one_line_what_is_wrong(
     (tmp_path / "run" / "metrics.json").unlink()
     monkeypatch.setattr(data, "load", lambda *_: digits)
     monkeypatch.setattr("sys.argv", ["release", str(tmp_path / "run")])
-    with pytest.raises(SystemExit, match=r"^release: .*no metrics\.json$"):
+    with pytest.raises(
+        SystemExit, match=r"^release: .*no metrics\.json; finish it with: cnn-mnist"
+    ):
         main()

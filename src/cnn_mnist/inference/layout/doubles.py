@@ -73,18 +73,22 @@ def _owners(
 
 
 def _are_pieces(signs: list[Sign], lines: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """For each sign, whether it is the same as a more certain digit of another line."""
+    """For each sign, whether it is the same as a more certain digit of another line that stays."""
     boxes = np.reshape([sign.box for sign in signs], (-1, 4))
     certain = np.array([sign.confidence for sign in signs])
     is_digit = np.array([sign.character in DIGITS for sign in signs], bool)
-    found = np.zeros(len(signs), bool)
+    is_sign = np.array([sign.character in SIGNS for sign in signs], bool)
+    pairs: list[tuple[int, int]] = []  # each sign with a digit that may replace it
     for band, near in _bands(boxes, boxes):
         some, others = boxes[band], boxes[near]
         same = are_inside(some, others) | are_inside(others, some).T
-        better = is_digit[near] & (certain[near] > certain[band, None])
-        found[band] = (same & better & (lines[near] != lines[band, None])).any(axis=1)
-    is_sign = np.array([sign.character in SIGNS for sign in signs], bool)
-    return np.asarray(found & ~is_sign)
+        better = is_digit[near] & (certain[near] > certain[band, None]) & ~is_sign[band, None]
+        found = np.argwhere(same & better & (lines[near] != lines[band, None]))
+        pairs += zip(band[found[:, 0]].tolist(), near[found[:, 1]].tolist(), strict=True)
+    goes = np.zeros(len(signs), bool)
+    for piece, digit in sorted(pairs, key=lambda pair: -certain[pair[0]]):
+        goes[piece] |= not goes[digit]
+    return goes
 
 
 def _bands(

@@ -13,7 +13,7 @@ from cnn_mnist.inference.recognition.agree import Found
 
 LYING = 1.5  # times as wide as high: a stroke at over 56° from upright, which is no 1
 WIDE = 3  # times as wide as high: no digit is
-SLIM = 0.25  # of a line's height: its width, if it leans with the picture
+SLIM = 0.25  # of its height: a line through the picture is narrower, even if that is tilted
 BEYOND = 0.35  # of a stroke's height: where it is searched for above and below its box
 GOES_ON = 0.5  # of a stroke's contrast; with more above and below its box, it is part of a line
 
@@ -24,7 +24,10 @@ def without_edges(rows: list[list[Found]], seen: View) -> list[list[Found]]:
 
 
 def _is_edge(sign: Found, seen: View) -> bool:
-    """Whether a digit is a line: lying, through the whole picture, or longer than the digit."""
+    """Whether what was read as a digit is a line.
+
+    It lies, crosses the whole picture, or goes on beyond its box.
+    """
     if not sign.is_digit:
         return False
     x, y, width, height = map(round, sign.box)
@@ -41,20 +44,23 @@ def _is_edge(sign: Found, seen: View) -> bool:
 
 
 def _is_through(seen: View, box: Box) -> bool:
-    """Whether a box reaches from the top of the original picture to its bottom."""
-    return seen.original_box(box)[3] >= seen.page.size[1] - 1
+    """Whether a box reaches from the top of the page to its bottom, in the original picture."""
+    is_on_its_side = seen.page.turned % 180 == 90
+    side = 0 if is_on_its_side else 1
+    return seen.original_box(box)[2 + side] >= seen.page.size[side] - 1
 
 
 def _goes_on(box: line.Box, grey: NDArray[np.uint8]) -> bool:
     """Whether what is seen in a box goes on above and below it, up to a line across or the border.
 
-    Each row is compared with its own median, and nothing beyond a line across counts.
+    Each row is compared with its own median, and nothing beyond a line across counts. What ends on
+    one, or at the border, at both ends goes on there.
     """
     x, y, width, height = box
-    left = min(max(0, round(x - width / 2)), grey.shape[1] - 1)
-    strip = grey[:, left : left + round(2 * width) + 1]
+    left = max(0, min(round(x - width / 2), grey.shape[1] - 3))
+    strip = grey[:, left : left + max(3, round(2 * width) + 1)]
     first = min(max(0, round(y)), len(grey) - 1)
-    last, more = first + max(1, round(height)), max(1, round(BEYOND * height))
+    last, more = max(first + 1, round(y + height)), max(1, round(BEYOND * height))
     paper = np.median(strip, axis=1)
     contrast = np.abs(strip - paper[:, None]).max(axis=1)
     least = GOES_ON * np.median(contrast[first:last])

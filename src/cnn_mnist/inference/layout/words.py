@@ -36,7 +36,7 @@ Line = list[Found]
 def without_words(lines: list[Line], marks: Sequence[Box] = ()) -> list[Line]:
     """The lines with all text as OTHER, including letters that look like digits.
 
-    So is everything if each digit is less probable than that it is none.
+    If every digit is more likely not to be one, everything is text.
 
     Args:
         lines: the signs of a page.

@@ -121,7 +121,7 @@ def flower(rng: Random) -> Glyph:
 
 
 def cloud(rng: Random) -> Glyph:
-    """Bows around a flat bottom."""
+    """Arcs around a flat bottom."""
     between = rng.uniform
     arcs = arc(2, 6, 2, 2, 120, 260) + arc(4, 4, between(1.8, 2.6), between(2, 3), 200, 320)
     arcs += arc(7, 4.5, between(1.6, 2.2), 2, 220, 340) + arc(8.5, 6.3, 1.6, 1.6, 290, 430)
