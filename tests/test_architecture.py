@@ -64,7 +64,7 @@ FLOORS = {
         {"loop", "lines.shapes"},
         {"runs.config"},
         {"lines.writing"},
-        {"lines.boxes", "lines.overdrawn"},
+        {"lines.boxes", "lines.overdrawn", "lines.ruling"},
         {"lines.photograph"},
         {"lines.stream"},
         {"lines.loss"},
