@@ -48,13 +48,13 @@ def are_inside(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(common(others, some) > SAME * some[..., 2:].prod(axis=-1))
 
 
-def are_met(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
-    """For each box, N×4, whether it is mostly inside another one, M×4, or that inside it."""
-    found = np.zeros(len(boxes), bool)
+def beside(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    """The boxes, N×4, that are not mostly inside another one, M×4, nor that inside them."""
+    meets = np.zeros(len(boxes), bool)
     for band, near in _bands(boxes, others):
         some, close = boxes[band], others[near]
-        found[band] = (are_inside(some, close) | are_inside(close, some).T).any(axis=1)
-    return found
+        meets[band] = (are_inside(some, close) | are_inside(close, some).T).any(axis=1)
+    return boxes[~meets]
 
 
 def _owners(

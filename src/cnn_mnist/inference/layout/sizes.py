@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.layout.doubles import are_inside, are_met
+from cnn_mnist.inference.layout.doubles import are_inside, beside
 from cnn_mnist.inference.layout.structure import numbers_in
 from cnn_mnist.inference.layout.view import View
 from cnn_mnist.inference.layout.words import EVEN, SURE, without_words
@@ -56,8 +56,7 @@ def without_words_and_drawings(rows: Rows, marks: Sequence[Box] = ()) -> Rows:
     if not drawings:
         return kept
     rest = [[sign for sign in row if sign.box not in drawings] for row in rows]
-    boxes = np.reshape([*marks], (-1, 4))
-    others = boxes[~are_met(boxes, np.reshape([*drawings], (-1, 4)))]
+    others = beside(np.reshape([*marks], (-1, 4)), np.reshape([*drawings], (-1, 4)))
     return without_words([row for row in rest if row], others.tolist())
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnn_mnist.inference.layout.doubles import are_met
+from cnn_mnist.inference.layout.doubles import beside
 from cnn_mnist.inference.recognition.agree import MIN_P_DIGIT, Found
 from cnn_mnist.inference.recognition.line import OTHER, SIGNS, Box, gaps
 
@@ -53,8 +53,8 @@ def without_words(lines: list[Line], marks: Sequence[Box] = ()) -> list[Line]:
 
 def _unread(lines: list[Line], marks: Sequence[Box]) -> list[float]:
     """The longer sides of the marks that are in no sign, nor around one."""
-    boxes, signs = np.reshape([*marks], (-1, 4)), [sign.box for sign in chain(*lines)]
-    alone = boxes[~are_met(boxes, np.reshape(signs, (-1, 4)))]
+    signs = [sign.box for sign in chain(*lines)]
+    alone = beside(np.reshape([*marks], (-1, 4)), np.reshape(signs, (-1, 4)))
     return alone[:, 2:].max(axis=1).tolist() if len(alone) else []
 
 
