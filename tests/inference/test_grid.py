@@ -218,6 +218,17 @@ def test_a_row_of_boxes_that_stand_apart(reader: Reader) -> None:
     assert texts(reader, page) == [["4", "0", "7", "", "5", "2", "", "8"]]
 
 
+def test_the_boxes_of_a_date_are_one_row_without_the_slashes(reader: Reader) -> None:
+    page = np.full((140, 640), 245, np.uint8)
+    lefts = 30, 92, 200, 262, 370, 432, 494, 556  # two, two and four boxes
+    for left, digit in zip(lefts, "40752840", strict=True):
+        cv2.rectangle(page, (left, 30), (left + 58, 102), 60, 2)
+        put(page, digit, left + 5, 32)
+    for left in (164, 334):
+        cv2.line(page, (left, 90), (left + 14, 42), 60, 3, cv2.LINE_AA)
+    assert texts(reader, page) == [list("40752840")]
+
+
 def test_digits_across_the_sides_of_their_boxes_are_whole(reader: Reader) -> None:
     page = boxes_in_a_row(5, pitch=52, wide=52)
     for box, text in enumerate("43 72"):

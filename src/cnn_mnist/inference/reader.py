@@ -66,15 +66,22 @@ class Reader:
         frame = ready_frame(page.pixels)
         if frame is not None:
             return _frame_reading(*next(self._digits(frame[None])))
-        reading = self._reading(page, single)
-        if single or reading.reason == CROWDED or (lit := shadows.without(page.pixels)) is None:
-            return reading
-        return surer(reading, self._reading(replace(page, pixels=lit)))
-
-    def _reading(self, page: Page, single: bool = False) -> Reading:
-        """The reading of a page with the shadows on it: of its grid, if that has a digit."""
-        if single or not (cells := cell.of_page(page)):
+        if single:
             return self._page_reading(page, single)
+        cells = cell.of_page(page)
+        reading = self._reading(page, cells)
+        if reading.reason == CROWDED or (lit := shadows.without(page.pixels)) is None:
+            return reading
+        lit_page = replace(page, pixels=lit)
+        lit_cells = cell.of_page(lit_page)
+        if _num_cells(lit_cells) < _num_cells(cells):  # their sides were taken for shadows
+            return reading
+        return surer(reading, self._reading(lit_page, lit_cells))
+
+    def _reading(self, page: Page, cells: list[list[cell.Cell]]) -> Reading:
+        """The reading of a page with the shadows on it: of its cells, if these have a digit."""
+        if not cells:
+            return self._page_reading(page)
         if not any(one.glyphs for one in chain(*cells)):
             in_cells = self._grid_reading(cells)
         elif sum(one.columns for one in chain(*cells)) > MAX_COLUMNS:
@@ -252,6 +259,10 @@ class Reader:
         answers, confidences = probs.argmax(axis=1).tolist(), probs.max(axis=1).tolist()
         found = map(Digit, answers, confidences, [WHOLE] * len(probs), frames, probs)
         return zip(found, accepted.tolist(), strict=True)
+
+
+def _num_cells(cells: list[list[cell.Cell]]) -> int:
+    return sum(map(len, cells))
 
 
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:

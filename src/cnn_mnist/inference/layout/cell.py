@@ -121,6 +121,8 @@ def on_squared_paper(cells: list[list[Cell]], is_cut: NDArray[np.bool_]) -> bool
         whole = [one for one, cut in zip(flat, is_cut.flat, strict=True) if not cut]
         written = [one for one in whole or flat if one.ink.any()]
         return sum(sum(one.sides_touched) for one in written) > TOUCHED * len(written)
+    if len(cells) == 1:  # a row with paper above and below it; squared paper has more
+        return False
     written = [one for one in flat if one.ink.any()]
     return sum(max(one.sides_touched) > 1 for one in written) > CROSSED * len(written)
 

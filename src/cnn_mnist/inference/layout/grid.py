@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.layout import lattice, quads
+from cnn_mnist.inference.layout import groups, lattice, quads
 from cnn_mnist.inference.layout.lattice import ALIKE, MIN_CELLS, Lattice
 from cnn_mnist.inference.layout.quads import Grey, Mask, Quads
 from cnn_mnist.inference.percentiles import median
@@ -81,15 +81,32 @@ def _worth(lattices: list[Lattice]) -> int:
 def _best_lattices(grey: Grey, most: int) -> list[Lattice]:
     """The grids with dark lines, at whichever darkness most cells are found, or with light ones."""
     found: list[list[Lattice]] = [[]]
+    masks: list[tuple[Mask, Quads]] = []
     for shown in (grey, 255 - grey):
         for mask in quads.line_masks(shown):
-            lattices = _lattices(mask, most)
+            cells = quads.find(mask, MIN_CELLS, most)
+            lattices = _lattices(mask, cells, most)
             if lattices is None:
                 return _completed(found)
             found.append(lattices)
+            masks.append((mask, cells))
         if any(found) or 2 * np.count_nonzero(grey < DARK) <= grey.size:
             break
-    return _completed(found)
+    lattices = _completed(found)
+    if any(len(one.corners) > 1 for one in lattices):
+        return lattices
+    return _with_groups(lattices, [*groups.find(masks)])
+
+
+def _with_groups(lattices: list[Lattice], rows: list[Lattice]) -> list[Lattice]:
+    """The rows of boxes of a page without another grid, each replaced by one with more boxes."""
+    for row in sorted(rows, key=lambda row: -row.num_found):
+        middles = row.corners.mean(axis=2)
+        beside = [one for one in lattices if _contains(one.corners, middles).any()]
+        if all(one.corners.shape[1] < row.num_found for one in beside):
+            lattices = [one for one in lattices if not any(one is other for other in beside)]
+            lattices.append(row)
+    return lattices
 
 
 def _completed(found: list[list[Lattice]]) -> list[Lattice]:
@@ -114,9 +131,9 @@ def _completed(found: list[list[Lattice]]) -> list[Lattice]:
     return best if overlap else wholes
 
 
-def _lattices(lines: Mask, most: int) -> list[Lattice] | None:
+def _lattices(lines: Mask, cells: Quads, most: int) -> list[Lattice] | None:
     """The cells between lines, in rows and columns, at most `most`; None on squared paper."""
-    if len(cells := quads.find(lines, MIN_CELLS, most)) < MIN_CELLS:
+    if len(cells) < MIN_CELLS:
         return []
     inner = np.where(quads.at_border(cells, lines)[..., None], np.nan, cells)
     linked = (
