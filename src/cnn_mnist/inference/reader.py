@@ -74,7 +74,7 @@ class Reader:
             return reading
         lit_page = replace(page, pixels=lit)
         lit_cells = cell.of_page(lit_page)
-        if _num_cells(lit_cells) < _num_cells(cells):  # their sides were taken for shadows
+        if len([*chain(*lit_cells)]) < len([*chain(*cells)]):  # sides were taken for shadows
             return reading
         return surer(reading, self._reading(lit_page, lit_cells))
 
@@ -259,10 +259,6 @@ class Reader:
         answers, confidences = probs.argmax(axis=1).tolist(), probs.max(axis=1).tolist()
         found = map(Digit, answers, confidences, [WHOLE] * len(probs), frames, probs)
         return zip(found, accepted.tolist(), strict=True)
-
-
-def _num_cells(cells: list[list[cell.Cell]]) -> int:
-    return sum(map(len, cells))
 
 
 def _line_reading(rows: list[list[Found]], seen: view.View) -> Reading:

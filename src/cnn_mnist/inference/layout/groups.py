@@ -24,35 +24,44 @@ INSET = 0.15  # of a box's size
 CROSSED = 0.3  # of the outline within it, at most
 NUM_POINTS = 13  # of each side that are looked at
 BESIDE = 0.3  # of a box's height, to the one above or below
-STEEP = 3  # px of the copy, from a box to the next
+STEEP = 3  # px of the copy: how much higher or lower the next box may be
+FARTHER = 3  # px of the copy beyond the first place that is a box; one of them may fit better
 
 
 def find(masks: list[tuple[Mask, Quads]]) -> Iterator[Lattice]:
-    """The rows of boxes in the masks of lines with most boxes of one size, by their regions."""
+    """The rows of boxes in the masks that have most regions of one size.
+
+    Args:
+        masks: masks of lines, each with its regions.
+    """
     whole = [regions[~quads.cut(regions, lines).any(axis=1)] for lines, regions in masks]
-    alike = [_num_alike(regions).max(initial=0) for regions in whole]
-    for best in np.argsort(alike)[: -1 - MASKS : -1].tolist():
-        yield from _rows(masks[best][0], whole[best])
+    alike = [_alike(regions) for regions in whole]
+    most = [each.sum(axis=1).max(initial=0) for each in alike]
+    for best in np.argsort(most)[: -1 - MASKS : -1].tolist():
+        yield from _rows(masks[best][0], whole[best], alike[best])
 
 
-def _rows(lines: Mask, regions: Quads) -> Iterator[Lattice]:
+def _alike(regions: Quads) -> NDArray[np.bool_]:
+    """Which regions have sides of nearly the same lengths, N×N."""
+    alike = np.ones((len(regions), len(regions)), np.bool_)
+    for side in np.log(quads.sides(regions)).T:
+        alike &= np.abs(side[:, None] - side) < np.log(EVEN)
+    return alike
+
+
+def _rows(lines: Mask, regions: Quads, alike: NDArray[np.bool_]) -> Iterator[Lattice]:
+    """The rows of a mask, each with those of its regions that are most alike among the rest."""
     near = np.asarray(cv2.dilate(lines, np.ones((5, 5), np.uint8)), np.uint8)
+    middles, rest = regions.mean(axis=1), np.ones(len(regions), np.bool_)
     for _ in range(MAX_ROWS):
-        num_alike = _num_alike(regions)
+        num_alike = alike[:, rest].sum(axis=1) * rest
         if num_alike.max(initial=0) < MIN_ALIKE:
             return
         row = _row(regions[num_alike.argmax()], lines, near)
         if len(row) >= MIN_CELLS and not _goes_on(row, lines, near):
             yield Lattice(row[None], len(row))
-        middles = regions.mean(axis=1)
         low, high = row.min(axis=(0, 1)), row.max(axis=(0, 1))
-        regions = regions[~((low <= middles) & (middles <= high)).all(axis=1)]
-
-
-def _num_alike(regions: Quads) -> NDArray[np.int64]:
-    """How many regions each one is like, with itself."""
-    ratios = quads.sides(regions)[:, None] / quads.sides(regions)
-    return np.asarray((np.maximum(ratios, 1 / ratios).max(axis=2) < EVEN).sum(axis=1))
+        rest &= ~((low <= middles) & (middles <= high)).all(axis=1)
 
 
 def _goes_on(row: Quads, lines: Mask, near: Mask) -> bool:
@@ -88,7 +97,7 @@ def _next(box: Quads, lines: Mask, near: Mask, side: int) -> Quads | None:
     if not covered.any():
         return None
     first = int((covered > 0).argmax())
-    few = covered[first : first + STEEP * len(falls)]
+    few = covered[first : first + FARTHER * len(falls)]
     return np.asarray(moved[first + few.argmax()], np.float32)
 
 
