@@ -270,8 +270,11 @@ GOLDEN: dict[str, list[float]] = {
 def test_the_first_losses_stay_as_they_were(name: str, tiny: Recipe, digits: Splits) -> None:
     recipe = {"reference": REFERENCE, "tiny": tiny}[name].changed(epochs=3)
     losses = [row.train_loss for row in fit(recipe, digits).history]
-    # Another processor adds in another order: float32 allows the fourth digit to move.
-    assert losses == pytest.approx(GOLDEN[name], rel=5e-3)
+    # Another processor adds in another order. If that reverses a near tie in a max-pool, the
+    # epochs after it move by a percent or two.
+    first, *later = GOLDEN[name]
+    assert losses[0] == pytest.approx(first, rel=1e-3)
+    assert losses[1:] == pytest.approx(later, rel=5e-2)
 
 
 def test_four_epochs_reach_the_accuracy_that_they_should(digits: Splits) -> None:
