@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cnn_mnist.inference.layout import grid, lattice, lines, orientation, place, quads, view
+from cnn_mnist.inference.layout import grid, lines, orientation, place, quads, view
 from cnn_mnist.inference.pictures.page import Page, rotated
 from cnn_mnist.inference.reader import CROWDED, MAX_AGAIN, MAX_COLUMNS, Reader
 from cnn_mnist.inference.recognition import classifier, line, line_reader
@@ -156,7 +156,7 @@ def test_regions_without_enough_neighbours_are_no_candidates_for_a_grid(
     for top, left in np.ndindex(3, 3):  # far apart, so that none is another's neighbour
         corner = 20 + 90 * left, 20 + 90 * top
         cv2.rectangle(picture, corner, (corner[0] + 40, corner[1] + 40), 0, 2)
-    assert len(quads.find(next(quads.line_masks(picture)), lattice.MIN_CELLS, 99)) == 9
+    assert len(quads.find(next(quads.line_masks(picture)), 99)) == 9
     assert grid.find(picture) == []
 
 
@@ -233,40 +233,39 @@ def test_nested_frames_are_read_or_refused(side: int) -> None:
 
 def test_noise_is_not_searched_for_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).integers(0, 2, (400, 400)).astype(np.uint8)
-    monkeypatch.setattr(cv2, "connectedComponentsWithStats", None)
-    assert len(quads.find(noise, lattice.MIN_CELLS, grid.MAX_CELLS)) == 0
+    monkeypatch.setattr(cv2, "findContours", None)
+    assert len(quads.find(noise, grid.MAX_CELLS)) == 0
 
 
 def test_the_regions_looked_at_for_cells_are_bounded_by_the_pixels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen = []
-    original = quads._hull
+    original = quads._quads
 
-    def spy(region: NDArray[np.uint8], offset: tuple[int, int]) -> NDArray[np.float32]:
-        seen.append(region.shape)
-        return original(region, offset)
+    def spy(hulls: list[NDArray[np.int32]]) -> NDArray[np.float32]:
+        seen.append(len(hulls))
+        return original(hulls)
 
-    monkeypatch.setattr(quads, "_hull", spy)
+    monkeypatch.setattr(quads, "_quads", spy)
     page = np.full((480, 480), 255, np.uint8)
     page[::16] = page[:, ::16] = 0  # 900 squares, the same at every darkness
     assert grid.find(page) == []
-    assert len(seen) == page.size // grid.CELL_ROOM
+    assert seen == [page.size // grid.CELL_ROOM]
 
 
 def test_squared_paper_ends_the_search_for_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     searched = []
     original = quads.find
 
-    def spy(mask: NDArray[np.uint8], least: int, most: int) -> NDArray[np.float32]:
+    def spy(mask: NDArray[np.uint8], most: int) -> NDArray[np.float32]:
         searched.append(mask)
-        return original(mask, least, most)
+        return original(mask, most)
 
     monkeypatch.setattr(quads, "find", spy)
-    for seed in (0, 5):  # letters on squares, which form many small grids
-        _, picture = hostile("ruled", 1.0, seed)
-        assert grid.find(picture) == []
-    assert len(searched) == 2
+    _, picture = hostile("ruled", 1.0, 5)  # letters on squares, which form many small grids
+    assert grid.find(picture) == []
+    assert len(searched) == 1
 
 
 def test_signs_that_look_like_no_digits_are_not_read_in_other_orientations(

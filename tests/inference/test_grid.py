@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cnn_mnist import Reader
-from cnn_mnist.inference.layout import grid, orientation, view
+from cnn_mnist.inference.layout import grid, orientation, quads, view
 from cnn_mnist.inference.layout.lattice import Lattice
 from cnn_mnist.inference.pictures.page import Page
 from cnn_mnist.inference.reader import CROWDED, EMPTY_GRID
@@ -540,6 +540,13 @@ def test_numbers_beside_a_grid_of_stars_are_read(reader: Reader) -> None:
     beside = np.full_like(page, 245)
     put(beside, "407", 80, 80, height=60)
     assert texts(reader, np.concatenate([page, beside], axis=1)) == [["407"]]
+
+
+def test_cells_that_meet_only_at_a_corner_are_separate() -> None:
+    lines = np.ones((100, 100), np.uint8)
+    for top, left in ((10, 10), (30, 30), (50, 10)):
+        lines[top : top + 20, left : left + 20] = 0
+    assert len(quads.find(lines, grid.MAX_CELLS)) == 3
 
 
 def test_ruled_paper_is_no_grid() -> None:

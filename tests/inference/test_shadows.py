@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.layout import grid
 from cnn_mnist.inference.reader import Reader
 from cnn_mnist.inference.reading import Digit, Reading, surer
 from cnn_mnist.inference.segmentation import ink, shadows
@@ -57,6 +58,20 @@ def in_shadow(
 def test_writing_under_shadows_is_read(shade: Drawn) -> None:
     pixels = in_shadow(written(), shade(written().shape))
     assert [line.text for line in Reader().read(pixels).lines] == ["405726", "923584"]
+
+
+def test_a_page_without_a_grid_is_searched_for_one_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched, find = [], grid.find
+
+    def spy(grey: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        searched.append(grey)
+        return find(grey)
+
+    monkeypatch.setattr(grid, "find", spy)
+    pixels = in_shadow(written(), half(written().shape))
+    assert shadows.without(pixels) is not None
+    assert Reader().read(pixels).ok
+    assert len(searched) == 1
 
 
 @pytest.mark.parametrize("shade", [blinds, fingers, half])

@@ -84,7 +84,7 @@ def _best_lattices(grey: Grey, most: int) -> list[Lattice]:
     masks: list[tuple[Mask, Quads]] = []
     for shown in (grey, 255 - grey):
         for mask in quads.line_masks(shown):
-            cells = quads.find(mask, MIN_CELLS, most)
+            cells = quads.find(mask, most)
             lattices = _lattices(mask, cells, most)
             if lattices is None:
                 return _completed(found)

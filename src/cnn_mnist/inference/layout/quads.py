@@ -4,7 +4,7 @@ Lines are what is a little darker than the paper beside it, along a few pixels.
 """
 
 from collections.abc import Iterator
-from itertools import islice, product
+from itertools import product
 from typing import Any
 
 import cv2
@@ -30,8 +30,6 @@ MIN_SIDE = 10  # px of the copy, of a cell
 WAVER = 1.5  # px of the copy, of a cell's straight side
 LARGEST = 1 / 3  # of the picture, of a cell
 FULL = 0.87, 1.12  # share of its quadrilateral that a cell covers; a round loop covers more
-SIMPLE = 0.05  # edges per pixel of a mask; below, tracing outlines is faster than filling
-MESSY = 0.17  # of them; more are noise, and even the smallest cells, all filled in, have fewer
 
 
 def line_masks(grey: Grey) -> Iterator[Mask]:
@@ -75,52 +73,31 @@ def _papers(grey: Grey) -> list[Grey]:
     return [np.asarray(middle, np.uint8), np.asarray(edged, np.uint8)]
 
 
-def find(lines: Mask, least: int, most: int) -> Quads:
+def find(lines: Mask, most: int) -> Quads:
     """The light regions with four corners, whatever is written inside.
 
-    The picture's border counts as a line, but not on opposite sides of a region.
+    The picture's border counts as a line, but not on opposite sides of a region. Where more regions
+    begin than the smallest cells could fill the mask, it is noise, and none are found.
 
     Args:
         lines: one of the `line_masks`.
-        least: where it is plain that there are fewer, none are found.
         most: regions that are looked at, the largest ones.
     """
-    edges = np.count_nonzero(lines[1:] != lines[:-1]) / lines.size
-    if edges > MESSY or (edges < SIMPLE and _too_few_holes(lines, least)):
+    light, (height, width) = 1 - lines, lines.shape
+    for half in (light, light[:, ::-1]):
+        begun = half[1:, 1:] & ~half[:-1, 1:] & ~half[1:, :-1]
+        if np.count_nonzero(begun) > lines.size / MIN_SIDE**2:
+            return np.zeros((0, 4, 2), np.float32)
+        half[1:, 1:] &= ~(begun & half[:-1, :-1])  # touches another region with a corner only
+    outlines, levels = cv2.findContours(light, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    if not outlines:
         return np.zeros((0, 4, 2), np.float32)
-    height, width = lines.shape
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - lines, connectivity=4)
-    wide, high, area = stats.T[2:]
-    likely = (np.minimum(wide, high) >= MIN_SIDE) & (wide * high < LARGEST * lines.size)
-    likely &= (wide < width) & (high < height)
-    likely &= area > 0.3 * wide * high
-    likely[0] = False
-    largest = np.flatnonzero(likely)[np.argsort(-area[likely], kind="stable")][:most]
-    hulls = []
-    for label in largest.tolist():
-        left, top, across, down = stats[label, :4].tolist()
-        region = labels[top : top + down, left : left + across] == label
-        hulls.append(_hull(region.view(np.uint8), (left, top)))
-    return _quads(hulls)
-
-
-def _too_few_holes(lines: Mask, least: int) -> bool:
-    """Whether a simple drawing encloses fewer large regions, with the picture's border."""
-    framed = cv2.copyMakeBorder(lines, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
-    outlines, levels = cv2.findContours(framed, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    if len(outlines) < least:
-        return True
-    parents = levels[0, :, 3].tolist()
-    holes = (hole for hole, parent in zip(outlines, parents, strict=True) if parent >= 0)
-    large = (hole for hole in holes if min(cv2.boundingRect(hole)[2:]) >= MIN_SIDE + 2)
-    return sum(1 for _ in islice(large, least)) < least
-
-
-def _hull(region: Mask, offset: tuple[int, int]) -> Quads:
-    outlines, _ = cv2.findContours(
-        region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=offset
-    )
-    return np.asarray(cv2.convexHull(outlines[0]))  # clockwise
+    wide, high = np.array([cv2.boundingRect(outline)[2:] for outline in outlines]).T
+    likely = (levels[0, :, 3] < 0) & (np.minimum(wide, high) >= MIN_SIDE)
+    likely &= (wide < width) & (high < height) & (wide * high < LARGEST * lines.size)
+    regions = [outlines[place] for place in np.flatnonzero(likely)]
+    largest = sorted(regions, key=cv2.contourArea, reverse=True)[:most]
+    return _quads([np.asarray(cv2.convexHull(region)) for region in largest])
 
 
 def _quads(hulls: list[Quads]) -> Quads:
