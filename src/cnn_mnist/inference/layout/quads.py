@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_mnist.inference.segmentation import paper
+
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 Quads = NDArray[Any]  # …×4×2: x, y of the corners, clockwise from the upper left
@@ -39,7 +41,7 @@ def line_masks(grey: Grey) -> Iterator[Mask]:
     more than twice that, so that its average does not reach faint lines beside it.
     """
     lines = np.zeros(0, np.uint8)
-    evened = [cv2.divide(grey, paper, scale=LIGHT) for paper in _papers(grey)]
+    evened = [cv2.divide(grey, light, scale=LIGHT) for light in _papers(grey)]
     for even, table in product(evened, DARKNESS):
         before = lines
         dark = cv2.LUT(even, table)
@@ -55,8 +57,8 @@ def _papers(grey: Grey) -> list[Grey]:
     A median on a coarse copy shifts a hard edge, and the lines that it crosses are broken. A
     closing keeps the edge where it is, but takes broad strokes and noise for paper, so it only
     chooses between the medians on both sides. Beside dense writing these are lighter than the
-    median, and the writing becomes broader. If it is of one brightness, as in a program's drawing,
-    it is the paper.
+    median, and the writing becomes broader. If both differ by less than ink would, the median is
+    enough. If the closing is of one brightness, as in a program's drawing, it is the paper.
     """
     closed = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, np.ones((BROADEST, BROADEST), np.uint8))
     if not np.ptp(closed):
@@ -70,7 +72,9 @@ def _papers(grey: Grey) -> list[Grey]:
         for side in (median, cv2.erode(median, near), cv2.dilate(median, near))
     )
     edged = cv2.min(cv2.max(closed, low), high)
-    return [np.asarray(middle, np.uint8), np.asarray(edged, np.uint8)]
+    papers = [np.asarray(middle, np.uint8), np.asarray(edged, np.uint8)]
+    has_edges = cv2.absdiff(middle, edged).max() > paper.MIN_CONTRAST
+    return papers if has_edges else papers[:1]
 
 
 def find(lines: Mask, most: int) -> Quads:
