@@ -60,7 +60,7 @@ FLOORS = {
         {"models", "muon"},
         {"data", "device", "optimizers", "runs.model_file", "schedule", "synthetic.strokes"},
         {"synthetic", "evaluation", "lines.text", "lines.typefaces"},
-        {"distillation", "loss", "lines.signs", "lines.hand"},
+        {"distillation", "loss", "lines.signs", "lines.style"},
         {"loop", "lines.shapes"},
         {"runs.config"},
         {"lines.writing"},

@@ -25,7 +25,7 @@ def digits_of(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Digits:
 
 
 def by_hand(digits: Digits, rng: Rng) -> Draw:
-    """One person's hand."""
+    """One person's handwriting."""
     apart = rng.uniform(0.06, 0.2)
 
     def write(text: str, height: float) -> Coverage:

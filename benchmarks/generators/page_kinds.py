@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from cnn_mnist.training.lines import typefaces
-from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.shapes import Digits
+from cnn_mnist.training.lines.style import Style
 from cnn_mnist.training.lines.writing import write
 from generators.paper import Rng, pick
 
@@ -41,7 +41,7 @@ class Number:
 class Sheet:
     """A page being written: handwritten and printed ink, 0..1, and a digit's height."""
 
-    hand: Hand
+    style: Style
     digits: Digits
     rng: Rng
     size: tuple[int, int]  # height, width
@@ -56,11 +56,11 @@ class Sheet:
     @property
     def unit(self) -> float:
         """The height of a digit, px."""
-        return self.hand.height
+        return self.style.height
 
     def write(self, text: str, x: float, y: float, flush_right: bool = False) -> float:
         """Write a number on the last line, feet at y, from x or up to x; returns where it ends."""
-        line = write(text, self.hand, self.digits, self.rng)
+        line = write(text, self.style, self.digits, self.rng)
         high, wide = line.ink.shape
         left = round(x - wide if flush_right else x)
         top = round(y - max(mark.box[3] for mark in line.marks if mark.character.isdigit()))

@@ -20,7 +20,7 @@ def _photographed(page: Paper, rng: Rng) -> bytes:
 
 
 def _row(digits: Digits, rng: Rng, touching: float) -> Made:
-    """Digits in one hand side by side; a share `touching` of them touch the next."""
+    """Digits in one handwriting side by side; a share `touching` of them touch the next."""
     height = rng.uniform(40, 140)
     pen = max(1.5, height * rng.uniform(0.04, 0.12))
     inks = [

@@ -1,6 +1,6 @@
 """Pages of numbers, written and photographed. The same seed gives the same pages.
 
-The hands are of MNIST test digits and of the package's pen strokes.
+The writing is of MNIST test digits and of the package's pen strokes.
 """
 
 import zlib
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.training.data import WRONG_TEST_LABELS
-from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.shapes import Digits
+from cnn_mnist.training.lines.style import Style
 from generators.camera import Matrix, corners, decoded, moved, photographed, shadowed, view
 from generators.page_kinds import KINDS, Number, Sheet
 from generators.paper import INKS, PLAIN_PAPERS, Rng, paper, pick, stamp
@@ -43,14 +43,14 @@ def generate(
     right = np.setdiff1d(np.arange(len(images)), WRONG_TEST_LABELS)
     digits = Digits.of(images[right], labels[right].astype(np.int64))
     for _ in range(count):
-        sheet = Sheet(legible_hand(rng), digits, rng, pick(rng, [(1500, 1100), (1100, 1500)]))
+        sheet = Sheet(legible_style(rng), digits, rng, pick(rng, [(1500, 1100), (1100, 1500)]))
         KINDS[name](sheet)
         yield photograph(sheet, rng.uniform(*tilt) * pick(rng, [-1, 1]))
 
 
-def legible_hand(rng: Rng) -> Hand:
-    """A hand that leaves gaps between digits, and a pen that makes visible dots."""
-    return Hand(
+def legible_style(rng: Rng) -> Style:
+    """A style that leaves gaps between digits, and a pen that makes visible dots."""
+    return Style(
         source="mnist" if rng.random() < 0.6 else "strokes",
         height=rng.uniform(28, 60),
         pen=rng.uniform(0.08, 0.15),

@@ -23,12 +23,12 @@ from cnn_mnist.training.lines import export, train, typefaces
 from cnn_mnist.training.lines.boxes import write_in_boxes
 from cnn_mnist.training.lines.calibrate import Answers, answers, fit_temperature, held_out_answers
 from cnn_mnist.training.lines.export import export_lines, typical_lines
-from cnn_mnist.training.lines.hand import Hand, any_hand
 from cnn_mnist.training.lines.loss import greedy, line_loss
 from cnn_mnist.training.lines.network import BLANK, NUM_CLASSES, LineNet
 from cnn_mnist.training.lines.overdrawn import write_overdrawn
 from cnn_mnist.training.lines.shapes import Digits, shape
 from cnn_mnist.training.lines.stream import IGNORED, Bundles, collate, example, stream
+from cnn_mnist.training.lines.style import Style, any_style
 from cnn_mnist.training.lines.text import field
 from cnn_mnist.training.lines.train import digits_of, lay_out
 from cnn_mnist.training.lines.writing import write
@@ -67,11 +67,11 @@ def written(few_digits: Splits) -> Digits:
     return digits_of(few_digits.train)
 
 
-def hand(source: str = "strokes", **settings: float) -> Hand:
+def style(source: str = "strokes", **settings: float) -> Style:
     usual: dict[str, Any] = {"height": 40, "pen": 0.1, "slant": 0, "aspect": 1, "gap": 0.2}
     usual |= {"round_zero": 1, "low_zero": 1, "tall_one": 1}
     calm = {"unsteady": 0, "tremor": 0, "haste": 0, "rise": 0, "joined": 0}
-    return Hand(source, **usual | calm | settings)
+    return Style(source, **usual | calm | settings)
 
 
 def test_a_line_is_brought_to_the_height_with_its_ink_positive() -> None:
@@ -95,7 +95,7 @@ def test_every_text_has_characters_that_can_be_written() -> None:
 @pytest.mark.parametrize("text", ["4071", "12/03:€9£", f" 2{OTHER}", ""])
 def test_every_box_of_a_form_has_one_sign_or_none(written: Digits, text: str) -> None:
     for seed in range(10):
-        line = write_in_boxes(text, hand(), written, np.random.default_rng(seed))
+        line = write_in_boxes(text, style(), written, np.random.default_rng(seed))
         assert "".join(mark.character for mark in line.marks) == text.strip()
         assert line.ink.max() < 1.001
         middles = [(mark.box[0] + mark.box[2]) / 2 for mark in line.marks]
@@ -110,21 +110,21 @@ def test_every_box_of_a_form_has_one_sign_or_none(written: Digits, text: str) ->
 @pytest.mark.parametrize("source", ["mnist", "traced", "strokes", "typeface", "print"])
 @pytest.mark.parametrize("text", ["20°C", "12kg", "3 min", "(5)%"])
 def test_the_letters_of_units_are_other_signs(source: str, text: str, written: Digits) -> None:
-    line = write(text, any_hand_of(source), written, np.random.default_rng(1))
+    line = write(text, any_style_of(source), written, np.random.default_rng(1))
     wanted = "".join(OTHER if c.isalpha() else c for c in text.replace(" ", ""))
     assert "".join(mark.character for mark in line.marks) == wanted
 
 
-def any_hand_of(source: str) -> Hand:
-    """A hand of a source, with its typeface if it has one."""
+def any_style_of(source: str) -> Style:
+    """A style of a source, with its typeface if it has one."""
     rng = np.random.default_rng(0)
-    return next(h for h in iter(lambda: any_hand(rng, 0.5), None) if h.source == source)
+    return next(s for s in iter(lambda: any_style(rng, 0.5), None) if s.source == source)
 
 
 def test_a_number_in_a_ring_is_read_and_one_crossed_out_is_not(written: Digits) -> None:
     crossed, ringed = 0, 0
     for seed in range(40):
-        line = write_overdrawn(hand(), written, np.random.default_rng(seed))
+        line = write_overdrawn(style(), written, np.random.default_rng(seed))
         outside = line.ink.copy()
         for mark in line.marks:
             x0, y0, x1, y1 = (int(v) for v in mark.box)
@@ -144,7 +144,7 @@ def test_a_number_in_a_ring_is_read_and_one_crossed_out_is_not(written: Digits) 
 def test_every_sign_of_a_line_has_its_ink_in_its_box(
     source: str, text: str, written: Digits
 ) -> None:
-    line = write(text, hand(source), written, np.random.default_rng(1))
+    line = write(text, style(source), written, np.random.default_rng(1))
     assert "".join(mark.character for mark in line.marks) == text
     for mark in line.marks:
         x0, y0, x1, y1 = (int(v) for v in mark.box)
@@ -157,7 +157,7 @@ def test_every_sign_of_a_line_has_its_ink_in_its_box(
 
 
 def test_signs_keep_the_least_distance(written: Digits) -> None:
-    line = write("8888", hand(gap=0.25), written, np.random.default_rng(0))
+    line = write("8888", style(gap=0.25), written, np.random.default_rng(0))
     columns = (line.ink > 0.3).any(axis=0)
     assert np.count_nonzero(np.diff(columns.astype(int)) == 1) >= 3  # four separate signs
     ends, starts = [m.box[2] for m in line.marks[:-1]], [m.box[0] for m in line.marks[1:]]
@@ -168,14 +168,14 @@ def test_signs_stay_in_the_order_of_the_text(written: Digits) -> None:
     """A comma may stand below the digit before it, and its middle still comes after."""
     rng = np.random.default_rng(0)
     for text in ["7,5", "4.000", "25.08.10"] * 20:
-        line = write(text, any_hand(rng, printed=0), written, rng)
+        line = write(text, any_style(rng, printed=0), written, rng)
         by_place = sorted(line.marks, key=lambda mark: mark.box[0] + mark.box[2])
         assert "".join(mark.character for mark in by_place) == text
 
 
 def test_a_thick_pen_leaves_the_paper_blank(written: Digits) -> None:
     for seed in range(20):
-        drawn = shape("5", hand("mnist", pen=0.2), written, np.random.default_rng(seed))
+        drawn = shape("5", style("mnist", pen=0.2), written, np.random.default_rng(seed))
         assert drawn.ink.min() < 0.02
 
 
@@ -192,7 +192,7 @@ def test_a_trace_keeps_its_proportions_and_stays_closed() -> None:
 
 def test_a_low_zero_stands_on_the_line(written: Digits) -> None:
     for source in ("mnist", "traced", "strokes"):
-        line = write("808", hand(source, low_zero=0.6), written, np.random.default_rng(0))
+        line = write("808", style(source, low_zero=0.6), written, np.random.default_rng(0))
         tops, bottoms = ([mark.box[side] for mark in line.marks] for side in (1, 3))
         assert tops[1] > tops[0] + 0.25 * line.height
         assert bottoms[1] == pytest.approx(bottoms[0], abs=0.1 * line.height)
@@ -201,7 +201,7 @@ def test_a_low_zero_stands_on_the_line(written: Digits) -> None:
 def test_raised_cents_are_small_and_stand_at_the_top(written: Digits) -> None:
     rng = np.random.default_rng(0)
     for text in ("^27", "^54/100"):
-        line = write(f"38{text}", hand(), written, rng)
+        line = write(f"38{text}", style(), written, rng)
         assert "".join(mark.character for mark in line.marks) == "38" + text[1:]
         whole, raised = ([mark.box for mark in part] for part in (line.marks[:2], line.marks[2:4]))
         assert max(y1 - y0 for _, y0, _, y1 in raised) < min(y1 - y0 for _, y0, _, y1 in whole)

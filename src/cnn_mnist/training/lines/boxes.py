@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.shapes import Digits, Ink, shape
+from cnn_mnist.training.lines.style import Style
 from cnn_mnist.training.lines.writing import Line, Placed, extent, together
 
 Random = np.random.Generator
@@ -21,27 +21,27 @@ LID = 0.5  # share of these with a line above, or a frame around all signs
 BOLD = 0.15  # share of fields with thick lines
 
 
-def write_in_boxes(text: str, hand: Hand, digits: Digits, rng: Random) -> Line:
+def write_in_boxes(text: str, style: Style, digits: Digits, rng: Random) -> Line:
     """Write each character in a box of its own; a space leaves one empty."""
     before, after = rng.geometric(1 - EMPTY, 2) - 1
     text = " " * before + (text.replace("^", "") or " ") + " " * after
-    shapes = {at: shape(c, hand, digits, rng) for at, c in enumerate(text) if c != " "}
-    widest = max([0.6 * hand.height, *(new.ink.shape[1] for new in shapes.values())])
+    shapes = {at: shape(c, style, digits, rng) for at, c in enumerate(text) if c != " "}
+    widest = max([0.6 * style.height, *(new.ink.shape[1] for new in shapes.values())])
     pitch = widest * rng.uniform(0.85, 1.7)
     placed = []
     for at, new in shapes.items():
         x = (at + 0.5 + rng.normal(0, 0.07)) * pitch - new.ink.shape[1] / 2
-        placed.append(Placed(text[at], new, x, new.top + hand.height * rng.normal(0, 0.06)))
-    written = extent(placed) if placed else (0.0, 0.0, 0.0, hand.height)
-    over, under = hand.height * rng.uniform(-0.08, 0.4, 2)
+        placed.append(Placed(text[at], new, x, new.top + style.height * rng.normal(0, 0.06)))
+    written = extent(placed) if placed else (0.0, 0.0, 0.0, style.height)
+    over, under = style.height * rng.uniform(-0.08, 0.4, 2)
     left = pitch * np.arange(len(text))
     edges = np.broadcast_arrays(left, written[1] - over, left + pitch, written[3] + under)
     boxes = np.stack(edges, axis=1)
     corners = np.array([written, *boxes] if placed else boxes)
     x, y = corners[:, :2].min(axis=0)
     ink, marks = together(placed, (x, y, *corners[:, 2:].max(axis=0)))
-    np.maximum(ink, _printed(boxes - [x, y, x, y], ink.shape, hand.height, rng), out=ink)
-    return Line(ink, tuple(marks), hand.height)
+    np.maximum(ink, _printed(boxes - [x, y, x, y], ink.shape, style.height, rng), out=ink)
+    return Line(ink, tuple(marks), style.height)
 
 
 def _printed(boxes: Boxes, size: tuple[int, ...], unit: float, rng: Random) -> Ink:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from cnn_mnist.inference.recognition.line import OTHER
-from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.shapes import Digits
+from cnn_mnist.training.lines.style import Style
 from cnn_mnist.training.lines.text import number
 from cnn_mnist.training.lines.writing import Line, Mark, lay, moved, write
 from cnn_mnist.training.synthetic.cursive import smooth
@@ -18,16 +18,16 @@ Random = np.random.Generator
 RINGED, CROSSED = 0.5, 0.25  # shares of the numbers in such a line
 
 
-def write_overdrawn(hand: Hand, digits: Digits, rng: Random) -> Line:
+def write_overdrawn(style: Style, digits: Digits, rng: Random) -> Line:
     """One to three numbers side by side, some with a ring, some crossed out."""
     numbers = []
     for _ in range(int(rng.integers(1, 4))):
-        line = write(number(rng, most=4), hand, digits, rng)
+        line = write(number(rng, most=4), style, digits, rng)
         kind = rng.random()
         if kind < RINGED:
-            line = _overdrawn(line, hand, _ring, rng)
+            line = _overdrawn(line, style, _ring, rng)
         elif kind < RINGED + CROSSED and len(line.marks) > 1:  # one stroke may slash a 0
-            line = _overdrawn(line, hand, _strokes if rng.random() < 0.5 else _scribble, rng)
+            line = _overdrawn(line, style, _strokes if rng.random() < 0.5 else _scribble, rng)
             line = replace(line, marks=tuple(Mark(OTHER, mark.box) for mark in line.marks))
         numbers.append(line)
     return _side_by_side(numbers, rng)
@@ -70,12 +70,12 @@ def _scribble(wide: float, high: float, rng: Random) -> Glyph:
 
 
 def _overdrawn(
-    line: Line, hand: Hand, glyph: Callable[[float, float, Random], Glyph], rng: Random
+    line: Line, style: Style, glyph: Callable[[float, float, Random], Glyph], rng: Random
 ) -> Line:
     """The line with strokes around or across it, and as much margin as they need."""
     high, wide = line.ink.shape
     strokes = [np.array(stroke) for stroke in glyph(wide, high, rng)]
-    pen = hand.pen * hand.height * rng.uniform(0.5, 1.3)
+    pen = style.pen * style.height * rng.uniform(0.5, 1.3)
     every = np.concatenate(strokes)
     left, top = np.ceil(np.maximum(pen - every.min(axis=0), 0)).astype(int)
     right, bottom = np.ceil(np.maximum(every.max(axis=0) + pen - (wide, high), 0)).astype(int)

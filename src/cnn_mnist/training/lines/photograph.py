@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.recognition.line import OTHER
-from cnn_mnist.training.lines.hand import Hand, any_hand
 from cnn_mnist.training.lines.ruling import rule
 from cnn_mnist.training.lines.shapes import Digits, Ink
+from cnn_mnist.training.lines.style import Style, any_style
 from cnn_mnist.training.lines.writing import Line, Mark, lay, moved, write
 
 Random = np.random.Generator
@@ -37,14 +37,14 @@ class Scene:
     height: float  # of a digit in px
 
 
-def photograph(line: Line, hand: Hand, digits: Digits, hard: float, rng: Random) -> Photograph:
+def photograph(line: Line, style: Style, digits: Digits, hard: float, rng: Random) -> Photograph:
     """Photograph or scan a line.
 
     Args:
         hard: 0..1, how often and how strongly the picture is disturbed.
     """
     scene, marks = _framed(line, rng)
-    _surround(scene, hand, digits, hard, rng)
+    _surround(scene, style, digits, hard, rng)
     rule(scene.ink, scene.height, hard, rng)
     _pattern(scene, hard, rng)
     contrast = rng.uniform(0.5, 0.95) if rng.random() < 0.6 else rng.uniform(0.18, 0.6)
@@ -73,23 +73,23 @@ def _framed(line: Line, rng: Random) -> tuple[Scene, tuple[Mark, ...]]:
     return Scene(ink, np.zeros(size, np.float32), unit), moved(line.marks, start, top)
 
 
-def _surround(scene: Scene, hand: Hand, digits: Digits, hard: float, rng: Random) -> None:
+def _surround(scene: Scene, style: Style, digits: Digits, hard: float, rng: Random) -> None:
     """Add what is not to be read: parts of other lines, small print, an erased number."""
     high, wide = scene.ink.shape
     if rng.random() < 0.15 * hard:  # part of the line above or below
-        other = write(_some_digits(rng), hand, digits, rng).ink
+        other = write(_some_digits(rng), style, digits, rng).ink
         show = min(round(rng.uniform(0.04, 0.22) * scene.height), high // 6)
         x = rng.integers(0, wide)
         above = rng.random() < 0.5
         lay(scene.ink, other, (x, show - len(other) if above else high - show))
     if rng.random() < 0.07 * hard:  # the label of a field
-        label = any_hand(rng, printed=1.0)
+        label = any_style(rng, printed=1.0)
         label.height = max(5.0, rng.uniform(0.15, 0.3) * scene.height)
         words = OTHER * int(rng.integers(2, 8))
         print_ = write(words, label, digits, rng).ink * rng.uniform(0.3, 1)
         lay(scene.ink, print_, (rng.integers(0, wide), -round(0.2 * len(print_))))
     if rng.random() < 0.06 * hard:  # an erased number
-        other = write(_some_digits(rng), hand, digits, rng).ink * rng.uniform(0.08, 0.2)
+        other = write(_some_digits(rng), style, digits, rng).ink * rng.uniform(0.08, 0.2)
         corner = rng.integers(0, wide), rng.integers(-len(other) // 2, max(1, high // 2))
         lay(scene.ink, cv2.blur(other, (3, 3)), corner)
 

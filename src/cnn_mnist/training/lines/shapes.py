@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from cnn_mnist.inference.recognition.line import OTHER
 from cnn_mnist.training.lines import typefaces
-from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.signs import SIGNS
+from cnn_mnist.training.lines.style import Style
 from cnn_mnist.training.synthetic.cursive import bend, hurry, smooth
 from cnn_mnist.training.synthetic.drawings import drawing
 from cnn_mnist.training.synthetic.examples import flourish
@@ -86,68 +86,68 @@ class Shape:
     top: float
 
 
-def shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
-    """One character of a line, as the hand writes it."""
+def shape(character: str, style: Style, digits: Digits, rng: Random) -> Shape:
+    """One character of a line, in the style of the line."""
     if character == "0":
-        return _sized("0", hand.low_zero, hand.round_zero, hand, digits, rng)
+        return _sized("0", style.low_zero, style.round_zero, style, digits, rng)
     if character == "1":
-        return _sized("1", hand.tall_one, 1.0, hand, digits, rng)
-    return _shape(character, hand, digits, rng)
+        return _sized("1", style.tall_one, 1.0, style, digits, rng)
+    return _shape(character, style, digits, rng)
 
 
 def _sized(
-    digit: str, scale: float, width: float, hand: Hand, digits: Digits, rng: Random
+    digit: str, scale: float, width: float, style: Style, digits: Digits, rng: Random
 ) -> Shape:
     """A digit that many write lower, taller, rounder or narrower than the others."""
     changed = replace(
-        hand, height=scale * hand.height, pen=hand.pen / scale, aspect=hand.aspect * width
+        style, height=scale * style.height, pen=style.pen / scale, aspect=style.aspect * width
     )
     new = _shape(digit, changed, digits, rng)
-    return Shape(new.ink, new.top + hand.height - changed.height)
+    return Shape(new.ink, new.top + style.height - changed.height)
 
 
-def _shape(character: str, hand: Hand, digits: Digits, rng: Random) -> Shape:
+def _shape(character: str, style: Style, digits: Digits, rng: Random) -> Shape:
     if character == OTHER:
-        return _other(hand, rng)
-    if hand.typeface is not None and character not in "€£°":  # few typefaces have these
-        return _typeset(character, hand.typeface, hand, rng)
+        return _other(style, rng)
+    if style.typeface is not None and character not in "€£°":  # few typefaces have these
+        return _typeset(character, style.typeface, style, rng)
     if character.isalpha() or character in UNKNOWN:
-        return _typeset(character, hand.letters or _any_handwriting(rng), hand, rng)
-    if character in VARIED and hand.letters and rng.random() < 0.5:
-        return _typeset(character, hand.letters, hand, rng)
+        return _typeset(character, style.letters or _any_handwriting(rng), style, rng)
+    if character in VARIED and style.letters and rng.random() < 0.5:
+        return _typeset(character, style.letters, style, rng)
     if character.isdigit():
-        return _digit(int(character), hand, digits, rng)
-    return _stroked(SIGNS[character](rng), hand, rng)
+        return _digit(int(character), style, digits, rng)
+    return _stroked(SIGNS[character](rng), style, rng)
 
 
-def _digit(digit: int, hand: Hand, digits: Digits, rng: Random) -> Shape:
-    """A digit from MNIST, traced or as it is, or drawn in the form that the hand has for it."""
-    if hand.source in ("mnist", "traced") and rng.random() > DRAWN * (1 + (digit == 1)):
-        if hand.source == "traced" and (strokes := digits.trace(digit, rng)):
-            return _stroked(bend(strokes, hand.haste, rng), replace(hand, tremor=0), rng)
-        return _scanned(digits.draw(digit, rng), hand, rng)
-    if digit not in hand.forms or rng.random() < 0.2:
-        hand.forms[digit] = any_form(digit, hand.haste, rng)
-    return _stroked(hand.forms[digit], hand, rng)
+def _digit(digit: int, style: Style, digits: Digits, rng: Random) -> Shape:
+    """A digit from MNIST, traced or as it is, or drawn in the form of the style."""
+    if style.source in ("mnist", "traced") and rng.random() > DRAWN * (1 + (digit == 1)):
+        if style.source == "traced" and (strokes := digits.trace(digit, rng)):
+            return _stroked(bend(strokes, style.haste, rng), replace(style, tremor=0), rng)
+        return _scanned(digits.draw(digit, rng), style, rng)
+    if digit not in style.forms or rng.random() < 0.2:
+        style.forms[digit] = any_form(digit, style.haste, rng)
+    return _stroked(style.forms[digit], style, rng)
 
 
-def _other(hand: Hand, rng: Random) -> Shape:
+def _other(style: Style, rng: Random) -> Shape:
     """A letter, or another sign outside the alphabet."""
     kind = rng.random()
-    if hand.source != "print" and kind < 0.2:
-        return _stroked(SYMBOLS[SYMBOLS_ONLY[rng.integers(len(SYMBOLS_ONLY))]], hand, rng)
-    if hand.source != "print" and kind < 0.34:
+    if style.source != "print" and kind < 0.2:
+        return _stroked(SYMBOLS[SYMBOLS_ONLY[rng.integers(len(SYMBOLS_ONLY))]], style, rng)
+    if style.source != "print" and kind < 0.34:
         glyph = drawing(rng) if kind < 0.28 else scribble(rng)
-        finer = replace(hand, pen=min(hand.pen, FINE))
-        return _stroked(hurry(glyph, 0.5 * hand.haste, rng), finer, rng)
+        finer = replace(style, pen=min(style.pen, FINE))
+        return _stroked(hurry(glyph, 0.5 * style.haste, rng), finer, rng)
     if kind < 0.74:
-        path, known = hand.typeface or _any_handwriting(rng), typefaces.LETTERS
+        path, known = style.typeface or _any_handwriting(rng), typefaces.LETTERS
     elif kind < 0.88:
         path, known = typefaces.printed(str(rng.choice(typefaces.WITH_GREEK))), typefaces.GREEK
     else:
         path = typefaces.printed(str(rng.choice(typefaces.WITH_OBJECTS)))
         known = typefaces.OBJECTS
-    return _typeset(known[rng.integers(len(known))], path, hand, rng)
+    return _typeset(known[rng.integers(len(known))], path, style, rng)
 
 
 def _any_handwriting(rng: Random) -> Path:
@@ -155,32 +155,34 @@ def _any_handwriting(rng: Random) -> Path:
     return every[rng.integers(len(every))]
 
 
-def _scanned(image: NDArray[np.uint8], hand: Hand, rng: Random) -> Shape:
+def _scanned(image: NDArray[np.uint8], style: Style, rng: Random) -> Shape:
     """An MNIST digit, slanted, with a thinner or wider pen."""
-    height = hand.height * np.exp(rng.normal(0, hand.unsteady))
+    height = style.height * np.exp(rng.normal(0, style.unsteady))
     scale = height / max(image.shape)
-    across = scale * hand.aspect
-    lean = hand.slant * 0.6 * across  # MNIST's digits already lean
+    across = scale * style.aspect
+    lean = style.slant * 0.6 * across  # MNIST's digits already lean
     wide = across * image.shape[1] + abs(lean) * image.shape[0]
     size = max(2, round(wide)), max(2, round(scale * image.shape[0]))
     move = np.array([[across, -lean, max(lean, 0) * image.shape[0]], [0, scale, 0]])
     ink = cv2.warpAffine(image, move, size, flags=cv2.INTER_LINEAR).astype(np.float32)
     # A lower threshold on the soft edge of a stroke is a wider pen.
-    level = 255 * float(np.clip(0.5 - 4.5 * (hand.pen - MNIST_PEN), 0.18, 0.72))
+    level = 255 * float(np.clip(0.5 - 4.5 * (style.pen - MNIST_PEN), 0.18, 0.72))
     if rng.random() < BENT:
-        ink = _warped(ink, 0.0, 0.03 * hand.height, rng)
+        ink = _warped(ink, 0.0, 0.03 * style.height, rng)
     soft = min(255 * float(np.clip(1.6 / scale, 0.25, 0.9)), 2 * level)  # paper stays paper
-    return _cropped(np.clip((ink - level) / soft + 0.5, 0, 1), hand.height - size[1])
+    return _cropped(np.clip((ink - level) / soft + 0.5, 0, 1), style.height - size[1])
 
 
-def _stroked(glyph: Glyph, hand: Hand, rng: Random) -> Shape:
-    """Draw a glyph with the slant, tremor and pen of the hand."""
-    unit = hand.height / 10 * np.exp(rng.normal(0, hand.unsteady))
-    pen = hand.pen * hand.height
+def _stroked(glyph: Glyph, style: Style, rng: Random) -> Shape:
+    """Draw a glyph with the slant, tremor and pen of the style."""
+    unit = style.height / 10 * np.exp(rng.normal(0, style.unsteady))
+    pen = style.pen * style.height
     lines = []
     for stroke in glyph:
-        points = _unsteady(np.array(stroke, float), hand.tremor, rng)
-        points[:, 0] = points[:, 0] * hand.aspect * GLYPH_ASPECT + hand.slant * (10 - points[:, 1])
+        points = _unsteady(np.array(stroke, float), style.tremor, rng)
+        points[:, 0] = points[:, 0] * style.aspect * GLYPH_ASPECT + style.slant * (
+            10 - points[:, 1]
+        )
         lines.append(points * unit)
     every = np.concatenate(lines)
     low, high = every.min(axis=0) - pen / 2 - 1, every.max(axis=0) + pen / 2 + 1
@@ -205,24 +207,24 @@ def _unsteady(stroke: NDArray[np.float64], tremor: float, rng: Random) -> NDArra
     return np.stack([np.interp(every, at, axis) for axis in stroke.T], axis=1) + moves
 
 
-def _typeset(character: str, path: Path, hand: Hand, rng: Random) -> Shape:
+def _typeset(character: str, path: Path, style: Style, rng: Random) -> Shape:
     """A character of a typeface; handwriting is distorted differently each time."""
     ink, first = typefaces.draw(path, character)
-    if hand.source != "print":
+    if style.source != "print":
         margin = round(0.15 * max(ink.shape))
-        ink, first = _bent(ink, margin, hand, rng), first - margin
-    scale = hand.height / typefaces.height(path)
-    wide, high = scale * ink.shape[1] * hand.aspect, scale * ink.shape[0]
+        ink, first = _bent(ink, margin, style, rng), first - margin
+    scale = style.height / typefaces.height(path)
+    wide, high = scale * ink.shape[1] * style.aspect, scale * ink.shape[0]
     ink = cv2.resize(ink, (max(1, round(wide)), max(1, round(high))), interpolation=cv2.INTER_AREA)
     return _cropped(ink, first * scale)
 
 
-def _bent(ink: Ink, margin: int, hand: Hand, rng: Random) -> Ink:
+def _bent(ink: Ink, margin: int, style: Style, rng: Random) -> Ink:
     """Shear and distort the ink, and make the pen wider."""
     ink = cv2.copyMakeBorder(ink, *(margin,) * 4, cv2.BORDER_CONSTANT, value=0)
-    bent = _warped(ink, 0.6 * hand.slant, 0.035 * min(ink.shape), rng)
-    if hand.pen > MNIST_PEN:
-        width = 1 + round((hand.pen - 0.08) * len(ink))
+    bent = _warped(ink, 0.6 * style.slant, 0.035 * min(ink.shape), rng)
+    if style.pen > MNIST_PEN:
+        width = 1 + round((style.pen - 0.08) * len(ink))
         bent = cv2.dilate(bent, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)))
     return np.asarray(bent, np.float32)
 

@@ -16,11 +16,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from cnn_mnist.inference.recognition.line import ALPHABET, HEIGHT, STRIDE, normalized
 from cnn_mnist.training.lines.boxes import write_in_boxes
-from cnn_mnist.training.lines.hand import any_hand
 from cnn_mnist.training.lines.network import BLANK
 from cnn_mnist.training.lines.overdrawn import write_overdrawn
 from cnn_mnist.training.lines.photograph import photograph
 from cnn_mnist.training.lines.shapes import Digits
+from cnn_mnist.training.lines.style import any_style
 from cnn_mnist.training.lines.text import field
 from cnn_mnist.training.lines.writing import Mark, write
 
@@ -100,15 +100,15 @@ def stream(bundles: Bundles, start: int, stop: int, workers: int) -> Iterator[li
 def example(digits: Digits, rng: Random) -> Example:
     """One line of training, more or less disturbed."""
     text = field(rng)
-    hand = any_hand(rng, PRINTED_SINGLE if len(text) < 2 else PRINTED)
+    style = any_style(rng, PRINTED_SINGLE if len(text) < 2 else PRINTED)
     hard = rng.uniform(*HARD)
     kind = rng.random()
     if kind < OVERDRAWN:
-        line = write_overdrawn(hand, digits, rng)
+        line = write_overdrawn(style, digits, rng)
     else:
         boxed = kind < OVERDRAWN + BOXED
-        line = (write_in_boxes if boxed else write)(text, hand, digits, rng)
-    picture = photograph(line, hand, digits, hard, rng)
+        line = (write_in_boxes if boxed else write)(text, style, digits, rng)
+    picture = photograph(line, style, digits, hard, rng)
     grey = 255 - picture.grey if rng.random() < INVERTED else picture.grey
     return _example(normalized(grey), picture.grey.shape, picture.marks)
 

@@ -1,4 +1,4 @@
-"""Writing: a text in a hand → the ink of the line, and the box of each sign."""
+"""Writing: a text in a style → the ink of the line, and the box of each sign."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnn_mnist.inference.recognition.line import ALPHABET, OTHER
-from cnn_mnist.training.lines.hand import Hand
 from cnn_mnist.training.lines.shapes import MARK, Digits, Ink, Shape, shape
+from cnn_mnist.training.lines.style import Style
 from cnn_mnist.training.synthetic.strokes import polylines
 
 Random = np.random.Generator
@@ -44,47 +44,47 @@ class Placed(NamedTuple):
     y: float
 
 
-def write(text: str, hand: Hand, digits: Digits, rng: Random) -> Line:
+def write(text: str, style: Style, digits: Digits, rng: Random) -> Line:
     """Write a text without a margin; an empty text gives one pixel of paper."""
     placed: list[Placed] = []
-    cursor, spaced, writing, raised = 0.0, True, hand, None
+    cursor, spaced, writing, raised = 0.0, True, style, None
     for character in text:
         if character == " ":
-            cursor += rng.uniform(0.4, 1.0) * hand.height
+            cursor += rng.uniform(0.4, 1.0) * style.height
             spaced = True
             continue
         if character == "^":
-            writing, raised = _smaller(hand, rng), len(placed)
+            writing, raised = _smaller(style, rng), len(placed)
             continue
         new = shape(character, writing, digits, rng)
-        y = new.top + hand.height * rng.normal(0, hand.unsteady) - hand.rise * cursor
-        gap = writing.height * (hand.gap + rng.normal(0, 0.5 * hand.unsteady))
+        y = new.top + style.height * rng.normal(0, style.unsteady) - style.rise * cursor
+        gap = writing.height * (style.gap + rng.normal(0, 0.5 * style.unsteady))
         x = cursor + max(gap, 0) if spaced else _beside(placed[-1], new, y, gap)
         placed.append(Placed(character, new, x, y))
         cursor, spaced = max(cursor, x + new.ink.shape[1]), False
     if not placed:
-        return Line(np.zeros((1, 1), np.float32), (), hand.height)
+        return Line(np.zeros((1, 1), np.float32), (), style.height)
     ink, marks = together(placed, extent(placed))
-    _join(ink, marks[:raised], hand, rng)
+    _join(ink, marks[:raised], style, rng)
     if raised is not None and rng.random() < 0.5:
-        _underline(ink, marks[raised:], hand, rng)
-    return Line(ink, tuple(marks), hand.height)
+        _underline(ink, marks[raised:], style, rng)
+    return Line(ink, tuple(marks), style.height)
 
 
-def _smaller(hand: Hand, rng: Random) -> Hand:
-    """The hand for the raised cents of an amount."""
+def _smaller(style: Style, rng: Random) -> Style:
+    """The style for the raised cents of an amount."""
     scale = rng.uniform(0.45, 0.75)
-    return replace(hand, height=scale * hand.height, pen=hand.pen / scale)
+    return replace(style, height=scale * style.height, pen=style.pen / scale)
 
 
-def _underline(ink: Ink, marks: list[Mark], hand: Hand, rng: Random) -> None:
+def _underline(ink: Ink, marks: list[Mark], style: Style, rng: Random) -> None:
     """Draw one or two strokes below some signs, as far as the picture reaches."""
     left, right = marks[0].box[0], max(mark.box[2] for mark in marks)
     bottom = max(mark.box[3] for mark in marks)
-    thickness = max(1, round(0.8 * hand.pen * hand.height))
+    thickness = max(1, round(0.8 * style.pen * style.height))
     for _ in range(int(rng.integers(1, 3))):
-        bottom += thickness + rng.uniform(0.05, 0.15) * hand.height
-        ends = np.array([[left, bottom], [right, bottom + rng.normal(0, 0.03) * hand.height]])
+        bottom += thickness + rng.uniform(0.05, 0.15) * style.height
+        ends = np.array([[left, bottom], [right, bottom + rng.normal(0, 0.03) * style.height]])
         polylines(ink, [ends], thickness, 1)
 
 
@@ -151,18 +151,18 @@ def moved(marks: tuple[Mark, ...], x: float, y: float) -> tuple[Mark, ...]:
     )
 
 
-def _join(ink: Ink, marks: list[Mark], hand: Hand, rng: Random) -> None:
+def _join(ink: Ink, marks: list[Mark], style: Style, rng: Random) -> None:
     """Draw strokes that connect a digit with the next one."""
     for left, right in pairwise(marks):
         if not (left.character.isdigit() and right.character.isdigit()):
             continue
         eager = 2 if left.character == right.character == "0" else 1
-        if rng.random() >= hand.joined * eager:
+        if rng.random() >= style.joined * eager:
             continue
         begin = _edge(ink, left.box, rng.uniform(0.05, 0.95), side=-1)
         end = _edge(ink, right.box, rng.uniform(0.05, 0.6), side=0)
-        middle = (begin + end) / 2 + [0, rng.uniform(-0.1, 0.25) * hand.height]
-        polylines(ink, [np.stack([begin, middle, end])], 0.8 * hand.pen * hand.height, 1)
+        middle = (begin + end) / 2 + [0, rng.uniform(-0.1, 0.25) * style.height]
+        polylines(ink, [np.stack([begin, middle, end])], 0.8 * style.pen * style.height, 1)
 
 
 def _edge(ink: Ink, box: Corners, share: float, side: int) -> NDArray[np.float64]:

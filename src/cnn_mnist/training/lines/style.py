@@ -1,4 +1,4 @@
-"""A hand: what stays the same in a line written by one person."""
+"""A style of writing: what stays the same in a line written by one person."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ SOURCES = {"mnist": 0.2, "traced": 0.26, "strokes": 0.34, "typeface": 0.2}
 
 
 @dataclass
-class Hand:
+class Style:
     """Slant, pen, size and spacing of a line. Lengths are shares of a digit's height."""
 
     source: str  # of the digits: mnist, traced, strokes, typeface or print
@@ -36,8 +36,8 @@ class Hand:
     forms: dict[int, Glyph] = field(default_factory=dict)  # the form of each digit so far
 
 
-def any_hand(rng: Random, printed: float) -> Hand:
-    """A random hand.
+def any_style(rng: Random, printed: float) -> Style:
+    """A random style.
 
     Args:
         printed: probability of print instead of handwriting.
@@ -48,7 +48,7 @@ def any_hand(rng: Random, printed: float) -> Hand:
     thinnest = 0.09 if source == "mnist" else 0.035
     tight = rng.random() < 0.35
     every = typefaces.handwritten()
-    hand = Hand(
+    style = Style(
         source=source,
         height=float(np.exp(rng.uniform(np.log(16), np.log(56)))),
         pen=float(np.exp(rng.uniform(np.log(thinnest), np.log(0.2)))),
@@ -66,10 +66,10 @@ def any_hand(rng: Random, printed: float) -> Hand:
         letters=every[rng.integers(len(every))],
     )
     if source == "typeface":
-        hand.typeface = hand.letters
+        style.typeface = style.letters
     if source == "print":
-        hand.typeface = typefaces.printed(str(rng.choice(typefaces.PRINTED)))
-        hand.slant, hand.gap = float(rng.normal(0, 0.03)), float(rng.uniform(0.04, 0.2))
-        hand.unsteady = hand.joined = hand.rise = 0.0
-        hand.round_zero = hand.low_zero = hand.tall_one = 1.0
-    return hand
+        style.typeface = typefaces.printed(str(rng.choice(typefaces.PRINTED)))
+        style.slant, style.gap = float(rng.normal(0, 0.03)), float(rng.uniform(0.04, 0.2))
+        style.unsteady = style.joined = style.rise = 0.0
+        style.round_zero = style.low_zero = style.tall_one = 1.0
+    return style
