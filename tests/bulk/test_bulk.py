@@ -418,15 +418,20 @@ def test_the_command_reads_what_predict_prints(
     assert (tmp_path / "r.jsonl").read_text() == shell("predict p --json").out
 
 
-def test_the_first_unreadable_pictures_are_named(shell: Shell, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("out", "complete"), [("r.csv", "a .jsonl or .parquet file"), ("r.jsonl", "r.jsonl")]
+)
+def test_the_first_unreadable_pictures_are_named(
+    out: str, complete: str, shell: Shell, tmp_path: Path
+) -> None:
     names = ['a "num_pages": null.png', *(f"{n:02}.png" for n in range(12))]
     Image.fromarray(page("7", 40, 4)).save(tmp_path / names[0])  # one that can be read
-    outcome = shell("predict", *names, "--out", "r.csv", "--workers", "1")
+    outcome = shell("predict", *names, "--out", out, "--workers", "1")
     assert outcome.err.splitlines() == [
         *(f"{name}: no such file; check the path" for name in names[1:11]),
-        "and 2 more unreadable; a .jsonl or .parquet file has all reasons",
+        f"and 2 more unreadable; {complete} has all reasons",
     ]
-    assert outcome.out.startswith("r.csv: 13 pictures, 12 unreadable; ")
+    assert outcome.out.startswith(f"{out}: 13 pictures, 12 unreadable; ")
 
 
 def test_a_terminal_sees_rate_and_time_left(environment: dict[str, str], tmp_path: Path) -> None:

@@ -117,7 +117,8 @@ def _write_results(
         before = run(engine, addresses, settings, results, lambda done: say.counted(done, total))
     say.notice(*addresses.notices(), *results.reasons)
     if more := results.num_unreadable - len(results.reasons):
-        say.notice(f"and {more:,} more unreadable; a .jsonl or .parquet file has all reasons")
+        complete = "a .jsonl or .parquet file" if out.suffix == ".csv" else out
+        say.notice(f"and {more:,} more unreadable; {complete} has all reasons")
     figures = {
         "out": str(out),
         "num_images": results.num_done,
