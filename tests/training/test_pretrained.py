@@ -59,12 +59,14 @@ def test_the_line_network_comes_as_onnx_only() -> None:
         cnn_mnist.load_model("lines")
 
 
-def test_without_torch_it_says_what_to_install(environment: dict[str, str]) -> None:
-    program = "import sys; sys.modules['torch'] = None; import cnn_mnist;"
-    program += "cnn_mnist.load_model('reader')"
+@pytest.mark.parametrize("function", ["load_model", "create_model"])
+def test_without_torch_it_says_what_to_install(function: str, environment: dict[str, str]) -> None:
+    program = "import sys; sys.modules['torch'] = None;"
+    program += "from cnn_mnist.training.models import pretrained;"
+    program += f"pretrained.{function}('reader')"
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True)
     last = done.stderr.decode().strip().splitlines()[-1]
-    assert last.startswith("ImportError: load_model needs torch")
+    assert last.startswith(f"ImportError: {function} needs torch")
     assert last.endswith("pip install 'cnn-mnist[train]'")
 
 

@@ -1,5 +1,7 @@
 """The released models as torch modules."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cnn_mnist import shelf
@@ -16,17 +18,12 @@ def load_model(name: str) -> "nn.Module":
 
     Raises:
         ShelfError: there is no such model, or its file is damaged.
-        ImportError: torch is not installed.
+        ImportError: torch or safetensors is not installed.
     """
-    try:
+    with _extra("load_model"):
         import safetensors.torch
 
         from cnn_mnist.training.models.networks import MODELS
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"load_model needs {error.name}, which is not installed; install it with: "
-            "pip install 'cnn-mnist[train]'"
-        ) from error
 
     weights = shelf.file(name, shelf.TORCH)
     model = MODELS[shelf.get(name).architecture]()
@@ -38,10 +35,23 @@ def create_model(name: str, pretrained: bool = False) -> "nn.Module":
     """The network of a model on the shelf, with its released or with fresh weights.
 
     Raises:
-        ShelfError: as `load_model`.
+        ShelfError, ImportError: as `load_model`.
     """
     if pretrained:
         return load_model(name)
-    from cnn_mnist.training.models.networks import MODELS
+    with _extra("create_model"):
+        from cnn_mnist.training.models.networks import MODELS
 
     return MODELS[shelf.entry(name).architecture]()
+
+
+@contextmanager
+def _extra(function: str) -> Iterator[None]:
+    """Name the extra to install if a function's libraries are missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"{function} needs {error.name}, which is not installed; install it with: "
+            "pip install 'cnn-mnist[train]'"
+        ) from error
