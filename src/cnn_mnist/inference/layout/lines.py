@@ -48,10 +48,11 @@ def grey_page(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def read_whole(reader: LineReader, page: NDArray[np.uint8]) -> list[Sign] | None:
     """The signs of a page whose digits are so tall that it is a single line; otherwise None."""
-    signs = reader.read(dark_on_light(page))
+    grey = dark_on_light(page)
+    signs = reader.look(grey)
     heights = [sign.box[3] for sign in signs if sign.character in DIGITS]
     is_line = heights and median(heights) >= LINE_HEIGHT * page.shape[0]
-    return signs if is_line else None
+    return reader.look_again(grey, signs) if is_line else None
 
 
 class Layout(NamedTuple):
