@@ -205,10 +205,12 @@ def _runs_on(grid: Quads, lines: Mask, near: Mask) -> bool:
         return grid[..., 0, 0].size > FEW_CELLS and elongation < SQUARE
     sides = [grid, grid[::-1, ::-1][..., [2, 3, 0, 1], :]]
     turned = [lattice.transposed(side) for side in sides]
-    return any(all(_goes_on(side, lines, near) for side in pair) for pair in (sides, turned))
+    return any(
+        all(_lines_continue_above(side, lines, near) for side in pair) for pair in (sides, turned)
+    )
 
 
-def _goes_on(grid: Quads, lines: Mask, near: Mask) -> bool:
+def _lines_continue_above(grid: Quads, lines: Mask, near: Mask) -> bool:
     """Whether the vertical lines, with light between them, continue above the top cells."""
     top, middle = grid[0], grid[0].mean(axis=1)
     if len(top) < 3:

@@ -58,19 +58,20 @@ def _rows(lines: Mask, regions: Quads, alike: NDArray[np.bool_]) -> Iterator[Lat
         if num_alike.max(initial=0) < MIN_ALIKE:
             return
         row = _row(regions[num_alike.argmax()], lines, near)
-        if len(row) >= MIN_CELLS and not _goes_on(row, lines, near):
+        if len(row) >= MIN_CELLS and not _has_rows_beside(row, lines, near):
             yield Lattice(row[None], len(row))
         low, high = row.min(axis=(0, 1)), row.max(axis=(0, 1))
         rest &= ~((low <= middles) & (middles <= high)).all(axis=1)
 
 
-def _goes_on(row: Quads, lines: Mask, near: Mask) -> bool:
+def _has_rows_beside(row: Quads, lines: Mask, near: Mask) -> bool:
     """Whether most boxes have others above or below them, as on squared paper."""
-    down = (row[:, 2:].mean(axis=1) - row[:, :2].mean(axis=1))[:, None]
-    steps = np.arange(1, 1 + BESIDE, 2 / np.linalg.norm(down, axis=2).mean())
+    down = row[:, 2:].mean(axis=1) - row[:, :2].mean(axis=1)
+    steps = np.arange(1, 1 + BESIDE, 2 / np.linalg.norm(down, axis=1).mean())
     for side in (-1, 1):
-        beyond = [_covered(row + side * step * down, lines, near) > 0 for step in steps]
-        if 2 * np.count_nonzero(np.any(beyond, axis=0)) > len(row):
+        beyond = row + side * steps[:, None, None, None] * down[:, None]
+        is_box = _covered(beyond.reshape(-1, 4, 2), lines, near).reshape(len(steps), -1) > 0
+        if 2 * np.count_nonzero(is_box.any(axis=0)) > len(row):
             return True
     return False
 
