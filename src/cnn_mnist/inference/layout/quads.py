@@ -99,7 +99,7 @@ def find(lines: Mask, most: int) -> Quads:
     wide, high = np.array([cv2.boundingRect(outline)[2:] for outline in outlines]).T
     likely = (levels[0, :, 3] < 0) & (np.minimum(wide, high) >= MIN_SIDE)
     likely &= (wide < width) & (high < height) & (wide * high < LARGEST * lines.size)
-    regions = [outlines[place] for place in np.flatnonzero(likely)]
+    regions = [outlines[place] for place in np.flatnonzero(likely).tolist()]
     largest = sorted(regions, key=cv2.contourArea, reverse=True)[:most]
     return _quads([np.asarray(cv2.convexHull(region)) for region in largest])
 
