@@ -73,7 +73,7 @@ class Reader:
         if reading.reason == CROWDED or (lit := shadows.without(page.pixels)) is None:
             return reading
         lit_page = replace(page, pixels=lit)
-        lit_cells = cell.of_page(lit_page) if cells else []  # a shadow hides part of a grid
+        lit_cells = cell.of_page(lit_page) if cells else []  # no shadow hides a whole grid
         if len([*chain(*lit_cells)]) < len([*chain(*cells)]):  # sides were taken for shadows
             return reading
         return surer(reading, self._reading(lit_page, lit_cells))
